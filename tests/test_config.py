@@ -1,0 +1,96 @@
+import json
+
+import pytest
+
+from cnnlib.config import (
+    TrialConfig,
+    filter_counts,
+    hyperparameter_named,
+    hyperparameters,
+    impossible,
+)
+
+STUDY = [
+    "first_layer_filters", "filter_org", "conv_layers", "activation", "dropout", "batch_norm",
+    "batch_size", "learning_rate", "use_augmentation", "num_neurons_dense",
+]  # fmt: skip
+
+
+def test_the_hyperparameters_are_the_ten_of_the_study() -> None:
+    assert list(hyperparameters()) == STUDY
+
+
+@pytest.mark.parametrize("name", STUDY)
+def test_every_hyperparameter_has_help_and_a_valid_default(name: str) -> None:
+    hyperparameter = hyperparameter_named(name)
+    assert hyperparameter.help
+    assert hyperparameter.parse(hyperparameter.default) == hyperparameter.default
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "value"),
+    [
+        ("learning_rate", "1e-3", 0.001),  # YAML reads 1e-3 as text
+        ("learning_rate", 1, 1.0),
+        ("batch_size", "64", 64),
+        ("batch_size", 64.0, 64),  # as a CSV file with a gap gives it
+        ("batch_norm", "True", True),
+        ("batch_norm", "false", False),
+        ("activation", "mish", "mish"),
+    ],
+)
+def test_a_value_is_understood_however_it_is_written(name: str, raw: object, value: object) -> None:
+    parsed = hyperparameter_named(name).parse(raw)
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "message"),
+    [
+        ("filter_org", 30, "filter_org: 30 is not a number from 0.25 to 4"),
+        ("batch_size", 2.5, "batch_size: 2.5 is not a whole number from 1 to 65536"),
+        ("batch_size", True, "batch_size: True is not a whole number"),
+        ("batch_norm", 1, "batch_norm: 1 is not true or false"),
+        ("dropout", "nan", "dropout: nan is not a number from 0 to 0.95"),
+        ("learning_rate", None, "learning_rate: None is not a number"),
+        ("activation", "rleu", "activation: rleu is not one of relu.*did you mean relu"),
+    ],
+)
+def test_an_invalid_value_is_refused_with_its_rule(name: str, raw: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrialConfig.from_mapping({name: raw})
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(
+        ValueError, match="batch_sise: no such hyperparameter; did you mean batch_size"
+    ):
+        TrialConfig.from_mapping({"batch_sise": 32})
+
+
+def test_filters_follow_the_ratio() -> None:
+    config = TrialConfig(first_layer_filters=32, filter_org=2.0, conv_layers=3)
+    assert filter_counts(config) == [32, 64, 128]
+    assert filter_counts(TrialConfig(first_layer_filters=32, filter_org=0.5, conv_layers=3)) == [
+        32, 16, 8,
+    ]  # fmt: skip
+
+
+def test_a_network_with_more_poolings_than_pixels_is_impossible() -> None:
+    assert impossible(TrialConfig(conv_layers=5), 32) is None
+    assert "5 poolings leave nothing of 31 px; at most 4" in str(
+        impossible(TrialConfig(conv_layers=5), 31)
+    )
+
+
+def test_a_layer_without_filters_is_impossible() -> None:
+    config = TrialConfig(first_layer_filters=4, filter_org=0.5, conv_layers=4)
+    assert "leaves no filter in layer 4 of 4" in str(impossible(config, 224))
+
+
+def test_a_configuration_goes_through_json_and_back() -> None:
+    from dataclasses import asdict
+
+    config = TrialConfig(learning_rate=1e-4, batch_norm=False)
+    assert TrialConfig.from_mapping(json.loads(json.dumps(asdict(config)))) == config

@@ -1,0 +1,162 @@
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cnnlib.config import hyperparameters
+from cnnlib.space import (
+    Choice,
+    Interval,
+    constants,
+    num_configurations,
+    read_sweep_file,
+    searched,
+    sweep_from_mapping,
+    with_set,
+)
+
+SWEEPS = Path(__file__).parent.parent / "sweeps"
+# The study's own configuration, as it stood in its notebook.
+STUDY = {
+    "method": "bayes",
+    "metric": {"name": "val_acc", "goal": "maximize"},
+    "parameters": {
+        "first_layer_filters": {"values": [32, 64, 128]},
+        "filter_org": {"values": [1.0, 2.0, 0.5]},
+        "conv_layers": {"values": [3, 4, 5]},
+        "activation": {"values": ["relu", "gelu", "silu", "mish"]},
+        "dropout": {"values": [0.2, 0.3]},
+        "batch_norm": {"values": [True, False]},
+        "batch_size": {"values": [32, 64]},
+        "learning_rate": {"values": [1e-2, 1e-3, 1e-4]},
+        "use_augmentation": {"values": [True, False]},
+        "num_neurons_dense": {"values": [128, 256, 512]},
+    },
+}
+
+
+def test_the_studys_configuration_dumped_to_yaml_is_our_sweep_of_15552_points(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    read = read_sweep_file(tmp_path / "study.yaml")
+    assert read == read_sweep_file(SWEEPS / "inaturalist.yaml")
+    assert read.search == "tpe"
+    assert num_configurations(read.space, 224) == 15_552
+
+
+def test_every_shipped_sweep_searches_all_ten_hyperparameters() -> None:
+    files = sorted(SWEEPS.glob("*.yaml"))
+    assert len(files) >= 2
+    for file in files:
+        assert set(read_sweep_file(file).space) == set(hyperparameters())
+
+
+@pytest.mark.parametrize(
+    ("entry", "values"),
+    [
+        ({"value": "1e-3"}, Choice((0.001,))),
+        ({"values": [0.1, 0.01, 0.1]}, Choice((0.1, 0.01))),
+        ({"min": 0.001, "max": 0.1}, Interval(0.001, 0.1)),
+        (
+            {"distribution": "log_uniform_values", "min": "1e-4", "max": 1},
+            Interval(1e-4, 1.0, log=True),
+        ),
+        (
+            {"distribution": "log_uniform", "min": -2, "max": 0},
+            Interval(math.exp(-2), 1.0, log=True),
+        ),
+        (
+            {"distribution": "q_uniform", "min": 0.1, "max": 1, "q": 0.1},
+            Interval(0.1, 1.0, step=0.1),
+        ),
+    ],
+)
+def test_wandbs_forms_of_values_are_read(entry: dict, values: object) -> None:
+    sweep = sweep_from_mapping({"parameters": {"learning_rate": entry}})
+    assert sweep.space == {"learning_rate": values}
+
+
+def test_whole_numbers_between_min_and_max_stay_whole() -> None:
+    sweep = sweep_from_mapping({"parameters": {"conv_layers": {"min": 2, "max": 5}}})
+    assert sweep.space == {"conv_layers": Interval(2, 5, step=1)}
+    assert num_configurations(sweep.space, 224) == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "a sweep needs `parameters:`"),
+        ({"parameters": {"dropuot": {"value": 0.1}}}, "dropuot: no such.*did you mean dropout"),
+        ({"parameters": {"dropout": 0.1}}, "dropout: 0.1 is not `value:`, `values:`"),
+        ({"parameters": {"dropout": {"valeus": [1]}}}, "dropout: no key valeus.*mean values"),
+        ({"parameters": {"dropout": {"values": []}}}, "dropout: values .* at least one"),
+        ({"parameters": {"dropout": {"values": [0.1, 1.5]}}}, "dropout: 1.5 is not a number from"),
+        ({"parameters": {"dropout": {"min": 0.5, "max": 0.1}}}, "min 0.5 is not below max 0.1"),
+        ({"parameters": {"dropout": {"min": 0.5}}}, "dropout: needs value, values, or both"),
+        ({"parameters": {"activation": {"min": 1, "max": 2}}}, "activation: has no min and max"),
+        ({"parameters": {}, "metod": "bayes"}, "metod: no such key.*did you mean method"),
+        ({"parameters": {}, "method": "bayesian"}, "method: bayesian is not one of bayes"),
+        ({"parameters": {}, "metric": {"name": "loss"}}, "metric: .* is not .name: val_acc"),
+        ({"parameters": {}, "run_cap": 0}, "run_cap: 0 is not a whole number of at least 1"),
+        ({"parameters": {}, "early_terminate": {"type": "x"}}, "type x is not hyperband"),
+        ({"parameters": {"max_epochs": {"values": [1, 2]}}}, "max_epochs: is a setting"),
+    ],
+)
+def test_every_mistake_is_one_line_that_names_it(content: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        sweep_from_mapping(content)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("parameters: [")
+    with pytest.raises(ValueError, match=r"bad\.yaml is not YAML"):
+        read_sweep_file(tmp_path / "bad.yaml")
+    with pytest.raises(FileNotFoundError, match=r"no sweep file .*none\.yaml"):
+        read_sweep_file(tmp_path / "none.yaml")
+
+
+def test_early_terminate_gives_ashas_plan() -> None:
+    def plan(content: object) -> tuple[bool, int | None, float]:
+        sweep = sweep_from_mapping({"parameters": {}, "early_terminate": content})
+        return sweep.early_terminate, sweep.grace_period, sweep.reduction_factor
+
+    assert plan({"type": "hyperband", "min_iter": 4, "eta": 2}) == (True, 4, 2.0)
+    assert plan({"type": "hyperband", "max_iter": 27, "s": 2}) == (True, 3, 3.0)
+    assert plan(None)[0] is False
+
+
+def test_set_fixes_narrows_and_adds() -> None:
+    space = {"dropout": Choice((0.2, 0.3)), "batch_norm": Choice((True, False))}
+    narrowed = with_set(space, ["dropout=0.2", "batch_size=16,32"])
+    assert constants(narrowed) == {"dropout": 0.2}
+    assert searched(narrowed) == {
+        "batch_norm": Choice((True, False)),
+        "batch_size": Choice((16, 32)),
+    }
+    assert space["dropout"] == Choice((0.2, 0.3))
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("dropout", "--set dropout: write NAME=VALUE"),
+        ("dropout=", "--set dropout=: write NAME=VALUE"),
+        ("droput=0.1", "droput: no such hyperparameter; did you mean dropout"),
+        ("dropout=0.1,much", "dropout: much is not a number from 0 to 0.95"),
+    ],
+)
+def test_a_wrong_set_is_refused(flag: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        with_set({}, [flag])
+
+
+def test_only_configurations_that_can_exist_are_counted() -> None:
+    space = {"conv_layers": Choice((3, 4, 5)), "dropout": Choice((0.1, 0.2))}
+    assert num_configurations(space, 224) == 6
+    assert num_configurations(space, 16) == 4
+    assert num_configurations({**space, "learning_rate": Interval(0.1, 0.2)}, 224) == math.inf
+    with pytest.raises(ValueError, match="conv_layers: 3 poolings leave nothing of 4 px"):
+        num_configurations(space, 4)
