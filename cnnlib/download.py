@@ -1,0 +1,261 @@
+"""Brings data into the cache folder once: downloads that resume, zips that unpack whole or not."""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import time
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+import requests
+from tqdm import tqdm
+
+logger = logging.getLogger(__name__)
+
+RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds
+_TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two reads
+_CHUNK = 1 << 16  # bytes; what a broken connection loses at most
+_DIGEST_SIZE = 16  # bytes
+_BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError)
+
+
+class _BrokenTransferError(Exception):
+    """A transfer that ended too early and may be tried again."""
+
+
+_RETRIED = (
+    _BrokenTransferError,
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+)
+
+
+def cache_folder() -> Path:
+    """$CNNLIB_CACHE, else cnnlib in $XDG_CACHE_HOME, else ~/.cache/cnnlib; created if need be."""
+    xdg = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    chosen = os.environ.get("CNNLIB_CACHE") or os.path.join(xdg, "cnnlib")
+    folder = Path(os.path.abspath(os.path.expanduser(chosen)))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"the cache folder {folder} cannot be made: {error.strerror}; "
+            "set CNNLIB_CACHE to a folder that you may write to"
+        ) from error
+    return folder
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """One process or thread at a time in here per `path`; others wait, and death lets go.
+
+    The lock is on `<path>.lock`, which stays: deleting it would let two in.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(path.name + ".lock"), "a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def download(url: str, *, cache: Path, pauses: Sequence[float] = RETRY_PAUSES) -> Path:
+    """The file behind `url` in the cache, complete; it is asked for only while it is not there.
+
+    A broken connection is tried again after each of `pauses` (seconds), and a later call goes on
+    from the bytes that are there, if the server names its version of the file (ETag or date).
+    """
+    target = cache / "downloads" / f"{_text_digest(url)}-{_base_name(url)}"
+    with exclusive(target):
+        if target.exists():
+            return target
+        part = target.with_name(target.name + ".part")
+        for pause in (*pauses, None):
+            try:
+                _transfer(url, part)
+                break
+            except _RETRIED as error:
+                if pause is None:
+                    raise ConnectionError(
+                        f"{url}: the connection broke {len(pauses) + 1} times, last by: {error}; "
+                        "run the same command again to go on from there"
+                    ) from error
+                logger.info("%s: %s; trying again in %s s", url, error, pause)
+                time.sleep(pause)
+        part.rename(target)
+        _state_file(part).unlink(missing_ok=True)
+    return target
+
+
+def _transfer(url: str, part: Path) -> None:
+    """Appends to `part` what it lacks of `url`."""
+    done, headers = _resume_point(part)
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+        status = response.status_code
+        total = _total_size(response)
+        if status == 416 and done == total:
+            return
+        if status == 416 or (status == 206 and _range_start(response) != done):
+            part.unlink(missing_ok=True)
+            raise _BrokenTransferError("the server offers another part than the missing one")
+        if status >= 500:
+            raise _BrokenTransferError(f"HTTP {status} {response.reason}")
+        if status not in (200, 206):
+            raise ValueError(f"{url}: HTTP {status} {response.reason}; check the address")
+        if status == 200:
+            done = 0
+            part.write_bytes(b"")  # first, so that no state describes other bytes
+            state = json.dumps({"validator": _validator(response)})
+            _state_file(part).write_text(state, encoding="utf-8")
+        if total is not None:
+            _check_space(url, part.parent, total - done)
+        _append(response, part, total=total)
+    size = part.stat().st_size
+    if total is not None and size != total:
+        raise _BrokenTransferError(f"{size:,} of {total:,} bytes came")
+
+
+def _append(response: requests.Response, part: Path, *, total: int | None) -> None:
+    """Writes the body to the end of `part`, with a progress bar on a terminal."""
+    bar = tqdm(
+        desc=part.stem.partition("-")[2],
+        total=total,
+        initial=part.stat().st_size,
+        unit="B",
+        unit_scale=True,
+        disable=None,  # no bar when stderr is not a terminal
+    )
+    with bar, open(part, "ab") as file:
+        for chunk in response.iter_content(_CHUNK):
+            file.write(chunk)
+            bar.update(len(chunk))
+
+
+def _resume_point(part: Path) -> tuple[int, dict[str, str]]:
+    """Bytes of `part` that count, and the headers that ask for the rest of the same version."""
+    headers = {"Accept-Encoding": "identity"}  # else sizes are those of compressed bytes
+    try:
+        validator = json.loads(_state_file(part).read_text(encoding="utf-8"))["validator"]
+        done = part.stat().st_size
+    except (FileNotFoundError, ValueError):
+        return 0, headers
+    if not validator or not done:
+        return 0, headers
+    return done, headers | {"Range": f"bytes={done}-", "If-Range": validator}
+
+
+def _validator(response: requests.Response) -> str | None:
+    """What If-Range may compare: a strong ETag, else the date, else nothing."""
+    etag = response.headers.get("ETag", "")
+    return etag if etag.startswith('"') else response.headers.get("Last-Modified")
+
+
+def _total_size(response: requests.Response) -> int | None:
+    """Bytes of the whole file, if the server tells."""
+    if response.status_code == 200:
+        total = response.headers.get("Content-Length", "")
+    else:
+        total = response.headers.get("Content-Range", "").rpartition("/")[2]
+    return int(total) if total.isdecimal() else None
+
+
+def _range_start(response: requests.Response) -> int | None:
+    """The first byte's place in the file, of a partial answer."""
+    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
+
+
+def _state_file(part: Path) -> Path:
+    return part.with_name(part.name + ".json")
+
+
+def _base_name(url: str) -> str:
+    """The file name in `url`, in harmless characters."""
+    name = PurePosixPath(unquote(urlsplit(url).path)).name
+    return re.sub(r"[^\w.-]", "_", name)[-100:] or "data.zip"
+
+
+def unpack(zip_path: Path, *, cache: Path) -> Path:
+    """The folder in the cache with the content of the zip, unpacked once, whole or not at all."""
+    folder = cache / "unpacked"
+    target = folder / _zip_key(zip_path, folder)
+    with exclusive(target):
+        if target.is_dir():
+            return target
+        part = target.with_name(target.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)  # of an unpacking that was killed
+        try:
+            _extract(zip_path, part)
+            os.rename(part, target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def _extract(zip_path: Path, folder: Path) -> None:
+    """Unpacks all or raises one line; zipfile checks each file's CRC as it reads."""
+    try:
+        with zipfile.ZipFile(zip_path) as archive:
+            entries = archive.infolist()
+            for entry in entries:
+                _check_entry(zip_path, entry.filename)
+            _check_space(str(zip_path), folder.parent, sum(entry.file_size for entry in entries))
+            logger.info("unpacking %s to %s", zip_path, folder.parent)
+            archive.extractall(folder)
+    except _BROKEN_ZIP as error:
+        raise ValueError(
+            f"{zip_path} is not a complete zip file: {error}; download or copy it again"
+        ) from error
+    except RuntimeError as error:  # a password, or a compression that zipfile does not know
+        raise ValueError(
+            f"{zip_path} cannot be unpacked: {error}; pack it again as a plain zip file"
+        ) from error
+
+
+def _check_entry(zip_path: Path, name: str) -> None:
+    entry = PurePosixPath(name.replace("\\", "/"))
+    if entry.is_absolute() or ".." in entry.parts:
+        raise ValueError(
+            f"{zip_path} wants to write outside its folder, to {name}; "
+            "do not trust it, or pack it again with relative names"
+        )
+
+
+def _check_space(source: str, folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(
+            f"{source} needs {needed / 1e6:,.1f} MB and {folder} has {free / 1e6:,.1f} MB free; "
+            "make room or set CNNLIB_CACHE to a larger disk"
+        )
+
+
+def _zip_key(zip_path: Path, folder: Path) -> str:
+    """Digest of the zip's content, remembered by path, size and time, as 3.6 GB take long."""
+    facts = zip_path.stat()
+    identity = f"{os.path.abspath(zip_path)} {facts.st_size} {facts.st_mtime_ns}"
+    memory = folder / f"{_text_digest(identity)}.key"
+    with exclusive(memory):
+        if memory.exists():
+            return memory.read_text(encoding="ascii")
+        with open(zip_path, "rb") as file:
+            key = hashlib.file_digest(file, _new_digest).hexdigest()
+        fresh = memory.with_suffix(".part")
+        fresh.write_text(key, encoding="ascii")
+        os.replace(fresh, memory)
+    return key
+
+
+def _new_digest() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=_DIGEST_SIZE)
+
+
+def _text_digest(text: str) -> str:
+    return hashlib.blake2b(os.fsencode(text), digest_size=_DIGEST_SIZE).hexdigest()
