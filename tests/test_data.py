@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cnnlib.augment import normalised
+from cnnlib.data import CustomDataModule, stratified_split
+
+
+def module(photos: Path, **settings: object) -> CustomDataModule:
+    return CustomDataModule(photos / "train", image_size=8, **settings)  # type: ignore[arg-type]
+
+
+def test_the_split_takes_the_same_share_of_each_class() -> None:
+    labels = (0,) * 100 + (1,) * 50 + (2,) * 10
+    train, val = stratified_split(labels, 0.2, seed=1)
+    assert [int((np.array(labels)[val] == label).sum()) for label in range(3)] == [20, 10, 2]
+    assert sorted([*train, *val]) == list(range(160))
+
+
+def test_the_split_depends_on_the_seed_alone() -> None:
+    labels = tuple(np.arange(90) % 3)
+    first = stratified_split(labels, 0.2, seed=1)
+    again = stratified_split(labels, 0.2, seed=1)
+    other = stratified_split(labels, 0.2, seed=2)
+    np.testing.assert_array_equal(first[1], again[1])
+    assert set(first[1]) != set(other[1])
+
+
+@pytest.mark.parametrize("val_split", [0.01, 0.99])
+def test_every_class_stays_on_both_sides(val_split: float) -> None:
+    labels = (0, 0, 1, 1, 1)
+    for side in stratified_split(labels, val_split, seed=0):
+        assert {labels[index] for index in side} == {0, 1}
+
+
+def test_every_image_comes_once_an_epoch_and_none_is_trained_and_validated_on(
+    photos: Path,
+) -> None:
+    data = module(photos, batch_size=7)
+    train, val = data.train_dataloader(), data.val_dataloader()
+    raw = torch.from_numpy(train.images.copy()).permute(0, 3, 1, 2) / 255
+    everything = normalised(raw).flatten(1)  # (N, C*H*W)
+
+    def indices(batches: object) -> list[int]:
+        seen = torch.cat([images for images, _ in batches]).flatten(1)  # type: ignore[attr-defined]
+        return torch.cdist(seen, everything).argmin(1).tolist()
+
+    assert sorted(indices(train) + indices(val)) == list(range(30))
+    assert sorted(indices(train)) == sorted(data.split_indices[0])
+
+
+def test_labels_belong_to_their_images(photos: Path) -> None:
+    data = module(photos, batch_size=30)
+    for batches in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
+        [(images, labels)] = list(batches)
+        strongest = images.mean((2, 3)).argmax(1)  # red, green or blue
+        names = [data.classes[label] for label in labels]
+        assert names == [("red", "green", "blue")[channel] for channel in strongest]
+
+
+def test_each_epoch_is_shuffled_anew_and_the_same_for_the_same_seed(photos: Path) -> None:
+    def epochs(seed: int) -> list[torch.Tensor]:
+        train = module(photos, seed=seed, batch_size=24).train_dataloader()
+        return [torch.cat([images for images, _ in train]) for _ in range(2)]
+
+    first, again = epochs(1), epochs(1)
+    assert (first[0] != first[1]).any()
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+
+
+def test_training_images_alone_are_augmented(photos: Path) -> None:
+    """The study's own code changed the transform of both, so its augmentation had no effect."""
+    plain, varied = (
+        module(photos, batch_size=24),
+        module(photos, batch_size=24, use_augmentation=True),
+    )
+    [(images, _)] = list(plain.train_dataloader())
+    [(changed, _)] = list(varied.train_dataloader())
+    assert (images - changed).abs().mean() > 0.1
+    for name in ("val_dataloader", "test_dataloader"):
+        [(images, _)] = list(getattr(plain, name)())
+        [(same, _)] = list(getattr(varied, name)())
+        torch.testing.assert_close(images, same, rtol=0, atol=0)
+
+
+def test_batches_have_the_size_asked_for(photos: Path) -> None:
+    train = module(photos, batch_size=7).train_dataloader()
+    assert [len(labels) for _, labels in train] == [7, 7, 7, 3]
+    assert len(train) == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"val_split": 1.0}, "val_split: 1.0 is not between 0 and 1"),
+        ({"batch_size": 0}, "batch_size: 0 is not at least 1"),
+    ],
+)
+def test_wrong_settings_are_refused(photos: Path, settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        module(photos, **settings)
+
+
+def test_without_a_test_folder_the_test_is_refused(photos: Path) -> None:
+    (photos / "val").rename(photos / "elsewhere")
+    with pytest.raises(ValueError, match="no test set"):
+        module(photos).test_dataloader()
