@@ -1,0 +1,128 @@
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from cnnlib.config import TrialConfig
+from cnnlib.data import Batches
+from cnnlib.model import ACTIVATIONS, CustomCNN, network
+
+STUDY = {
+    "first_layer_filters": 64,
+    "filter_org": 1.0,
+    "conv_layers": 5,
+    "num_neurons_dense": 256,
+    "batch_norm": False,
+}
+
+
+def test_the_summary_of_the_studys_network_has_its_parameters_and_shapes() -> None:
+    rows = [line.split(maxsplit=2) for line in CustomCNN(**STUDY).summary().splitlines()]
+    table = {f"{index} {layer}": rest for index, layer, rest in rows[1:-1]}
+    assert table["0 Conv2d"].split() == ["(64,", "224,", "224)", "1,792"]
+    assert table["2 MaxPool2d"].split() == ["(64,", "112,", "112)", "0"]
+    assert table["16 Linear"].split() == ["(256)", "803,072"]
+    assert table["19 Linear"].split() == ["(10)", "2,570"]
+
+
+def test_the_summary_counts_every_parameter_and_leaves_the_network_as_it_was() -> None:
+    model = CustomCNN(conv_layers=3, image_size=32)
+    model.train()
+    total = sum(p.numel() for p in model.parameters())
+    assert model.summary().splitlines()[-1].split() == ["total", f"{total:,}"]
+    assert model.training
+    assert int(model.network[1].num_batches_tracked) == 0
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_gives_a_score_for_each_class(activation: str) -> None:
+    model = CustomCNN(activation=activation, conv_layers=2, image_size=16, num_classes=4)
+    assert model(torch.rand(3, 3, 16, 16)).shape == (3, 4)
+
+
+def test_sizes_that_do_not_halve_evenly_fit_the_dense_layer() -> None:
+    config = TrialConfig(conv_layers=3, first_layer_filters=4)
+    for image_size in (8, 9, 15, 30, 33):
+        assert network(config, 2, image_size)(torch.rand(1, 3, image_size, image_size)).shape == (
+            1,
+            2,
+        )
+
+
+def test_batch_norm_and_dropout_are_there_when_asked_for() -> None:
+    kinds = [type(layer).__name__ for layer in CustomCNN(batch_norm=True, dropout=0.25).network]
+    assert kinds.count("BatchNorm2d") == 5
+    assert "BatchNorm2d" not in [type(x).__name__ for x in CustomCNN(**STUDY).network]
+    [dropout] = [x for x in CustomCNN(dropout=0.25).network if isinstance(x, torch.nn.Dropout)]
+    assert dropout.p == 0.25
+
+
+def test_a_network_that_cannot_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="conv_layers: 5 poolings leave nothing of 16 px"):
+        CustomCNN(image_size=16)
+    with pytest.raises(ValueError, match="no such hyperparameter; did you mean dropout"):
+        CustomCNN(droput=0.1)
+    with pytest.raises(ValueError, match="give a TrialConfig or dropout, not both"):
+        CustomCNN(TrialConfig(), dropout=0.1)
+
+
+def trainer(**settings: object) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def batches(num_images: int, batch_size: int) -> Batches:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (num_images, 8, 8, 3), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(0, 3, (num_images,), generator=generator)
+    return Batches(
+        images.numpy(),
+        labels.numpy(),
+        torch.arange(num_images).numpy(),
+        batch_size=batch_size,
+        device=torch.device("cpu"),
+        seed=0,
+        shuffle=False,
+    )
+
+
+def test_accuracy_and_loss_are_counted_over_images_not_averaged_over_batches() -> None:
+    torch.manual_seed(0)
+    model = CustomCNN(conv_layers=2, first_layer_filters=4, image_size=8, num_classes=3)
+    data = batches(10, 7)  # batches of 7 and 3 weigh differently
+    [metrics] = trainer().test(model, data, verbose=False)
+    model.eval()
+    with torch.no_grad():
+        scores = torch.cat([model(images) for images, _ in data])
+    labels = torch.cat([labels for _, labels in data])
+    assert metrics["test_acc"] == pytest.approx((scores.argmax(1) == labels).float().mean().item())
+    loss = torch.nn.functional.cross_entropy(scores, labels).item()
+    assert metrics["test_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_eight_images_are_learnt_by_heart() -> None:
+    torch.manual_seed(0)
+    model = CustomCNN(
+        conv_layers=2, first_layer_filters=8, image_size=8, num_classes=3, dropout=0.0
+    )
+    fit = trainer(max_epochs=30)
+    fit.fit(model, batches(8, 8), batches(8, 8))
+    assert fit.callback_metrics["train_acc"] == 1.0
+    assert fit.callback_metrics["train_loss"] < 0.1
+    assert {"train_loss", "train_acc", "val_loss", "val_acc"} <= set(fit.callback_metrics)
+
+
+def test_a_lightning_checkpoint_gives_the_network_back(tmp_path) -> None:
+    model = CustomCNN(conv_layers=2, image_size=8, num_classes=3, batch_norm=False)
+    fit = trainer(max_epochs=1)
+    fit.fit(model, batches(8, 8), batches(8, 8))
+    fit.save_checkpoint(tmp_path / "last.ckpt")
+    again = CustomCNN.load_from_checkpoint(tmp_path / "last.ckpt")
+    assert again.config == model.config
+    images = torch.rand(2, 3, 8, 8)
+    torch.testing.assert_close(again.eval()(images), model.eval()(images))

@@ -1,0 +1,89 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cnnlib.config import TrialConfig
+from cnnlib.dataset import read_folder
+from cnnlib.model import CustomCNN
+from cnnlib.results import EPOCH_COLUMNS
+from cnnlib.trial import Task, data_module, precision, train
+
+SMALL = {"first_layer_filters": 4, "conv_layers": 2, "num_neurons_dense": 8, "filter_org": 1.0}
+
+
+def task(photos: Path, **changes: Any) -> Task:
+    settings = {"image_size": 8, "max_epochs": 3, "patience": 0, "seed": 1, "cpus": 1} | changes
+    return Task(dataset=read_folder(photos / "train"), **settings)
+
+
+def rows(photos: Path, folder: Path, config: TrialConfig, **changes: Any) -> list[dict[str, Any]]:
+    epochs: list[dict[str, Any]] = []
+    train(
+        config, task(photos, **changes), on_epoch=epochs.append, weights=folder / "best.safetensors"
+    )
+    return epochs
+
+
+def test_every_epoch_is_reported_with_the_columns_of_the_design(
+    photos: Path, tmp_path: Path
+) -> None:
+    epochs = rows(photos, tmp_path, TrialConfig(**SMALL))
+    assert [row["epoch"] for row in epochs] == [1, 2, 3]
+    for row in epochs:
+        assert set(row) == set(EPOCH_COLUMNS) - {"trial_id"}
+        assert all(math.isfinite(value) for value in row.values())
+        assert row["learning_rate"] == 1e-3
+
+
+def test_the_best_weights_are_kept_and_score_what_was_reported(
+    photos: Path, tmp_path: Path
+) -> None:
+    config = TrialConfig(**SMALL, learning_rate=0.01)
+    epochs = rows(photos, tmp_path, config, max_epochs=6)
+    best = max(row["val_acc"] for row in epochs)
+    model = CustomCNN(config, num_classes=3, image_size=8)
+    model.load_state_dict(load_file(tmp_path / "best.safetensors"))
+    model.eval()
+    data = data_module(config, task(photos).dataset, image_size=8, seed=1)
+    with torch.no_grad():
+        [(images, labels)] = list(data.val_dataloader())
+        val_acc = (model(images).argmax(1) == labels).float().mean().item()
+    assert val_acc == pytest.approx(best)
+
+
+def test_colours_are_learnt(photos: Path, tmp_path: Path) -> None:
+    epochs = rows(photos, tmp_path, TrialConfig(**SMALL, learning_rate=0.01), max_epochs=15)
+    assert max(row["val_acc"] for row in epochs) >= 5 / 6
+
+
+@pytest.mark.parametrize("use_augmentation", [True, False])
+def test_the_same_seed_gives_the_same_curve(
+    use_augmentation: bool, photos: Path, tmp_path: Path
+) -> None:
+    config = TrialConfig(**SMALL, use_augmentation=use_augmentation)
+
+    def curve(seed: int) -> list[tuple[float, float]]:
+        return [
+            (row["train_loss"], row["val_loss"])
+            for row in rows(photos, tmp_path, config, seed=seed)
+        ]
+
+    assert curve(1) == curve(1)
+    assert curve(1) != curve(2)
+
+
+def test_a_trial_that_no_longer_gets_better_ends(photos: Path, tmp_path: Path) -> None:
+    frozen = TrialConfig(**SMALL, learning_rate=1e-8)
+    epochs = rows(photos, tmp_path, frozen, max_epochs=30, patience=2)
+    assert len(epochs) == 3
+
+
+def test_a_cpu_trains_in_bf16_only_where_it_is_native() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("needs a machine without a GPU")
+    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    assert precision() == ("bf16-mixed" if native else "32-true")
