@@ -1,0 +1,122 @@
+"""The two tables of a sweep, trials and epochs, from its journal or from CSV files."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cnnlib.journal import journal_exists, read_events
+
+FIXED_TRIAL_COLUMNS = [
+    "trial_id", "status", "epochs", "best_epoch", "val_acc", "val_loss", "seconds", "node",
+    "error", "started",
+]  # fmt: skip
+EPOCH_COLUMNS = [
+    "trial_id", "epoch", "train_loss", "train_acc", "val_loss", "val_acc", "learning_rate",
+    "seconds", "images_per_second",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Results:
+    """A sweep as two tables; DESIGN.md lists their columns."""
+
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+
+    @property
+    def hyperparameters(self) -> list[str]:
+        """Every column of `trials` that is not a fixed one."""
+        return [c for c in self.trials.columns if c not in FIXED_TRIAL_COLUMNS]
+
+    def best(self) -> pd.Series | None:
+        """The trial with the highest val_acc, the first of equals; None where none has one."""
+        if "val_acc" not in self.trials or self.trials["val_acc"].isna().all():
+            return None
+        return self.trials.loc[self.trials["val_acc"].idxmax()]
+
+    def write(self, folder: Path) -> None:
+        """Writes trials.csv and epochs.csv, each replaced in one step."""
+        for name, table in (("trials", self.trials), ("epochs", self.epochs)):
+            part = folder / f".{name}.csv.part"
+            table.to_csv(part, index=False)
+            part.replace(folder / f"{name}.csv")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes the file, replaced in one step."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_results(folder: str | Path) -> Results:
+    """The tables of a sweep's folder: from its journal if it has one, else from its CSV files.
+
+    Raises FileNotFoundError where there is neither, ValueError where a table lacks its key columns.
+    """
+    folder = Path(folder)
+    if journal_exists(folder):
+        return fold(read_events(folder))
+    tables = {}
+    for name, keys in (("trials", ["trial_id"]), ("epochs", ["trial_id", "epoch"])):
+        path = folder / f"{name}.csv"
+        if not path.is_file():
+            raise FileNotFoundError(f"no results in {folder}: expected {path.name} or a journal")
+        try:
+            table = pd.read_csv(path, dtype={"trial_id": str})
+        except (ValueError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not a CSV table: {error}") from None
+        missing = [key for key in keys if key not in table]
+        if missing:
+            raise ValueError(f"{path}: no column {missing[0]}; has {', '.join(table.columns)}")
+        tables[name] = table
+    return Results(**tables)
+
+
+def fold(events: Iterable[dict[str, Any]]) -> Results:
+    """The tables that these journal events amount to. An epoch that a retry repeats counts once."""
+    trials: dict[str, dict[str, Any]] = {}
+    epochs: dict[tuple[str, int], dict[str, Any]] = {}
+    for event in events:
+        kind, trial_id = event["event"], str(event.get("trial_id"))
+        if kind == "proposed":
+            trials[trial_id] = {"trial_id": trial_id, "status": "running", **event["config"]}
+        elif kind == "started":
+            trials[trial_id] |= {"status": "running", "started": event["time"]}
+            epochs = {key: row for key, row in epochs.items() if key[0] != trial_id}
+        elif kind == "epoch":
+            epochs[trial_id, event["epoch"]] = {c: event.get(c) for c in EPOCH_COLUMNS}
+            trials[trial_id]["node"] = event.get("node")
+        elif kind in ("finished", "stopped", "failed"):
+            status = "completed" if kind == "finished" else kind
+            trials[trial_id] |= {"status": status, "error": event.get("error")}
+    epoch_table = pd.DataFrame(list(epochs.values()), columns=EPOCH_COLUMNS)
+    return Results(_with_bests(pd.DataFrame(list(trials.values())), epoch_table), epoch_table)
+
+
+def _with_bests(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
+    """`trials` in DESIGN.md's order of columns, completed by what its epochs say."""
+    trials = trials.reindex(columns=list(dict.fromkeys([*trials.columns, *FIXED_TRIAL_COLUMNS])))
+    names = [c for c in trials.columns if c not in FIXED_TRIAL_COLUMNS]
+    order = ["trial_id", "status", *names, *FIXED_TRIAL_COLUMNS[2:]]
+    if epochs.empty:
+        return trials[order]
+    by_trial = epochs.groupby("trial_id")
+    scored = epochs.dropna(subset="val_acc")
+    best = scored.loc[scored.groupby("trial_id")["val_acc"].idxmax()].set_index("trial_id")
+    trials = trials.set_index("trial_id")
+    trials["epochs"] = by_trial["epoch"].max().astype("Int64")
+    trials["best_epoch"] = best["epoch"].astype("Int64")
+    trials["val_acc"] = best["val_acc"]
+    trials["val_loss"] = best["val_loss"]
+    trials["seconds"] = by_trial["seconds"].sum()
+    return trials.reset_index()[order]

@@ -1,0 +1,120 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from cnnlib.journal import Journal
+from cnnlib.results import EPOCH_COLUMNS, fold, read_results
+
+
+def epoch(trial_id: str, number: int, val_acc: float, **more: Any) -> dict[str, Any]:
+    metrics = dict.fromkeys(EPOCH_COLUMNS, 0.5) | {"val_acc": val_acc, "val_loss": 1 - val_acc}
+    return {"event": "epoch", "time": "t", **metrics, "trial_id": trial_id, "epoch": number, **more}
+
+
+def proposed(trial_id: str) -> dict[str, Any]:
+    return {"event": "proposed", "trial_id": trial_id, "config": {"dropout": 0.1}, "time": "t0"}
+
+
+def event(kind: str, trial_id: str, **more: Any) -> dict[str, Any]:
+    return {"event": kind, "trial_id": trial_id, "time": "t1", **more}
+
+
+EVENTS = [
+    proposed("0001"),
+    event("started", "0001"),
+    proposed("0002"),
+    event("started", "0002"),
+    epoch("0001", 1, 0.3, node="a"),
+    epoch("0001", 2, 0.6, node="a"),
+    epoch("0002", 1, 0.2, node="b"),
+    event("stopped", "0002", rung=1, cutoff=0.3),
+    epoch("0001", 3, 0.6, node="a"),
+    event("finished", "0001"),
+    proposed("0003"),
+    event("started", "0003"),
+    event("failed", "0003", error="no memory"),
+    proposed("0004"),
+]
+
+
+def test_a_trial_has_its_first_best_epoch_and_how_it_ended() -> None:
+    trials = fold(EVENTS).trials.set_index("trial_id")
+    assert list(trials["status"]) == ["completed", "stopped", "failed", "running"]
+    best = trials.loc["0001"]
+    assert (best["best_epoch"], best["epochs"], best["val_acc"]) == (2, 3, 0.6)
+    assert best["val_loss"] == pytest.approx(0.4)
+    assert (best["seconds"], best["node"], best["started"]) == (1.5, "a", "t1")
+    assert trials.loc["0003", "error"] == "no memory"
+    assert pd.isna(trials.loc["0004", "val_acc"])
+
+
+def test_the_columns_are_those_of_the_design() -> None:
+    results = fold(EVENTS)
+    assert list(results.trials.columns) == [
+        "trial_id", "status", "dropout", "epochs", "best_epoch", "val_acc", "val_loss", "seconds",
+        "node", "error", "started",
+    ]  # fmt: skip
+    assert list(results.epochs.columns) == EPOCH_COLUMNS
+    assert results.hyperparameters == ["dropout"]
+
+
+def test_a_retried_trial_counts_each_epoch_once() -> None:
+    retried = [*EVENTS[:2], epoch("0001", 1, 0.3), epoch("0001", 2, 0.9), EVENTS[1]]
+    results = fold([*retried, epoch("0001", 1, 0.4)])
+    assert results.epochs["epoch"].tolist() == [1]
+    assert results.trials.loc[0, "val_acc"] == 0.4
+
+
+def test_the_best_trial_is_the_first_of_the_highest() -> None:
+    best = fold(EVENTS).best()
+    assert best is not None
+    assert best["trial_id"] == "0001"
+    assert fold([proposed("0001")]).best() is None
+    assert fold([]).best() is None
+
+
+def test_nan_scores_do_not_win() -> None:
+    events = [proposed("0001"), epoch("0001", 1, float("nan")), epoch("0001", 2, 0.2)]
+    assert fold(events).trials.loc[0, "best_epoch"] == 2
+
+
+def test_tables_are_the_same_from_the_journal_and_from_its_csv_files(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "sweep")
+    for content in EVENTS:
+        journal.append(
+            content["event"], **{k: v for k, v in content.items() if k not in ("event", "time")}
+        )
+    journal.close()
+    results = read_results(tmp_path / "sweep")
+    (tmp_path / "copy").mkdir()
+    results.write(tmp_path / "copy")
+    copy = read_results(tmp_path / "copy")
+    pd.testing.assert_frame_equal(results.epochs, copy.epochs, check_dtype=False)
+    pd.testing.assert_frame_equal(
+        results.trials.astype(object).where(results.trials.notna(), None),
+        copy.trials.astype(object).where(copy.trials.notna(), None),
+        check_dtype=False,
+    )
+
+
+def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no results in .*: expected trials\.csv"):
+        read_results(tmp_path)
+    (tmp_path / "trials.csv").write_text("id,status\n1,completed\n")
+    with pytest.raises(ValueError, match="no column trial_id; has id, status"):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["cs21m013_A1", "malavika_B_resnet50", "cs21s006_A"])
+def test_real_sweeps_of_others_are_read(folder: str) -> None:
+    path = Path(__file__).parents[2] / "shared" / "data" / "curves" / folder
+    if not path.is_dir():
+        pytest.skip("needs ../shared/data/curves")
+    results = read_results(path)
+    assert set(results.epochs["trial_id"]) <= set(results.trials["trial_id"])
+    best = results.best()
+    assert best is not None
+    assert json.dumps(float(best["val_acc"]))
