@@ -1,0 +1,306 @@
+"""A sweep in W&B: one run per trial, sent by a thread of its own; the only module that knows wandb.
+
+The journal is the truth and W&B a view of it: whatever goes wrong here costs a line of warning,
+never a trial.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import queue
+import re
+import shlex
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+logger = logging.getLogger(__name__)
+
+MODES = ("auto", "online", "offline", "off")
+WANDB_MODES = {"offline": "offline", "dryrun": "offline", "disabled": "off"}  # theirs: ours
+NO_ACCOUNT = "no account is configured"
+MAX_NAME_LENGTH = 128  # W&B refuses longer names and ids
+SERVICE_IDLE = "10s"  # how long wandb's service stays when the sweep's process is gone
+
+# The study's own short names, in its order.
+SHORT_NAMES = {
+    "activation": "ac",
+    "first_layer_filters": "filters",
+    "filter_org": "filt_org",
+    "conv_layers": "layers",
+    "dropout": "drop",
+    "batch_norm": "bn",
+    "batch_size": "bs",
+    "learning_rate": "lr",
+    "use_augmentation": "aug",
+    "num_neurons_dense": "dense",
+}
+
+RUN_SETTINGS: dict[str, Any] = {
+    "console": "off",  # never capture the driver's screen
+    "init_timeout": 15.0,  # seconds for a server to accept a run, before runs go on offline
+    "finish_timeout": 30.0,  # seconds for the last rows of a run
+    "finish_timeout_raises": True,
+    "stop_fn": lambda: None,  # W&B's stop button on one run would send SIGINT to the whole sweep
+    "use_dot_wandb": False,
+    "symlink": False,  # `latest-run` means nothing with several runs at once
+    "save_code": False,
+    "label_disable": True,
+    "x_disable_stats": True,
+    "x_disable_machine_info": True,  # also leaves git alone
+    "x_save_requirements": False,
+}
+
+
+class Tracking:
+    """What happens to a sweep's trials, in W&B; start, log and finish return at once."""
+
+    def __init__(self, folder: Path, *, mode: str, project: str, sweep: str) -> None:
+        """Runs of `folder`'s sweep; its name is their group and begins their ids."""
+        self.mode = resolved_mode(mode)
+        self._folder = folder.absolute()
+        self._project = project
+        self._sweep = sweep
+        self._runs: dict[str, Any] = {}  # those open now, by trial
+        self._last_epoch: dict[str, int] = {}
+        self._num_runs = {"online": 0, "offline": 0}
+        self._url = ""
+        self._healthy = True
+        self._warned: set[str] = set()
+        self._calls: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None]
+        self._calls = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        if self.mode != "off":
+            # A daemon: a server that does not answer must not keep the process alive.
+            self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
+            self._thread.start()
+
+    def start(self, trial_id: str, name: str, config: Mapping[str, object]) -> None:
+        """Open the trial's run; a trial that is tried again goes on in the run it had."""
+        self._put(self._start, trial_id, name, dict(config))
+
+    def log(self, trial_id: str, metrics: Mapping[str, float]) -> None:
+        """Add one epoch's row; `metrics` holds `epoch`, and an epoch sent before is left out."""
+        self._put(self._log, trial_id, dict(metrics))
+
+    def finish(self, trial_id: str, status: str, summary: Mapping[str, object]) -> None:
+        """Close the trial's run as completed, stopped or failed."""
+        self._put(self._finish, trial_id, status, dict(summary))
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Finish what is open and wait for it, at most `timeout` seconds."""
+        if self._thread is None:
+            return
+        self._calls.put(None)
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self._warn("close", f"not done after {timeout:g} s, so runs may lack their last epochs")
+        self._thread = None
+
+    @property
+    def line(self) -> str:
+        """Where the runs are, and how to send those that are only on this disk."""
+        online, offline = self._num_runs["online"], self._num_runs["offline"]
+        parts = []
+        if online or self.mode == "online":
+            where = self._url or f"project {self._project}, group {self._sweep}"
+            parts.append(f"{online} {_runs(online)} online: {where}")
+        if offline or (self.mode == "offline" and not online):
+            send = f"wandb sync {shlex.quote(str(self._folder))}/wandb/offline-run-*"
+            parts.append(f"{offline} {_runs(offline)} offline; send them with: {send}")
+        return "W&B: " + ("; ".join(parts) or "off")
+
+    def _put(self, call: Callable[..., None], *args: Any) -> None:
+        if self._thread is not None:
+            self._calls.put((call, args))
+
+    def _work(self) -> None:
+        """The thread: first the connection, then one call after the other."""
+        try:
+            _connect()
+        except Exception as error:
+            self.mode = "off"
+            self._warn("connect", f"off, {_one_line(error)}")
+            return
+        while (item := self._calls.get()) is not None:
+            self._attempt(*item)
+        for trial_id in list(self._runs):
+            self._attempt(self._finish, (trial_id, "interrupted", {}))
+        if self._healthy:  # or the service would wait for the runs that it cannot send
+            self._attempt(_disconnect, ())
+
+    def _attempt(self, call: Callable[..., None], args: tuple[Any, ...]) -> None:
+        try:
+            call(*args)
+        except Exception as error:
+            self._warn(f"{call.__name__} {type(error).__name__}", _one_line(error))
+
+    def _warn(self, kind: str, message: str) -> None:
+        """One line per kind of trouble, however many epochs run into it."""
+        if kind not in self._warned:
+            self._warned.add(kind)
+            logger.warning("W&B: %s", message)
+
+    def _start(self, trial_id: str, name: str, config: dict[str, Any]) -> None:
+        if trial_id in self._runs:
+            return
+        identifier = run_id(self._sweep, trial_id)
+        try:
+            self._runs[trial_id] = self._open(identifier, name, config)
+        except Exception as error:
+            self._healthy = False
+            self.mode = "offline"
+            self._warn("offline", f"{_one_line(error)}; runs go on offline")
+            # wandb's service keeps the id of a run that the server did not accept as in use.
+            self._runs[trial_id] = self._open(f"{identifier}-offline", name, config)
+
+    def _open(self, identifier: str, name: str, config: dict[str, Any]) -> Any:
+        import wandb
+
+        run = wandb.init(
+            project=self._project,
+            group=self._sweep,
+            job_type="trial",
+            id=identifier,
+            name=name[:MAX_NAME_LENGTH],
+            config=config,
+            dir=str(self._folder),
+            mode=self.mode,  # type: ignore[arg-type]
+            reinit="create_new",
+            resume="allow",
+            settings=wandb.Settings(**RUN_SETTINGS),
+        )
+        self._num_runs[self.mode] += 1
+        if self.mode == "online":
+            self._url = f"{run.project_url}/groups/{quote(self._sweep, safe='')}"
+        return run
+
+    def _log(self, trial_id: str, metrics: dict[str, float]) -> None:
+        epoch = int(metrics["epoch"])
+        if trial_id not in self._runs or epoch <= self._last_epoch.get(trial_id, -1):
+            return
+        # The epoch is the step, not only a step metric: W&B's x axis is then right by itself, and
+        # wandb drops a step that is not past the last one, which the server tells a resumed run.
+        # So what a retried trial repeats counts once, also when another process sent it before.
+        self._runs[trial_id].log(metrics, step=epoch, commit=True)
+        self._last_epoch[trial_id] = epoch
+
+    def _finish(self, trial_id: str, status: str, summary: dict[str, Any]) -> None:
+        run = self._runs.pop(trial_id, None)
+        if run is None:
+            return
+        run.summary.update({**summary, "status": status})
+        try:
+            run.finish(exit_code=0 if status in ("completed", "stopped") else 1)
+        except Exception as error:
+            self._healthy = False
+            if not isinstance(error, TimeoutError):
+                raise
+            self.mode = "offline"  # or every later run would wait as long
+            send = f"wandb sync --include-online {shlex.quote(str(self._folder))}/wandb/run-*"
+            raise TimeoutError(f"no answer; send the rest with: {send}") from None
+
+
+def run_name(config: Mapping[str, object]) -> str:
+    """A run's name in the study's manner, `ac-relu-filters-128-...`, at most 128 characters."""
+    keys = [key for key in SHORT_NAMES if key in config]
+    keys += [key for key in config if key not in SHORT_NAMES]
+    name = "-".join(f"{SHORT_NAMES.get(key, key)}-{_value(config[key])}" for key in keys)
+    if len(name) <= MAX_NAME_LENGTH:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]  # what is cut off still tells them apart
+    return f"{name[: MAX_NAME_LENGTH - 9]}-{digest}"
+
+
+def run_id(sweep: str, trial_id: str) -> str:
+    """The id of a trial's run in every attempt, in characters that W&B allows."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", f"{sweep[:64]}-{trial_id}")
+
+
+def _value(value: object) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _runs(count: int) -> str:
+    return "run" if count == 1 else "runs"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def resolved_mode(mode: str) -> str:
+    """The mode on this machine: its account and its W&B settings decide what `auto` means."""
+    if mode not in MODES:
+        raise ValueError(f"wandb: {mode!r} is not one of {', '.join(MODES)}")
+    if mode == "auto" and os.environ.get("WANDB_MODE") == "online":
+        mode = "online"
+    if mode in ("off", "offline"):
+        return mode
+    configured, problem = _account()
+    if mode == "auto" and configured in WANDB_MODES:  # by WANDB_MODE or by `wandb offline`
+        return WANDB_MODES[configured]
+    if mode == "online" and problem:
+        remedy = "run `wandb login`, set WANDB_API_KEY, or choose --wandb offline"
+        raise ValueError(f"wandb: cannot be online, {problem}; {remedy}")
+    if problem not in ("", NO_ACCOUNT):
+        logger.warning("W&B: %s; runs are offline", problem)
+    return "offline" if problem else "online"
+
+
+def _account() -> tuple[str, str]:
+    """The mode in wandb's settings, and why no account can be used ("" if one can).
+
+    Looks where wandb looks (environment, netrc, settings), without the network and without asking.
+    """
+    _quieten()
+    configured = ""
+    try:
+        from wandb.sdk import wandb_setup
+        from wandb.sdk.lib import wbauth
+
+        settings = wandb_setup.singleton().settings
+        configured = settings.mode
+        host = wbauth.HostUrl(settings.base_url, app_url=settings.app_url)
+        account = wbauth.authenticate_session(
+            host=host, source="", prompt=False, update_session=False
+        )
+    except Exception as error:  # a malformed key or URL
+        return configured, _one_line(error)
+    return configured, "" if account else NO_ACCOUNT
+
+
+def _quieten() -> None:
+    """Before wandb is imported: nothing on the screen, and no reports to its makers at exit."""
+    os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+
+
+def _connect() -> None:
+    """Start a wandb service that is detached, as `wandb beta core start` does, and connect to it.
+
+    The one that wandb starts by itself replaces sys.exit and sys.excepthook, and holds up the
+    process's exit until every run is sent.
+    """
+    _quieten()
+    import wandb
+    from wandb.sdk import wandb_setup
+    from wandb.sdk.lib.service import service_connection, service_process
+
+    if "WANDB_SERVICE" in os.environ:  # the user's own service
+        return
+    setup = wandb_setup.singleton()
+    service = service_process.start_detached(wandb.Settings(), idle_timeout=SERVICE_IDLE)
+    client = service.token.connect(asyncer=setup.asyncer)
+    setup._connection = service_connection.ServiceConnection(setup.asyncer, client, service)
+
+
+def _disconnect() -> None:
+    """End wandb's service, which writes the last rows to disk as it goes."""
+    import wandb
+
+    wandb.teardown()
