@@ -1,0 +1,216 @@
+"""What a sweep will do, worked out and checked before anything starts or is written."""
+
+import os
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from cnnlib.data import stratified_split
+from cnnlib.dataset import Dataset, find_dataset
+from cnnlib.halving import Halving
+from cnnlib.pixels import pixels
+from cnnlib.space import (
+    Space,
+    SweepFile,
+    num_configurations,
+    read_sweep_file,
+    searched,
+    with_set,
+)
+from cnnlib.tracking import resolved_mode
+
+SWEEPS = Path(__file__).parent.parent / "sweeps"
+TRIALS = 20  # where neither --trials nor the file's run_cap says
+MAX_EPOCHS = 50  # the study's
+IMAGE_SIZE = 224  # px, the study's
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asks for; the flags of jobs/tune.py by the same names."""
+
+    data: str | Path = "sample"  # sample, or a folder, zip or URL of photographs
+    sweep: str | Path | None = None  # a W&B sweep file; None: the one that fits the data
+    set: Iterable[str] = ()  # 'name=value' fixes, 'name=value,value' narrows
+    trials: int | None = None
+    max_epochs: int | None = None
+    image_size: int | None = None  # px
+    gpus_per_trial: float | None = None
+    cpus_per_trial: int = 1
+    max_concurrent: int | None = None  # None: as many trials as fit
+    time_budget: str | None = None  # '2h', '90m', '1h30m'
+    patience: int = 5  # epochs without a better val_acc that end a trial; 0: none do
+    seed: int = 42
+    storage: str | Path | None = None  # None: results/, or ~/results in a Ray job
+    name: str | None = None  # None: from the data and the time
+    search: str | None = None  # tpe or random; None: as the file's `method` says
+    wandb: str = "auto"  # or online, offline, off
+    wandb_project: str = "cnnlib"
+    verbose: bool = False  # shows what Ray prints
+
+    def plan(self) -> "Plan":
+        """The sweep as it will run.
+
+        What the user may have got wrong raises here: ValueError or OSError, in one line. So the
+        photographs are decoded here too.
+        """
+        for flag, value, least in (
+            ("--trials", self.trials, 1),
+            ("--max-epochs", self.max_epochs, 1),
+            ("--image-size", self.image_size, 1),
+            ("--gpus-per-trial", self.gpus_per_trial, 0),
+            ("--cpus-per-trial", self.cpus_per_trial, 1),
+            ("--max-concurrent", self.max_concurrent, 1),
+            ("--patience", self.patience, 0),
+            ("--seed", self.seed, 0),
+        ):
+            if value is not None and value < least:
+                raise ValueError(f"{flag}: {value} is not at least {least}")
+        if self.search not in (None, "tpe", "random"):
+            raise ValueError(f"--search: {self.search} is not tpe or random")
+        self._check_machine()
+        file = read_sweep_file(self.sweep or _default_sweep_file(self.data))
+        max_epochs = self.max_epochs or file.settings.get("max_epochs", MAX_EPOCHS)
+        image_size = self.image_size or file.settings.get("image_size", IMAGE_SIZE)
+        space = with_set(file.space, self.set)
+        num_points = num_configurations(space, image_size)
+        trials = self.trials or file.trials or TRIALS
+        halving = _halving(file, max_epochs)
+        time_budget = seconds_of(self.time_budget) if self.time_budget else None
+        wandb = resolved_mode(self.wandb)
+        folder = self._folder()
+        dataset = find_dataset(self.data)
+        began = time.monotonic()
+        for split in ("train", "test") if dataset.test else ("train",):
+            pixels(dataset, split, image_size)
+        return Plan(
+            settings=self,
+            folder=folder,
+            dataset=dataset,
+            space=space,
+            num_points=num_points,
+            search=self.search or file.search,
+            trials=int(min(trials, num_points)),
+            max_epochs=max_epochs,
+            image_size=image_size,
+            halving=halving,
+            time_budget=time_budget,
+            wandb=wandb,
+            decode_seconds=time.monotonic() - began,
+        )
+
+    def _check_machine(self) -> None:
+        """Whether a trial fits this machine; a cluster may grow, so there nothing is refused."""
+        if "RAY_ADDRESS" in os.environ:
+            return
+        cpus, gpus = os.cpu_count() or 1, torch.cuda.device_count()
+        if self.cpus_per_trial > cpus:
+            raise ValueError(
+                f"--cpus-per-trial: {self.cpus_per_trial} is more than the {cpus} here"
+            )
+        if gpus and (self.gpus_per_trial or 0) > gpus:
+            raise ValueError(
+                f"--gpus-per-trial: {self.gpus_per_trial:g} is more than the {gpus} here"
+            )
+
+    def _folder(self) -> Path:
+        """The sweep's folder, which must be new and one that can be made."""
+        name = self.name or f"{data_name(self.data)}-{datetime.now():%Y%m%d-%H%M%S}"
+        if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
+            raise ValueError(f"--name: {name} is not made of letters, digits, '.', '_' and '-'")
+        storage = Path(self.storage) if self.storage else _default_storage()
+        if "://" in str(self.storage):
+            raise ValueError(f"--storage: {self.storage} is not a folder on a disk")
+        folder = storage.expanduser().absolute() / name
+        if folder.exists():
+            raise ValueError(f"{folder} exists; nothing is overwritten: choose another --name")
+        above = next(parent for parent in folder.parents if parent.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(f"--storage: no permission to write in {above}")
+        return folder
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked sweep: every question that its settings left open is answered."""
+
+    settings: Settings
+    folder: Path
+    dataset: Dataset
+    space: Space
+    num_points: float  # different configurations; infinity where a value is a real number
+    search: str
+    trials: int
+    max_epochs: int
+    image_size: int
+    halving: Halving | None
+    time_budget: float | None  # seconds
+    wandb: str  # online, offline or off
+    decode_seconds: float  # 0 where the pixels of these photographs were there
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def num_photos(self) -> dict[str, int]:
+        """Photographs to train on, to validate with and to test with."""
+        train, val = stratified_split(self.dataset.train.labels, 0.2, self.settings.seed)
+        test = self.dataset.test
+        return {"train": len(train), "val": len(val), "test": len(test.files) if test else 0}
+
+    def __str__(self) -> str:
+        """Two lines: what is searched, how, on what and whereto; and when trials stop."""
+        points = "endless" if self.num_points == float("inf") else f"{self.num_points:,.0f}"
+        photos = self.num_photos
+        rungs = "no trial is stopped early"
+        if self.halving and self.halving.rungs:
+            epochs = ", ".join(map(str, self.halving.rungs))
+            best = f"the best {1 / self.halving.reduction_factor:.0%}"
+            rungs = f"after epoch {epochs} a trial goes on if it is among {best} so far"
+        return (
+            f"{self.trials} trials of {points} configurations ({len(searched(self.space))} "
+            f"hyperparameters, {self.search}) on {self.settings.data} ({len(self.dataset.classes)} "
+            f"classes; {photos['train']:,} photographs to train on, {photos['val']:,} to validate, "
+            f"{photos['test']:,} to test) -> {self.folder}\n"
+            f"up to {self.max_epochs} epochs at {self.image_size} px; {rungs}"
+        )
+
+
+def _default_sweep_file(data: str | Path) -> Path:
+    return SWEEPS / ("sample.yaml" if data == "sample" else "inaturalist.yaml")
+
+
+def _default_storage() -> Path:
+    """results/ here; in a Ray job the home folder's, because Ray deletes a job's working folder."""
+    here = Path.cwd()
+    return (Path.home() if "working_dir_files" in here.parts else here) / "results"
+
+
+def _halving(file: SweepFile, max_epochs: int) -> Halving | None:
+    """ASHA's plan. A file that does not speak of it gets rungs at 1/9 and 1/3 of the way."""
+    if not file.early_terminate:
+        return None
+    grace = file.grace_period or max(1, round(max_epochs / file.reduction_factor**2))
+    return Halving(max_epochs, grace, file.reduction_factor)
+
+
+def data_name(data: str | Path) -> str:
+    """A short name of a data set, for folders: nature_12K of a URL that ends in nature_12K.zip."""
+    stem = Path(str(data).split("?")[0].rstrip("/")).name.removesuffix(".zip")
+    return re.sub(r"[^\w.-]+", "_", stem).strip("._-") or "photos"
+
+
+def seconds_of(text: str) -> float:
+    """'2h', '90m', '1h30m' or '45s' in seconds."""
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
+    if not match or not any(match.groups()):
+        raise ValueError(f"--time-budget: {text} is not a time like 2h, 90m, 1h30m or 45s")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(hours * 3600 + minutes * 60 + seconds)

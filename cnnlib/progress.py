@@ -1,0 +1,93 @@
+"""What the screen shows of a running sweep: a line for each event, and how far it is."""
+
+import math
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TextIO
+
+PAUSE = 15.0  # seconds between progress lines where the screen cannot rewrite one
+
+
+@dataclass
+class Progress:
+    """Prints events as they come. On a terminal the last line is always how far the sweep is."""
+
+    num_trials: int
+    slots: int = 1  # trials at once
+    stream: TextIO = field(default_factory=lambda: sys.stdout)
+    counts: dict[str, int] = field(
+        default_factory=lambda: {"completed": 0, "stopped": 0, "failed": 0}
+    )
+    running: dict[str, float] = field(default_factory=dict)  # trial_id -> seconds when it began
+    best: tuple[float, str] | None = None
+    _seconds: list[float] = field(default_factory=list)  # of ended trials
+    _began: float = field(default_factory=time.monotonic)
+    _shown: float = -math.inf
+
+    def started(self, trial_id: str, text: str) -> None:
+        self.running[trial_id] = time.monotonic()
+        self._say(f"trial {trial_id} started    {text}")
+
+    def epoch(self, trial_id: str, val_acc: float) -> None:
+        if val_acc > (self.best[0] if self.best else -1.0):  # false for NaN
+            self.best = (val_acc, trial_id)
+        self._say(None)
+
+    def ended(self, trial_id: str, status: str, text: str) -> None:
+        """A trial is completed, stopped or failed."""
+        self._seconds.append(time.monotonic() - self.running.pop(trial_id, time.monotonic()))
+        self.counts[status] += 1
+        self._say(f"trial {trial_id} {status:<9}  {text}")
+
+    def note(self, text: str) -> None:
+        """Something to know of the sweep as a whole."""
+        self._say(text)
+
+    def retried(self, trial_id: str) -> None:
+        self._say(f"trial {trial_id} lost its worker and starts again")
+
+    def close(self) -> None:
+        """Leaves the last progress line on the screen."""
+        self._shown = -math.inf
+        self._say(None)
+        if self.stream.isatty():
+            self.stream.write("\n")
+
+    @property
+    def line(self) -> str:
+        """Done, running, stopped, failed, best so far, time left."""
+        done = sum(self.counts.values())
+        parts = [
+            f"{done}/{self.num_trials} done",
+            f"{len(self.running)} running",
+            f"{self.counts['stopped']} stopped",
+            f"{self.counts['failed']} failed",
+        ]
+        if self.best:
+            parts.append(f"best val_acc {self.best[0]:.3f} (trial {self.best[1]})")
+        if self._seconds and done < self.num_trials:
+            left = self.num_trials - done
+            each = sum(self._seconds) / len(self._seconds)
+            parts.append(f"about {clock(left * each / min(self.slots, left))} left")
+        return ", ".join(parts)
+
+    def _say(self, event: str | None) -> None:
+        now = time.monotonic()
+        terminal = self.stream.isatty()
+        clear = "\r\x1b[K" if terminal else ""
+        if event is not None:
+            self.stream.write(f"{clear}{clock(now - self._began):>7}  {event}\n")
+        if terminal:
+            self.stream.write(f"{clear}{self.line}")
+        elif now - self._shown >= PAUSE:
+            self.stream.write(f"{clock(now - self._began):>7}  {self.line}\n")
+            self._shown = now
+        self.stream.flush()
+
+
+def clock(seconds: float) -> str:
+    """0:07, 12:30 or 1:02:03."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"

@@ -1,0 +1,146 @@
+"""Trains one configuration, from a file or --set, and keeps its best weights."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
+
+from cnnlib.config import TrialConfig, impossible
+from cnnlib.space import constants, with_set
+from jobs.tune import mistake
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    flags = argparse.ArgumentParser(
+        description="Trains one configuration of the CNN.", allow_abbrev=False
+    )
+    add = flags.add_argument
+    add("--config", metavar="FILE", help="JSON or YAML: hyperparameters, or a champion's config")
+    add("--set", action="append", default=[], metavar="NAME=V", help="one hyperparameter")
+    add("--data", default="sample", help="sample (default), or a folder, zip or URL")
+    add("--image-size", type=int, metavar="PX", help="side of the images (default 224; sample 32)")
+    add("--max-epochs", type=int, default=50, metavar="N", help="default 50")
+    add("--patience", type=int, default=5, metavar="N", help="epochs without progress (default 5)")
+    add("--seed", type=int, default=42, metavar="N", help="of the split and the training")
+    add("--wandb", choices=("auto", "online", "offline", "off"), default="off", help="default off")
+    add("--wandb-project", default="cnnlib", metavar="NAME", help="W&B project (default cnnlib)")
+    add("--out", required=True, metavar="FOLDER", help="a new folder for weights and metrics")
+    return flags
+
+
+def main() -> int:
+    """Trains; returns the exit code."""
+    flags = parser().parse_args()
+    from cnnlib.dataset import find_dataset
+    from cnnlib.pixels import pixels
+    from cnnlib.plan import IMAGE_SIZE
+    from cnnlib.tracking import resolved_mode
+    from cnnlib.trial import Task
+
+    try:
+        out = Path(flags.out)
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ValueError(f"--out: {out} exists; nothing is overwritten: choose a new folder")
+        for name, least in (("max_epochs", 1), ("image_size", 1), ("patience", 0), ("seed", 0)):
+            if (value := getattr(flags, name)) is not None and value < least:
+                raise ValueError(f"--{name.replace('_', '-')}: {value} is not at least {least}")
+        config = configuration(flags.config, flags.set)
+        image_size = IMAGE_SIZE if flags.data != "sample" else 32
+        if flags.image_size is not None:
+            image_size = flags.image_size
+        if reason := impossible(config, image_size):
+            raise ValueError(reason)
+        flags.wandb = resolved_mode(flags.wandb)
+        dataset = find_dataset(flags.data)
+        pixels(dataset, "train", image_size)
+        out.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        return mistake(error)
+    task = Task(dataset, image_size, flags.max_epochs, flags.patience, flags.seed, _cpus())
+    _train(config, task, out, flags)
+    return 0
+
+
+def configuration(file: str | None, settings: list[str]) -> TrialConfig:
+    """The configuration of a file, with those of --set in place of its values."""
+    values: Any = {}
+    if file is not None:
+        try:
+            values = yaml.safe_load(Path(file).read_text(encoding="utf-8"))  # JSON is YAML
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{file} is not JSON or YAML: {error}") from None
+        if not isinstance(values, Mapping):
+            raise ValueError(f"{file} holds no hyperparameters; write NAME: VALUE lines")
+        values = values.get("config", values)
+    fixed = with_set({}, settings)
+    if several := fixed.keys() - constants(fixed).keys():
+        raise ValueError(f"--set: one value each, please; {', '.join(several)} has more")
+    return TrialConfig.from_mapping({**values, **constants(fixed)})
+
+
+def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    import pandas as pd
+    from pytorch_lightning.callbacks import ModelCheckpoint
+
+    from cnnlib.champion import WEIGHTS, Champion, write_champion
+    from cnnlib.model import CustomCNN
+    from cnnlib.tracking import Tracking, run_name
+    from cnnlib.trial import train
+
+    model = CustomCNN(config, num_classes=len(task.dataset.classes), image_size=task.image_size)
+    print(model.summary(), flush=True)
+    tracking = Tracking(out, mode=flags.wandb, project=flags.wandb_project, sweep=out.name)
+    tracking.start("train", run_name(asdict(config)), asdict(config))
+    rows: list[dict[str, Any]] = []
+
+    def on_epoch(metrics: dict[str, Any]) -> None:
+        rows.append(metrics)
+        tracking.log("train", metrics)
+        print(
+            f"epoch {metrics['epoch']:>3}  train_loss {metrics['train_loss']:.3f}  "
+            f"train_acc {metrics['train_acc']:.3f}  val_loss {metrics['val_loss']:.3f}  "
+            f"val_acc {metrics['val_acc']:.3f}  {metrics['seconds']:.1f} s",
+            flush=True,
+        )
+
+    best_model = ModelCheckpoint(dirpath=out, monitor="val_acc", mode="max", filename="best_model")
+    train(config, task, on_epoch=on_epoch, weights=out / WEIGHTS, callbacks=[best_model])
+    best = max(rows, key=lambda row: row["val_acc"])
+    tracking.finish("train", "completed", {"val_acc": best["val_acc"], "best_epoch": best["epoch"]})
+    tracking.close()
+    pd.DataFrame(rows).to_csv(out / "epochs.csv", index=False)
+    write_champion(
+        Champion(
+            folder=out,
+            trial_id="train",
+            config=config,
+            classes=task.dataset.classes,
+            image_size=task.image_size,
+            epoch=best["epoch"],
+            val_acc=best["val_acc"],
+        )
+    )
+    if flags.wandb != "off":
+        print(tracking.line)
+    print(f"best: val_acc {best['val_acc']:.3f} at epoch {best['epoch']}; weights: {out}/{WEIGHTS}")
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

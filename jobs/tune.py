@@ -1,0 +1,101 @@
+"""Searches hyperparameters: flags in, a sweep's folder with champion and report out."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags; each is a field of cnnlib.plan.Settings by the same name."""
+    flags = argparse.ArgumentParser(
+        description="Tunes a CNN on photographs in class folders, and reports.",
+        allow_abbrev=False,
+    )
+    add = flags.add_argument
+    add("--data", metavar="DATA", help="sample (default), or a folder, zip or URL of photographs")
+    add("--sweep", metavar="FILE", help="a W&B sweep file (default: the one that fits the data)")
+    add("--set", action="append", metavar="NAME=V[,V]", help="fix or narrow a hyperparameter")
+    add("--trials", type=int, metavar="N", help="how many configurations to try")
+    add("--max-epochs", type=int, metavar="N", help="epochs of a trial that is not stopped")
+    add("--image-size", type=int, metavar="PX", help="side of the images")
+    add("--gpus-per-trial", type=float, metavar="F", help="share of a GPU for a trial, e.g. 0.25")
+    add("--cpus-per-trial", type=int, metavar="N", help="CPU cores for a trial (default 1)")
+    add("--max-concurrent", type=int, metavar="N", help="trials at once (default: what fits)")
+    add("--time-budget", metavar="TIME", help="ends the search after 2h, 90m or 1h30m")
+    add("--patience", type=int, metavar="N", help="epochs without progress that end a trial (5)")
+    add("--seed", type=int, metavar="N", help="of the split, the search and the training (42)")
+    add("--storage", metavar="FOLDER", help="where sweeps are kept (default results/)")
+    add("--name", metavar="NAME", help="of this sweep's folder (default: data and time)")
+    add("--search", choices=("tpe", "random"), help="how configurations are proposed")
+    add("--wandb", choices=("auto", "online", "offline", "off"), help="W&B (default auto)")
+    add("--wandb-project", metavar="NAME", help="W&B project (default cnnlib)")
+    add("--plan", action="store_true", help="check everything, print the plan, start nothing")
+    add("--verbose", action="store_true", help="show what Ray prints too")
+    return flags
+
+
+def main() -> int:
+    """Runs the sweep; returns the exit code."""
+    flags = vars(parser().parse_args())
+    only_plan = flags.pop("plan")
+    signal.signal(signal.SIGTERM, _interrupt)  # `ray job stop` sends it
+    from cnnlib.plan import Settings
+
+    try:
+        settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+        plan = settings.plan()
+    except (ValueError, OSError) as error:
+        return mistake(error)
+    print(plan, flush=True)
+    if only_plan:
+        return 0
+    return _run(plan)
+
+
+def _run(plan: Any) -> int:
+    from analysis.report import write_report
+    from cnnlib.champion import test_champion
+    from cnnlib.sweep import run
+
+    result = run(plan)
+    if result.champion is None:
+        print(f"no trial finished an epoch; see {result.folder}/trials.csv", file=sys.stderr)
+        return 130 if result.interrupted else 1
+    if result.interrupted:
+        print(f"interrupted; what was reached: python analysis/report.py {result.folder}")
+        return 130
+    tested = ""
+    if plan.dataset.test:
+        metrics = test_champion(result.folder)
+        tested = (
+            f", test {metrics['test_acc']:.3f} ({metrics['test_low']:.3f} to "
+            f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
+        )
+    page = write_report(result.folder)
+    print(
+        f"champion: trial {result.champion.trial_id}, val_acc {result.champion.val_acc:.3f}"
+        f"{tested}; report: {page}"
+    )
+    return 0
+
+
+def mistake(error: Exception) -> int:
+    """One line on stderr for what the user can mend, and the exit code for it."""
+    print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
+    return 2
+
+
+def _interrupt(signal_number: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

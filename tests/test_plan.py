@@ -1,0 +1,114 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from cnnlib.plan import Settings, data_name, seconds_of
+
+FAST = {"image_size": 32, "wandb": "off"}
+
+
+def test_a_plan_answers_what_the_settings_leave_open(photos: Path, tmp_path: Path) -> None:
+    plan = Settings(data=photos, storage=tmp_path / "results", name="one", **FAST).plan()
+    assert plan.folder == tmp_path / "results" / "one"
+    assert (plan.trials, plan.max_epochs, plan.image_size) == (20, 50, 32)
+    assert plan.num_points == 15_552
+    assert plan.halving is not None
+    assert plan.halving.rungs == (6, 18)
+    assert plan.num_photos == {"train": 24, "val": 6, "test": 9}
+    first, second = str(plan).splitlines()
+    assert first.startswith("20 trials of 15,552 configurations (10 hyperparameters, tpe) on ")
+    assert "24 photographs to train on, 6 to validate, 9 to test" in first
+    assert second.startswith("up to 50 epochs at 32 px; after epoch 6, 18 a trial goes on if")
+    assert not plan.folder.exists(), "a plan writes nothing"
+
+
+def test_the_sample_has_its_own_sweep_file(tmp_path: Path) -> None:
+    plan = Settings(storage=tmp_path, wandb="off").plan()
+    assert (plan.trials, plan.max_epochs, plan.image_size) == (20, 9, 32)
+    assert re.fullmatch(r"sample-\d{8}-\d{6}", plan.name)
+
+
+def test_no_more_trials_are_planned_than_there_are_configurations(
+    photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "small.yaml").write_text("parameters: {dropout: {values: [0.1, 0.2]}}")
+    plan = Settings(
+        data=photos, storage=tmp_path, sweep=tmp_path / "small.yaml", trials=9, **FAST
+    ).plan()
+    assert plan.trials == 2
+
+
+def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text("parameters: {}\nearly_terminate: null")
+    plan = Settings(data=photos, storage=tmp_path, sweep=tmp_path / "all.yaml", **FAST).plan()
+    assert plan.halving is None
+    assert "no trial is stopped early" in str(plan)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"trials": 0}, "--trials: 0 is not at least 1"),
+        ({"max_epochs": 0}, "--max-epochs: 0 is not at least 1"),
+        ({"image_size": -1}, "--image-size: -1 is not at least 1"),
+        ({"max_concurrent": 0}, "--max-concurrent: 0 is not at least 1"),
+        ({"cpus_per_trial": 4096}, "--cpus-per-trial: 4096 is more than the"),
+        ({"search": "grid"}, "--search: grid is not tpe or random"),
+        ({"name": "a/b"}, "--name: a/b is not made of letters"),
+        ({"storage": "s3://bucket"}, "--storage: s3://bucket is not a folder on a disk"),
+        ({"time_budget": "soon"}, "--time-budget: soon is not a time like 2h"),
+        ({"sweep": "none.yaml"}, "no sweep file none.yaml"),
+        ({"set": ["conv_layers=6"]}, "conv_layers: 6 poolings leave nothing of 32 px"),
+        ({"wandb": "maybe"}, "wandb: 'maybe' is not one of"),
+        ({"data": "/no/such/folder"}, "/no/such/folder does not exist"),
+    ],
+)
+def test_every_mistake_is_found_before_anything_starts(
+    settings: dict, message: str, photos: Path, tmp_path: Path
+) -> None:
+    given = {"data": photos, "storage": tmp_path / "results", **FAST, **settings}
+    with pytest.raises((ValueError, OSError), match=message) as caught:
+        Settings(**given).plan()
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "results").exists()
+
+
+def test_more_grace_than_epochs_is_refused(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "grace.yaml").write_text(
+        "parameters: {}\nearly_terminate: {type: hyperband, min_iter: 2}"
+    )
+    settings = Settings(
+        data=photos, storage=tmp_path, sweep=tmp_path / "grace.yaml", max_epochs=1, **FAST
+    )
+    with pytest.raises(ValueError, match="min_iter 2 epochs of grace do not fit into 1"):
+        settings.plan()
+
+
+def test_a_folder_that_exists_is_never_used(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ValueError, match="mine exists; nothing is overwritten"):
+        Settings(data=photos, storage=tmp_path, name="mine", **FAST).plan()
+
+
+def test_a_place_where_nothing_can_be_written_is_refused(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PermissionError, match=r"no permission to write in .*file"):
+        Settings(data=photos, storage=tmp_path / "file", **FAST).plan()
+
+
+def test_times_and_names_are_understood() -> None:
+    assert [seconds_of(text) for text in ("2h", "90m", "1h30m", "45s")] == [7200, 5400, 5400, 45]
+    assert data_name("https://host/data/nature_12K.zip?x=1") == "nature_12K"
+    assert data_name("my photos/") == "my_photos"
+    assert data_name("/") == "photos"
+
+
+def test_results_of_a_ray_job_do_not_go_into_its_throwaway_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photos: Path
+) -> None:
+    job = tmp_path / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
+    job.mkdir(parents=True)
+    monkeypatch.chdir(job)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Settings(data=photos, name="x", **FAST).plan().folder == tmp_path / "results" / "x"
