@@ -1,6 +1,5 @@
 """The winner of a sweep: its weights and what to know of them, and its test."""
 
-import math
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors.torch import load_file
 from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.data import CustomDataModule
 from cnnlib.dataset import Dataset, find_dataset
+from cnnlib.intervals import wilson_interval
 from cnnlib.model import CustomCNN
 from cnnlib.results import read_json, write_json
 
@@ -141,14 +141,6 @@ def predict_test(champion: Champion, dataset: Dataset) -> pd.DataFrame:
             "confidence": confidence.tolist(),
         }
     )
-
-
-def wilson_interval(correct: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95% interval of a proportion (Wilson 1927), which stays within 0 and 1."""
-    share, spread = correct / n, z * z / n
-    centre = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _write_card(champion: Champion) -> None:

@@ -16,7 +16,7 @@ WORST = -1.0  # below every accuracy: what a score that is not finite counts as
 
 @dataclass(frozen=True)
 class Halving:
-    """Trials are compared after `grace_period` epochs, and again at each `reduction_factor`-fold."""
+    """Trials are compared after `grace_period` epochs, then after `reduction_factor` as many."""
 
     max_epochs: int
     grace_period: int

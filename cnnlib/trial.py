@@ -91,6 +91,7 @@ def train(
     pl.seed_everything(task.seed, verbose=False)
     data = data_module(config, task.dataset, image_size=task.image_size, seed=task.seed)
     model = CustomCNN(config, num_classes=data.num_classes, image_size=task.image_size)
+    model = model.to(memory_format=torch.channels_last)  # as the images come; faster
     callbacks = [*callbacks, EpochReport(on_epoch, weights)]
     if task.patience:
         callbacks.append(EarlyStopping(monitor="val_acc", patience=task.patience, mode="max"))

@@ -5,9 +5,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from scipy.stats import binomtest
 
-from cnnlib.champion import crown, read_champion, test_champion, wilson_interval
+from cnnlib.champion import crown, read_champion, test_champion
 from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
 from cnnlib.results import write_json
@@ -72,9 +71,3 @@ def test_other_photographs_than_the_sweeps_are_refused(sweep: Path, photos: Path
 def test_a_folder_without_a_champion_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no champion in"):
         read_champion(tmp_path)
-
-
-@pytest.mark.parametrize(("correct", "n"), [(0, 10), (5, 10), (10, 10), (431, 500)])
-def test_the_interval_is_wilsons(correct: int, n: int) -> None:
-    expected = binomtest(correct, n).proportion_ci(method="wilson")
-    assert wilson_interval(correct, n) == pytest.approx((expected.low, expected.high), abs=1e-4)

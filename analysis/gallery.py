@@ -1,0 +1,186 @@
+"""Makes and saves the report's figures: sizes, panels and colour bars; the plots are elsewhere."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
+
+from analysis.class_figures import plot_confusion, plot_recalls
+from analysis.figures import (
+    BLACK,
+    OUTCOMES,
+    STYLE,
+    by_outcome,
+    plot_curves,
+    plot_hyperparameter,
+    plot_timeline,
+)
+from analysis.folder import SweepFolder
+from analysis.parallel import plot_parallel
+from analysis.pictures import find_photo, plot_photo, square_photo
+from analysis.predictions import class_order, class_recalls, confusion_counts, stratified_sample
+from analysis.values import varied
+
+WIDTH = 9.6  # inches
+NUM_PHOTOS = 30
+WIDE_FROM = 40  # more classes than this do not fit into the page's width
+PHOTO_SIDE = 128  # pixels
+CURVES = ("val_acc", "train_acc", "val_loss", "train_loss")
+
+
+@contextlib.contextmanager
+def _figure(
+    path: Path, height: float, *, width: float = WIDTH, photos: bool = False
+) -> Iterator[Figure]:
+    """A figure of the report's width that is saved to `path` at the end of the block."""
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=(width, height), layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        yield figure
+        canvas.draw()
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    if not photos:  # a third of the size; MEDIANCUT would lose the colours of rare marks
+        image = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    image.save(path, optimize=True)
+
+
+def save_timeline(sweep: SweepFolder, path: Path) -> None:
+    """Accuracy against time."""
+    with _figure(path, 3.9) as figure:
+        ax = figure.add_subplot()
+        plot_timeline(ax, sweep.trials, highlight=sweep.highlight)
+        figure.legend(loc="outside upper right", ncols=4)
+
+
+def save_parallel(sweep: SweepFolder, path: Path) -> None:
+    """Parallel coordinates over the hyperparameters that vary."""
+    measured = sweep.trials[sweep.trials["val_acc"].notna()]
+    names = varied(measured, sweep.hyperparameters)
+    with _figure(path, 1.0 + 0.6 * len(names)) as figure:
+        plot_parallel(figure.add_subplot(), measured, names, highlight=sweep.highlight)
+
+
+def save_curves(sweep: SweepFolder, path: Path) -> None:
+    """Accuracy and loss, of validation and training, against epoch."""
+    rungs = [rung for rung in sweep.settings.get("rungs") or [] if isinstance(rung, int | float)]
+    with _figure(path, 6.6) as figure:
+        axes = figure.subplots(2, 2).ravel()
+        for ax, metric in zip(axes, CURVES, strict=True):
+            plot_curves(
+                ax, sweep.epochs, metric, sweep.trials, highlight=sweep.highlight, rungs=rungs
+            )
+        if axes[0].lines and axes[1].lines:  # what is learnt and what generalises, on one scale
+            low, high = zip(*(ax.get_ylim() for ax in axes[:2]), strict=True)
+            for ax in axes[:2]:
+                ax.set_ylim(min(low), max(high))
+        figure.legend(
+            handles=_curve_legend(sweep, bool(rungs)), loc="outside upper center", ncols=6
+        )
+
+
+def _curve_legend(sweep: SweepFolder, has_rungs: bool) -> list[Line2D]:
+    drawn = sweep.trials[sweep.trials["trial_id"].isin(sweep.epochs["trial_id"])]
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=OUTCOMES[name]["color"],
+            linestyle=OUTCOMES[name]["linestyle"],
+            marker=OUTCOMES[name]["marker"] if name == "stopped" else "",
+            markersize=4,
+            label=f"{name} (n = {len(group)})",
+        )
+        for name, group in by_outcome(drawn)
+    ]
+    if sweep.highlight is not None:
+        label = "champion" if sweep.champion else "best trial"
+        handles.append(Line2D([], [], color=BLACK, linewidth=2.6, label=label))
+    if has_rungs:
+        handles.append(Line2D([], [], color="#6e7781", linestyle=":", label="rung"))
+    return handles
+
+
+def save_hyperparameters(sweep: SweepFolder, path: Path) -> None:
+    """A panel for each hyperparameter that varies."""
+    names = varied(sweep.trials[sweep.trials["val_acc"].notna()], sweep.hyperparameters)
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    with _figure(path, 0.5 + 2.65 * rows) as figure:
+        axes = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+        for ax, name in zip(axes, names, strict=False):
+            plot_hyperparameter(ax, sweep.trials, name, highlight=sweep.highlight)
+            ax.tick_params(labelleft=True)
+        for ax in axes[len(names) :]:
+            ax.remove()
+        handles = [
+            Line2D(
+                [],
+                [],
+                linestyle="",
+                color=OUTCOMES[name]["color"],
+                marker=OUTCOMES[name]["marker"],
+                markersize=5,
+                label=name,
+            )
+            for name, _ in by_outcome(sweep.trials[sweep.trials["val_acc"].notna()])
+        ]
+        handles.append(Line2D([], [], color=BLACK, linewidth=2, label="median"))
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=BLACK,
+                linestyle="",
+                marker="o",
+                markersize=9,
+                markerfacecolor="none",
+                label="champion" if sweep.champion else "best trial",
+            )
+        )
+        figure.legend(handles=handles, loc="outside upper center", ncols=6)
+
+
+def save_confusion(predictions: pd.DataFrame, classes: list[str], path: Path) -> None:
+    """The confusion matrix with the scale of its shading."""
+    order = class_order(predictions, classes)
+    wide = len(order) > WIDE_FROM
+    height = 2.4 + 0.112 * len(order) if wide else min(8.4, 3.2 + 0.46 * len(order))
+    with _figure(path, height, width=height + 1 if wide else WIDTH) as figure:
+        ax = figure.add_subplot()
+        plot_confusion(ax, confusion_counts(predictions, order))
+        bar = figure.colorbar(ax.images[0], ax=ax, fraction=0.03, pad=0.02)
+        bar.set_label("share of the true class (row)")
+
+
+def save_recalls(predictions: pd.DataFrame, classes: list[str], path: Path) -> None:
+    """Recall by class."""
+    recalls = class_recalls(predictions, class_order(predictions, classes))
+    step = 0.34 if len(recalls) <= 30 else 0.135
+    with _figure(path, 1.0 + step * len(recalls)) as figure:
+        plot_recalls(figure.add_subplot(), recalls)
+
+
+def save_photographs(
+    predictions: pd.DataFrame, folders: list[Path], path: Path, *, seed: int = 0
+) -> None:
+    """Thirty test photographs, ten columns of three, column by column in order of class."""
+    sample = stratified_sample(predictions, num_photos=NUM_PHOTOS, seed=seed)
+    rows = 3
+    with _figure(path, 0.2 + rows * (WIDTH / 10 + 0.34), photos=True) as figure:
+        axes = figure.subplots(rows, 10, squeeze=False)
+        for number in range(rows * 10):
+            ax = axes[number % rows, number // rows]
+            if number >= len(sample):
+                ax.remove()
+                continue
+            row = sample.iloc[number]
+            plot_photo(ax, square_photo(find_photo(row["file"], folders), PHOTO_SIDE), row)

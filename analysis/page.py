@@ -1,0 +1,205 @@
+"""What a report consists of, and how it becomes one HTML file or one Markdown file."""
+
+import base64
+import html
+import io
+import numbers
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from analysis.values import is_missing, shown
+from analysis.web import SCRIPT, SECURITY, STYLE
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Plain sentences."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class KeyFigures:
+    """The few numbers to see first: (number, what it is)."""
+
+    items: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of raw values under a head; `marked` is the row to point out."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    sortable: bool = False
+    marked: int | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that lies at figures/<name>.png."""
+
+    name: str
+    alt: str
+    caption: str
+    wide: bool = False
+    """Whether it keeps its size, in a box that scrolls, where the page is narrower."""
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Preformatted text behind a line that opens it."""
+
+    title: str
+    text: str
+
+
+Block = Paragraph | KeyFigures | Table | Picture | Folded
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole report."""
+
+    title: str
+    subtitle: str
+    sections: Sequence[Section]
+
+
+def as_html(page: Page, figures: Path) -> str:
+    """One file that opens offline: style, script and the pictures of folder `figures` are in it."""
+    links = "".join(
+        f'<a href="#s{i}">{html.escape(section.title)}</a>'
+        for i, section in enumerate(page.sections, start=1)
+    )
+    sections = "".join(
+        f'<section id="s{i}"><h2>{html.escape(section.title)}</h2>'
+        + "".join(_html_block(block, figures) for block in section.blocks)
+        + "</section>\n"
+        for i, section in enumerate(page.sections, start=1)
+    )
+    title = html.escape(page.title)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{SECURITY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" href="data:,"><title>{title}</title><style>{STYLE}</style></head>\n'
+        f'<body><header><h1>{title}</h1><p class="quiet">{html.escape(page.subtitle)}</p>'
+        f'<nav aria-label="Sections">{links}</nav></header>\n<main>{sections}</main>'
+        f"<script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+def _html_block(block: Block, figures: Path) -> str:
+    match block:
+        case Paragraph(text):
+            return f"<p>{html.escape(text)}</p>"
+        case KeyFigures(items):
+            cells = "".join(
+                f"<div><dd>{html.escape(number)}</dd><dt>{html.escape(label)}</dt></div>"
+                for number, label in items
+            )
+            return f'<dl class="key">{cells}</dl>'
+        case Folded(title, text):
+            return (
+                f"<details><summary>{html.escape(title)}</summary>"
+                f'<div class="box" tabindex="0"><pre>{html.escape(text)}</pre></div></details>'
+            )
+        case Picture(name, alt, caption, wide):
+            size = ' class="wide"' if wide else ""
+            source = _embedded(figures / f"{name}.png")
+            picture = f'<img{size} src="{source}" alt="{html.escape(alt)}">'
+            return (
+                f'<figure><div class="box" tabindex="0">{picture}</div>'
+                f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+            )
+        case Table():
+            return _html_table(block)
+
+
+def _embedded(path: Path) -> str:
+    """A data URI of a PNG: as it is if it has a palette; full colour means photographs, so JPEG."""
+    kind, content = "png", path.read_bytes()
+    with Image.open(path) as image:
+        if image.mode != "P":
+            kind, buffer = "jpeg", io.BytesIO()
+            image.convert("RGB").save(buffer, "JPEG", quality=85)
+            content = buffer.getvalue()
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _html_table(table: Table) -> str:
+    heads = [html.escape(name) for name in table.head]
+    if table.sortable:
+        heads = [f'<button type="button">{head}</button>' for head in heads]
+    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
+    rows = "".join(
+        f"<tr{' class=marked' if i == table.marked else ''}>"
+        + "".join(_html_cell(value) for value in row)
+        + "</tr>\n"
+        for i, row in enumerate(table.rows)
+    )
+    kind = ' class="sortable"' if table.sortable else ""
+    return (
+        f'<div class="box" tabindex="0"><table{kind}><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _html_cell(value: object) -> str:
+    text = html.escape(shown(value))
+    if is_missing(value):
+        return f'<td data-sort="">{text}</td>'
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return f'<td class="number" data-sort="{float(value)!r}">{text}</td>'
+    return f"<td>{text}</td>"
+
+
+def as_markdown(page: Page) -> str:
+    """The same report as Markdown beside the folder `figures`."""
+    parts = [f"# {_plain(page.title)}", _plain(page.subtitle)]
+    for section in page.sections:
+        parts.append(f"## {_plain(section.title)}")
+        parts.extend(_markdown_block(block) for block in section.blocks)
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_block(block: Block) -> str:
+    match block:
+        case Paragraph(text):
+            return _plain(text)
+        case KeyFigures(items):
+            return "\n".join(f"- **{_plain(number)}** {_plain(label)}" for number, label in items)
+        case Folded(title, text):
+            body = html.escape(text.strip("\n"), quote=False)
+            return (
+                f"<details><summary>{html.escape(title)}</summary>\n<pre>{body}</pre>\n</details>"
+            )
+        case Picture(name, alt, caption):
+            return f"![{_plain(alt)}](figures/{name}.png)\n\n*{_plain(caption)}*"
+        case Table(head, rows):
+            lines = [head, ["---"] * len(head), *rows]
+            return "\n".join(
+                "| "
+                + " | ".join("---" if cell == "---" else _plain(shown(cell)) for cell in line)
+                + " |"
+                for line in lines
+            )
+
+
+def _plain(text: str) -> str:
+    """Text in which nothing is markup, neither HTML nor Markdown, on one line."""
+    escaped = html.escape(" ".join(text.split()), quote=False)
+    return re.sub(r"([\\`*|$\[\]])", r"\\\1", escaped)

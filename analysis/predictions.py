@@ -1,0 +1,66 @@
+"""What a table of test predictions says about classes, as tables; nothing is drawn here."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cnnlib.intervals import wilson_interval
+
+COLUMNS = ("file", "label", "predicted", "confidence")
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """The test photographs: file, label, predicted (class names as text), confidence, correct."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)  # a class may be called "NA"
+    missing = [name for name in COLUMNS if name not in table]
+    if missing:
+        raise ValueError(f"{path}: column {missing[0]} is missing; expected {', '.join(COLUMNS)}")
+    table["confidence"] = pd.to_numeric(table["confidence"], errors="coerce")
+    table["correct"] = table["label"] == table["predicted"]
+    return table
+
+
+def class_order(predictions: pd.DataFrame, classes: list[str]) -> list[str]:
+    """The model's classes in its order, then any that occur only in the table."""
+    seen = sorted(set(predictions["label"]) | set(predictions["predicted"]))
+    return list(dict.fromkeys([*classes, *seen]))
+
+
+def confusion_counts(predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """Photographs by true class (rows) and predicted class (columns)."""
+    counts = pd.crosstab(predictions["label"], predictions["predicted"])
+    return counts.reindex(index=classes, columns=classes, fill_value=0)
+
+
+def class_recalls(predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """Per class: label, n, correct, recall (NaN for n = 0), low, high; the best recall first."""
+    rows = []
+    for name in classes:
+        of_class = predictions.loc[predictions["label"] == name, "correct"]
+        n, correct = len(of_class), int(of_class.sum())
+        low, high = wilson_interval(correct, n)
+        rows.append((name, n, correct, correct / n if n else math.nan, low, high))
+    table = pd.DataFrame(rows, columns=["label", "n", "correct", "recall", "low", "high"])
+    return table.sort_values("recall", ascending=False, kind="stable", ignore_index=True)
+
+
+def most_confused(counts: pd.DataFrame) -> tuple[str, str, int] | None:
+    """The commonest mistake as (true class, predicted class, photographs), None without any."""
+    mistakes = counts.to_numpy(copy=True)
+    np.fill_diagonal(mistakes, 0)
+    if not mistakes.size or not mistakes.max():
+        return None
+    row, column = np.unravel_index(mistakes.argmax(), mistakes.shape)
+    return str(counts.index[row]), str(counts.columns[column]), int(mistakes.max())
+
+
+def stratified_sample(predictions: pd.DataFrame, *, num_photos: int, seed: int) -> pd.DataFrame:
+    """Photographs drawn at random, as many of each class as of any other where there are enough."""
+    mixed = predictions.sample(frac=1, random_state=seed)
+    turn = mixed.groupby("label").cumcount()
+    order = np.random.default_rng(seed).permutation(sorted(set(predictions["label"])))
+    place = mixed["label"].map({name: number for number, name in enumerate(order)})
+    drawn = mixed.assign(turn=turn, place=place).sort_values(["turn", "place"]).head(num_photos)
+    return drawn.sort_values(["label", "turn"]).drop(columns=["turn", "place"])

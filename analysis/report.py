@@ -1,0 +1,101 @@
+"""Writes a sweep's report: `python analysis/report.py FOLDER [--data DATA] [--no-test]`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+if __name__ == "__main__":  # as a script: see the project's root, not this folder's modules
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from analysis.folder import SweepFolder, read_folder
+from analysis.page import as_html, as_markdown
+
+FIGURES = (
+    "timeline",
+    "parallel",
+    "curves",
+    "hyperparameters",
+    "recalls",
+    "confusion",
+    "photographs",
+)
+
+
+def write_report(folder: Path, *, data: str | None = None) -> Path:
+    """The path of the page `folder`/report/index.html, which is new, as is all that it shows.
+
+    `data` is a folder below which the test photographs may lie.
+    """
+    sweep = read_folder(Path(folder))
+    # matplotlib takes a second to load: not before the folder is known to be readable
+    from analysis.sections import build_page, trials_table
+
+    report = Path(folder) / "report"
+    for part in ("figures", "tables"):
+        (report / part).mkdir(parents=True, exist_ok=True)
+    _remove_own_figures(report)
+    page = build_page(sweep, report, photo_folders=_photo_folders(sweep, data))
+    trials_table(sweep).to_csv(report / "tables" / "trials.csv", index=False)
+    (report / "report.md").write_text(as_markdown(page), "utf-8")
+    index = report / "index.html"
+    index.write_text(as_html(page, report / "figures"), "utf-8")
+    return index
+
+
+def _remove_own_figures(report: Path) -> None:
+    """An earlier report may have had figures that this one has no data for."""
+    for name in FIGURES:
+        (report / "figures" / f"{name}.png").unlink(missing_ok=True)
+
+
+def _photo_folders(sweep: SweepFolder, data: str | None) -> list[Path]:
+    """Where the paths of test_predictions.csv may start."""
+    stated = sweep.settings.get("data")
+    source = stated.get("source") if isinstance(stated, dict) else None
+    folders = [Path(place) for place in (data, source) if isinstance(place, str)]
+    near = [parent for folder in folders for parent in (folder, folder.parent)]
+    return [*near, sweep.path / "champion", sweep.path]
+
+
+def _test_if_untested(folder: Path, data: str | None) -> None:
+    """Let the champion predict the test photographs, unless it has, or there are none."""
+    champion = folder / "champion"
+    if not (champion / "config.json").exists() or (champion / "test_predictions.csv").exists():
+        return
+    if data is None and read_folder(folder).settings.get("data", {}).get("test") == 0:
+        return
+    from cnnlib.champion import test_champion  # loads torch
+
+    try:
+        test_champion(folder, data=data)
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(f"{error} (--no-test writes the report without the test)") from None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; 0 done, 2 a mistake of the user's."""
+    parser = argparse.ArgumentParser(
+        prog="analysis/report.py",
+        description="Write the report of a sweep into FOLDER/report and print the page's path.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="the sweep's folder")
+    parser.add_argument(
+        "--data",
+        help="where the photographs are, if the sweep's own record of it does not hold here",
+    )
+    parser.add_argument("--no-test", action="store_true", help="do not test an untested champion")
+    flags = parser.parse_args(arguments)
+    try:
+        if not flags.no_test:
+            _test_if_untested(flags.folder, flags.data)
+        page = write_report(flags.folder, data=flags.data)
+    except (ValueError, OSError) as error:
+        print(f"analysis/report.py: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    print(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

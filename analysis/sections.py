@@ -1,0 +1,294 @@
+"""The report's sections: which there are, in which order, and what each says and shows."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import gallery, summary
+from analysis.folder import SweepFolder
+from analysis.page import (
+    Block,
+    Folded,
+    KeyFigures,
+    Page,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+)
+from analysis.predictions import class_order, class_recalls, confusion_counts, most_confused
+from analysis.values import is_missing, shown, varied
+
+TRIALS_FIRST = ("trial_id", "status", "val_acc")
+TRIALS_LAST = ("epochs", "best_epoch", "val_loss", "seconds", "node", "started", "error")
+
+
+def build_page(sweep: SweepFolder, report: Path, *, photo_folders: list[Path]) -> Page:
+    """The page, whose figures are drawn into `report`/figures on the way."""
+    figures = report / "figures"
+    sections = [
+        _summary(sweep),
+        _best(sweep),
+        _timeline(sweep, figures),
+        _parallel(sweep, figures),
+        _curves(sweep, figures),
+        _hyperparameters(sweep, figures),
+        _test(sweep, figures, photo_folders),
+        _trials(sweep),
+        _how(sweep),
+    ]
+    started = sweep.settings.get("started")
+    subtitle = f"Hyperparameter sweep, started {started}" if started else "Hyperparameter sweep"
+    return Page(sweep.name, subtitle, [section for section in sections if section.blocks])
+
+
+def trials_table(sweep: SweepFolder) -> pd.DataFrame:
+    """All trials, the best first, with the columns that say most first."""
+    columns = [*TRIALS_FIRST, *sweep.hyperparameters, *TRIALS_LAST]
+    known = [name for name in columns if name in sweep.trials]
+    return sweep.trials[known]
+
+
+def _summary(sweep: SweepFolder) -> Section:
+    score, best, epochs = summary.champion_score(sweep), sweep.best, summary.count_epochs(sweep)
+    items = []
+    if score is not None:
+        items.append((summary.percent(score.accuracy), f"test accuracy, n = {score.n:,}"))
+    if best is not None:
+        num_measured = int(sweep.trials["val_acc"].notna().sum())
+        items.append(
+            (
+                summary.percent(best["val_acc"]),
+                f"validation accuracy, best of {summary.counted(num_measured, 'trial')}",
+            )
+        )
+    items.append((f"{len(sweep.trials):,}", "trials"))
+    if epochs is not None:
+        items.append((f"{epochs.trained:,}", "epochs trained"))
+        if epochs.saved is not None:
+            items.append((f"{epochs.saved:.0%}", "of epochs saved by early stopping"))
+    sentences = [
+        " ".join(summary.champion_sentences(sweep)),
+        " ".join(summary.tested_sentences(sweep)),
+        " ".join([summary.outcome_sentence(sweep), *summary.effort_sentences(sweep)]),
+    ]
+    return Section("Summary", [KeyFigures(items), *(Paragraph(text) for text in sentences)])
+
+
+def _best(sweep: SweepFolder) -> Section:
+    best = sweep.best
+    config = sweep.champion.get("config")
+    if not isinstance(config, dict):
+        config = {} if best is None else best[sweep.hyperparameters].to_dict()
+    rows = [(name, shown(value, 6)) for name, value in config.items()]
+    for name in ("image_size", "num_classes", "epoch", "seed"):
+        if name in sweep.champion and name not in config:
+            rows.append((name, shown(sweep.champion[name])))
+    blocks: list[Block] = [Table(("hyperparameter", "value"), rows)] if rows else []
+    if sweep.model_summary:
+        blocks.append(Folded("Summary of the model, layer by layer", sweep.model_summary))
+    return Section("Best configuration", blocks)
+
+
+def _timeline(sweep: SweepFolder, figures: Path) -> Section:
+    if not len(sweep.trials):
+        return Section("Accuracy against time", [])
+    gallery.save_timeline(sweep, figures / "timeline.png")
+    return Section(
+        "Accuracy against time",
+        [
+            Picture(
+                "timeline",
+                f"Validation accuracy of {len(sweep.trials)} trials against their start, with the"
+                " best so far as a step line.",
+                "Each trial is a dot at its start; colour and shape tell its outcome. The black"
+                " line is the best validation accuracy among the trials started so far. Trials"
+                " without an accuracy stand on the floor.",
+            )
+        ],
+    )
+
+
+def _parallel(sweep: SweepFolder, figures: Path) -> Section:
+    title = "Parallel coordinates"
+    measured = sweep.trials[sweep.trials["val_acc"].notna()]
+    names = varied(measured, sweep.hyperparameters)
+    if not len(measured):
+        return Section(title, [Paragraph("No trial has a validation accuracy to draw.")])
+    if not names:
+        return Section(title, [Paragraph("No hyperparameter takes two values in these trials.")])
+    gallery.save_parallel(sweep, figures / "parallel.png")
+    constant = [name for name in sweep.hyperparameters if name not in names]
+    left_out = f" Not drawn, because they do not vary: {', '.join(constant)}." if constant else ""
+    return Section(
+        title,
+        [
+            Picture(
+                "parallel",
+                f"Parallel coordinates of {len(measured)} trials over {', '.join(names)} and"
+                " val_acc.",
+                f"Each trial with an accuracy (n = {len(measured)}) is a line from its first"
+                f" hyperparameter down to its val_acc: the darker, the better."
+                f" {_highlighted(sweep)} is thick, with its values in bold. Values that trials"
+                " share are spread a little so that no line hides another; numbers that span two"
+                f" decades or more are on a log scale.{left_out}",
+            )
+        ],
+    )
+
+
+def _highlighted(sweep: SweepFolder) -> str:
+    return f"The {'champion' if sweep.champion else 'best trial'} ({sweep.highlight})"
+
+
+def _curves(sweep: SweepFolder, figures: Path) -> Section:
+    title = "Learning curves"
+    metrics = [name for name in gallery.CURVES if name in sweep.epochs]
+    logged = sweep.epochs.dropna(subset=metrics, how="all")
+    if not metrics or not len(logged):
+        return Section(title, [Paragraph("No epoch was logged, so there are no curves.")])
+    gallery.save_curves(sweep, figures / "curves.png")
+    num_drawn = logged["trial_id"].nunique()
+    thick = f" {_highlighted(sweep)} is thick." if sweep.highlight else ""
+    return Section(
+        title,
+        [
+            Picture(
+                "curves",
+                f"Validation and training accuracy and loss of {num_drawn} trials against epoch.",
+                f"A thin line per trial (n = {num_drawn}); colour and line style tell its outcome,"
+                f" and trials that were stopped end in a marker.{thick}",
+            )
+        ],
+    )
+
+
+def _hyperparameters(sweep: SweepFolder, figures: Path) -> Section:
+    measured = sweep.trials[sweep.trials["val_acc"].notna()]
+    if not varied(measured, sweep.hyperparameters):
+        return Section("Each hyperparameter by itself", [])
+    gallery.save_hyperparameters(sweep, figures / "hyperparameters.png")
+    return Section(
+        "Each hyperparameter by itself",
+        [
+            Paragraph(
+                "These are raw accuracies, not adjusted for anything: the trials differ in their"
+                " other hyperparameters too, and the search tries promising values more often. A"
+                " difference here is a hint, not an effect."
+            ),
+            Picture(
+                "hyperparameters",
+                f"Validation accuracy of {len(measured)} trials against each hyperparameter.",
+                "Each trial with an accuracy is a dot, the bar is the median, and n counts the dots"
+                " of a value. Numbers with many values are summarised in four groups of equal size,"
+                " from left to right.",
+            ),
+        ],
+    )
+
+
+def _test(sweep: SweepFolder, figures: Path, photo_folders: list[Path]) -> Section:
+    sentences = summary.tested_sentences(sweep)
+    predictions = sweep.predictions
+    if not sweep.champion and predictions is None and not sweep.metrics:
+        return Section("The test", [])
+    blocks: list[Block] = [Paragraph(" ".join(sentences))]
+    if predictions is None or not len(predictions):
+        blocks.append(
+            Paragraph(
+                "There are no test predictions in champion/, so no classes and no"
+                " photographs can be shown."
+            )
+        )
+        return Section("The test", blocks)
+    gallery.save_recalls(predictions, sweep.classes, figures / "recalls.png")
+    gallery.save_confusion(predictions, sweep.classes, figures / "confusion.png")
+    gallery.save_photographs(predictions, photo_folders, figures / "photographs.png")
+    order = class_order(predictions, sweep.classes)
+    return Section(
+        "The test",
+        [
+            *blocks,
+            *_class_blocks(predictions, order),
+            Picture(
+                "photographs",
+                "Test photographs with predicted and true class; wrong predictions have a red frame"
+                " and a cross.",
+                "Photographs drawn at random with a fixed seed, as evenly over the true classes as"
+                " possible, in order of class: ✓ right, ✗ wrong and framed, with the predicted"
+                " class, its confidence, and below it what a wrongly recognised photograph is.",
+            ),
+        ],
+    )
+
+
+def _class_blocks(predictions: pd.DataFrame, order: list[str]) -> list[Block]:
+    recalls = class_recalls(predictions, order)
+    tested = recalls[recalls["n"] > 0]
+    best, worst = tested.iloc[0], tested.iloc[-1]
+    text = ""
+    if len(tested) > 1:
+        text = (
+            f"Best recognised is {best['label']} ({summary.percent(best['recall'])} of"
+            f" {best['n']}), worst {worst['label']} ({summary.percent(worst['recall'])} of"
+            f" {worst['n']})."
+        )
+    mistake = most_confused(confusion_counts(predictions, order))
+    if mistake:
+        text += (
+            f" The commonest mistake: {mistake[0]} taken for {mistake[1]},"
+            f" {summary.counted(mistake[2], 'photograph')}."
+        )
+    confidence = predictions.groupby("correct")["confidence"].median()
+    if len(confidence) == 2 and confidence.notna().all():
+        text += (
+            f" The median confidence is {confidence[True]:.0%} where the champion is right"
+            f" and {confidence[False]:.0%} where it is wrong."
+        )
+    return [
+        Paragraph(text.strip()),
+        Picture(
+            "recalls",
+            f"Recall of {len(order)} classes with 95% intervals.",
+            "The share of each class's test photographs that was recognised, best first, with"
+            " its 95% Wilson interval.",
+        ),
+        Picture(
+            "confusion",
+            f"Confusion matrix of {len(order)} classes.",
+            "Rows are true classes and columns predicted ones; shading is the share of the"
+            " row" + (" and numbers are photographs." if len(order) <= 20 else "."),
+            wide=len(order) > gallery.WIDE_FROM,
+        ),
+    ]
+
+
+def _trials(sweep: SweepFolder) -> Section:
+    if not len(sweep.trials):
+        return Section("All trials", [Paragraph("There are no trials yet.")])
+    table = trials_table(sweep)
+    rows = table.to_numpy(dtype=object).tolist()
+    ids = table["trial_id"].tolist()
+    marked = ids.index(sweep.highlight) if sweep.highlight in ids else None
+    note = "Best first; a click on a heading sorts. As a file: tables/trials.csv."
+    return Section(
+        "All trials",
+        [Paragraph(note), Table(list(table.columns), rows, sortable=True, marked=marked)],
+    )
+
+
+def _how(sweep: SweepFolder) -> Section:
+    title = "How it was run"
+    if not sweep.settings:
+        return Section(
+            title, [Paragraph("The folder has no sweep.json, so how it was run is not known.")]
+        )
+    rows: list[tuple[str, object]] = []
+    for name, value in sweep.settings.items():
+        if name == "seconds" and isinstance(value, int | float):
+            rows.append(("time taken", summary.duration(value)))
+        elif isinstance(value, dict) and name in ("data", "space", "versions"):
+            rows.extend((f"{name}: {key}", shown(item)) for key, item in value.items())
+        elif not is_missing(value):
+            rows.append((name, shown(value)))
+    return Section(title, [Table(("setting", "value"), rows)])

@@ -1,0 +1,87 @@
+"""The page's style sheet and its few lines of script; nothing is loaded from anywhere."""
+
+SECURITY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+)
+
+STYLE = """
+:root { --ink: #1b1f24; --quiet: #57606a; --line: #d8dee4; --soft: #f6f8fa; --accent: #0072b2; }
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }
+body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 66rem; color: var(--ink);
+  background: #fff; font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+h1 { font-size: clamp(1.6rem, 5vw, 2.3rem); line-height: 1.2; margin: 0; letter-spacing: -.02em;
+  overflow-wrap: anywhere; }
+h2 { font-size: 1.3rem; margin: 3.2rem 0 .8rem; padding-top: .9rem; border-top: 1px solid
+  var(--line); letter-spacing: -.01em; }
+p { max-width: 44rem; margin: 0 0 .8rem; overflow-wrap: anywhere; }
+.quiet, figcaption { color: var(--quiet); }
+nav { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin-top: 1rem; font-size: .9rem; }
+nav a { color: var(--accent); text-decoration: none; padding: .2rem 0; }
+nav a:hover { text-decoration: underline; }
+.key { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr));
+  margin: 0 0 1.4rem; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+.key div { box-shadow: 1px 1px 0 var(--line); padding: .9rem 1rem; display: flex;
+  flex-direction: column; }
+.key dd { margin: 0; font-size: 1.6rem; line-height: 1.25; font-variant-numeric: tabular-nums; }
+.key dt { color: var(--quiet); font-size: .85rem; line-height: 1.4; }
+figure { margin: 1.4rem 0 2rem; }
+figure img { display: block; width: 100%; height: auto; }
+figure img.wide { width: auto; max-width: none; }
+figcaption { font-size: .9rem; max-width: 50rem; margin-top: .5rem; overflow-wrap: anywhere; }
+.box { overflow-x: auto; max-width: 100%; }
+.box:focus-visible, button:focus-visible, a:focus-visible { outline: 2px solid var(--accent);
+  outline-offset: 2px; }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .35rem .8rem .35rem .5rem; border-bottom: 1px solid
+  var(--line); white-space: nowrap; max-width: 26rem; overflow: hidden; text-overflow: ellipsis; }
+table:not(.sortable) td:last-child { white-space: normal; overflow-wrap: anywhere; }
+th { font-weight: 600; background: var(--soft); }
+.number { text-align: right; }
+.marked td { font-weight: 650; background: #eaf4fb; }
+th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer;
+  white-space: nowrap; }
+th button::after { content: " ↕"; color: #8c959f; }
+th[aria-sort=ascending] button::after { content: " ↑"; color: var(--accent); }
+th[aria-sort=descending] button::after { content: " ↓"; color: var(--accent); }
+details { margin: 1rem 0; }
+summary { cursor: pointer; color: var(--accent); }
+pre { font: .8rem/1.5 ui-monospace, Menlo, Consolas, monospace; background: var(--soft);
+  padding: 1rem; margin: .5rem 0 0; width: max-content; min-width: 100%; }
+@media (max-width: 43rem) {
+  body { padding-top: 1.5rem; }
+  figure img:not(.wide) { width: 46rem; max-width: none; }
+  .key { grid-template-columns: 1fr 1fr; }
+}
+@media print {
+  body { max-width: none; padding: 0; font-size: 10pt; }
+  nav, th button::after { display: none; }
+  h2 { break-after: avoid; margin-top: 1.6rem; }
+  figure, tr, .key { break-inside: avoid; }
+  .box { overflow: visible; }
+  figure img, figure img.wide { width: auto; max-width: 100%; max-height: 24cm; }
+  table { font-size: 7pt; } table.sortable { font-size: 5pt; }
+  th, td, th button { white-space: normal; padding: 1.5pt; overflow-wrap: break-word; }
+  th button { overflow-wrap: anywhere; text-align: left; }
+}
+"""
+
+SCRIPT = """
+document.querySelectorAll('table.sortable').forEach(table => {
+  const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
+  heads.forEach((head, column) => head.querySelector('button').addEventListener('click', () => {
+    const down = head.getAttribute('aria-sort') !== 'descending';
+    heads.forEach(other => other.removeAttribute('aria-sort'));
+    head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
+    const key = row => row.cells[column].dataset.sort ?? row.cells[column].textContent;
+    [...body.rows].sort((one, two) => {
+      const a = key(one), b = key(two);
+      if (a === '' || b === '') return (a === '') - (b === '');
+      const order = isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b;
+      return down ? -order : order;
+    }).forEach(row => body.append(row));
+  }));
+});
+addEventListener('beforeprint', () =>
+  document.querySelectorAll('details').forEach(details => { details.open = true; }));
+"""

@@ -1,0 +1,204 @@
+"""The whole way on real files: photographs in, champion, W&B records and report out."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+
+from cnnlib.config import hyperparameters
+from cnnlib.journal import read_events
+from cnnlib.results import read_results
+from tests.conftest import write_photos
+from tests.wandb_files import read_offline_runs
+
+ROOT = Path(__file__).parents[2]
+SWEEP = """
+method: bayes
+metric: {name: val_acc, goal: maximize}
+early_terminate: {type: hyperband, min_iter: 1, eta: 2}
+run_cap: 10
+parameters:
+  first_layer_filters: {values: [2, 4, 8]}
+  filter_org: {values: [1.0, 0.25]}
+  conv_layers: {values: [2, 3]}
+  num_neurons_dense: {value: 8}
+  batch_size: {value: 8}
+  learning_rate: {values: [1e-8, 1e-7, 1e-2, 2e-2]}  # nothing is learnt with two of them
+  dropout: {distribution: uniform, min: 0.1, max: 0.3}
+  max_epochs: {value: 4}
+  image_size: {value: 8}
+"""
+
+
+def command(folder: Path, name: str, *flags: str) -> list[str]:
+    return [
+        sys.executable, str(ROOT / "jobs" / "tune.py"), "--data", str(folder / "photos"),
+        "--sweep", str(folder / "sweep.yaml"), "--storage", str(folder / "results"),
+        "--name", name, *flags,
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("e2e")
+    write_photos(folder / "photos", train=30)
+    (folder / "sweep.yaml").write_text(SWEEP)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sweep(folder: Path) -> tuple[Path, str]:
+    """A finished sweep's folder, and what it printed."""
+    environment = {n: v for n, v in os.environ.items() if not n.startswith("WANDB")}
+    answer = subprocess.run(
+        command(folder, "one", "--wandb", "offline"),
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=240,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert not answer.stderr, "no noise of the libraries"
+    return folder / "results" / "one", answer.stdout
+
+
+def test_the_first_line_says_what_will_happen_and_the_last_what_came_of_it(
+    sweep: tuple[Path, str],
+) -> None:
+    path, said = sweep
+    lines = said.splitlines()
+    assert lines[0].startswith("10 trials of endless configurations (5 hyperparameters, tpe) on ")
+    assert lines[0].endswith(f"-> {path}")
+    assert re.fullmatch(
+        rf"champion: trial \d{{4}}, val_acc [\d.]+, test [\d.]+ \([\d.]+ to [\d.]+, 9 photographs\)"
+        rf"; report: {path}/report/index\.html",
+        lines[-1],
+    )
+    assert len([line for line in lines if " started " in line]) == 10
+    assert "10/10 done, 0 running" in said
+
+
+def test_every_trial_is_in_the_tables_and_asha_stopped_some(sweep: tuple[Path, str]) -> None:
+    results = read_results(sweep[0])
+    assert list(results.trials["trial_id"]) == [f"{n:04d}" for n in range(1, 11)]
+    assert set(results.trials["status"]) == {"completed", "stopped"}
+    assert results.hyperparameters == list(hyperparameters())
+    assert results.trials.set_index("trial_id")["epochs"].to_dict() == (
+        results.epochs.groupby("trial_id").size().to_dict()
+    )
+    written = pd.read_csv(sweep[0] / "trials.csv", dtype={"trial_id": str})
+    pd.testing.assert_series_equal(written["val_acc"], results.trials["val_acc"])
+    assert not results.trials.duplicated(results.hyperparameters).any()
+
+
+def test_a_stopped_trial_was_below_its_cutoff(sweep: tuple[Path, str]) -> None:
+    epochs = read_results(sweep[0]).epochs
+    stops = [event for event in read_events(sweep[0]) if event["event"] == "stopped"]
+    assert stops
+    for stop in stops:
+        curve = epochs[epochs["trial_id"] == stop["trial_id"]]
+        assert curve["epoch"].max() == stop["rung"]
+        assert curve["val_acc"].max() < stop["cutoff"]
+
+
+def test_the_champion_is_the_best_trial_and_its_weights_are_there(sweep: tuple[Path, str]) -> None:
+    path = sweep[0]
+    best = read_results(path).best()
+    assert best is not None
+    config = json.loads((path / "champion" / "config.json").read_text())
+    assert config["trial_id"] == best["trial_id"]
+    assert config["val_acc"] == best["val_acc"]
+    weights = load_file(path / "champion" / "weights.safetensors")
+    assert weights["network.0.weight"].shape[0] == best["first_layer_filters"]
+    kept = [folder.name for folder in (path / "checkpoints").iterdir()]
+    assert kept == [best["trial_id"]], "the weights of the others are gone"
+    metrics = json.loads((path / "champion" / "metrics.json").read_text())
+    assert metrics["test_n"] == 9
+
+
+def test_wandbs_offline_files_hold_every_trials_curves(sweep: tuple[Path, str]) -> None:
+    results = read_results(sweep[0])
+    runs = read_offline_runs(sweep[0])
+    assert len(runs) == len(results.trials)
+    for row in results.trials.to_dict("records"):
+        run = runs[f"one-{row['trial_id']}"]
+        assert run.group == "one"
+        assert run.config == {name: row[name] for name in hyperparameters()}
+        curve = results.epochs[results.epochs["trial_id"] == row["trial_id"]]
+        assert [point["val_acc"] for point in run.history] == list(curve["val_acc"])
+        assert [point["epoch"] for point in run.history] == list(curve["epoch"])
+
+
+def test_sweep_json_says_how_it_was_run(sweep: tuple[Path, str]) -> None:
+    about = json.loads((sweep[0] / "sweep.json").read_text())
+    assert about["rungs"] == [1, 2]
+    assert about["data"]["classes"] == ["blue", "green", "red"]
+    assert about["data"]["test"] == 9
+    assert about["seconds"] > 0
+    assert {"torch", "ray", "hyperopt"} <= about["versions"].keys()
+
+
+def test_the_report_is_written_again_on_request(sweep: tuple[Path, str]) -> None:
+    page = sweep[0] / "report" / "index.html"
+    assert page.is_file()
+    page.unlink()
+    answer = subprocess.run(
+        [sys.executable, ROOT / "analysis" / "report.py", sweep[0]],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert page.is_file()
+    assert answer.stdout.splitlines()[-1].endswith("index.html")
+
+
+def test_an_existing_sweep_is_not_touched(folder: Path, sweep: tuple[Path, str]) -> None:
+    before = {p: p.stat().st_mtime_ns for p in sweep[0].rglob("*") if p.is_file()}
+    answer = subprocess.run(command(folder, "one"), capture_output=True, text=True, timeout=120)
+    assert answer.returncode == 2
+    assert "one exists; nothing is overwritten" in answer.stderr
+    assert {p: p.stat().st_mtime_ns for p in sweep[0].rglob("*") if p.is_file()} == before
+
+
+def test_ctrl_c_ends_within_ten_seconds_and_leaves_usable_results(folder: Path) -> None:
+    flags = ["--max-epochs", "400", "--patience", "0", "--wandb", "offline", "--set", "dropout=0.1"]
+    process = subprocess.Popen(
+        command(folder, "interrupted", *flags),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    journal = folder / "results" / "interrupted"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if journal.is_dir() and sum(e["event"] == "epoch" for e in _events(journal)) > 20:
+            break
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    said, complained = process.communicate(timeout=10)
+    assert process.returncode == 130, complained
+    assert "interrupted; what was reached: python analysis/report.py" in said
+    results = read_results(journal)
+    assert "running" in set(results.trials["status"])
+    assert (journal / "trials.csv").is_file()
+    assert (journal / "champion" / "weights.safetensors").is_file()
+    answer = subprocess.run(
+        [sys.executable, ROOT / "analysis" / "report.py", journal],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert answer.returncode == 0, answer.stderr
+
+
+def _events(path: Path) -> list[dict]:
+    return list(read_events(path)) if (path / "journal").is_dir() else []

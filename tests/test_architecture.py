@@ -1,0 +1,58 @@
+"""The rules of the house: imports go down only, and each library is known to few modules."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted([*ROOT.glob("cnnlib/*.py"), *ROOT.glob("analysis/*.py"), *ROOT.glob("jobs/*.py")])
+KNOWN_TO = {
+    "ray": {"sweep", "tpe", "halving", "trial"},
+    "wandb": {"tracking"},
+    "hyperopt": {"tpe"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """The dotted names that a module imports anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_imports_go_down_only(path: Path) -> None:
+    tops = {name.split(".")[0] for name in imports(path)}
+    if path.parent.name == "cnnlib":
+        assert not tops & {"jobs", "analysis"}
+    if path.parent.name == "analysis":
+        assert "jobs" not in tops
+    for library, modules in KNOWN_TO.items():
+        if library in tops:
+            assert path.stem in modules
+
+
+def test_config_needs_the_standard_library_only() -> None:
+    tops = {name.split(".")[0] for name in imports(ROOT / "cnnlib" / "config.py")}
+    assert tops <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["config", "space", "journal", "halving", "tpe", "results"],
+)
+def test_what_only_decides_or_reads_does_not_load_torch(module: str) -> None:
+    code = f"import sys, cnnlib.{module}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_report_loads_neither_torch_nor_ray() -> None:
+    code = "import sys, analysis.report; assert not {'torch', 'ray'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

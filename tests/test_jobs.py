@@ -1,0 +1,172 @@
+"""What a newcomer does wrong: each mistake is one clear line, exit code 2, and nothing is lost."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import jobs.train
+import jobs.tune
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str]]:
+    """Calls a job with flags in an empty folder: its exit code and what it said on stderr."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+
+    def call(job: object, *flags: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["job", *flags])
+        try:
+            code = job.main()  # type: ignore[attr-defined]
+        except SystemExit as end:
+            code = end.code
+        return code, capsys.readouterr().err
+
+    return call
+
+
+def an_empty_class(photos: Path) -> list[str]:
+    (photos / "train" / "empty").mkdir()
+    return ["--data", str(photos)]
+
+
+def a_text_file_named_jpg(photos: Path) -> list[str]:
+    (photos / "train" / "red" / "notes.jpg").write_text("not a photograph")
+    return ["--data", str(photos)]
+
+
+def a_torn_photograph(photos: Path) -> list[str]:
+    file = photos / "train" / "red" / "000.png"
+    file.write_bytes(file.read_bytes()[:300])
+    return ["--data", str(photos)]
+
+
+def two_epochs_of_grace_in_a_one_epoch_sweep(photos: Path) -> list[str]:
+    (photos / "sweep.yaml").write_text(
+        "parameters: {}\nearly_terminate: {type: hyperband, min_iter: 2}"
+    )
+    return ["--data", str(photos), "--sweep", str(photos / "sweep.yaml"), "--max-epochs", "1"]
+
+
+def a_results_folder_that_exists(photos: Path) -> list[str]:
+    (photos / "results").mkdir()
+    (photos / "results" / "mine.txt").write_text("precious")
+    return ["--data", str(photos), "--storage", str(photos), "--name", "results"]
+
+
+def no_write_permission(photos: Path) -> list[str]:
+    (photos / "file").touch()  # even root cannot make a folder in a file
+    return ["--data", str(photos), "--storage", str(photos / "file")]
+
+
+def a_broken_zip(photos: Path) -> list[str]:
+    with zipfile.ZipFile(photos / "all.zip", "w") as archive:
+        for file in (photos / "train").rglob("*.png"):
+            archive.write(file, file.relative_to(photos))
+    content = (photos / "all.zip").read_bytes()
+    (photos / "all.zip").write_bytes(content[: len(content) // 2])
+    return ["--data", str(photos / "all.zip")]
+
+
+MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
+    "missing folder": (lambda photos: ["--data", "nowhere"], "nowhere does not exist"),
+    "empty class": (an_empty_class, "empty (0)"),
+    "text file named .jpg": (a_text_file_named_jpg, "red/notes.jpg"),
+    "torn photograph": (a_torn_photograph, "red/000.png"),
+    "--trials 0": (lambda photos: ["--trials", "0"], "--trials: 0 is not at least 1"),
+    "unknown hyperparameter": (
+        lambda photos: ["--set", "batchsize=32"],
+        "batchsize: no such hyperparameter; did you mean batch_size?",
+    ),
+    "value out of range": (
+        lambda photos: ["--set", "dropout=1.5"],
+        "dropout: 1.5 is not a number from 0 to 0.95",
+    ),
+    "grace": (two_epochs_of_grace_in_a_one_epoch_sweep, "2 epochs of grace do not fit into 1"),
+    "results folder exists": (a_results_folder_that_exists, "nothing is overwritten"),
+    "no write permission": (no_write_permission, "no permission to write"),
+    "broken zip": (a_broken_zip, "is not a complete zip file"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(
+    mistake: str, photos: Path, run: Callable[..., tuple[int, str]]
+) -> None:
+    make, message = MISTAKES[mistake]
+    flags = make(photos)
+    before = {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()}
+    code, said = run(jobs.tune, *flags, "--image-size", "32", "--wandb", "off")
+    assert code == 2
+    assert message in said
+    assert said.count("\n") == 1
+    assert {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()} == before
+    assert not list(Path.cwd().iterdir()), "nothing is written for a sweep that cannot start"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--set", "dropout=0.1,0.2"], "--set: one value each, please; dropout has more"),
+        (["--config", "none.yaml"], "No such file or directory: 'none.yaml'"),
+        (["--max-epochs", "0"], "--max-epochs: 0 is not at least 1"),
+        (["--set", "conv_layers=6"], "conv_layers: 6 poolings leave nothing of 32 px"),
+    ],
+)
+def test_mistakes_in_training_one_configuration(
+    flags: list[str], message: str, run: Callable[..., tuple[int, str]]
+) -> None:
+    code, said = run(jobs.train, "--out", "out", *flags)
+    assert code == 2
+    assert message in said
+    assert not Path("out").exists()
+
+
+def test_training_never_writes_into_a_folder_in_use(run: Callable[..., tuple[int, str]]) -> None:
+    Path("out").mkdir()
+    Path("out/mine.txt").write_text("precious")
+    code, said = run(jobs.train, "--out", "out")
+    assert (code, said) == (2, "ValueError: --out: out exists; nothing is overwritten: "
+                            "choose a new folder\n")  # fmt: skip
+
+
+def test_a_plan_is_printed_and_nothing_starts(
+    photos: Path, run: Callable[..., tuple[int, str]]
+) -> None:
+    code, said = run(jobs.tune, "--plan", "--data", str(photos), "--wandb", "off")
+    assert (code, said) == (0, "")
+    assert not list(Path.cwd().iterdir())
+
+
+def test_the_console_works_from_any_folder_without_an_installation(tmp_path: Path) -> None:
+    """As in a Ray job, whose working folder is a copy and where PYTHONPATH may be unset."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    answer = subprocess.run(
+        [sys.executable, ROOT / "jobs" / "tune.py", "--trials", "0"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (answer.returncode, answer.stderr) == (2, "ValueError: --trials: 0 is not at least 1\n")
+
+
+def test_a_configuration_comes_from_yaml_json_or_a_champion(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("dropout: 0.1\nlearning_rate: 1e-4\n")
+    (tmp_path / "b.json").write_text('{"trial_id": "0001", "config": {"dropout": 0.1}}')
+    first = jobs.train.configuration(str(tmp_path / "a.yaml"), ["batch_size=64"])
+    assert (first.dropout, first.learning_rate, first.batch_size) == (0.1, 1e-4, 64)
+    assert jobs.train.configuration(str(tmp_path / "b.json"), []).dropout == 0.1
+    (tmp_path / "c.yaml").write_text("just text")
+    with pytest.raises(ValueError, match="holds no hyperparameters"):
+        jobs.train.configuration(str(tmp_path / "c.yaml"), [])

@@ -1,0 +1,271 @@
+"""The report: true sentences, one file that asks for nothing, and a page for every folder."""
+
+import base64
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from analysis.folder import read_folder
+from analysis.report import main, write_report
+from analysis.summary import champion_score, count_epochs, duration, effort_sentences
+
+SECTIONS = ["Summary", "Best configuration", "Accuracy against time", "Parallel coordinates",
+            "Learning curves", "Each hyperparameter by itself", "The test", "All trials",
+            "How it was run"]  # fmt: skip
+NASTY = ["<script>alert(1)</script>", "Tom & Jerry", "$\\frac{1$", "a|b`*"]
+EPOCHS_HEAD = "trial_id,epoch,train_loss,train_acc,val_loss,val_acc\n"
+
+
+def write_tables(folder: Path, trials: str, epochs: str = EPOCHS_HEAD) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "trials.csv").write_text(trials)
+    (folder / "epochs.csv").write_text(epochs)
+    return folder
+
+
+def write_champion(folder: Path, classes: list[str], *, per_class: int = 4) -> None:
+    champion = folder / "champion"
+    champion.mkdir()
+    Image.new("RGB", (40, 30), "teal").save(champion / "photo.jpg")
+    rows = [
+        ("photo.jpg" if i else "gone.jpg", name, name if i % 2 else classes[0], 0.5)
+        for name in classes for i in range(per_class)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["file", "label", "predicted", "confidence"])
+    table.to_csv(champion / "test_predictions.csv", index=False)
+    correct = int((table["label"] == table["predicted"]).sum())
+    metrics = {"test_acc": correct / len(table), "test_correct": correct, "test_n": len(table)}
+    config = {"trial_id": "t1", "config": {"activation": "relu"}, "val_acc": 0.42}
+    for name, content in (("config", config), ("classes", classes), ("metrics", metrics)):
+        (champion / f"{name}.json").write_text(json.dumps(content))
+    (champion / "summary.txt").write_text("conv1 <1,792 parameters>")
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    trials = (
+        "trial_id,status,activation,learning_rate,epochs,val_acc,seconds,error,started\n"
+        "t0,stopped,gelu,0.01,2,0.31,20,,2025-05-01T08:00:00Z\n"
+        "t1,completed,relu,0.001,10,0.42,90,,2025-05-01T08:01:00Z\n"
+        "t2,failed,<b>mish</b>,0.0001,,,,out of memory,2025-05-01T08:02:00Z\n"
+    )
+    epochs = EPOCHS_HEAD + "t0,1,2.2,.2,2.2,.2\nt0,2,2,.3,2.1,.31\n"
+    epochs += "".join(f"t1,{i},2,.4,2,{0.032 + i * 0.0388}\n" for i in range(1, 11))
+    folder = write_tables(tmp_path / "my & sweep", trials, epochs)
+    settings = {
+        "max_epochs": 10,
+        "trials": 4,
+        "seconds": 7321,
+        "rungs": [2, 4],
+        "seed": 0,
+        "data": {"source": "https://example.org/a.zip"},
+        "versions": {"ray": "2.55"},
+    }
+    (folder / "sweep.json").write_text(json.dumps(settings))
+    write_champion(folder, NASTY)
+    return folder
+
+
+def page_of(folder: Path) -> str:
+    return write_report(folder).read_text("utf-8")
+
+
+def headings(page: str) -> list[str]:
+    return re.findall("<h2>(.*?)</h2>", page)
+
+
+def test_a_complete_sweep_has_every_section_in_order(sweep):
+    assert headings(page_of(sweep)) == SECTIONS
+
+
+def test_the_page_asks_for_nothing_from_anywhere(sweep):
+    page = page_of(sweep)
+    targets = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)""", page)
+    assert targets and all(target.startswith(("data:", "#")) for target in targets)
+    assert "default-src 'none'" in page
+    assert "@import" not in page and "url(" not in page
+
+
+def test_nothing_from_the_data_becomes_markup(sweep):
+    page = page_of(sweep)
+    assert "<script>alert" not in page and "<b>mish" not in page
+    assert "&lt;b&gt;mish&lt;/b&gt;" in page and "&lt;script&gt;alert(1)" in page
+    assert "<h1>my &amp; sweep</h1>" in page and "&lt;1,792 parameters&gt;" in page
+    markdown = (sweep / "report" / "report.md").read_text("utf-8")
+    assert "<script>" not in markdown and "<b>" not in markdown
+
+
+def test_every_figure_is_in_the_page_with_an_alt_text(sweep):
+    page = page_of(sweep)
+    images = re.findall(r'<img[^>]*src="data:image/(png|jpeg);base64,([^"]+)" alt="([^"]+)"', page)
+    assert len(images) == page.count("<img") == 7
+    for _, content, alt in images:
+        assert len(alt) > 20
+        Image.open(io.BytesIO(base64.b64decode(content))).verify()
+    assert len(page) < 1_500_000
+
+
+def test_the_markdown_links_figures_that_exist(sweep):
+    write_report(sweep)
+    markdown = (sweep / "report" / "report.md").read_text("utf-8")
+    links = re.findall(r"\]\((.*?)\)", markdown)
+    assert len(links) == 7 and all((sweep / "report" / link).exists() for link in links)
+
+
+def test_the_sentences_say_what_the_tables_say(sweep):
+    page = page_of(sweep)
+    for words in (
+        "42.0%, the best of 2 trials, and the best of many is an optimistic figure",
+        "62.5% (95% interval 38.6% to 81.5%, 10 of n = 16)",
+        "3 trials of 4 asked for: 1 completed, 1 stopped early, 1 failed.",
+        "would have trained 20 at their maximum and trained 12: early stopping saved 40%.",
+        "The sweep took 2 h 02 min.",
+    ):
+        assert words in page
+
+
+def test_failed_and_running_trials_do_not_count_as_saved(tmp_path):
+    rows = "a,completed,10\nb,failed,1\nc,running,2\n"
+    folder = write_tables(tmp_path / "s", "trial_id,status,epochs\n" + rows)
+    (folder / "sweep.json").write_text('{"max_epochs": 10}')
+    epochs = count_epochs(read_folder(folder))
+    assert epochs is not None
+    assert (epochs.trained, epochs.ended_planned, epochs.saved) == (13, 10, 0)
+
+
+def test_a_test_accuracy_that_contradicts_its_predictions_is_pointed_out(sweep):
+    metrics = sweep / "champion" / "metrics.json"
+    metrics.write_text(json.dumps({"test_acc": 0.9, "test_correct": 9, "test_n": 10}))
+    assert "Caution: metrics.json says 90.0%, but the counted predictions give" in page_of(sweep)
+
+
+def test_the_score_comes_from_the_metrics_where_there_are_no_predictions(sweep):
+    (sweep / "champion" / "test_predictions.csv").unlink()
+    score = champion_score(read_folder(sweep))
+    assert score is not None and (score.correct, score.n) == (10, 16)
+    assert "There are no test predictions" in page_of(sweep)
+
+
+def test_the_trials_are_sorted_and_the_champion_is_marked(sweep):
+    page = page_of(sweep)
+    table = pd.read_csv(sweep / "report" / "tables" / "trials.csv")
+    assert table["trial_id"].tolist() == ["t1", "t0", "t2"]
+    assert re.findall(r"<tr class=marked><td[^>]*>(.*?)</td>", page) == ["t1"]
+    assert page.count('<th scope="col"><button type="button">') == len(table.columns)
+
+
+ROW = "a,completed,0.1,2,0.3,2025-01-01T00:00:00\n"
+HEAD = "trial_id,status,lr,epochs,val_acc,started\n"
+EDGES = {
+    "one trial": (HEAD + ROW, EPOCHS_HEAD + "a,1,2,.1,2,.3\n"),
+    "no trials": (HEAD, EPOCHS_HEAD),
+    "only ids": ("trial_id\nx\ny\n", "trial_id,epoch\n"),
+    "all failed": (HEAD + "a,failed,.1,,,2025-01-01\nb,failed,.2,,,\n", EPOCHS_HEAD),
+    "nothing known": (HEAD + "a,,,,,\nb,,,,,\n", EPOCHS_HEAD + "a,1,,,,\n"),
+    "infinite loss": ("trial_id,lr,val_acc\n1,.1,.2\n2,.01,.3\n",
+                      EPOCHS_HEAD + "1,1,2,.1,inf,.2\n2,1,inf,.1,nan,.3\n"),
+    "all equal": ("trial_id,lr,val_acc,status\na,1,.5,odd\nb,2,.5,odd\n", EPOCHS_HEAD),
+    "mixed values": ('trial_id,k,val_acc\na,3,.1\nb,"[3,5]",.2\nc,true,.3\nd,,.4\n', EPOCHS_HEAD),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_every_table_gives_a_page(tmp_path, name):
+    folder = write_tables(tmp_path / "s", *EDGES[name])
+    titles = headings(page_of(folder))
+    assert titles[0] == "Summary" and titles[-2:] == ["All trials", "How it was run"]
+
+
+@pytest.mark.parametrize("num_classes", [2, 100])
+def test_any_number_of_classes_gives_a_page(tmp_path, num_classes):
+    folder = write_tables(tmp_path / "s", HEAD + ROW)
+    write_champion(folder, [f"class {i}" for i in range(num_classes)])
+    assert "The test" in headings(page_of(folder))
+
+
+def test_a_table_in_any_order_keeps_its_own_order_in_the_timeline(tmp_path):
+    rows = "trial_id,val_acc\n" + "".join(f"t{i},{v}\n" for i, v in enumerate([0.1, 0.3, 0.2]))
+    trials = read_folder(write_tables(tmp_path / "s", rows)).trials
+    assert trials["trial_id"].tolist() == ["t1", "t2", "t0"]
+    assert trials.index.tolist() == [1, 2, 0]
+
+
+def test_writing_again_replaces_own_files_and_leaves_the_users(sweep):
+    write_report(sweep)
+    report = sweep / "report"
+    mine = [report / "notes.txt", report / "figures" / "mine.png"]
+    for path in mine:
+        path.write_text("mine")
+    (sweep / "epochs.csv").write_text(EPOCHS_HEAD)
+    write_report(sweep)
+    assert [path.read_text() for path in mine] == ["mine", "mine"]
+    assert not (report / "figures" / "curves.png").exists()
+    assert (report / "figures" / "timeline.png").exists()
+
+
+def test_the_command_prints_the_page_last(sweep, capsys):
+    assert main([str(sweep)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(sweep / "report" / "index.html")
+
+
+@pytest.mark.parametrize("spoil, words", [
+    (lambda folder: (folder / "trials.csv").unlink(), "trials.csv"),
+    (lambda folder: (folder / "sweep.json").write_text("{"), "sweep.json"),
+    (lambda folder: (folder / "sweep.json").write_text("[]"), "holds a list"),
+    (lambda folder: (folder / "champion" / "test_predictions.csv").write_text("file,label\n"),
+     "column predicted is missing"),
+])  # fmt: skip
+def test_a_users_mistake_is_one_line_and_exit_code_2(sweep, capsys, spoil, words):
+    spoil(sweep)
+    assert main([str(sweep), "--no-test"]) == 2
+    error = capsys.readouterr().err
+    assert words in error and len(error.splitlines()) == 1
+
+
+class FakeChampion:
+    """Stands in for cnnlib.champion, which needs a model and its data."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.calls: list[tuple[Path, str | None]] = []
+        self.error = error
+
+    def test_champion(self, folder: Path, data: str | None = None) -> None:
+        self.calls.append((folder, data))
+        if self.error:
+            raise self.error
+
+
+def test_only_an_untested_champion_is_tested_and_only_if_wanted(sweep, monkeypatch):
+    champion = FakeChampion()
+    monkeypatch.setitem(sys.modules, "cnnlib.champion", champion)
+    assert main([str(sweep)]) == 0
+    assert champion.calls == []  # it has its predictions
+    (sweep / "champion" / "test_predictions.csv").unlink()
+    assert main([str(sweep), "--no-test"]) == 0
+    assert champion.calls == []
+    assert main([str(sweep), "--data", "photos"]) == 0
+    assert champion.calls == [(sweep, "photos")]
+
+
+def test_a_champion_that_cannot_be_tested_is_the_users_to_solve(sweep, monkeypatch, capsys):
+    error = FileNotFoundError("no class folders in photos/val")
+    monkeypatch.setitem(sys.modules, "cnnlib.champion", FakeChampion(error))
+    (sweep / "champion" / "test_predictions.csv").unlink()
+    assert main([str(sweep)]) == 2
+    message = capsys.readouterr().err
+    assert "no class folders in photos/val" in message and "--no-test" in message
+    assert len(message.splitlines()) == 1
+
+
+def test_times_are_said_as_a_reader_says_them(tmp_path):
+    assert [duration(t) for t in (45, 600, 7321)] == ["45 s", "10 min", "2 h 02 min"]
+    folder = write_tables(tmp_path / "s", "trial_id,val_acc\na,0.1\n")
+    assert effort_sentences(read_folder(folder)) == []
+    assert np.isnan(read_folder(write_tables(folder, "trial_id\na\n")).trials["val_acc"]).all()
