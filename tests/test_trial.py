@@ -1,4 +1,5 @@
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
 from cnnlib.model import CustomCNN
 from cnnlib.results import EPOCH_COLUMNS
-from cnnlib.trial import Task, data_module, precision, train
+from cnnlib.trial import Task, data_module, precision, ray_trial, train
 
 SMALL = {"first_layer_filters": 4, "conv_layers": 2, "num_neurons_dense": 8, "filter_org": 1.0}
 
@@ -87,3 +88,16 @@ def test_a_cpu_trains_in_bf16_only_where_it_is_native() -> None:
         pytest.skip("needs a machine without a GPU")
     native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     assert precision() == ("bf16-mixed" if native else "32-true")
+
+
+def test_a_trial_that_raises_reports_the_reason_in_one_line(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[dict[str, Any]] = []
+    monkeypatch.setattr("ray.tune.report", reports.append)
+    (tmp_path / "file").touch()
+    config = {"trial_id": "0001", **asdict(TrialConfig(**SMALL))}
+    ray_trial(config, task(photos), tmp_path / "file")
+    [report] = reports
+    assert report["error"].startswith("NotADirectoryError: ")
+    assert "\n" not in report["error"]

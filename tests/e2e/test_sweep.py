@@ -202,3 +202,30 @@ def test_ctrl_c_ends_within_ten_seconds_and_leaves_usable_results(folder: Path) 
 
 def _events(path: Path) -> list[dict]:
     return list(read_events(path)) if (path / "journal").is_dir() else []
+
+
+def test_one_configuration_is_trained_from_a_champions_file(
+    folder: Path, sweep: tuple[Path, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "trained"
+    answer = subprocess.run(
+        [
+            sys.executable, ROOT / "jobs" / "train.py", "--data", folder / "photos",
+            "--config", sweep[0] / "champion" / "config.json", "--image-size", "8",
+            "--max-epochs", "4", "--out", out, "--wandb", "offline",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    config = json.loads((sweep[0] / "champion" / "config.json").read_text())
+    assert json.loads((out / "config.json").read_text())["config"] == config["config"]
+    assert (out / "best_model.ckpt").is_file()
+    epochs = pd.read_csv(out / "epochs.csv")
+    assert json.loads((out / "metrics.json").read_text())["val_acc"] == epochs["val_acc"].max()
+    assert answer.stdout.startswith("layer ")
+    assert answer.stdout.count("epoch ") >= len(epochs)
+    [run] = read_offline_runs(out).values()
+    assert [point["epoch"] for point in run.history] == list(epochs["epoch"])
+    assert re.search(r"best: val_acc [\d.]+ at epoch \d+; weights: ", answer.stdout)

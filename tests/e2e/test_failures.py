@@ -1,0 +1,89 @@
+"""What a sweep survives: a worker that dies, and trials that raise."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cnnlib.download import cache_folder
+from cnnlib.journal import read_events
+from cnnlib.plan import Settings
+from cnnlib.results import read_results
+from cnnlib.sweep import run
+from tests.conftest import write_photos
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["first_layer_filters=2,4", "conv_layers=2", "num_neurons_dense=8", "learning_rate=0.01"]
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The processes that came of this one, and their command lines."""
+    parents, commands = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (folder / "stat").read_text()
+            commands[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue  # it ended meanwhile
+        parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
+    found, border = set(), {pid}
+    while border:
+        border = {child for child, parent in parents.items() if parent in border} - found
+        found |= border
+    return {child: commands[child] for child in found}
+
+
+def test_a_trial_whose_worker_is_killed_starts_again_and_counts_once(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos")
+    sets = [flag for text in SMALL for flag in ("--set", text)]
+    driver = subprocess.Popen(
+        [
+            sys.executable, str(ROOT / "jobs" / "tune.py"), "--data", str(tmp_path / "photos"),
+            "--storage", str(tmp_path), "--name", "killed", "--trials", "2", "--max-epochs", "60",
+            "--patience", "0", "--image-size", "8", "--wandb", "off", "--max-concurrent", "1",
+            *sets,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    sweep = tmp_path / "killed"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and driver.poll() is None:
+        events = list(read_events(sweep)) if (sweep / "journal").is_dir() else []
+        if sum(event["event"] == "epoch" for event in events) >= 5:
+            break
+        time.sleep(0.05)
+    workers = [pid for pid, command in descendants(driver.pid).items() if "ImplicitFunc" in command]
+    assert workers
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    said, complained = driver.communicate(timeout=180)
+    assert driver.returncode == 0, complained
+    assert "trial 0001 lost its worker and starts again" in said
+    results = read_results(sweep)
+    assert set(results.trials["status"]) <= {"completed", "stopped"}
+    assert not results.epochs.duplicated(["trial_id", "epoch"]).any()
+    starts = [event["trial_id"] for event in read_events(sweep) if event["event"] == "started"]
+    assert sorted(starts) == ["0001", "0001", "0002"]
+
+
+def test_trials_that_raise_are_recorded_with_their_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = write_photos(tmp_path / "photos")
+    plan = Settings(
+        data=photos, storage=tmp_path, name="failed", set=SMALL, trials=2, max_epochs=2,
+        image_size=8, wandb="off",
+    ).plan()  # fmt: skip
+    for file in [*photos.rglob("*.png"), *(cache_folder() / "pixels").glob("*-8px-*")]:
+        file.unlink()
+    result = run(plan)
+    assert list(result.trials["status"]) == ["failed", "failed"]
+    assert result.champion is None
+    assert all("photographs cannot be decoded" in error for error in result.trials["error"])
+    assert capsys.readouterr().out.count(" failed  ") == 2
