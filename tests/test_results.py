@@ -81,6 +81,14 @@ def test_nan_scores_do_not_win() -> None:
     assert fold(events).trials.loc[0, "best_epoch"] == 2
 
 
+def test_a_trial_without_a_single_score_has_none() -> None:
+    events = [*EVENTS, proposed("0005"), epoch("0005", 1, float("nan"))]
+    trials = fold(events).trials.set_index("trial_id")
+    assert trials.loc["0005", "epochs"] == 1
+    assert pd.isna(trials.loc["0005", "val_acc"])
+    assert pd.isna(trials.loc["0005", "best_epoch"])
+
+
 def test_tables_are_the_same_from_the_journal_and_from_its_csv_files(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "sweep")
     for content in EVENTS:

@@ -1,6 +1,7 @@
 import math
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
 from cnnlib.model import CustomCNN
 from cnnlib.results import EPOCH_COLUMNS
-from cnnlib.trial import Task, data_module, precision, ray_trial, train
+from cnnlib.trial import EpochReport, Task, data_module, precision, ray_trial, train
 
 SMALL = {"first_layer_filters": 4, "conv_layers": 2, "num_neurons_dense": 8, "filter_org": 1.0}
 
@@ -54,6 +55,24 @@ def test_the_best_weights_are_kept_and_score_what_was_reported(
         [(images, labels)] = list(data.val_dataloader())
         val_acc = (model(images).argmax(1) == labels).float().mean().item()
     assert val_acc == pytest.approx(best)
+
+
+def test_a_worse_epoch_does_not_replace_the_best_weights(tmp_path: Path) -> None:
+    model = torch.nn.Linear(1, 1)
+    weights = tmp_path / "best.safetensors"
+    report = EpochReport(lambda metrics: None, weights)
+    trainer = SimpleNamespace(
+        current_epoch=0,
+        optimizers=[SimpleNamespace(param_groups=[{"lr": 0.1}])],
+        datamodule=SimpleNamespace(split_indices=([0], [1])),
+    )
+    kept = []
+    for val_acc in (0.2, 0.6, 0.6, 0.4, math.nan):
+        torch.nn.init.constant_(model.bias, val_acc)
+        trainer.callback_metrics = {"val_acc": torch.tensor(val_acc)}
+        report.on_train_epoch_end(trainer, model)  # type: ignore[arg-type]
+        kept.append(round(load_file(weights)["bias"].item(), 1))
+    assert kept == [0.2, 0.6, 0.6, 0.6, 0.6]
 
 
 def test_colours_are_learnt(photos: Path, tmp_path: Path) -> None:

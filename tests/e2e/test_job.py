@@ -1,0 +1,87 @@
+"""The two lines of the README that run a sweep as a job of a Ray cluster."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cnnlib.results import read_results
+
+ROOT = Path(__file__).parents[2]
+RAY = str(Path(sys.executable).with_name("ray"))
+
+
+def free_ports(count: int) -> list[str]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [str(each.getsockname()[1]) for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A head node of our own with token authentication; the environment to talk to it."""
+    gcs, dashboard, agent, client = free_ports(4)
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
+        "HOME": str(tmp_path),  # where the token and the results go
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "RAY_AUTH_MODE": "token",
+        "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    subprocess.run(
+        [RAY, "get-auth-token", "--generate"], env=environment, check=True, capture_output=True
+    )
+    scratch = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a socket's path must be short
+    head = subprocess.Popen(
+        [
+            RAY, "start", "--head", "--block", "--num-cpus", "2", "--temp-dir", scratch,
+            "--port", gcs, "--dashboard-port", dashboard, "--dashboard-agent-listen-port", agent,
+            "--ray-client-server-port", client,
+        ],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    yield environment
+    head.terminate()  # `ray start --block` ends what it started, and nothing else
+    try:
+        head.wait(30)
+    finally:
+        if head.poll() is None:
+            os.killpg(head.pid, signal.SIGKILL)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def test_a_submitted_job_runs_a_sweep_and_leaves_its_results(
+    cluster: dict[str, str], tmp_path: Path
+) -> None:
+    job = ["python", "jobs/tune.py", "--trials", "3", "--max-epochs", "2", "--name", "job"]
+    command = [RAY, "job", "submit", "--working-dir", ".", "--", *job, "--wandb", "off"]
+    deadline = time.monotonic() + 90
+    while True:  # the head takes some seconds to accept jobs
+        answer = subprocess.run(command, cwd=ROOT, env=cluster, capture_output=True, text=True)
+        said = answer.stdout + answer.stderr
+        if "submitted successfully" in said or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    assert answer.returncode == 0, said
+    assert "succeeded" in said
+    assert "champion: trial " in said
+    sweep = tmp_path / "results" / "job"
+    assert len(read_results(sweep).trials) == 3
+    assert (sweep / "champion" / "weights.safetensors").is_file()
+    assert (sweep / "report" / "index.html").is_file()
