@@ -1,10 +1,14 @@
 # make tune: a sweep of the generated sample data, and its report.   make test: every test.
 # Both set everything up first; a second call installs nothing.
+# make bench DATA=photos.zip SIZE=64: every benchmark on these photographs.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup tune test check
+DATA ?= sample
+SIZE ?= 32
+
+.PHONY: setup tune test check bench
 
 setup: .venv/.installed
 
@@ -24,3 +28,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python benchmarks/pixels_loader.py --data $(DATA) --image-size $(SIZE)
+	$(BIN)/python benchmarks/step.py --data $(DATA) --image-size $(SIZE)
+	$(BIN)/python benchmarks/trial.py --data $(DATA) --image-size $(SIZE)
+	$(BIN)/python benchmarks/overhead.py

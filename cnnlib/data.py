@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from cnnlib.augment import augmented, normalised
+from cnnlib.augment import Views, draw_views, normalised, normalised_batch, viewed
 from cnnlib.dataset import Dataset, read_folder
 from cnnlib.pixels import pixels
 
@@ -71,12 +71,16 @@ class Batches:
         if self.shuffle:
             order = order[torch.randperm(len(order), generator=generator)]
         for chosen in order.split(self.batch_size):
-            raw = torch.from_numpy(self.images[chosen.numpy()])  # (N, H, W, C)
-            images = raw.to(self.device).permute(0, 3, 1, 2) / 255  # (N, C, H, W), channels last
-            if self.augment:
-                images = augmented(images, generator)
+            views = draw_views(len(chosen), generator) if self.augment else None
             labels = torch.from_numpy(self.labels[chosen.numpy()])
-            yield normalised(images), labels.to(self.device)
+            yield self._images(chosen.numpy(), views), labels.to(self.device)
+
+    def _images(self, chosen: np.ndarray, views: Views | None) -> Tensor:
+        if self.device.type == "cpu":
+            return normalised_batch(self.images, chosen, views)
+        raw = torch.from_numpy(self.images[chosen])  # (N, H, W, C)
+        images = raw.to(self.device).permute(0, 3, 1, 2) / 255  # (N, C, H, W), channels last
+        return normalised(images if views is None else viewed(images, views))
 
 
 class CustomDataModule(LightningDataModule):

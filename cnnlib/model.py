@@ -120,7 +120,7 @@ class CustomCNN(LightningModule):
         self._log_epoch("test")
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters(), lr=self.config.learning_rate)
+        return torch.optim.Adam(self.parameters(), lr=self.config.learning_rate, fused=True)
 
     def summary(self) -> str:
         """A table of the layers: name, output shape without N, number of parameters."""

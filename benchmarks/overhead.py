@@ -1,0 +1,104 @@
+"""Seconds of a trial that are not training: our sweep against Ray Tune as its manual shows it.
+
+python benchmarks/overhead.py [--trials N] [--their-trials N]
+
+Both run short trials of a small network on the sample, two at a time. A trial's overhead is the
+time of its slot less what it trained. Ours is taken from the first trial's start to the last one's
+end, so the start of Ray and of two workers, once a sweep, is not in it. Theirs is a function
+trainable with Tune's default settings: a new process for each trial, which imports torch and
+Lightning and trains the same network on the same data; taken over the whole of `Tuner.fit`.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from cnnlib.journal import read_events
+from cnnlib.plan import Settings
+from cnnlib.sweep import run
+
+SLOTS = 2
+SMALL = ["first_layer_filters=8", "filter_org=1.0", "conv_layers=2", "num_neurons_dense=64"]
+
+
+def ours(trials: int, folder: Path) -> float:
+    """Seconds of overhead per trial, from the journal."""
+    result = run(
+        Settings(
+            set=SMALL, trials=trials, max_epochs=2, storage=folder, name="ours", wandb="off",
+            max_concurrent=SLOTS,
+        ).plan()
+    )  # fmt: skip
+    times = [
+        datetime.fromisoformat(event["time"]).timestamp()
+        for event in read_events(result.folder)
+        if event["event"] in ("started", "stopped", "finished")
+    ]
+    trained = result.epochs["seconds"].sum()
+    return (SLOTS * (max(times) - min(times)) - trained) / len(result.trials)
+
+
+def their_trial(config: dict[str, Any]) -> None:
+    """A trial as a notebook becomes one: imports, data, Trainer, fit."""
+    from pytorch_lightning import Trainer
+    from ray import tune
+
+    from cnnlib import CustomCNN, CustomDataModule
+
+    data = CustomDataModule(config["train_dir"], image_size=32)
+    model = CustomCNN(
+        first_layer_filters=8, filter_org=1.0, conv_layers=2, num_neurons_dense=64, image_size=32
+    )
+    trainer = Trainer(
+        max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False,
+    )  # fmt: skip
+    data.train_dataloader()
+    began = time.time()
+    trainer.fit(model, datamodule=data)
+    tune.report({"trained": time.time() - began})
+
+
+def theirs(trials: int, folder: Path) -> float:
+    """Seconds of overhead per trial, of Tune's default settings."""
+    import ray
+    from ray import tune
+
+    from cnnlib.dataset import find_dataset
+
+    ray.init(address="local", num_cpus=SLOTS, include_dashboard=False, log_to_driver=False)
+    began = time.time()
+    results = tune.Tuner(
+        their_trial,
+        param_space={"train_dir": str(find_dataset("sample").train_dir)},
+        tune_config=tune.TuneConfig(num_samples=trials),
+        run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
+    ).fit()
+    seconds = time.time() - began
+    ray.shutdown()
+    assert not results.errors, results.errors
+    return (SLOTS * seconds - sum(result.metrics["trained"] for result in results)) / trials
+
+
+def main() -> None:
+    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags.add_argument("--trials", type=int, default=40)
+    flags.add_argument("--their-trials", type=int, default=10)
+    asked = flags.parse_args()
+    os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)  # for Ray's workers
+    with tempfile.TemporaryDirectory() as folder:
+        fast = ours(asked.trials, Path(folder))
+        slow = theirs(asked.their_trials, Path(folder))
+    print(f"seconds a trial that are not training: ours {fast:.2f} ({asked.trials} trials), "
+          f"theirs {slow:.2f} ({asked.their_trials} trials), ratio {slow / fast:.0f}x")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
