@@ -57,7 +57,8 @@ class Tpe(Searcher):
         self._num_initial = num_initial if search == "tpe" else math.inf
         self._random = random.Random(seed)
         self._on_propose = on_propose
-        self._proposals: dict[str, Proposal] = {}
+        self._proposals: dict[str, Proposal] = {}  # by Ray's id of the trial
+        self._seen: set[TrialConfig] = set()
         if self._space:  # HyperOpt has no domain without dimensions
             expressions = {name: _expression(name, v) for name, v in self._space.items()}
             self._domain = hyperopt.Domain(lambda values: values, expressions)
@@ -70,6 +71,7 @@ class Tpe(Searcher):
         self._proposals[trial_id] = Proposal(values)
         number = f"{len(self._proposals):04d}"
         config = self._config(values)
+        self._seen.add(config)
         self._on_propose(number, config)
         return {"trial_id": number, **asdict(config)}
 
@@ -101,11 +103,9 @@ class Tpe(Searcher):
         return TrialConfig.from_mapping({**self._constants, **values})
 
     def _new_values(self) -> dict[str, Value] | None:
-        seen = {self._config(proposal.values) for proposal in self._proposals.values()}
-
         def is_new(values: dict[str, Value]) -> bool:
             config = self._config(values)
-            return config not in seen and impossible(config, self._image_size) is None
+            return config not in self._seen and impossible(config, self._image_size) is None
 
         # The best of ever fewer candidates: what TPE draws, rather than its one favourite again.
         candidates = (self._ask_hyperopt(max(1, CANDIDATES >> n)) for n in range(ATTEMPTS))

@@ -31,6 +31,7 @@ class Task:
     patience: int  # epochs without a better val_acc after which a trial ends
     seed: int
     cpus: int  # threads
+    accelerator: str = "auto"  # cpu, gpu, or auto for what is there
 
 
 class EpochReport(Checkpoint):
@@ -98,7 +99,8 @@ def train(
     trainer = pl.Trainer(
         max_epochs=task.max_epochs,
         callbacks=callbacks,
-        precision=precision(),  # type: ignore[arg-type]
+        accelerator=task.accelerator,
+        precision=precision(task.accelerator),  # type: ignore[arg-type]
         devices=1,
         logger=False,
         enable_checkpointing=True,  # for EpochReport; nothing else writes
@@ -124,9 +126,9 @@ def data_module(
 
 
 @lru_cache
-def precision() -> str:
+def precision(accelerator: str = "auto") -> str:
     """Mixed precision as the device allows: bf16, else fp16; on a CPU what it is fastest in."""
-    if torch.cuda.is_available():
+    if accelerator != "cpu" and torch.cuda.is_available():
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return "bf16-mixed" if native else "16-mixed"
     # Without matrix units for bf16 a CPU emulates it, more slowly than float32.

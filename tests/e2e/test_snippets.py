@@ -6,7 +6,7 @@ import pytest
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
-from cnnlib import CustomCNN, CustomDataModule
+from cnnlib import CustomCNN, CustomDataModule, Sweep
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pytorch_lightning")
@@ -50,3 +50,16 @@ def test_the_studys_cells_train_validate_and_test(
     best = CustomCNN.load_from_checkpoint(checkpoint.best_model_path)
     [metrics] = trainer.test(best, datamodule=data_module)
     assert metrics["test_acc"] > 0.5
+
+
+def test_a_notebook_gets_tables_and_champion_from_one_call(photos: Path, tmp_path: Path) -> None:
+    result = Sweep(
+        data=photos, storage=tmp_path, name="notebook", trials=3, max_epochs=2, image_size=16,
+        set=["conv_layers=2,3", "first_layer_filters=4,8", "num_neurons_dense=8"], wandb="off",
+    ).run()  # fmt: skip
+    assert len(result.trials) == 3
+    assert set(result.epochs["trial_id"]) == set(result.trials["trial_id"])
+    assert result.champion is not None
+    assert result.champion.val_acc == result.trials["val_acc"].max()
+    [images, _] = next(iter(CustomDataModule(photos / "train", image_size=16).val_dataloader()))
+    assert result.champion.model()(images).shape == (len(images), 3)
