@@ -92,15 +92,18 @@ def read_champion(sweep_folder: str | Path) -> Champion:
     )
 
 
-def test_champion(sweep_folder: str | Path, *, data: str | None = None) -> dict[str, Any]:
+def test_champion(
+    sweep_folder: str | Path, *, data: str | None = None, dataset: Dataset | None = None
+) -> dict[str, Any]:
     """Tests the champion on the test photographs; returns and writes metrics.json.
 
-    `data` says where the photographs are now; by default where the sweep found them. Raises
-    ValueError where they are other ones, or where there is no test set.
+    `data` says where the photographs are now; by default where the sweep found them. `dataset`
+    saves reading them again. Raises ValueError where they are other ones, or where there is no
+    test set.
     """
     champion = read_champion(sweep_folder)
     about = read_json(Path(sweep_folder) / "sweep.json")["data"]
-    dataset = find_dataset(data or about["source"])
+    dataset = dataset or find_dataset(data or about["source"])
     if dataset.fingerprint != about["fingerprint"]:
         raise ValueError(f"the photographs in {data or about['source']} are not those of the sweep")
     predictions = predict_test(champion, dataset)
@@ -124,9 +127,7 @@ test_champion.__test__ = False  # type: ignore[attr-defined]  # no test of pytes
 
 def predict_test(champion: Champion, dataset: Dataset) -> pd.DataFrame:
     """A row for each test photograph: file, label, predicted, confidence (0 to 1)."""
-    data = CustomDataModule(
-        dataset.train_dir, image_size=champion.image_size, batch_size=256, dataset=dataset
-    )
+    data = CustomDataModule(dataset.train_dir, image_size=champion.image_size, dataset=dataset)
     batches = data.test_dataloader()
     assert dataset.test is not None  # or test_dataloader had raised
     model = champion.model()

@@ -66,10 +66,10 @@ def _converted(raw: object, kind: type) -> Any:
     return int(number) if number.is_integer() else None
 
 
-def nearest(word: str, known: object) -> str:
+def nearest(word: object, known: object) -> str:
     """'; did you mean relu?', or nothing where nothing is near."""
     names = [str(name) for name in known]  # type: ignore[attr-defined]
-    close = difflib.get_close_matches(word, names, n=1)
+    close = difflib.get_close_matches(str(word), names, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 

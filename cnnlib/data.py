@@ -13,6 +13,7 @@ from cnnlib.augment import Views, draw_views, normalised, normalised_batch, view
 from cnnlib.dataset import Dataset, read_folder
 from cnnlib.pixels import pixels
 
+VAL_SPLIT = 0.2  # share of the training photographs that validate; the study's
 EVALUATION_BATCH = 256  # images at once where none is trained on
 
 
@@ -95,7 +96,7 @@ class CustomDataModule(LightningDataModule):
         self,
         data_dir: str | Path,
         use_augmentation: bool = False,
-        val_split: float = 0.2,
+        val_split: float = VAL_SPLIT,
         batch_size: int = 32,
         seed: int = 42,
         image_size: int = 224,

@@ -30,7 +30,7 @@ def pixels(dataset: Dataset, split: str, image_size: int) -> np.ndarray:
     files = getattr(dataset, split).files
     folder = cache_folder() / "pixels"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{dataset.fingerprint[:32]}-{split}-{image_size}px-v{VERSION}.npy"
+    path = folder / f"{dataset.fingerprint}-{split}-{image_size}px-v{VERSION}.npy"
     if not path.exists():
         with exclusive(path):
             if not path.exists():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from cnnlib.data import stratified_split
+from cnnlib.data import VAL_SPLIT, stratified_split
 from cnnlib.dataset import Dataset, find_dataset
 from cnnlib.halving import Halving
 from cnnlib.pixels import pixels
@@ -29,6 +29,26 @@ SWEEPS = Path(__file__).parent.parent / "sweeps"
 TRIALS = 20  # where neither --trials nor the file's run_cap says
 MAX_EPOCHS = 50  # the study's
 IMAGE_SIZE = 224  # px, the study's
+
+
+LEAST = {
+    "trials": 1,
+    "max_epochs": 1,
+    "image_size": 1,
+    "gpus_per_trial": 0,
+    "cpus_per_trial": 1,
+    "max_concurrent": 1,
+    "patience": 0,
+    "seed": 0,
+}
+
+
+def check_least(flags: object) -> None:
+    """Raises ValueError for the first flag that is too small; None asks for the default."""
+    for name, least in LEAST.items():
+        value = getattr(flags, name, None)
+        if value is not None and not value >= least:  # true for NaN too
+            raise ValueError(f"--{name.replace('_', '-')}: {value} is not at least {least}")
 
 
 @dataclass(frozen=True)
@@ -60,18 +80,7 @@ class Settings:
         What the user may have got wrong raises here: ValueError or OSError, in one line. So the
         photographs are decoded here too.
         """
-        for flag, value, least in (
-            ("--trials", self.trials, 1),
-            ("--max-epochs", self.max_epochs, 1),
-            ("--image-size", self.image_size, 1),
-            ("--gpus-per-trial", self.gpus_per_trial, 0),
-            ("--cpus-per-trial", self.cpus_per_trial, 1),
-            ("--max-concurrent", self.max_concurrent, 1),
-            ("--patience", self.patience, 0),
-            ("--seed", self.seed, 0),
-        ):
-            if value is not None and value < least:
-                raise ValueError(f"{flag}: {value} is not at least {least}")
+        check_least(self)
         if self.search not in (None, "tpe", "random"):
             raise ValueError(f"--search: {self.search} is not tpe or random")
         self._check_machine()
@@ -161,7 +170,7 @@ class Plan:
     @cached_property
     def num_photos(self) -> dict[str, int]:
         """Photographs to train on, to validate with and to test with."""
-        train, val = stratified_split(self.dataset.train.labels, 0.2, self.settings.seed)
+        train, val = stratified_split(self.dataset.train.labels, VAL_SPLIT, self.settings.seed)
         test = self.dataset.test
         return {"train": len(train), "val": len(val), "test": len(test.files) if test else 0}
 

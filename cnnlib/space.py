@@ -84,7 +84,7 @@ def sweep_from_mapping(content: object) -> SweepFile:
         if name not in known | IGNORED:
             raise ValueError(f"{name}: no such key of a sweep{nearest(name, known | IGNORED)}")
     method = content.get("method", "bayes")
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method: {method} is not one of {', '.join(METHODS)}")
     metric = content.get("metric", {"name": "val_acc"})
     if metric not in ({"name": "val_acc"}, {"name": "val_acc", "goal": "maximize"}):
@@ -114,7 +114,7 @@ def _early_terminate(content: Mapping[str, Any] | None) -> dict[str, Any]:
     if content.get("type", "hyperband") != "hyperband":
         raise ValueError(f"early_terminate: type {content['type']} is not hyperband")
     eta = content.get("eta", 3)
-    if isinstance(eta, bool) or not isinstance(eta, int | float) or eta <= 1:
+    if isinstance(eta, bool) or not isinstance(eta, int | float) or not 1 < eta < math.inf:
         raise ValueError(f"early_terminate: eta {eta} is not a number above 1")
     if "min_iter" in content:
         grace = _whole("early_terminate: min_iter", content["min_iter"])
@@ -131,6 +131,16 @@ def _whole(name: str, raw: object) -> int:
     if isinstance(raw, bool) or not isinstance(raw, int) or raw < 1:
         raise ValueError(f"{name}: {raw} is not a whole number of at least 1")
     return raw
+
+
+def _number(name: str, raw: object) -> float:
+    try:
+        number = float(raw)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(raw, bool) or not math.isfinite(number):
+        raise ValueError(f"{name}: {raw} is not a number")
+    return number
 
 
 def _setting(name: str, entry: object) -> int:
@@ -166,19 +176,23 @@ def _interval(name: str, entry: Mapping[str, Any]) -> Interval:
         raise ValueError(f"{name}: has no min and max; it is {hyperparameter.rule}")
     whole = hyperparameter.type is int
     distribution = entry.get("distribution", "int_uniform" if whole else "uniform")
-    if distribution not in DISTRIBUTIONS:
-        near = nearest(str(distribution), DISTRIBUTIONS) or f"; known: {', '.join(DISTRIBUTIONS)}"
+    if not isinstance(distribution, str) or distribution not in DISTRIBUTIONS:
+        near = nearest(distribution, DISTRIBUTIONS) or f"; known: {', '.join(DISTRIBUTIONS)}"
         raise ValueError(f"{name}: no distribution {distribution}{near}")
     log, step = DISTRIBUTIONS[distribution]
     ends = [entry["min"], entry["max"]]
     if log and not distribution.endswith("_values"):
-        ends = [math.exp(float(end)) for end in ends]
+        ends = [math.exp(_number(name, end)) for end in ends]
         ends = [round(end) if whole else end for end in ends]
     low, high = (float(hyperparameter.parse(end)) for end in ends)
     if not low < high:
         raise ValueError(f"{name}: min {entry['min']} is not below max {entry['max']}")
+    if log and low <= 0:
+        raise ValueError(f"{name}: min {entry['min']} has no logarithm; take one above 0")
     if step is None:
-        step = float(entry.get("q", 1))
+        step = _number(name, entry.get("q", 1))
+        if step <= 0 or (whole and not step.is_integer()):
+            raise ValueError(f"{name}: q {entry['q']} is not a {'whole ' * whole}number above 0")
     return Interval(low, high, log, step or float(whole))
 
 

@@ -99,7 +99,6 @@ def run(plan: Plan) -> SweepResult:
         champion = crown(plan.folder, best, plan.dataset, plan.image_size)
     about |= {
         "seconds": time.monotonic() - began,
-        "decode_seconds": plan.decode_seconds,
         "slots": progress.slots,
         "interrupted": interrupted,
     }
@@ -246,7 +245,8 @@ class Recorder(tune.Callback):
         self._progress.retried(_config(trial)[0])
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        error = f"its worker died {MAX_WORKER_LOSSES + 1} times"
+        last = type(trial.get_pickled_error()).__name__
+        error = f"its worker was lost {MAX_WORKER_LOSSES + 1} times, the last time by {last}"
         self._end(_config(trial)[0], "failed", error, error=error)
 
     def _end(self, trial_id: str, status: str, text: str, **content: Any) -> None:
@@ -304,6 +304,7 @@ def _about(plan: Plan) -> dict[str, Any]:
         "image_size": plan.image_size,
         "seed": settings.seed,
         "patience": settings.patience,
+        "decode_seconds": plan.decode_seconds,
         "rungs": list(plan.halving.rungs) if plan.halving else [],
         "reduction_factor": plan.halving.reduction_factor if plan.halving else None,
         "space": {name: asdict(values) for name, values in plan.space.items()},

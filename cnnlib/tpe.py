@@ -107,32 +107,36 @@ class Tpe(Searcher):
             config = self._config(values)
             return config not in self._seen and impossible(config, self._image_size) is None
 
+        history = self._history()
         # The best of ever fewer candidates: what TPE draws, rather than its one favourite again.
-        candidates = (self._ask_hyperopt(max(1, CANDIDATES >> n)) for n in range(ATTEMPTS))
-        return next(filter(is_new, candidates), None) or self._one_of_the_rest(is_new)
+        fewer = [max(1, CANDIDATES >> attempt) for attempt in range(ATTEMPTS)]
+        grids = [grid(values) for values in self._space.values()]
+        endless = not all(grids)
+        if endless:  # real numbers never run out, so trying goes on
+            fewer += [1] * 100 * ATTEMPTS
+        new = next(filter(is_new, (self._ask_hyperopt(history, number) for number in fewer)), None)
+        return new if new is not None or endless else self._one_of_the_rest(grids, is_new)
 
     def _one_of_the_rest(
-        self, is_new: Callable[[dict[str, Value]], bool]
+        self, grids: list[list[Value] | None], is_new: Callable[[dict[str, Value]], bool]
     ) -> dict[str, Value] | None:
         """A random one of the configurations that are left; None where the space is used up."""
-        grids = [grid(values) for values in self._space.values()]
-        if not all(grids):  # real numbers never run out, so trying goes on
-            return next(
-                filter(is_new, (self._ask_hyperopt(1) for _ in range(100 * ATTEMPTS))), None
-            )
         points = itertools.product(*(values or [] for values in grids))
         left = [p for p in points if is_new(dict(zip(self._space, p, strict=True)))]
         if not left:
             return None
         return dict(zip(self._space, self._random.choice(left), strict=True))
 
-    def _ask_hyperopt(self, num_candidates: int) -> dict[str, Value]:
-        if not self._space:
-            return {}
-        documents = [
+    def _history(self) -> list[dict[str, Any]]:
+        """All proposals in HyperOpt's form."""
+        return [
             _document(number, proposal, self._space)
             for number, proposal in enumerate(self._proposals.values())
         ]
+
+    def _ask_hyperopt(self, history: list[dict[str, Any]], num_candidates: int) -> dict[str, Value]:
+        if not self._space:
+            return {}
         ask = hyperopt.rand.suggest
         if sum(proposal.done for proposal in self._proposals.values()) >= self._num_initial:
             ask = partial(
@@ -142,9 +146,9 @@ class Tpe(Searcher):
                 verbose=False,
             )
         [answer] = ask(
-            [len(documents)],
+            [len(history)],
             self._domain,
-            hyperopt.trials_from_docs(documents, validate=False),
+            hyperopt.trials_from_docs(history, validate=False),
             self._random.randrange(2**31),
         )
         raw = {name: values[0] for name, values in answer["misc"]["vals"].items()}

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing
 
 from cnnlib.config import TrialConfig, impossible
 from cnnlib.space import constants, with_set
-from jobs.tune import mistake
+from jobs.tune import exit_after, mistake
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,7 +40,7 @@ def main() -> int:
     flags = parser().parse_args()
     from cnnlib.dataset import find_dataset
     from cnnlib.pixels import pixels
-    from cnnlib.plan import IMAGE_SIZE
+    from cnnlib.plan import IMAGE_SIZE, check_least
     from cnnlib.tracking import resolved_mode
     from cnnlib.trial import Task
 
@@ -48,9 +48,7 @@ def main() -> int:
         out = Path(flags.out)
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ValueError(f"--out: {out} exists; nothing is overwritten: choose a new folder")
-        for name, least in (("max_epochs", 1), ("image_size", 1), ("patience", 0), ("seed", 0)):
-            if (value := getattr(flags, name)) is not None and value < least:
-                raise ValueError(f"--{name.replace('_', '-')}: {value} is not at least {least}")
+        check_least(flags)
         config = configuration(flags.config, flags.set)
         image_size = IMAGE_SIZE if flags.data != "sample" else 32
         if flags.image_size is not None:
@@ -139,8 +137,4 @@ def _cpus() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    exit_after(main)

@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -70,7 +71,7 @@ def _run(plan: Any) -> int:
         return 130
     tested = ""
     if plan.dataset.test:
-        metrics = test_champion(result.folder)
+        metrics = test_champion(result.folder, dataset=plan.dataset)
         tested = (
             f", test {metrics['test_acc']:.3f} ({metrics['test_low']:.3f} to "
             f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
@@ -93,9 +94,14 @@ def _interrupt(signal_number: int, frame: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
-if __name__ == "__main__":
+def exit_after(main: Callable[[], int]) -> NoReturn:
+    """Runs a job and ends the process with its exit code, 130 after Ctrl-C."""
     try:
         sys.exit(main())
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    exit_after(main)

@@ -52,6 +52,7 @@ def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> No
         ({"trials": 0}, "--trials: 0 is not at least 1"),
         ({"max_epochs": 0}, "--max-epochs: 0 is not at least 1"),
         ({"image_size": -1}, "--image-size: -1 is not at least 1"),
+        ({"gpus_per_trial": float("nan")}, "--gpus-per-trial: nan is not at least 0"),
         ({"max_concurrent": 0}, "--max-concurrent: 0 is not at least 1"),
         ({"cpus_per_trial": 4096}, "--cpus-per-trial: 4096 is more than the"),
         ({"search": "grid"}, "--search: grid is not tpe or random"),

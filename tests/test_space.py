@@ -96,6 +96,40 @@ def test_whole_numbers_between_min_and_max_stay_whole() -> None:
         ({"parameters": {"dropout": {"min": 0.5, "max": 0.1}}}, "min 0.5 is not below max 0.1"),
         ({"parameters": {"dropout": {"min": 0.5}}}, "dropout: needs value, values, or both"),
         ({"parameters": {"activation": {"min": 1, "max": 2}}}, "activation: has no min and max"),
+        (
+            {
+                "parameters": {
+                    "dropout": {"min": 0, "max": 0.5, "distribution": "log_uniform_values"}
+                }
+            },
+            "dropout: min 0 has no logarithm; take one above 0",
+        ),
+        (
+            {
+                "parameters": {
+                    "learning_rate": {"min": "x", "max": 1, "distribution": "log_uniform"}
+                }
+            },
+            "learning_rate: x is not a number",
+        ),
+        (
+            {
+                "parameters": {
+                    "batch_size": {"min": 8, "max": 64, "distribution": "q_uniform", "q": 0.5}
+                }
+            },
+            "batch_size: q 0.5 is not a whole number above 0",
+        ),
+        (
+            {"parameters": {"dropout": {"min": 0, "max": 0.5, "distribution": ["uniform"]}}},
+            r"dropout: no distribution \['uniform'\]",
+        ),
+        ({"parameters": {1: {"value": 2}}}, "1: no such hyperparameter"),
+        ({"parameters": {}, "method": ["bayes"]}, r"method: \['bayes'\] is not one of bayes"),
+        (
+            {"parameters": {}, "early_terminate": {"min_iter": 1, "eta": math.inf}},
+            "eta inf is not a number above 1",
+        ),
         ({"parameters": {}, "metod": "bayes"}, "metod: no such key.*did you mean method"),
         ({"parameters": {}, "method": "bayesian"}, "method: bayesian is not one of bayes"),
         ({"parameters": {}, "metric": {"name": "loss"}}, "metric: .* is not .name: val_acc"),

@@ -72,6 +72,27 @@ def test_a_trial_whose_worker_is_killed_starts_again_and_counts_once(tmp_path: P
     assert sorted(starts) == ["0001", "0001", "0002"]
 
 
+def test_a_trial_that_kills_every_worker_fails_and_the_sweep_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deadly(config: dict, task: object, checkpoints: Path) -> None:
+        os._exit(1)
+
+    monkeypatch.setattr("cnnlib.sweep.ray_trial", deadly)
+    monkeypatch.setattr("cnnlib.sweep.MAX_WORKER_LOSSES", 1)
+    plan = Settings(
+        data=write_photos(tmp_path / "photos"), storage=tmp_path, name="deadly", set=SMALL,
+        trials=2, max_epochs=2, image_size=8, wandb="off",
+    ).plan()  # fmt: skip
+    result = run(plan)
+    assert list(result.trials["status"]) == ["failed", "failed"]
+    for error in result.trials["error"]:
+        assert error.startswith("its worker was lost 2 times, the last time by ")
+        assert "NoneType" not in error
+    events = [event["event"] for event in read_events(result.folder)]
+    assert events.count("started") == 4
+
+
 def test_trials_that_raise_are_recorded_with_their_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
