@@ -1,13 +1,14 @@
-"""Random crops, flips and colours on whole batches, with other parameters for each image.
+"""Random crops, flips, colours and small turns on whole batches, other ones for each image.
 
-`draw_views` draws the parameters, and two ways apply them: compiled loops on the CPU, which gather,
-augment and normalise in one pass, and batch operations of torch on a GPU.
+`DRAW` draws how images are seen. Here torch shows them so, on any device; `compiled` does the same
+in one pass on the CPU.
 """
 
-from dataclasses import astuple, dataclass
+import math
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import NamedTuple
 
-import numba
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,69 +20,125 @@ CROP_AREA = (0.4, 1.0)  # share of the image that a crop keeps
 CROP_RATIO = (3 / 4, 4 / 3)  # its width over its height
 CROP_ATTEMPTS = 10  # until one fits into the image, as in torchvision
 COLOUR = 0.2  # brightness, contrast and saturation are multiplied by 1 - COLOUR to 1 + COLOUR
+ANGLE = 10.0  # degrees, to either side
+SHIFT = 0.05  # share of the side, in each direction
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R 601), as in torchvision
 
 
-@dataclass(frozen=True)
-class Views:
-    """How each image of a batch is seen; every field is (N,) float32.
+class Views(NamedTuple):
+    """How each of N images is seen: resampled, and in which colours.
 
-    The crop is in shares of the image; `mirror` is 1 or 0; the others are factors, applied in their
-    order, each followed by clamping to 0 to 1.
+    `where` (N, 2, 3) leads from places in the view to places in the image, both from -1 to 1, as
+    torch's affine_grid has it. `colours` (N, 3) are the factors of brightness, contrast and
+    saturation, applied in this order, each followed by clamping to 0 to 1.
     """
 
-    left: np.ndarray
-    top: np.ndarray
-    width: np.ndarray
-    height: np.ndarray
-    mirror: np.ndarray
-    brightness: np.ndarray
-    contrast: np.ndarray
-    saturation: np.ndarray
+    where: Tensor
+    colours: Tensor
 
 
-def draw_views(N: int, generator: torch.Generator) -> Views:
-    """Random views of N images: crop, flip half of them, colours."""
+class Crops(NamedTuple):
+    """Which square of each of N images is seen, pixel by pixel; all are (N,).
 
-    def uniform(low: float, high: float, *shape: int) -> np.ndarray:
-        return (torch.rand(*shape, N, generator=generator) * (high - low) + low).numpy()
+    `top` and `left` are pixels, `mirror` is a boolean.
+    """
+
+    top: Tensor
+    left: Tensor
+    mirror: Tensor
+
+
+Seen = Views | Crops
+
+
+def whole(N: int) -> Crops:
+    """Every image as it is."""
+    nothing = torch.zeros(N, dtype=torch.int64)
+    return Crops(nothing, nothing, nothing.bool())
+
+
+def draw_crops(N: int, generator: torch.Generator, *, margin: int) -> Crops:
+    """Random crops of images that are `margin` px larger, half of them mirrored."""
+    top, left = torch.randint(margin + 1, (2, N), generator=generator)
+    return Crops(top, left, torch.rand(N, generator=generator) < 0.5)
+
+
+def draw_views(
+    N: int, generator: torch.Generator, *, margin: int = 0, turned: bool = False
+) -> Views:
+    """Random resized crops, half of them mirrored, in random colours; turned and shifted if asked.
+
+    A view may take any part of the image, so it needs no `margin`.
+    """
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return torch.rand(*shape, N, generator=generator) * (high - low) + low
 
     area = uniform(*CROP_AREA, CROP_ATTEMPTS)
-    ratio = np.exp(uniform(*np.log(CROP_RATIO), CROP_ATTEMPTS))
-    width, height = np.sqrt(area * ratio), np.sqrt(area / ratio)
-    fitting = ((width <= 1) & (height <= 1)).argmax(0), np.arange(N)  # the first that fits
-    width, height = width[fitting].clip(max=1), height[fitting].clip(max=1)
-    factors = [uniform(1 - COLOUR, 1 + COLOUR) for _ in range(3)]
-    return Views(
-        left=uniform(0, 1) * (1 - width),
-        top=uniform(0, 1) * (1 - height),
-        width=width,
-        height=height,
-        mirror=(uniform(0, 1) < 0.5).astype(np.float32),
-        brightness=factors[0],
-        contrast=factors[1],
-        saturation=factors[2],
-    )
+    ratio = uniform(math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1]), CROP_ATTEMPTS).exp()
+    width, height = (area * ratio).sqrt(), (area / ratio).sqrt()
+    fitting = ((width <= 1) & (height <= 1)).int().argmax(0)  # the first that fits
+    width, height = (sides[fitting, torch.arange(N)].clamp(max=1) for sides in (width, height))
+    left, top = uniform(0, 1) * (1 - width), uniform(0, 1) * (1 - height)
+    mirror = uniform(0, 1) < 0.5
+    colours = torch.stack([uniform(1 - COLOUR, 1 + COLOUR) for _ in range(3)], 1)
+    if not turned:
+        return Views(places(left, top, width, height, mirror), colours)
+    turn = {"angle": uniform(-ANGLE, ANGLE), "shift": uniform(-SHIFT, SHIFT, 2)}
+    return Views(places(left, top, width, height, mirror, **turn), colours)
 
 
-def normalised(images: Tensor) -> Tensor:
-    """Images of 0 to 1 with ImageNet's mean and deviation taken out, (N, 3, H, W)."""
-    mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1)
-    std = torch.tensor(STD, device=images.device).view(3, 1, 1)
-    return (images - mean) / std
+DRAW: dict[str, Callable[..., Seen]] = {
+    "standard": draw_views,
+    "light": draw_crops,
+    "strong": partial(draw_views, turned=True),
+}
 
 
-def viewed(images: Tensor, views: Views) -> Tensor:
-    """The views of images of 0 to 1, (N, 3, H, W): torch's operations, on the images' device."""
-    left, top, width, height, mirror, *factors = (
-        torch.from_numpy(values).to(images.device) for values in astuple(views)
-    )
-    zero = torch.zeros_like(left)
-    across = torch.stack([width * (1 - 2 * mirror), zero, 2 * left + width - 1], 1)
-    down = torch.stack([zero, height, 2 * top + height - 1], 1)
-    grid = F.affine_grid(torch.stack([across, down], 1), list(images.shape), align_corners=False)
+def places(
+    left: Tensor,
+    top: Tensor,
+    width: Tensor,
+    height: Tensor,
+    mirror: Tensor,
+    angle: Tensor | float = 0.0,
+    shift: Tensor | tuple[float, float] = (0.0, 0.0),
+) -> Tensor:
+    """Views.where of crops (in shares of the image) that are mirrored, then turned, then shifted.
+
+    `angle` is in degrees, clockwise; `shift` (2, N) in shares of the view, to the right and down.
+    """
+    angle = torch.deg2rad(torch.as_tensor(angle)).expand_as(left)
+    right, down = (2 * torch.as_tensor(shares).expand_as(left) for shares in shift)
+    cos, sin = angle.cos(), angle.sin()
+    across = torch.stack([cos, sin, -cos * right - sin * down], 1) * width[:, None]
+    upright = torch.stack([-sin, cos, sin * right - cos * down], 1) * height[:, None]
+    where = torch.stack([torch.where(mirror[:, None], -across, across), upright], 1)
+    where[:, :, 2] += torch.stack([2 * left + width - 1, 2 * top + height - 1], 1)
+    return where
+
+
+def shown(images: Tensor, seen: Seen, image_size: int) -> Tensor:
+    """What is seen of images (N, H, W, 3) uint8: (N, 3, image_size, image_size) float32, 0 to 1."""
+    if isinstance(seen, Crops):
+        return _cropped(images, seen, image_size).permute(0, 3, 1, 2) / 255  # channels last
+    return viewed(images.permute(0, 3, 1, 2) / 255, seen, image_size)
+
+
+def _cropped(images: Tensor, crops: Crops, image_size: int) -> Tensor:
+    side = torch.arange(image_size, device=images.device)
+    columns = torch.where(crops.mirror[:, None], side.flip(0), side) + crops.left[:, None]
+    rows = side + crops.top[:, None]
+    which = torch.arange(len(images), device=images.device)[:, None, None]
+    return images[which, rows[:, :, None], columns[:, None, :]]
+
+
+def viewed(images: Tensor, views: Views, image_size: int) -> Tensor:
+    """The views of images of 0 to 1, (N, 3, image_size, image_size)."""
+    size = [len(images), 3, image_size, image_size]
+    grid = F.affine_grid(views.where, size, align_corners=False)
     images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    brightness, contrast, saturation = (factor.view(-1, 1, 1, 1) for factor in factors)
+    brightness, contrast, saturation = views.colours.T.reshape(3, -1, 1, 1, 1)
     images = (images * brightness).clamp(0, 1)
     grey = luminance(images).mean((1, 2, 3), keepdim=True)
     images = torch.lerp(grey, images, contrast).clamp(0, 1)
@@ -90,81 +147,16 @@ def viewed(images: Tensor, views: Views) -> Tensor:
 
 def luminance(images: Tensor) -> Tensor:
     """The grey of each pixel, (N, 1, H, W)."""
-    weights = torch.tensor(LUMINANCE, device=images.device, dtype=images.dtype)
-    return torch.einsum("nchw,c->nhw", images, weights).unsqueeze(1)
+    return torch.einsum("nchw,c->nhw", images, _constant(LUMINANCE, images.device)).unsqueeze(1)
 
 
-def normalised_batch(pixels: np.ndarray, chosen: np.ndarray, views: Views | None) -> Tensor:
-    """Chosen images of `pixels` (all, H, W, 3) uint8, seen so and normalised, on the CPU.
-
-    (N, 3, H, W) float32, channels last: in one pass what `normalised(viewed(...))` does,
-    within a twentieth of a grey level.
-    """
-    N, (H, W) = len(chosen), pixels.shape[1:3]
-    out = np.empty((N, H, W, 3), dtype=np.float32)
-    scale = (1 / (255 * np.array(STD))).astype(np.float32)
-    shift = (-np.array(MEAN) / np.array(STD)).astype(np.float32)
-    rows = np.asarray(pixels).reshape(len(pixels), H, W * 3)
-    if views is None:
-        _normalise(rows, chosen, scale, shift, out)
-    else:
-        _view(rows, chosen, np.stack(astuple(views), 1), scale, shift, out)
-    return torch.from_numpy(out).permute(0, 3, 1, 2)
+def normalised(images: Tensor) -> Tensor:
+    """Images of 0 to 1 with ImageNet's mean and deviation taken out, (N, 3, H, W)."""
+    mean, std = (_constant(values, images.device).view(3, 1, 1) for values in (MEAN, STD))
+    return (images - mean) / std
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
-def _normalise(rows, chosen, scale, shift, out):  # type: ignore[no-untyped-def]
-    """Gathers rows[chosen] and normalises it into `out`."""
-    for n in range(len(chosen)):
-        for y in range(out.shape[1]):
-            row = rows[chosen[n], y]
-            for x in range(out.shape[2]):
-                for c in range(3):
-                    out[n, y, x, c] = np.float32(row[3 * x + c]) * scale[c] + shift[c]
-
-
-@numba.njit(nogil=True, cache=True, fastmath=True)
-def _view(rows, chosen, parameters, scale, shift, out):  # type: ignore[no-untyped-def]
-    """Gathers rows[chosen], shows each as its parameters say and normalises it into `out`."""
-    H, W = out.shape[1], out.shape[2]
-    full, none = np.float32(255), np.float32(0)
-    red, green, blue = np.float32(0.299), np.float32(0.587), np.float32(0.114)
-    line = np.empty(3 * W, np.float32)
-    columns, parts = np.empty(W, np.int64), np.empty(W, np.float32)
-    for n in range(len(chosen)):
-        left, top, width, height, mirror, brightness, contrast, saturation = parameters[n]
-        for x in range(W):
-            place = W - 1 - x if mirror else x
-            at = (left + (place + 0.5) / W * width) * W - 0.5
-            at = min(max(at, 0.0), W - 1.0)
-            columns[x] = 3 * min(int(at), W - 2)
-            parts[x] = at - columns[x] // 3
-        greys = 0.0
-        for y in range(H):
-            at = (top + (y + 0.5) / H * height) * H - 0.5
-            at = min(max(at, 0.0), H - 1.0)
-            above = min(int(at), H - 2)
-            lower = np.float32(at - above) * brightness
-            upper = brightness - lower
-            first, second = rows[chosen[n], above], rows[chosen[n], above + 1]
-            for i in range(3 * W):
-                line[i] = np.float32(first[i]) * upper + np.float32(second[i]) * lower
-            row_grey = none
-            for x in range(W):
-                i, part = columns[x], parts[x]
-                r = min(line[i] + (line[i + 3] - line[i]) * part, full)
-                g = min(line[i + 1] + (line[i + 4] - line[i + 1]) * part, full)
-                b = min(line[i + 2] + (line[i + 5] - line[i + 2]) * part, full)
-                out[n, y, x, 0], out[n, y, x, 1], out[n, y, x, 2] = r, g, b
-                row_grey += red * r + green * g + blue * b
-            greys += row_grey  # type: ignore[assignment]
-        mean = np.float32(greys / (H * W)) * (1 - contrast)
-        for y in range(H):
-            for x in range(W):
-                r = min(max(out[n, y, x, 0] * contrast + mean, none), full)
-                g = min(max(out[n, y, x, 1] * contrast + mean, none), full)
-                b = min(max(out[n, y, x, 2] * contrast + mean, none), full)
-                grey = (red * r + green * g + blue * b) * (1 - saturation)
-                out[n, y, x, 0] = min(max(r * saturation + grey, none), full) * scale[0] + shift[0]
-                out[n, y, x, 1] = min(max(g * saturation + grey, none), full) * scale[1] + shift[1]
-                out[n, y, x, 2] = min(max(b * saturation + grey, none), full) * scale[2] + shift[2]
+@lru_cache
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """On the device once, because copying there makes a GPU wait."""
+    return torch.tensor(values, device=device)

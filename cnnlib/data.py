@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from cnnlib.augment import Views, draw_views, normalised, normalised_batch, viewed
+from cnnlib import compiled
+from cnnlib.augment import DRAW, Seen, normalised, shown, whole
 from cnnlib.dataset import Dataset, read_folder
-from cnnlib.pixels import pixels
+from cnnlib.pixels import pixels, side_with_margin
+from cnnlib.residency import gathered
 
 VAL_SPLIT = 0.2  # share of the training photographs that validate; the study's
 EVALUATION_BATCH = 256  # images at once where none is trained on
@@ -35,10 +38,11 @@ def stratified_split(
 
 
 class Batches:
-    """Batches of (images, labels): normalised (N, 3, H, W) float32 and (N,) int64, on `device`.
+    """Batches of (images, labels): normalised (N, 3, H, W) and (N,) int64, on `device`.
 
     Each iteration is an epoch: shuffled anew where `shuffle` is set, in the same order for the same
-    seed and number of epoch.
+    seed and number of epoch. `augmentation` is one of augment.DRAW, or None. Images are float32, on
+    a CPU also bfloat16 if `dtype` says so.
     """
 
     def __init__(
@@ -47,19 +51,27 @@ class Batches:
         labels: np.ndarray,
         indices: np.ndarray,
         *,
+        image_size: int,
         batch_size: int,
         device: torch.device,
         seed: int,
+        dtype: torch.dtype = torch.float32,
         shuffle: bool = False,
-        augment: bool = False,
+        augmentation: str | None = None,
+        first_epoch: int = 0,
+        gpu_share: float = 1.0,
     ) -> None:
         self.images, self.labels, self.indices = images, labels, indices
+        self.image_size = image_size
         self.batch_size = batch_size
         self.device = device
+        self.dtype = dtype
         self.seed = seed
         self.shuffle = shuffle
-        self.augment = augment
-        self.epoch = 0
+        self.augmentation = augmentation
+        self.epoch = first_epoch
+        self.gpu_share = gpu_share
+        self._buffers = compiled.Buffers()
 
     def __len__(self) -> int:
         return -(-len(self.indices) // self.batch_size)
@@ -71,17 +83,30 @@ class Batches:
         order = torch.from_numpy(self.indices)
         if self.shuffle:
             order = order[torch.randperm(len(order), generator=generator)]
-        for chosen in order.split(self.batch_size):
-            views = draw_views(len(chosen), generator) if self.augment else None
-            labels = torch.from_numpy(self.labels[chosen.numpy()])
-            yield self._images(chosen.numpy(), views), labels.to(self.device)
+        seen: Seen = whole(len(order))
+        if self.augmentation:
+            margin = self.images.shape[1] - self.image_size
+            seen = DRAW[self.augmentation](len(order), generator, margin=margin)
+        # All of an epoch goes to the device at once, so that no batch waits for a copy.
+        labels = torch.from_numpy(self.labels)[order].to(self.device)
+        seen = type(seen)(*(values.to(self.device) for values in seen))
+        batches = self._on_cpu if self.device.type == "cpu" else self._on_gpu
+        starts = range(0, len(order), self.batch_size)
+        parts = [slice(start, start + self.batch_size) for start in starts]
+        seen_parts = [type(seen)(*(values[part] for values in seen)) for part in parts]
+        for part, images in zip(parts, batches(order, seen_parts), strict=True):
+            yield images, labels[part]
 
-    def _images(self, chosen: np.ndarray, views: Views | None) -> Tensor:
-        if self.device.type == "cpu":
-            return normalised_batch(self.images, chosen, views)
-        raw = torch.from_numpy(self.images[chosen])  # (N, H, W, C)
-        images = raw.to(self.device).permute(0, 3, 1, 2) / 255  # (N, C, H, W), channels last
-        return normalised(images if views is None else viewed(images, views))
+    def _on_cpu(self, order: Tensor, seen: list[Seen]) -> Iterator[Tensor]:
+        for chosen, part in zip(order.split(self.batch_size), seen, strict=True):
+            yield compiled.batch(
+                self.images, chosen, part, self.image_size, dtype=self.dtype, buffers=self._buffers
+            )
+
+    def _on_gpu(self, order: Tensor, seen: list[Seen]) -> Iterator[Tensor]:
+        raw = gathered(self.images, order, self.batch_size, self.device, share=self.gpu_share)
+        for images, part in zip(raw, seen, strict=True):
+            yield normalised(shown(images, part, self.image_size))
 
 
 class CustomDataModule(LightningDataModule):
@@ -101,25 +126,32 @@ class CustomDataModule(LightningDataModule):
         seed: int = 42,
         image_size: int = 224,
         *,
+        augmentation: str = "standard",
         dataset: Dataset | None = None,
+        gpu_share: float = 1.0,
     ) -> None:
-        """`dataset` saves reading `data_dir` again where it has been read.
+        """`augmentation`, one of augment.DRAW, is what `use_augmentation` asks for.
 
-        Raises ValueError or OSError in one line where `data_dir` is no set of photographs.
+        `dataset` saves reading `data_dir` again where it has been read. `gpu_share` is how much of
+        a GPU's memory is ours: pixels that fit well into it stay there. Raises ValueError or
+        OSError in one line where `data_dir` is no set of photographs.
         """
         super().__init__()
         if not 0 < val_split < 1:
             raise ValueError(f"val_split: {val_split} is not between 0 and 1")
         if batch_size < 1:
             raise ValueError(f"batch_size: {batch_size} is not at least 1")
-        if image_size < 1:
-            raise ValueError(f"image_size: {image_size} is not at least 1")
+        if image_size < 2:
+            raise ValueError(f"image_size: {image_size} is not at least 2")
+        if augmentation not in DRAW:
+            raise ValueError(f"augmentation: {augmentation} is not one of {', '.join(DRAW)}")
         self.data_dir = Path(data_dir)
-        self.use_augmentation = use_augmentation
+        self.augmentation = augmentation if use_augmentation else None
         self.val_split = val_split
         self.batch_size = batch_size
         self.seed = seed
         self.image_size = image_size
+        self.gpu_share = gpu_share
         self.dataset = dataset or read_folder(self.data_dir)
 
     @property
@@ -137,8 +169,14 @@ class CustomDataModule(LightningDataModule):
         return stratified_split(self.dataset.train.labels, self.val_split, self.seed)
 
     def train_dataloader(self) -> Batches:
+        """The training photographs, from where `trainer` is in their epochs."""
         return self._batches(
-            "train", self.split_indices[0], shuffle=True, augment=self.use_augmentation
+            "train",
+            self.split_indices[0],
+            batch_size=self.batch_size,
+            shuffle=True,
+            augmentation=self.augmentation,
+            first_epoch=self.trainer.current_epoch if self.trainer else 0,
         )
 
     def val_dataloader(self) -> Batches:
@@ -151,16 +189,28 @@ class CustomDataModule(LightningDataModule):
         return self._batches("test", np.arange(len(self.dataset.test.files)))
 
     def _batches(
-        self, split: str, indices: np.ndarray, *, shuffle: bool = False, augment: bool = False
+        self,
+        split: str,
+        indices: np.ndarray,
+        *,
+        batch_size: int = EVALUATION_BATCH,
+        augmentation: str | None = None,
+        **settings: Any,
     ) -> Batches:
-        trainer = self.trainer
+        side = side_with_margin(self.image_size) if augmentation else self.image_size
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        # Autocast would round images to bfloat16 at the first layer; here it costs nothing.
+        rounded = self.trainer and self.trainer.precision == "bf16-mixed" and device.type == "cpu"
         return Batches(
-            pixels(self.dataset, split, self.image_size),
+            pixels(self.dataset, split, side),
             np.asarray(getattr(self.dataset, split).labels, dtype=np.int64),
             indices,
-            batch_size=self.batch_size if shuffle else max(self.batch_size, EVALUATION_BATCH),
-            device=trainer.strategy.root_device if trainer else torch.device("cpu"),
+            image_size=self.image_size,
+            batch_size=batch_size,
+            device=device,
+            dtype=torch.bfloat16 if rounded else torch.float32,
             seed=self.seed,
-            shuffle=shuffle,
-            augment=augment,
+            augmentation=augmentation,
+            gpu_share=self.gpu_share,
+            **settings,
         )

@@ -1,63 +1,110 @@
 """The photographs of a data set as one array of pixels, decoded once per machine.
 
 The array is a memory map in the cache folder, shared by all trials of the machine through the page
-cache. Its name holds the fingerprint of the files, the size and the version of this decoder.
+cache. Its name holds the fingerprint of the files, the size and the decoder; a small file beside it
+says how to tell whether it is whole.
 """
 
+import json
 import logging
+import math
 import os
-import uuid
-from collections.abc import Sequence
+import shutil
+import zlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from tqdm import tqdm
 
 from cnnlib.dataset import Dataset
+from cnnlib.decode import DECODER, UNREADABLE, decode
 from cnnlib.download import cache_folder, exclusive
 
-VERSION = 1
+CHUNK = 64  # photographs that a thread takes at once
 log = logging.getLogger(__name__)
+
+
+def side_with_margin(image_size: int) -> int:
+    """The side at which photographs are kept that random crops of `image_size` are taken from."""
+    return image_size + image_size // 8
 
 
 def pixels(dataset: Dataset, split: str, image_size: int) -> np.ndarray:
     """The photographs of 'train' or 'test', (N, image_size, image_size, 3) uint8, read-only.
 
-    Decoded on the first call on this machine. Raises ValueError that names photographs that cannot
-    be decoded.
+    Decoded on the first call on this machine, and again where what was kept is damaged. Raises
+    ValueError that names photographs that cannot be decoded, and OSError where the disk is full.
     """
     files = getattr(dataset, split).files
     folder = cache_folder() / "pixels"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{dataset.fingerprint}-{split}-{image_size}px-v{VERSION}.npy"
-    if not path.exists():
+    path = folder / f"{dataset.fingerprint}-{split}-{image_size}px-{DECODER}.npy"
+    if not _is_whole(path):
         with exclusive(path):
-            if not path.exists():
+            if not _is_whole(path):
                 _build(path, files, image_size)
     array = np.load(path, mmap_mode="r")
     assert array.shape == (len(files), image_size, image_size, 3), (path, array.shape)
     return array
 
 
+def decode_ahead(dataset: Dataset, image_size: int, *, augmented: bool, test: bool = True) -> None:
+    """Decodes what trials and the test will ask for, so that faults are found before they start."""
+    pixels(dataset, "train", image_size)
+    if augmented:
+        pixels(dataset, "train", side_with_margin(image_size))
+    if test and dataset.test:
+        pixels(dataset, "test", image_size)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the pixels are as they were written; they are read only if the file was touched."""
+    try:
+        found, about = path.stat(), json.loads(path.with_suffix(".json").read_text())
+        if found.st_size != about["bytes"]:
+            raise ValueError(f"{found.st_size} bytes in place of {about['bytes']}")
+        if found.st_mtime_ns != about["mtime_ns"]:
+            if _checksum(path) != about["crc32"]:
+                raise ValueError("other bytes than were written")
+            _describe(path, about["crc32"])
+    except FileNotFoundError:
+        return False
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("%s is damaged (%s); decoding again", path, error)
+        return False
+    return True
+
+
+def _describe(path: Path, checksum: int) -> None:
+    """Writes beside the pixels what tells later whether they are whole."""
+    found = path.stat()
+    about = {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns, "crc32": checksum}
+    part = path.with_suffix(f".json.{os.getpid()}")
+    part.write_text(json.dumps(about))
+    part.replace(path.with_suffix(".json"))
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 24):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
+
+
 def _build(path: Path, files: Sequence[Path], image_size: int) -> None:
     """Decodes all files into `path`, which appears only when it is complete."""
     log.info("decoding %d photographs to %d px", len(files), image_size)
-    part = path.with_suffix(f".{uuid.uuid4().hex}.part")
+    shape = (len(files), image_size, image_size, 3)
+    _check_disk(path.parent, math.prod(shape))
+    part = path.with_suffix(".part")  # what a killed builder left is written over
     try:
-        array = np.lib.format.open_memmap(
-            part, mode="w+", dtype=np.uint8, shape=(len(files), image_size, image_size, 3)
-        )
-
-        def decode_into(index: int) -> str | None:
-            try:
-                array[index] = decode(files[index], image_size)
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                return f"{files[index]} ({error})"
-            return None
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
-            broken = [text for text in pool.map(decode_into, range(len(files))) if text]
+        array = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+        with open(part, "r+b") as file:  # or a full disk would kill the process, not raise
+            os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
+        broken = list(_decode_all(files, array))
         if broken:
             more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
             raise ValueError(
@@ -65,29 +112,39 @@ def _build(path: Path, files: Sequence[Path], image_size: int) -> None:
                 "remove or repair them"
             )
         array.flush()
+        checksum = _checksum(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+    _describe(path, checksum)
 
 
-def decode(file: Path, image_size: int) -> np.ndarray:
-    """One photograph upright in RGB, squeezed to a square, (image_size, image_size, 3) uint8."""
-    with Image.open(file) as image:
-        # A JPEG is scaled while it is decoded, to at least twice the size that resizing ends at.
-        image.draft(None, (2 * image_size, 2 * image_size))
-        upright = ImageOps.exif_transpose(image)
-        resized = _rgb(upright).resize((image_size, image_size), Image.Resampling.BILINEAR)
-    return np.asarray(resized)
+def _check_disk(folder: Path, num_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if num_bytes > free:
+        raise OSError(
+            f"the decoded photographs need {num_bytes / 1e9:.1f} GB and {free / 1e9:.1f} GB is "
+            f"free in {folder}; make room, set CNNLIB_CACHE to a folder on a larger disk, or take "
+            "a smaller --image-size"
+        )
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """The image in RGB: 16 bits scaled down, transparency laid on white."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        values = np.asarray(image, dtype=np.float64)
-        most = 255.0 if image.mode == "F" and values.max(initial=0) <= 255 else 65535.0
-        levels = (values * (255.0 / most)).round().clip(0, 255)
-        return Image.fromarray(levels.astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+def _decode_all(files: Sequence[Path], array: np.ndarray) -> Iterator[str]:
+    """Fills `array`, with a progress bar on a terminal; what cannot be decoded, and why."""
+    image_size = array.shape[1]
+
+    def decode_chunk(first: int) -> list[str]:
+        broken = []
+        for index in range(first, min(first + CHUNK, len(files))):
+            try:
+                array[index] = decode(files[index], image_size)
+            except UNREADABLE as error:
+                broken.append(f"{files[index]} ({error})")
+        return broken
+
+    bar = tqdm(desc=f"decoding to {image_size} px", total=len(files), unit="photo", disable=None)
+    # Both decoders let go of Python's lock.
+    with bar, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for broken in pool.map(decode_chunk, range(0, len(files), CHUNK)):
+            yield from broken
+            bar.update(min(CHUNK, len(files) - bar.n))

@@ -14,8 +14,9 @@ import torch
 from cnnlib.data import VAL_SPLIT, stratified_split
 from cnnlib.dataset import Dataset, find_dataset
 from cnnlib.halving import Halving
-from cnnlib.pixels import pixels
+from cnnlib.pixels import decode_ahead
 from cnnlib.space import (
+    Choice,
     Space,
     SweepFile,
     num_configurations,
@@ -95,9 +96,9 @@ class Settings:
         wandb = resolved_mode(self.wandb)
         folder = self._folder()
         dataset = find_dataset(self.data)
+        augmented = space.get("use_augmentation") != Choice((False,))  # True by default
         began = time.monotonic()
-        for split in ("train", "test") if dataset.test else ("train",):
-            pixels(dataset, split, image_size)
+        decode_ahead(dataset, image_size, augmented=augmented)
         return Plan(
             settings=self,
             folder=folder,

@@ -146,6 +146,7 @@ def _tune(plan: Plan, journal: Journal, tracking: Tracking, progress: Progress) 
         seed=settings.seed,
         cpus=cpus,
         accelerator="gpu" if gpus else "cpu",
+        gpu_share=min(gpus, 1.0) if gpus else 1.0,
     )
     trainable = tune.with_parameters(ray_trial, task=task, checkpoints=plan.folder / "checkpoints")
     scheduler = AshaScheduler(Rungs(plan.halving), recorder.on_stop) if plan.halving else None

@@ -32,6 +32,7 @@ class Task:
     seed: int
     cpus: int  # threads
     accelerator: str = "auto"  # cpu, gpu, or auto for what is there
+    gpu_share: float = 1.0  # of a GPU's memory
 
 
 class EpochReport(Checkpoint):
@@ -90,7 +91,14 @@ def train(
     quiet_libraries()
     torch.set_num_threads(task.cpus)
     pl.seed_everything(task.seed, verbose=False)
-    data = data_module(config, task.dataset, image_size=task.image_size, seed=task.seed)
+    torch.backends.cudnn.deterministic = True  # the fastest of those that repeat themselves
+    data = data_module(
+        config,
+        task.dataset,
+        image_size=task.image_size,
+        seed=task.seed,
+        gpu_share=task.gpu_share,
+    )
     model = CustomCNN(config, num_classes=data.num_classes, image_size=task.image_size)
     model = model.to(memory_format=torch.channels_last)  # as the images come; faster
     callbacks = [*callbacks, EpochReport(on_epoch, weights)]
@@ -107,12 +115,13 @@ def train(
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        benchmark=True,  # cudnn measures which of its algorithms is fastest
     )
     trainer.fit(model, datamodule=data)
 
 
 def data_module(
-    config: TrialConfig, dataset: Dataset, *, image_size: int, seed: int
+    config: TrialConfig, dataset: Dataset, *, image_size: int, seed: int, gpu_share: float = 1.0
 ) -> CustomDataModule:
     """The data as this configuration asks for it."""
     return CustomDataModule(
@@ -122,6 +131,7 @@ def data_module(
         seed=seed,
         image_size=image_size,
         dataset=dataset,
+        gpu_share=gpu_share,
     )
 
 

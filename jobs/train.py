@@ -39,7 +39,7 @@ def main() -> int:
     """Trains; returns the exit code."""
     flags = parser().parse_args()
     from cnnlib.dataset import find_dataset
-    from cnnlib.pixels import pixels
+    from cnnlib.pixels import decode_ahead
     from cnnlib.plan import IMAGE_SIZE, check_least
     from cnnlib.tracking import resolved_mode
     from cnnlib.trial import Task
@@ -57,7 +57,7 @@ def main() -> int:
             raise ValueError(reason)
         flags.wandb = resolved_mode(flags.wandb)
         dataset = find_dataset(flags.data)
-        pixels(dataset, "train", image_size)
+        decode_ahead(dataset, image_size, augmented=config.use_augmentation, test=False)
         out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         return mistake(error)

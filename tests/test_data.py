@@ -85,6 +85,41 @@ def test_training_images_alone_are_augmented(photos: Path) -> None:
         torch.testing.assert_close(images, same, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("augmentation", ["light", "strong"])
+def test_the_kind_of_augmentation_can_be_chosen(augmentation: str, photos: Path) -> None:
+    settings = {"batch_size": 24, "use_augmentation": True}
+    [(standard, _)] = list(module(photos, **settings).train_dataloader())
+    [(images, _)] = list(module(photos, augmentation=augmentation, **settings).train_dataloader())
+    assert images.shape == standard.shape == (24, 3, 8, 8)
+    assert (images != standard).any()
+
+
+def test_training_goes_on_with_the_epoch_that_the_trainer_is_in(photos: Path) -> None:
+    from types import SimpleNamespace
+
+    data = module(photos, batch_size=24, use_augmentation=True)
+    unbroken = data.train_dataloader()
+    [_, (second, _)] = [batch for _ in range(2) for batch in unbroken]
+    device = SimpleNamespace(root_device=torch.device("cpu"))
+    data.trainer = SimpleNamespace(current_epoch=1, strategy=device, precision="32-true")  # type: ignore[assignment]
+    [(resumed, _)] = list(data.train_dataloader())
+    torch.testing.assert_close(resumed, second, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("bf16-mixed", torch.bfloat16), ("32-true", torch.float32)]
+)
+def test_images_come_as_precise_as_the_trainer_uses_them(
+    precision: str, dtype: torch.dtype, photos: Path
+) -> None:
+    from types import SimpleNamespace
+
+    data = module(photos)
+    device = SimpleNamespace(root_device=torch.device("cpu"))
+    data.trainer = SimpleNamespace(current_epoch=0, strategy=device, precision=precision)  # type: ignore[assignment]
+    assert next(iter(data.train_dataloader()))[0].dtype == dtype
+
+
 def test_batches_have_the_size_asked_for(photos: Path) -> None:
     train = module(photos, batch_size=7).train_dataloader()
     assert [len(labels) for _, labels in train] == [7, 7, 7, 3]
@@ -96,6 +131,7 @@ def test_batches_have_the_size_asked_for(photos: Path) -> None:
     [
         ({"val_split": 1.0}, "val_split: 1.0 is not between 0 and 1"),
         ({"batch_size": 0}, "batch_size: 0 is not at least 1"),
+        ({"augmentation": "much"}, "augmentation: much is not one of standard, light, strong"),
     ],
 )
 def test_wrong_settings_are_refused(photos: Path, settings: dict, message: str) -> None:

@@ -1,3 +1,8 @@
+import errno
+import json
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -5,95 +10,33 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlib.dataset import read_folder
+import cnnlib.pixels
+from cnnlib.dataset import Dataset, read_folder
+from cnnlib.decode import decode
 from cnnlib.download import cache_folder
-from cnnlib.pixels import decode, pixels
-
-SIDE = 24
+from cnnlib.pixels import pixels, side_with_margin
 
 
-def picture() -> np.ndarray:
-    """A smooth picture in colour, brighter to the right, redder downwards, (48, 48, 3) uint8."""
-    x, y = np.meshgrid(np.linspace(20, 220, 48), np.linspace(20, 220, 48))
-    return np.stack([y, x, 240 - x], 2).astype(np.uint8)
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache for each test: the photographs are the same in all of them."""
+    monkeypatch.setenv("CNNLIB_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
-def reference(tmp_path: Path) -> np.ndarray:
-    Image.fromarray(picture()).save(tmp_path / "reference.png")
-    return decode(tmp_path / "reference.png", SIDE).astype(int)
-
-
-def test_a_photograph_becomes_a_square_of_rgb(reference: np.ndarray) -> None:
-    expected = np.asarray(
-        Image.fromarray(picture()).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The paths that were built since the test began."""
+    paths: list[Path] = []
+    build = cnnlib.pixels._build
+    monkeypatch.setattr(
+        cnnlib.pixels, "_build", lambda path, *rest: (paths.append(path), build(path, *rest))[1]
     )
-    np.testing.assert_array_equal(reference, expected)
+    return paths
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "webp", "bmp", "tiff", "gif"])
-def test_formats_agree_within_their_losses(
-    suffix: str, tmp_path: Path, reference: np.ndarray
-) -> None:
-    file = tmp_path / f"photo.{suffix}"
-    Image.fromarray(picture()).save(file, **({"quality": 95} if suffix in ("jpg", "webp") else {}))
-    assert np.abs(decode(file, SIDE) - reference).mean() < 4
-
-
-def test_cmyk_and_alpha_become_the_same_rgb(tmp_path: Path, reference: np.ndarray) -> None:
-    Image.fromarray(picture()).convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
-    assert np.abs(decode(tmp_path / "cmyk.jpg", SIDE) - reference).mean() < 4
-    opaque = np.dstack([picture(), np.full((48, 48), 255, np.uint8)])
-    Image.fromarray(opaque).save(tmp_path / "alpha.png")
-    np.testing.assert_array_equal(decode(tmp_path / "alpha.png", SIDE), reference)
-
-
-def test_what_is_transparent_is_white(tmp_path: Path) -> None:
-    clear = np.dstack([picture(), np.zeros((48, 48), np.uint8)])
-    Image.fromarray(clear).save(tmp_path / "clear.png")
-    assert decode(tmp_path / "clear.png", SIDE).min() == 255
-    palette = Image.new("P", (48, 48), 0)
-    palette.putpalette([10, 20, 30])
-    palette.save(tmp_path / "palette.png", transparency=0)
-    assert decode(tmp_path / "palette.png", SIDE).min() == 255
-
-
-def test_a_palette_keeps_its_colours(tmp_path: Path, reference: np.ndarray) -> None:
-    Image.fromarray(picture()).quantize(256).save(tmp_path / "palette.png")
-    assert np.abs(decode(tmp_path / "palette.png", SIDE) - reference).mean() < 6
-
-
-@pytest.mark.parametrize("mode", ["L", "I;16", "1"])
-def test_grey_photographs_have_three_equal_channels(mode: str, tmp_path: Path) -> None:
-    grey = picture()[..., 1]
-    image = {
-        "L": Image.fromarray(grey),
-        "I;16": Image.fromarray(grey.astype(np.uint16) * 257),
-        "1": Image.fromarray(grey).convert("1"),
-    }[mode]
-    image.save(tmp_path / "grey.png")
-    decoded = decode(tmp_path / "grey.png", SIDE).astype(int)
-    np.testing.assert_array_equal(decoded[..., 0], decoded[..., 2])
-    small = np.asarray(Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-    assert abs(decoded[..., 0].mean() - small.mean()) < 3, "16 bits are scaled, not cut off"
-
-
-def test_a_photograph_taken_sideways_is_turned_upright(
-    tmp_path: Path, reference: np.ndarray
-) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # Orientation: turn a quarter clockwise to show
-    sideways = Image.fromarray(picture()).transpose(Image.Transpose.ROTATE_90)
-    sideways.save(tmp_path / "sideways.png", exif=exif)
-    np.testing.assert_array_equal(decode(tmp_path / "sideways.png", SIDE), reference)
-
-
-def test_a_large_jpeg_scaled_while_it_is_decoded_agrees_with_the_slow_way(tmp_path: Path) -> None:
-    large = Image.fromarray(picture()).resize((480, 320), Image.Resampling.BICUBIC)
-    large.save(tmp_path / "large.jpg", quality=95)
-    slow = Image.open(tmp_path / "large.jpg").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    difference = decode(tmp_path / "large.jpg", SIDE).astype(int) - np.asarray(slow).astype(int)
-    assert np.abs(difference).max() <= 3
+@pytest.fixture
+def dataset(photos: Path) -> Dataset:
+    return read_folder(photos / "train")
 
 
 def test_photographs_are_decoded_once_in_their_order(photos: Path) -> None:
@@ -131,18 +74,20 @@ def test_a_torn_photograph_is_named_and_leaves_nothing(photos: Path) -> None:
     ]
 
 
-def test_many_who_ask_at_once_get_one_array(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import cnnlib.pixels
+def test_an_added_or_removed_photograph_is_noticed(photos: Path) -> None:
+    pixels(read_folder(photos / "train"), "train", 8)
+    Image.new("RGB", (16, 16), "black").save(photos / "train" / "blue" / "zzz.png")
+    added = pixels(read_folder(photos / "train"), "train", 8)
+    assert len(added) == 31
+    assert added[10].max() == 0
+    (photos / "train" / "red" / "009.png").unlink()
+    assert len(pixels(read_folder(photos / "train"), "train", 8)) == 30
 
-    builds = []
-    build = cnnlib.pixels._build
-    monkeypatch.setattr(
-        cnnlib.pixels, "_build", lambda *args: (builds.append(args), build(*args))[1]
-    )
-    dataset = read_folder(photos / "train")
+
+def test_many_who_ask_at_once_get_one_array(dataset: Dataset, builds: list[Path]) -> None:
     arrays: list[np.ndarray] = []
     askers = [
-        threading.Thread(target=lambda: arrays.append(pixels(dataset, "train", 9)))
+        threading.Thread(target=lambda: arrays.append(pixels(dataset, "train", 8)))
         for _ in range(6)
     ]
     for asker in askers:
@@ -151,3 +96,130 @@ def test_many_who_ask_at_once_get_one_array(photos: Path, monkeypatch: pytest.Mo
         asker.join()
     assert len(arrays) == 6
     assert len(builds) == 1
+
+
+@pytest.mark.parametrize("damage", ["changed", "shorter", "longer", "undescribed"])
+def test_damaged_pixels_are_decoded_again(
+    damage: str, dataset: Dataset, builds: list[Path]
+) -> None:
+    before = pixels(dataset, "train", 8).copy()
+    [path] = builds
+    content = bytearray(path.read_bytes())
+    if damage == "changed":
+        content[-100] ^= 1
+    elif damage == "shorter":
+        del content[-100:]
+    elif damage == "longer":
+        content += b"more"
+    else:
+        path.with_suffix(".json").write_text('{"bytes": 1')
+    path.write_bytes(content)
+    np.testing.assert_array_equal(pixels(dataset, "train", 8), before)
+    assert len(builds) == 2
+
+
+def test_pixels_that_were_only_touched_are_kept(dataset: Dataset, builds: list[Path]) -> None:
+    pixels(dataset, "train", 8)
+    [path] = builds
+    os.utime(path, ns=(1, 1))
+    pixels(dataset, "train", 8)
+    assert len(builds) == 1
+    assert json.loads(path.with_suffix(".json").read_text())["mtime_ns"] == 1
+
+
+def test_a_killed_builder_leaves_nothing_half_valid(dataset: Dataset, builds: list[Path]) -> None:
+    script = """
+import os, signal, sys
+from pathlib import Path
+import cnnlib.pixels
+from cnnlib.dataset import read_folder
+decode = cnnlib.pixels.decode
+def last_words(file, image_size):
+    if file.name == "009.png":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return decode(file, image_size)
+cnnlib.pixels.decode = last_words
+cnnlib.pixels.pixels(read_folder(Path(sys.argv[1])), "train", 8)
+"""
+    killed = subprocess.run([sys.executable, "-c", script, dataset.train_dir], check=False)
+    assert killed.returncode == -9
+    assert list((cache_folder() / "pixels").glob("*.part")), "it was killed while it wrote"
+    whole = pixels(dataset, "train", 8)
+    assert len(builds) == 1
+    np.testing.assert_array_equal(whole[29], decode(dataset.train.files[29], 8))
+    assert not list((cache_folder() / "pixels").glob("*.part"))
+
+
+def test_too_small_a_disk_is_named_before_anything_is_written(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = cnnlib.pixels.shutil.disk_usage(cache_folder())
+    monkeypatch.setattr(
+        cnnlib.pixels.shutil, "disk_usage", lambda folder: usage._replace(free=1000)
+    )
+    with pytest.raises(OSError, match=r"need 0\.0 GB and 0\.0 GB is free in .*CNNLIB_CACHE"):
+        pixels(dataset, "train", 8)
+    assert not list((cache_folder() / "pixels").glob("*.npy"))
+
+
+def test_a_disk_that_fills_up_meanwhile_raises_and_leaves_nothing(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(OSError, match="No space left"):
+            pixels(dataset, "train", 8)
+    assert not list((cache_folder() / "pixels").glob("*.part"))
+    assert len(pixels(dataset, "train", 8)) == 30
+
+
+def test_nothing_is_written_beside_the_photographs(photos: Path) -> None:
+    for folder in [photos, *photos.rglob("*/")]:
+        folder.chmod(0o555)
+    before = {path: path.stat().st_mtime_ns for path in [photos, *photos.rglob("*")]}
+    pixels(read_folder(photos / "train"), "train", 8)
+    assert {path: path.stat().st_mtime_ns for path in [photos, *photos.rglob("*")]} == before
+
+
+def test_random_crops_have_a_margin_of_an_eighth() -> None:
+    assert [side_with_margin(size) for size in (32, 64, 224)] == [36, 72, 252]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's smaps")
+def test_a_second_process_shares_the_memory_of_the_first(dataset: Dataset) -> None:
+    """Proportional set sizes: pages that two processes have mapped count half for each."""
+    script = """
+import sys
+from pathlib import Path
+from cnnlib.dataset import read_folder
+from cnnlib.pixels import pixels
+array = pixels(read_folder(Path(sys.argv[1])), "train", 200)
+array.sum()
+print("ready", flush=True)
+sys.stdin.readline()
+own = False
+for line in open("/proc/self/smaps"):
+    if "-" in line.split(" ")[0]:
+        own = line.rstrip().endswith(str(array.filename))
+    elif own and line.startswith("Pss:"):
+        print(int(line.split()[1]) * 1024 / array.nbytes)
+"""
+    command = [sys.executable, "-c", script, str(dataset.train_dir)]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"  # type: ignore[union-attr]
+    shares = []
+    for process in processes:  # one at a time, while the other still has its pages
+        process.stdin.write("\n")  # type: ignore[union-attr]
+        process.stdin.flush()  # type: ignore[union-attr]
+        shares.append(float(process.stdout.readline()))  # type: ignore[union-attr]
+    assert sum(shares) < 1.1
+    assert min(shares) > 0.4
+    for process in processes:
+        process.communicate()
