@@ -1,12 +1,12 @@
 # make tune: a sweep of the generated sample data, and its report.   make test: every test.
 # Both set everything up first; a second call installs nothing.
-# make bench DATA=photos.zip SIZE=64: every benchmark on these photographs.
+# make bench DATA=small.zip FULL_SIZE=large.zip: every benchmark, and one table.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
 DATA ?= sample
-SIZE ?= 32
+FULL_SIZE ?=
 
 .PHONY: setup tune test check bench
 
@@ -30,7 +30,4 @@ check: setup
 	$(BIN)/mypy
 
 bench: setup
-	$(BIN)/python benchmarks/pixels_loader.py --data $(DATA) --image-size $(SIZE)
-	$(BIN)/python benchmarks/step.py --data $(DATA) --image-size $(SIZE)
-	$(BIN)/python benchmarks/trial.py --data $(DATA) --image-size $(SIZE)
-	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/all.py --data $(DATA) $(if $(FULL_SIZE),--full-size $(FULL_SIZE))

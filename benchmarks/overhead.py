@@ -20,6 +20,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from rows import HEAD, show
+
 from cnnlib.journal import read_events
 from cnnlib.plan import Settings
 from cnnlib.sweep import run
@@ -96,8 +98,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fast = ours(asked.trials, Path(folder))
         slow = theirs(asked.their_trials, Path(folder))
-    print(f"seconds a trial that are not training: ours {fast:.2f} ({asked.trials} trials), "
-          f"theirs {slow:.2f} ({asked.their_trials} trials), ratio {slow / fast:.0f}x")  # fmt: skip
+    print(HEAD)
+    show(
+        __file__,
+        "seconds a trial beside its training",
+        theirs=f"Tune's defaults, {asked.their_trials} trials: {slow:.2f} s",
+        ours=f"{asked.trials} trials: {fast:.2f} s",
+        ratio=f"{slow / fast:.0f}x",
+    )
 
 
 if __name__ == "__main__":
