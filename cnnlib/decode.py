@@ -38,17 +38,9 @@ def _jpeg(data: bytes, image_size: int) -> np.ndarray | None:
     if not data.startswith(b"\xff\xd8") or _lies_sideways(data):
         return None
     try:
-        if simplejpeg.decode_jpeg_header(data)[2] in ("CMYK", "YCCK"):
-            return None
-        # Both shortcuts change less than resizing evens out.
-        return simplejpeg.decode_jpeg(
-            data,
-            fastdct=False,
-            fastupsample=False,
-            min_height=2 * image_size,
-            min_width=2 * image_size,
-        )
-    except ValueError:
+        # Its option fastdct is 3% faster and changes pixels by one level on average.
+        return simplejpeg.decode_jpeg(data, min_height=2 * image_size, min_width=2 * image_size)
+    except ValueError:  # CMYK, bytes after the end, torn
         return None
 
 

@@ -104,7 +104,7 @@ def test_damaged_pixels_are_decoded_again(
 ) -> None:
     before = pixels(dataset, "train", 8).copy()
     [path] = builds
-    content = bytearray(path.read_bytes())
+    content, written = bytearray(path.read_bytes()), path.stat().st_mtime_ns
     if damage == "changed":
         content[-100] ^= 1
     elif damage == "shorter":
@@ -114,6 +114,8 @@ def test_damaged_pixels_are_decoded_again(
     else:
         path.with_suffix(".json").write_text('{"bytes": 1')
     path.write_bytes(content)
+    if damage == "shorter":  # by a copy that kept the time
+        os.utime(path, ns=(written, written))
     np.testing.assert_array_equal(pixels(dataset, "train", 8), before)
     assert len(builds) == 2
 
