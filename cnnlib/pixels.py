@@ -10,7 +10,6 @@ import logging
 import math
 import os
 import shutil
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -66,9 +65,9 @@ def _is_whole(path: Path) -> bool:
         if found.st_size != about["bytes"]:
             raise ValueError(f"{found.st_size} bytes in place of {about['bytes']}")
         if found.st_mtime_ns != about["mtime_ns"]:
-            if _checksum(path) != about["crc32"]:
+            if _checksum(path) != about["checksum"]:
                 raise ValueError("other bytes than were written")
-            _describe(path, about["crc32"])
+            _describe(path, about["checksum"])
     except FileNotFoundError:
         return False
     except (ValueError, KeyError, TypeError) as error:
@@ -80,18 +79,18 @@ def _is_whole(path: Path) -> bool:
 def _describe(path: Path, checksum: int) -> None:
     """Writes beside the pixels what tells later whether they are whole."""
     found = path.stat()
-    about = {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns, "crc32": checksum}
+    about = {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns, "checksum": checksum}
     part = path.with_suffix(f".json.{os.getpid()}")
     part.write_text(json.dumps(about))
     part.replace(path.with_suffix(".json"))
 
 
 def _checksum(path: Path) -> int:
-    checksum = 0
-    with open(path, "rb") as file:
-        while block := file.read(1 << 24):
-            checksum = zlib.crc32(block, checksum)
-    return checksum
+    """The sum of the file's words of 64 bits: a tenth of the time of a CRC."""
+    content = np.memmap(path, np.uint8, mode="r")
+    rest = len(content) % 8
+    words = content[: len(content) - rest].view(np.uint64)
+    return (int(words.sum()) + int.from_bytes(content[len(content) - rest :].tobytes())) % 2**64
 
 
 def _build(path: Path, files: Sequence[Path], image_size: int) -> None:
