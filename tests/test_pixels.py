@@ -14,7 +14,7 @@ import cnnlib.pixels
 from cnnlib.dataset import Dataset, read_folder
 from cnnlib.decode import decode
 from cnnlib.download import cache_folder
-from cnnlib.pixels import pixels, side_with_margin
+from cnnlib.pixels import decode_ahead, pixels, side_with_margin
 
 
 @pytest.fixture(autouse=True)
@@ -225,3 +225,18 @@ for line in open("/proc/self/smaps"):
     assert min(shares) > 0.4
     for process in processes:
         process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("asked", "sides"),
+    [
+        ({"augmented": True}, ["test-16px", "train-16px", "train-18px"]),
+        ({"augmented": False}, ["test-16px", "train-16px"]),
+        ({"augmented": False, "test": False}, ["train-16px"]),
+    ],
+)
+def test_what_trials_will_ask_for_is_decoded_ahead(
+    asked: dict, sides: list[str], dataset: Dataset, builds: list[Path]
+) -> None:
+    decode_ahead(dataset, 16, **asked)
+    assert sorted("-".join(path.name.split("-")[1:3]) for path in builds) == sides
