@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.predictions import read_predictions
-from cnnlib.results import read_results
+from cnnlib.config import is_off, told
+from cnnlib.results import Results, read_results
 
 
 @dataclass(frozen=True)
@@ -60,18 +61,32 @@ def read_folder(path: Path) -> SweepFolder:
     champion = path / "champion"
     summary = champion / "summary.txt"
     predictions = champion / "test_predictions.csv"
+    names = _used(results)
+    about_champion = _read_json(champion / "config.json", dict)
+    if isinstance(about_champion.get("config"), dict):
+        about_champion["config"] = told(about_champion["config"], names)
     return SweepFolder(
         path=path,
         trials=_clean_trials(results.trials),
         epochs=_clean_epochs(results.epochs),
-        hyperparameters=list(results.hyperparameters),
+        hyperparameters=names,
         settings=_read_json(path / "sweep.json", dict),
-        champion=_read_json(champion / "config.json", dict),
+        champion=about_champion,
         classes=[str(name) for name in _read_json(champion / "classes.json", list)],
         metrics=_read_json(champion / "metrics.json", dict),
         model_summary=summary.read_text("utf-8", "replace") if summary.exists() else "",
         predictions=read_predictions(predictions) if predictions.exists() else None,
     )
+
+
+def _used(results: Results) -> list[str]:
+    """The hyperparameters without those parts of the recipe that no trial used."""
+    columns = {name: results.trials[name].dropna() for name in results.hyperparameters}
+    return [
+        name
+        for name, values in columns.items()
+        if values.empty or not all(is_off(name, value) for value in values)
+    ]
 
 
 def _clean_trials(trials: pd.DataFrame) -> pd.DataFrame:

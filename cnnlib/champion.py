@@ -48,7 +48,9 @@ def crown(sweep_folder: Path, best: pd.Series, dataset: Dataset, image_size: int
     champion = Champion(
         folder=folder,
         trial_id=trial_id,
-        config=TrialConfig.from_mapping({name: best[name] for name in hyperparameters()}),
+        config=TrialConfig.from_mapping(
+            {name: best[name] for name in hyperparameters() if not pd.isna(best.get(name))}
+        ),
         classes=dataset.classes,
         image_size=image_size,
         epoch=int(best["best_epoch"]),

@@ -1,7 +1,7 @@
 """The hyperparameters of a trial, each declared once: everything else is derived from here."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, get_type_hints
@@ -73,7 +73,7 @@ def nearest(word: object, known: object) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def choice(default: str, *others: str, help: str) -> Any:
+def choice(default: Value, *others: Value, help: str) -> Any:
     return field(default=default, metadata={"choices": (default, *others), "help": help})
 
 
@@ -86,8 +86,8 @@ def number(default: float, low: float, high: float, *, help: str, scale: str = "
 
 
 @dataclass(frozen=True)
-class TrialConfig:
-    """One point of the search space: the study's ten hyperparameters, with its best as defaults."""
+class StudyConfig:
+    """The study's ten hyperparameters, with its best as defaults."""
 
     first_layer_filters: int = number(
         128, 1, 4096, scale="log", help="filters of the first convolution"
@@ -103,11 +103,44 @@ class TrialConfig:
     dropout: float = number(0.3, 0.0, 0.95, help="share of dense activations dropped in training")
     batch_norm: bool = switch(True, help="batch normalisation after each convolution")
     batch_size: int = number(32, 1, 65536, scale="log", help="images per optimiser step")
-    learning_rate: float = number(1e-3, 1e-8, 10.0, scale="log", help="step size of Adam")
+    learning_rate: float = number(1e-3, 1e-8, 10.0, scale="log", help="step size at its highest")
     use_augmentation: bool = switch(True, help="random crops, flips and colours in training")
     num_neurons_dense: int = number(
         256, 1, 65536, scale="log", help="neurons of the dense layer before the classes"
     )
+
+
+@dataclass(frozen=True)
+class TrialConfig(StudyConfig):
+    """One point of the search space: the study's ten and a recipe for training, off by default."""
+
+    optimizer: str = choice(
+        "adam", "adamw", "sgd", help="optimiser; sgd has Nesterov momentum of 0.9"
+    )
+    weight_decay: float = number(
+        0.0, 0.0, 1.0,
+        help="decay of the weights: as L2 penalty in adam and sgd, apart from gradients in adamw",
+    )  # fmt: skip
+    learning_rate_schedule: str = choice(
+        "constant", "one_cycle", "cosine", "step",
+        help="the step size over the epochs; step is a tenth after each third of them",
+    )  # fmt: skip
+    label_smoothing: float = number(
+        0.0, 0.0, 0.9, help="share of each training label that is spread over all classes"
+    )
+    kernel_size: int = choice(3, 5, 7, help="side of the convolutions, in pixels")
+    head: str = choice(
+        "flatten", "gap", help="before the dense layer; gap is global average pooling"
+    )
+    ema: float = number(
+        0.0, 0.0, 0.9999,
+        help="decay of the weights' exponential moving average, less in the first steps; 0 is none",
+    )  # fmt: skip
+    augmentation: str = choice(
+        "standard", "light", "strong",
+        help="standard: random resized crop, flip, colour; light: random crop and flip; "
+        "strong: standard with small rotations and shifts",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         for name, hyperparameter in hyperparameters().items():
@@ -141,6 +174,18 @@ def hyperparameter_named(name: str) -> Hyperparameter:
         near = nearest(name, known) or f"; known are {', '.join(known)}"
         raise ValueError(f"{name}: no such hyperparameter{near}")
     return known[name]
+
+
+def is_off(name: str, value: object) -> bool:
+    """Whether this is a part of the recipe that is left as the study had it."""
+    study = {f.name for f in fields(StudyConfig)}
+    known = hyperparameters()
+    return name in known and name not in study and value == known[name].default
+
+
+def told(config: Mapping[str, Any], searched: Container[str] = ()) -> dict[str, Any]:
+    """What to show of a configuration: of the recipe only what is searched or not off."""
+    return {n: v for n, v in config.items() if n in searched or not is_off(n, v)}
 
 
 def filter_counts(config: TrialConfig) -> list[int]:

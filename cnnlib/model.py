@@ -6,8 +6,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningModule
+from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 
+from cnnlib import recipe
 from cnnlib.config import TrialConfig, filter_counts, impossible
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -20,19 +22,28 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "leaky_relu": nn.LeakyReLU,
     "tanh": nn.Tanh,
 }
+# What never falls commutes with the maximum of pooling, and after it there is a quarter to do.
+RISING = {"relu", "elu", "selu", "leaky_relu", "tanh"}
 
 
 def network(config: TrialConfig, num_classes: int, image_size: int) -> nn.Sequential:
-    """Blocks of 3x3 convolution, batch norm if asked, activation and pooling; two dense layers."""
+    """Blocks of convolution, batch norm if asked, activation and pooling; two dense layers."""
     layers: list[nn.Module] = []
     channels, activation = 3, ACTIVATIONS[config.activation]
     for filters in filter_counts(config):
-        layers.append(nn.Conv2d(channels, filters, kernel_size=3, padding=1))
+        side = config.kernel_size
+        layers.append(nn.Conv2d(channels, filters, kernel_size=side, padding=side // 2))
         if config.batch_norm:
             layers.append(nn.BatchNorm2d(filters))
-        layers += [activation(), nn.MaxPool2d(2)]
+        if config.activation in RISING:
+            layers += [nn.MaxPool2d(2), activation()]
+        else:
+            layers += [activation(), nn.MaxPool2d(2)]
         channels = filters
     side = image_size >> config.conv_layers  # each pooling halves, rounding down
+    if config.head == "gap":
+        layers.append(nn.AvgPool2d(side))
+        side = 1
     return nn.Sequential(
         *layers,
         nn.Flatten(),
@@ -75,6 +86,7 @@ class CustomCNN(LightningModule):
         self.config = config
         self.image_size = image_size
         self.network = network(config, num_classes, image_size)
+        self._average = recipe.MovingAverage(self.network, config.ema) if config.ema else None
         self._totals: dict[str, list[Tensor]] = {}
 
     def forward(self, images: Tensor) -> Tensor:
@@ -94,7 +106,8 @@ class CustomCNN(LightningModule):
         """The mean loss of a batch; sums are kept on the device, so that no step waits for them."""
         images, labels = batch
         scores = self(images)
-        loss = F.cross_entropy(scores, labels)
+        smoothing = self.config.label_smoothing if stage == "train" else 0.0
+        loss = F.cross_entropy(scores, labels, label_smoothing=smoothing)
         with torch.no_grad():
             correct = (scores.argmax(1) == labels).sum()
             sums = torch.stack([loss.detach().float() * len(labels), correct.float()])
@@ -119,8 +132,30 @@ class CustomCNN(LightningModule):
     def on_test_epoch_end(self) -> None:
         self._log_epoch("test")
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters(), lr=self.config.learning_rate, fused=True)
+    def configure_optimizers(self) -> Any:
+        optimizer = recipe.optimizer(self.config, self.parameters())
+        if self.config.learning_rate_schedule == "constant":
+            return optimizer
+        schedule = recipe.schedule(self.config, optimizer, self.trainer)
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def configure_callbacks(self) -> list[Callback]:
+        """The moving average of the weights, where it is asked for and not there already."""
+        there = self._average in self.trainer.callbacks  # type: ignore[attr-defined]
+        return [self._average] if self._average and not there else []
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        super().optimizer_step(*arguments, **options)
+        if self._average:
+            self._average.update(self.trainer.global_step)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self._average:
+            self._average.save(checkpoint)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self._average:
+            self._average.load(checkpoint)
 
     def summary(self) -> str:
         """A table of the layers: name, output shape without N, number of parameters."""

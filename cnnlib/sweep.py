@@ -30,7 +30,7 @@ import ray
 from ray import tune
 
 from cnnlib.champion import Champion, crown
-from cnnlib.config import TrialConfig, hyperparameters
+from cnnlib.config import TrialConfig, hyperparameters, told
 from cnnlib.halving import AshaScheduler, Decision, Rungs
 from cnnlib.journal import Journal
 from cnnlib.plan import Plan, Settings
@@ -214,6 +214,7 @@ class Recorder(tune.Callback):
         self._journal.append("started", trial_id=trial_id)
         self._best.pop(trial_id, None)
         short = {name: value for name, value in config.items() if name in self._searched}
+        config = told(config, self._searched)
         self._tracking.start(trial_id, run_name(config), config)
         self._progress.started(trial_id, run_name(short))
 

@@ -21,6 +21,7 @@ from cnnlib.halving import WORST
 from cnnlib.space import Choice, Interval, Space, constants, grid, searched
 
 ATTEMPTS = 20  # proposals that may be repeats before what is left is drawn at random
+ENUMERABLE = 1_000_000  # points of a space of which what is left can be listed
 CANDIDATES = 24  # of which TPE proposes the most promising; HyperOpt's default
 
 
@@ -111,7 +112,7 @@ class Tpe(Searcher):
         # The best of ever fewer candidates: what TPE draws, rather than its one favourite again.
         fewer = [max(1, CANDIDATES >> attempt) for attempt in range(ATTEMPTS)]
         grids = [grid(values) for values in self._space.values()]
-        endless = not all(grids)
+        endless = not all(grids) or math.prod(len(g or []) for g in grids) > ENUMERABLE
         if endless:  # real numbers never run out, so trying goes on
             fewer += [1] * 100 * ATTEMPTS
         new = next(filter(is_new, (self._ask_hyperopt(history, number) for number in fewer)), None)

@@ -26,7 +26,7 @@ NO_ACCOUNT = "no account is configured"
 MAX_NAME_LENGTH = 128  # W&B refuses longer names and ids
 SERVICE_IDLE = "10s"  # how long wandb's service stays when the sweep's process is gone
 
-# The study's own short names, in its order.
+# The study's own short names, in its order, and then those of the recipe.
 SHORT_NAMES = {
     "activation": "ac",
     "first_layer_filters": "filters",
@@ -38,6 +38,14 @@ SHORT_NAMES = {
     "learning_rate": "lr",
     "use_augmentation": "aug",
     "num_neurons_dense": "dense",
+    "optimizer": "opt",
+    "weight_decay": "wd",
+    "learning_rate_schedule": "sched",
+    "label_smoothing": "smooth",
+    "kernel_size": "kernel",
+    "head": "head",
+    "ema": "ema",
+    "augmentation": "augm",
 }
 
 RUN_SETTINGS: dict[str, Any] = {

@@ -46,9 +46,12 @@ class EpochReport(Checkpoint):
         self._weights = weights
         self._best = -1.0
         self._started = 0.0
+        self._learning_rate = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = time.perf_counter()
+        # At its end a schedule has moved on to the next epoch's.
+        self._learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
@@ -61,7 +64,7 @@ class EpochReport(Checkpoint):
             {
                 "epoch": trainer.current_epoch + 1,
                 **metrics,
-                "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+                "learning_rate": self._learning_rate,
                 "seconds": seconds,
                 "images_per_second": num_images / seconds,
             }
@@ -127,6 +130,7 @@ def data_module(
     return CustomDataModule(
         dataset.train_dir,
         use_augmentation=config.use_augmentation,
+        augmentation=config.augmentation,
         batch_size=config.batch_size,
         seed=seed,
         image_size=image_size,

@@ -11,7 +11,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
-from cnnlib.config import TrialConfig, impossible
+from cnnlib.config import TrialConfig, impossible, told
 from cnnlib.space import constants, with_set
 from jobs.tune import exit_after, mistake
 
@@ -97,7 +97,8 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     model = CustomCNN(config, num_classes=len(task.dataset.classes), image_size=task.image_size)
     print(model.summary(), flush=True)
     tracking = Tracking(out, mode=flags.wandb, project=flags.wandb_project, sweep=out.name)
-    tracking.start("train", run_name(asdict(config)), asdict(config))
+    values = told(asdict(config))
+    tracking.start("train", run_name(values), values)
     rows: list[dict[str, Any]] = []
 
     def on_epoch(metrics: dict[str, Any]) -> None:

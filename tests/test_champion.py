@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,21 @@ def test_the_test_counts_every_photograph_once(sweep: Path) -> None:
     assert predictions["confidence"].between(1 / 3, 1).all()
     assert json.loads((sweep / "champion" / "metrics.json").read_text()) == metrics
     assert f"Test accuracy: {right:.3f}" in (sweep / "champion" / "MODEL_CARD.md").read_text()
+
+
+def test_a_trial_from_before_the_recipe_is_crowned_with_it_off(sweep: Path, photos: Path) -> None:
+    champion = read_champion(sweep)
+    row = pd.Series({**vars(champion.config), "trial_id": "0001", "best_epoch": 1})
+    row = row.drop(["optimizer", "head"])
+    row = pd.concat([row, pd.Series({"val_acc": 0.5, "val_loss": 0.5})])
+    row["ema"] = math.nan  # as beside trials that have it
+    assert crown(sweep, row, read_folder(photos / "train"), 8).config == champion.config
+    path = sweep / "champion" / "config.json"
+    content = json.loads(path.read_text())
+    for name in ("optimizer", "head", "ema"):
+        del content["config"][name]
+    path.write_text(json.dumps(content))
+    assert read_champion(sweep).config == champion.config
 
 
 def test_other_photographs_than_the_sweeps_are_refused(sweep: Path, photos: Path) -> None:

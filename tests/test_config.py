@@ -8,6 +8,7 @@ from cnnlib.config import (
     hyperparameter_named,
     hyperparameters,
     impossible,
+    told,
 )
 
 STUDY = [
@@ -16,11 +17,36 @@ STUDY = [
 ]  # fmt: skip
 
 
-def test_the_hyperparameters_are_the_ten_of_the_study() -> None:
-    assert list(hyperparameters()) == STUDY
+RECIPE = [
+    "optimizer", "weight_decay", "learning_rate_schedule", "label_smoothing", "kernel_size",
+    "head", "ema", "augmentation",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", STUDY)
+def test_the_hyperparameters_are_the_ten_of_the_study_and_the_recipe() -> None:
+    assert list(hyperparameters()) == [*STUDY, *RECIPE]
+
+
+def test_the_recipe_is_off_by_default() -> None:
+    assert list(told(vars(TrialConfig()))) == STUDY
+
+
+def test_of_the_recipe_is_told_what_is_used_or_searched() -> None:
+    config = vars(TrialConfig(optimizer="sgd", ema=0.99))
+    assert list(told(config)) == [*STUDY, "optimizer", "ema"]
+    assert list(told(config, ["head"])) == [*STUDY, "optimizer", "head", "ema"]
+    assert told({"backbone": "resnet50", "dropout": 0.3}) == {
+        "backbone": "resnet50",
+        "dropout": 0.3,
+    }
+
+
+def test_a_configuration_from_before_the_recipe_has_it_off() -> None:
+    ten = {name: value for name, value in vars(TrialConfig()).items() if name in STUDY}
+    assert TrialConfig.from_mapping(ten) == TrialConfig()
+
+
+@pytest.mark.parametrize("name", [*STUDY, *RECIPE])
 def test_every_hyperparameter_has_help_and_a_valid_default(name: str) -> None:
     hyperparameter = hyperparameter_named(name)
     assert hyperparameter.help
@@ -37,6 +63,10 @@ def test_every_hyperparameter_has_help_and_a_valid_default(name: str) -> None:
         ("batch_norm", "True", True),
         ("batch_norm", "false", False),
         ("activation", "mish", "mish"),
+        ("kernel_size", "5", 5),
+        ("kernel_size", 7.0, 7),
+        ("weight_decay", 0, 0.0),
+        ("ema", "0.99", 0.99),
     ],
 )
 def test_a_value_is_understood_however_it_is_written(name: str, raw: object, value: object) -> None:
@@ -54,6 +84,14 @@ def test_a_value_is_understood_however_it_is_written(name: str, raw: object, val
         ("batch_norm", 1, "batch_norm: 1 is not true or false"),
         ("dropout", "nan", "dropout: nan is not a number from 0 to 0.95"),
         ("learning_rate", None, "learning_rate: None is not a number"),
+        ("kernel_size", 4, "kernel_size: 4 is not one of 3, 5, 7"),
+        ("kernel_size", True, "kernel_size: True is not one of 3, 5, 7"),
+        ("ema", 1, "ema: 1 is not a number from 0 to 0.9999"),
+        (
+            "optimizer",
+            "adamv",
+            "optimizer: adamv is not one of adam, adamw, sgd; did you mean adam",
+        ),
         ("activation", "rleu", "activation: rleu is not one of relu.*did you mean relu"),
     ],
 )

@@ -167,6 +167,8 @@ def test_a_configuration_comes_from_yaml_json_or_a_champion(tmp_path: Path) -> N
     first = jobs.train.configuration(str(tmp_path / "a.yaml"), ["batch_size=64"])
     assert (first.dropout, first.learning_rate, first.batch_size) == (0.1, 1e-4, 64)
     assert jobs.train.configuration(str(tmp_path / "b.json"), []).dropout == 0.1
+    recipe = jobs.train.configuration(None, ["optimizer=sgd", "kernel_size=5", "ema=0.99"])
+    assert (recipe.optimizer, recipe.kernel_size, recipe.ema) == ("sgd", 5, 0.99)
     (tmp_path / "c.yaml").write_text("just text")
     with pytest.raises(ValueError, match="holds no hyperparameters"):
         jobs.train.configuration(str(tmp_path / "c.yaml"), [])

@@ -4,7 +4,7 @@ import torch
 
 from cnnlib.config import TrialConfig
 from cnnlib.data import Batches
-from cnnlib.model import ACTIVATIONS, CustomCNN, network
+from cnnlib.model import ACTIVATIONS, RISING, CustomCNN, network
 
 STUDY = {
     "first_layer_filters": 64,
@@ -19,7 +19,7 @@ def test_the_summary_of_the_studys_network_has_its_parameters_and_shapes() -> No
     rows = [line.split(maxsplit=2) for line in CustomCNN(**STUDY).summary().splitlines()]
     table = {f"{index} {layer}": rest for index, layer, rest in rows[1:-1]}
     assert table["0 Conv2d"].split() == ["(64,", "224,", "224)", "1,792"]
-    assert table["2 MaxPool2d"].split() == ["(64,", "112,", "112)", "0"]
+    assert table["1 MaxPool2d"].split() == ["(64,", "112,", "112)", "0"]
     assert table["16 Linear"].split() == ["(256)", "803,072"]
     assert table["19 Linear"].split() == ["(10)", "2,570"]
 
@@ -46,6 +46,34 @@ def test_sizes_that_do_not_halve_evenly_fit_the_dense_layer() -> None:
             1,
             2,
         )
+
+
+@pytest.mark.parametrize("kernel_size", [3, 5, 7])
+def test_convolutions_of_every_size_keep_the_images_size(kernel_size: int) -> None:
+    model = CustomCNN(conv_layers=3, image_size=8, kernel_size=kernel_size, first_layer_filters=4)
+    assert model.network[0].weight.shape == (4, 3, kernel_size, kernel_size)
+    rows = [line.split(maxsplit=2) for line in model.summary().splitlines()]
+    shapes = {f"{i} {layer}": rest.rsplit(maxsplit=1)[0] for i, layer, rest in rows[1:-1]}
+    assert shapes["0 Conv2d"] == "(4, 8, 8)"
+    assert shapes["4 Conv2d"] == "(4, 4, 4)"
+    assert shapes["10 MaxPool2d"] == "(4, 1, 1)"
+
+
+def test_global_average_pooling_gives_the_dense_layer_the_mean_of_each_channel() -> None:
+    model = CustomCNN(conv_layers=2, image_size=22, head="gap", first_layer_filters=4, dropout=0.0)
+    pooling = len(model.network) - 6
+    dense = model.network[pooling + 2]
+    assert dense.in_features == 4
+    before = model.eval().network[:pooling](torch.rand(2, 3, 22, 22))  # (2, 4, 5, 5)
+    after = model.network[pooling : pooling + 2](before)
+    torch.testing.assert_close(after, before.mean((2, 3)))
+    assert "AvgPool2d     (4, 1, 1)" in model.summary()
+    assert "AvgPool2d" not in CustomCNN(conv_layers=2, image_size=22).summary()
+
+
+def test_one_pixel_is_enough_for_global_average_pooling() -> None:
+    model = CustomCNN(conv_layers=3, image_size=8, head="gap", kernel_size=7, num_classes=4)
+    assert model.eval()(torch.rand(2, 3, 8, 8)).shape == (2, 4)
 
 
 def test_batch_norm_and_dropout_are_there_when_asked_for() -> None:
@@ -85,6 +113,7 @@ def batches(num_images: int, batch_size: int) -> Batches:
         labels.numpy(),
         torch.arange(num_images).numpy(),
         batch_size=batch_size,
+        image_size=8,
         device=torch.device("cpu"),
         seed=0,
         shuffle=False,
@@ -126,3 +155,11 @@ def test_a_lightning_checkpoint_gives_the_network_back(tmp_path) -> None:
     assert again.config == model.config
     images = torch.rand(2, 3, 8, 8)
     torch.testing.assert_close(again.eval()(images), model.eval()(images))
+
+
+@pytest.mark.parametrize("name", list(ACTIVATIONS))
+def test_pooling_before_a_rising_activation_changes_nothing(name: str) -> None:
+    activation, pool = ACTIVATIONS[name](), torch.nn.MaxPool2d(2)
+    images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    same = torch.equal(pool(activation(images)), activation(pool(images)))
+    assert same is (name in RISING)

@@ -73,6 +73,22 @@ def sweep(tmp_path: Path) -> Path:
     return folder
 
 
+def test_parts_of_the_recipe_that_no_trial_used_are_not_shown(sweep: Path) -> None:
+    table = pd.read_csv(sweep / "trials.csv")
+    table["ema"], table["optimizer"] = [0.0, 0.99, 0.0], "adam"
+    table["my_own"] = 3
+    table.to_csv(sweep / "trials.csv", index=False)
+    config = {"activation": "relu", "ema": 0.99, "optimizer": "adam", "head": "flatten"}
+    (sweep / "champion" / "config.json").write_text(
+        json.dumps({"trial_id": "t1", "config": config, "val_acc": 0.42})
+    )
+    folder = read_folder(sweep)
+    assert folder.hyperparameters == ["activation", "learning_rate", "ema", "my_own"]
+    assert folder.champion["config"] == {"activation": "relu", "ema": 0.99}
+    page = page_of(sweep)
+    assert "optimizer" not in page and "flatten" not in page
+
+
 def page_of(folder: Path) -> str:
     return write_report(folder).read_text("utf-8")
 

@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,8 +18,9 @@ from cnnlib.space import (
 )
 
 SWEEPS = Path(__file__).parent.parent / "sweeps"
+FILES = sorted(SWEEPS.glob("*.yaml"))
 # The study's own configuration, as it stood in its notebook.
-STUDY = {
+STUDY: dict[str, Any] = {
     "method": "bayes",
     "metric": {"name": "val_acc", "goal": "maximize"},
     "parameters": {
@@ -46,11 +48,19 @@ def test_the_studys_configuration_dumped_to_yaml_is_our_sweep_of_15552_points(
     assert num_configurations(read.space, 224) == 15_552
 
 
-def test_every_shipped_sweep_searches_all_ten_hyperparameters() -> None:
-    files = sorted(SWEEPS.glob("*.yaml"))
-    assert len(files) >= 2
-    for file in files:
-        assert set(read_sweep_file(file).space) == set(hyperparameters())
+def test_every_shipped_sweep_searches_the_studys_ten_and_wide_the_recipe_too() -> None:
+    searched_in = {file.stem: set(searched(read_sweep_file(file).space)) for file in FILES}
+    assert searched_in.pop("wide") == set(hyperparameters())
+    assert searched_in.keys() >= {"inaturalist", "sample"}
+    assert all(names == set(STUDY["parameters"]) for names in searched_in.values())
+
+
+def test_the_wide_sweep_holds_the_studys_and_every_default_of_the_recipe() -> None:
+    wide = read_sweep_file(SWEEPS / "wide.yaml").space
+    assert read_sweep_file(SWEEPS / "inaturalist.yaml").space.items() <= wide.items()
+    for name in wide.keys() - STUDY["parameters"].keys():
+        assert hyperparameters()[name].default in wide[name].values
+    assert num_configurations(wide, 224) == 53_747_712
 
 
 @pytest.mark.parametrize(

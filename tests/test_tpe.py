@@ -94,6 +94,17 @@ def test_intervals_are_respected() -> None:
         assert config.conv_layers in (2, 3, 4, 5)
 
 
+def test_a_space_too_large_to_list_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("batch_size", "num_neurons_dense")
+    tpe = search({name: Choice(tuple(range(1, 1002))) for name in names})
+    answers = iter([(1, 1)] * 40 + [(2, 1)])
+    monkeypatch.setattr(
+        tpe, "_ask_hyperopt", lambda *_: dict(zip(names, next(answers), strict=True))
+    )
+    monkeypatch.setattr(tpe, "_one_of_the_rest", lambda *_: pytest.fail("a million were listed"))
+    assert [config.batch_size for config in trials(tpe, 2)] == [1, 2]
+
+
 def test_failed_trials_are_avoided_rather_than_forgotten() -> None:
     def late_failures(seed: int) -> int:
         space: Space = {"learning_rate": Choice((0.1, 0.01)), "dropout": Interval(0.0, 0.9)}

@@ -23,6 +23,7 @@ from wandb_files import (
     read_offline_runs,
 )
 
+from cnnlib.config import hyperparameters
 from cnnlib.tracking import RUN_SETTINGS, SHORT_NAMES, Tracking, run_id, run_name
 
 ROOT = Path(__file__).parent.parent
@@ -523,7 +524,12 @@ def test_names_differ_with_the_configuration_and_are_short_enough() -> None:
     names = [run_name(config) for config in configs]
     assert len(set(names)) == len(configs)
     assert max(len(name) for name in names) == 128
-    assert set(SHORT_NAMES) == set(CONFIG)
+    assert set(SHORT_NAMES) == set(hyperparameters())
+
+
+def test_the_recipe_follows_the_studys_part_of_a_name() -> None:
+    config = CONFIG | {"ema": 0.99, "optimizer": "sgd"}
+    assert run_name(config) == run_name(CONFIG) + "-opt-sgd-ema-0.99"
 
 
 def test_run_ids_hold_no_character_that_wandb_refuses() -> None:

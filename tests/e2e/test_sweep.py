@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from cnnlib.config import hyperparameters
+from cnnlib.config import hyperparameters, told
 from cnnlib.journal import read_events
 from cnnlib.results import read_results
 from tests.conftest import write_photos
@@ -131,7 +131,7 @@ def test_wandbs_offline_files_hold_every_trials_curves(sweep: tuple[Path, str]) 
     for row in results.trials.to_dict("records"):
         run = runs[f"one-{row['trial_id']}"]
         assert run.group == "one"
-        assert run.config == {name: row[name] for name in hyperparameters()}
+        assert run.config == told({name: row[name] for name in hyperparameters()})
         curve = results.epochs[results.epochs["trial_id"] == row["trial_id"]]
         assert [point["val_acc"] for point in run.history] == list(curve["val_acc"])
         assert [point["epoch"] for point in run.history] == list(curve["epoch"])
