@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import gallery, summary
+from analysis import finding_sections, gallery, summary
+from analysis.findings import Findings
 from analysis.folder import SweepFolder
 from analysis.page import (
     Block,
@@ -23,11 +24,17 @@ TRIALS_FIRST = ("trial_id", "status", "val_acc")
 TRIALS_LAST = ("epochs", "best_epoch", "val_loss", "seconds", "node", "started", "error")
 
 
-def build_page(sweep: SweepFolder, report: Path, *, photo_folders: list[Path]) -> Page:
+def build_page(
+    sweep: SweepFolder, findings: Findings, report: Path, *, photo_folders: list[Path]
+) -> Page:
     """The page, whose figures are drawn into `report`/figures on the way."""
     figures = report / "figures"
     sections = [
-        _summary(sweep),
+        _summary(sweep, findings),
+        finding_sections.takeaway_section(findings),
+        finding_sections.claim_section(findings),
+        finding_sections.effect_section(findings, figures),
+        finding_sections.next_section(findings),
         _best(sweep),
         _timeline(sweep, figures),
         _parallel(sweep, figures),
@@ -49,7 +56,7 @@ def trials_table(sweep: SweepFolder) -> pd.DataFrame:
     return sweep.trials[known]
 
 
-def _summary(sweep: SweepFolder) -> Section:
+def _summary(sweep: SweepFolder, findings: Findings) -> Section:
     score, best, epochs = summary.champion_score(sweep), sweep.best, summary.count_epochs(sweep)
     items = []
     if score is not None:
@@ -70,6 +77,7 @@ def _summary(sweep: SweepFolder) -> Section:
     sentences = [
         " ".join(summary.champion_sentences(sweep)),
         " ".join(summary.tested_sentences(sweep)),
+        finding_sections.summary_sentence(findings),
         " ".join([summary.outcome_sentence(sweep), *summary.effort_sentences(sweep)]),
     ]
     return Section("Summary", [KeyFigures(items), *(Paragraph(text) for text in sentences)])

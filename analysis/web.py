@@ -36,6 +36,11 @@ table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tab
 th, td { text-align: left; padding: .35rem .8rem .35rem .5rem; border-bottom: 1px solid
   var(--line); white-space: nowrap; max-width: 26rem; overflow: hidden; text-overflow: ellipsis; }
 table:not(.sortable) td:last-child { white-space: normal; overflow-wrap: anywhere; }
+table.prose td { white-space: normal; vertical-align: top; max-width: none; }
+table.prose td:first-child { min-width: 13rem; } table.prose td:last-child { min-width: 20rem; }
+table.prose td:nth-child(2), table.prose td:nth-child(4) { white-space: nowrap; }
+ol, ul { max-width: 46rem; padding-left: 1.4rem; margin: 0 0 1rem; overflow-wrap: anywhere; }
+li { margin-bottom: .45rem; }
 th { font-weight: 600; background: var(--soft); }
 .number { text-align: right; }
 .marked td { font-weight: 650; background: #eaf4fb; }

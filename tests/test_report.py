@@ -16,7 +16,8 @@ from analysis.folder import read_folder
 from analysis.report import main, write_report
 from analysis.summary import champion_score, count_epochs, duration, effort_sentences
 
-SECTIONS = ["Summary", "Best configuration", "Accuracy against time", "Parallel coordinates",
+SECTIONS = ["Summary", "Takeaways", "Claims", "What each value adds", "What to try next",
+            "Best configuration", "Accuracy against time", "Parallel coordinates",
             "Learning curves", "Each hyperparameter by itself", "The test", "All trials",
             "How it was run"]  # fmt: skip
 NASTY = ["<script>alert(1)</script>", "Tom & Jerry", "$\\frac{1$", "a|b`*"]
