@@ -135,7 +135,8 @@ def _importance(fits: dict[str, Fit], factors: dict[str, pd.Series]) -> pd.DataF
 
     The square of a noisy effect is too large by the noise, so that is subtracted: a
     hyperparameter without effect has 0. The intervals are those of effects drawn around the
-    estimates; a draw is too large by that noise twice.
+    estimates; a draw is too large by that noise twice. Nothing is sure of an effect that rests on
+    few trials.
     """
     rng = np.random.default_rng(0)
     means, draws = {}, {}
@@ -157,6 +158,8 @@ def _importance(fits: dict[str, Fit], factors: dict[str, pd.Series]) -> pd.DataF
     for name, values in draws.items():
         low, high = np.quantile(np.clip(values, 0, None) / whole, [0.025, 0.975]).tolist()
         share = means[name] / total if total else 0.0
+        if all(map(fits[name].rests_on_few, _kept(factors[name]))):
+            low = 0.0
         rows.append((name, share, min(low, share), max(high, share)))
     table = pd.DataFrame(rows, columns=IMPORTANCE_COLUMNS)
     return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 CONFIDENCE = 0.95
-MIN_DF = 4.0  # with fewer, two or three trials decide: no difference counts as shown
+MIN_DF = 5.0  # with fewer, a handful of trials decides: no difference counts as shown
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ python benchmarks/calibration.py [--scenario NAME] [--sweeps N] [--processes N]
 A sweep is 60 trials over the study's space, proposed by our TPE from what it is told, two at a
 time, and stopped by our ASHA (rungs 3, 9 of 27 epochs). A trial's accuracy rises along an
 exponential; 3 of the 10 hyperparameters have effects, 7 have none. The noise is that of real
-sweeps: 2.5 points from trial to trial (30 public sweeps leave a median of 2.7 unexplained by their
-hyperparameters, docs/EXPERIMENTS.md), 0.8 points from epoch to epoch. Effects are meant, planted
-and looked for at epoch 3, the last that all trials reach.
+sweeps: 2.5 points from trial to trial and 0.8 from epoch to epoch. In the public sweeps of networks
+trained from scratch a median of 2.5 points is left unexplained by the hyperparameters, 3.0 with
+the networks that never left chance (docs/EXPERIMENTS.md). Effects are meant, planted and looked
+for at epoch 3, the last that all trials reach.
 """
 
 import argparse
@@ -45,7 +46,7 @@ PLANTED = {
     "batch_norm": {True: 0.04, False: 0.0},
     "conv_layers": {3: 0.0, 4: 0.02, 5: 0.04},
 }
-TRIAL_NOISE, EPOCH_NOISE, CHANCE = 0.025, 0.008, 0.1
+EPOCH_NOISE, CHANCE = 0.008, 0.1
 SLOTS = 2
 
 
@@ -55,6 +56,7 @@ class Scenario:
 
     trials: int = 60
     search: str = "tpe"
+    noise: float = 0.025  # from trial to trial
     has_effects: bool = True
     is_rough: bool = False
     """Values depend on each other, and networks collapse: 25% of those with learning rate 0.01
@@ -85,7 +87,7 @@ class Scenario:
         share, epochs = self.collapsing(config), np.arange(1, PLAN.max_epochs + 1)
         if rng.random() < share:
             return CHANCE + rng.normal(0, EPOCH_NOISE / 2, len(epochs))
-        level = (self.mean(config) - share * CHANCE) / (1 - share) + rng.normal(0, TRIAL_NOISE)
+        level = (self.mean(config) - share * CHANCE) / (1 - share) + rng.normal(0, self.noise)
         pace = 4 * math.exp(rng.normal(0, 0.2))  # epochs
         rise = (1 - np.exp(-epochs / pace)) / (1 - math.exp(-PLAN.grace_period / pace))
         noise = rng.normal(0, EPOCH_NOISE, len(epochs))
@@ -96,6 +98,7 @@ SCENARIOS = {
     "additive": Scenario(),
     "no effect": Scenario(has_effects=False),
     "rough": Scenario(is_rough=True),
+    "more noise": Scenario(noise=0.035),
     "random search": Scenario(search="random"),
     "30 trials": Scenario(trials=30),
     "20 trials": Scenario(trials=20),
@@ -194,7 +197,7 @@ def _importance_covered(found: Effects, truth: dict, scenario: Scenario) -> floa
     if scenario.is_rough:
         return math.nan
     variances = {name: float(np.var(list(means.values()))) for name, means in truth.items()}
-    total = sum(variances.values()) + TRIAL_NOISE**2 + EPOCH_NOISE**2
+    total = sum(variances.values()) + scenario.noise**2 + EPOCH_NOISE**2
     table = found.importance
     true = table["hyperparameter"].map(variances).fillna(0.0) / total
     return float(((table["low"] <= true + 1e-9) & (true <= table["high"])).mean())

@@ -125,7 +125,9 @@ def test_what_two_trials_alone_tell_apart_is_no_evidence() -> None:
         "val_acc": [0.35] * 8 + [0.1] * 2 + [0.33] * 10,
     })  # fmt: skip
     trials["val_acc"] += rng.normal(0, 0.01, 20)
-    assert effects_of(trials)["p_adjusted"].tolist() == [1.0, 1.0]
+    found = estimate_effects(compare(folder(trials)))
+    assert found.effects["p_adjusted"].tolist() == [1.0, 1.0]
+    assert found.importance["low"].tolist() == [0.0, 0.0]
 
 
 def curves(lengths: dict[str, int], *, status: str = "stopped") -> SweepFolder:
