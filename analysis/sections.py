@@ -18,7 +18,7 @@ from analysis.page import (
     Table,
 )
 from analysis.predictions import class_order, class_recalls, confusion_counts, most_confused
-from analysis.values import is_missing, shown, varied
+from analysis.values import constant, is_missing, shown, varied
 
 TRIALS_FIRST = ("trial_id", "status", "val_acc")
 TRIALS_LAST = ("epochs", "best_epoch", "val_loss", "seconds", "node", "started", "error")
@@ -274,15 +274,24 @@ def _class_blocks(predictions: pd.DataFrame, order: list[str]) -> list[Block]:
 def _trials(sweep: SweepFolder) -> Section:
     if not len(sweep.trials):
         return Section("All trials", [Paragraph("There are no trials yet.")])
-    table = trials_table(sweep)
+    same = constant(sweep.trials, sweep.hyperparameters)
+    table = trials_table(sweep).drop(columns=same)
     rows = table.to_numpy(dtype=object).tolist()
     ids = table["trial_id"].tolist()
     marked = ids.index(sweep.highlight) if sweep.highlight in ids else None
     note = "Best first; a click on a heading sorts. As a file: tables/trials.csv."
+    if same:
+        values = [f"{name} {shown(_only_value(sweep, name))}" for name in same]
+        note += f" The same in all trials: {', '.join(values)}."
     return Section(
         "All trials",
         [Paragraph(note), Table(list(table.columns), rows, sortable=True, marked=marked)],
     )
+
+
+def _only_value(sweep: SweepFolder, name: str) -> object:
+    known = sweep.trials[name].dropna()
+    return known.iloc[0] if len(known) else None
 
 
 def _how(sweep: SweepFolder) -> Section:

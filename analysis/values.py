@@ -64,6 +64,11 @@ def varied(trials: pd.DataFrame, names: list[str]) -> list[str]:
     return [name for name in names if trials[name].dropna().map(shown).nunique() > 1]
 
 
+def constant(trials: pd.DataFrame, names: list[str]) -> list[str]:
+    """The hyperparameters that say nothing of how trials differ; none if there is one trial."""
+    return [] if len(trials) < 2 else [n for n in names if n not in varied(trials, names)]
+
+
 @dataclass(frozen=True)
 class Scale:
     """Where values lie on an axis from 0 to 1 (NaN where unknown), and the labels along it."""
