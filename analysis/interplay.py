@@ -80,4 +80,5 @@ def _best(rest: np.ndarray, first: pd.Series, second: pd.Series) -> tuple[str, f
     means = table.groupby(["first", "second"], observed=True)["rest"].agg(["mean", "size"])
     means = means[means["size"] >= MIN_TRIALS]
     top = means["mean"].idxmax()
-    return " with ".join(map(str, top)), float(means.loc[top, "mean"]), int(means.loc[top, "size"])
+    words = f"{first.name} {top[0]} with {second.name} {top[1]}"
+    return words, float(means.loc[top, "mean"]), int(means.loc[top, "size"])

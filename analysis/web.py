@@ -57,6 +57,11 @@ pre { font: .8rem/1.5 ui-monospace, Menlo, Consolas, monospace; background: var(
   body { padding-top: 1.5rem; }
   figure img:not(.wide) { width: 46rem; max-width: none; }
   .key { grid-template-columns: 1fr 1fr; }
+  table.prose, .prose tbody, .prose tr, table.prose td { display: block; }
+  .prose thead, table.prose td:nth-child(n+3):not(:last-child) { display: none; }
+  table.prose td { border: 0; padding: .1rem 0; } .prose tr { border-bottom: 1px solid var(--line);
+    padding: .5rem 0; } .prose td:first-child { font-weight: 600; }
+  table.prose td:last-child { min-width: 0; }
 }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
