@@ -111,7 +111,7 @@ def _verdict(claim: Claim, answer: Contrast, p_value: float, num: int, when: str
 def _why_not(answer: Contrast, num_tested: int) -> str:
     if answer.rests_on_few:
         return (
-            " Only two or three trials tell this from the other hyperparameters, which changed at"
+            " Only a few trials tell this from the other hyperparameters, which changed at"
             " the same time."
         )
     if answer.low > 0 or answer.high < 0:

@@ -123,6 +123,18 @@ def test_what_the_sweep_did_not_search_is_no_evidence_and_the_reason_is_said(
     assert np.isnan(verdict.contrast.effect)
 
 
+def test_what_two_trials_alone_tell_apart_is_no_evidence_however_large() -> None:
+    """dropout and batch_norm changed together but for two trials that collapsed."""
+    trials = study(20, noise=0.01)[["trial_id", "val_acc"]].assign(
+        dropout=[0.2] * 8 + [0.3] * 12, batch_norm=[False] * 10 + [True] * 10
+    )
+    trials.loc[8:9, "val_acc"] = 0.1
+    verdict = judge(read_claims(SHIPPED), compare(sweep_of(trials)))[5]
+    assert verdict.verdict == NO_EVIDENCE
+    assert verdict.contrast.high < -0.1
+    assert "Only a few trials tell this from the other hyperparameters" in verdict.sentence
+
+
 def test_a_missing_column_is_no_evidence() -> None:
     trials = study().drop(columns="batch_norm")
     verdict = judge(read_claims(SHIPPED), compare(sweep_of(trials)))[1]
