@@ -7,6 +7,7 @@ import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from analysis.values import groups_of, shortened
@@ -155,32 +156,32 @@ def plot_curves(
     for rung in rungs:
         ax.axvline(rung, color=GREY, linestyle=":", linewidth=1, zorder=1)
     known = epochs.dropna(subset=[metric]) if metric in epochs else epochs.iloc[:0]
-    lines = {name: line.sort_values("epoch") for name, line in known.groupby("trial_id")}
+    lines = _lines(known, metric)
     for outcome, group in by_outcome(trials):
         look = OUTCOMES[outcome]
-        for trial_id in group["trial_id"]:
-            line = lines.get(trial_id)
-            if line is None:
-                continue
-            thick = trial_id == highlight
+        drawn = {name: lines[name] for name in group["trial_id"] if name in lines}
+        thick = drawn.pop(highlight, None) if highlight is not None else None
+        thin = LineCollection(
+            list(drawn.values()),
+            colors=look["color"],
+            linestyles=look["linestyle"],
+            linewidths=0.9,
+            alpha=0.6,
+            zorder=2,
+        )
+        ax.add_collection(thin)
+        if thick is not None:
             ax.plot(
-                line["epoch"],
-                line[metric],
-                color=BLACK if thick else look["color"],
-                linestyle=look["linestyle"],
-                linewidth=2.6 if thick else 0.9,
-                alpha=1 if thick else 0.6,
-                zorder=4 if thick else 2,
-            )
-            if outcome == "stopped" or len(line) == 1:
+                *thick.T, color=BLACK, linestyle=look["linestyle"], linewidth=2.6, zorder=4
+            )  # fmt: skip
+        for paths, colour in ((list(drawn.values()), look["color"]), ([thick], BLACK)):
+            ends = [p[-1] for p in paths if p is not None and (outcome == "stopped" or len(p) == 1)]
+            if ends:
                 ax.plot(
-                    line["epoch"].iloc[-1],
-                    line[metric].iloc[-1],
-                    look["marker"],
-                    zorder=5,
-                    color=BLACK if thick else look["color"],
+                    *np.array(ends).T, look["marker"], linestyle="", zorder=5, color=colour,
                     markersize=4,
-                )
+                )  # fmt: skip
+    ax.autoscale_view()
     unit = "cross-entropy" if metric.endswith("loss") else "fraction"
     ax.set(xlabel="epoch", ylabel=f"{metric} ({unit})", title=f"{metric}, n = {len(lines)} trials")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -188,6 +189,17 @@ def plot_curves(
         note(ax, f"{metric} was not logged")
     elif metric.endswith("loss"):
         _scale_loss(ax, known[metric])
+
+
+def _lines(epochs: pd.DataFrame, metric: str) -> dict[str, np.ndarray]:
+    """The curve of each trial as points (epochs, 2), by trial_id."""
+    ordered = epochs.sort_values(["trial_id", "epoch"], kind="stable")
+    if ordered.empty:
+        return {}
+    names = ordered["trial_id"].to_numpy()
+    starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
+    points = np.split(ordered[["epoch", metric]].to_numpy(float), starts[1:])
+    return dict(zip(names[starts], points, strict=True))
 
 
 def _scale_loss(ax: Axes, losses: pd.Series) -> None:

@@ -14,6 +14,8 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from analysis.class_figures import plot_confusion, plot_recalls
+from analysis.effect_figures import effect_height, plot_effects, plot_importance
+from analysis.effects import Effects
 from analysis.figures import (
     BLACK,
     OUTCOMES,
@@ -147,6 +149,18 @@ def save_hyperparameters(sweep: SweepFolder, path: Path) -> None:
             )
         )
         figure.legend(handles=handles, loc="outside upper center", ncols=6)
+
+
+def save_effects(effects: Effects, when: str, path: Path) -> None:
+    """What each value adds."""
+    with _figure(path, effect_height(effects.effects, effects.importance)) as figure:
+        plot_effects(figure.add_subplot(), effects.effects, effects.importance, when=when)
+
+
+def save_importance(effects: Effects, path: Path) -> None:
+    """What each hyperparameter explains."""
+    with _figure(path, 0.9 + 0.3 * len(effects.importance)) as figure:
+        plot_importance(figure.add_subplot(), effects.importance)
 
 
 def save_confusion(predictions: pd.DataFrame, classes: list[str], path: Path) -> None:

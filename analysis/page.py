@@ -30,6 +30,14 @@ class KeyFigures:
 
 
 @dataclass(frozen=True)
+class Points:
+    """A list of sentences."""
+
+    items: Sequence[str]
+    numbered: bool = False
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows of raw values under a head; `marked` is the row to point out."""
 
@@ -37,6 +45,8 @@ class Table:
     rows: Sequence[Sequence[object]]
     sortable: bool = False
     marked: int | None = None
+    prose: bool = False
+    """Whether its cells are sentences, which break into lines."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,7 @@ class Folded:
     text: str
 
 
-Block = Paragraph | KeyFigures | Table | Picture | Folded
+Block = Paragraph | Points | KeyFigures | Table | Picture | Folded
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,10 @@ def _html_block(block: Block, figures: Path) -> str:
     match block:
         case Paragraph(text):
             return f"<p>{html.escape(text)}</p>"
+        case Points(items, numbered):
+            tag = "ol" if numbered else "ul"
+            points = "".join(f"<li>{html.escape(text)}</li>" for text in items)
+            return f"<{tag}>{points}</{tag}>"
         case KeyFigures(items):
             cells = "".join(
                 f"<div><dd>{html.escape(number)}</dd><dt>{html.escape(label)}</dt></div>"
@@ -151,7 +165,7 @@ def _html_table(table: Table) -> str:
         + "</tr>\n"
         for i, row in enumerate(table.rows)
     )
-    kind = ' class="sortable"' if table.sortable else ""
+    kind = ' class="sortable"' if table.sortable else ' class="prose"' if table.prose else ""
     return (
         f'<div class="box" tabindex="0"><table{kind}><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
@@ -180,6 +194,11 @@ def _markdown_block(block: Block) -> str:
     match block:
         case Paragraph(text):
             return _plain(text)
+        case Points(items, numbered):
+            marks = [f"{number}." if numbered else "-" for number in range(1, len(items) + 1)]
+            return "\n".join(
+                f"{mark} {_plain(text)}" for mark, text in zip(marks, items, strict=True)
+            )
         case KeyFigures(items):
             return "\n".join(f"- **{_plain(number)}** {_plain(label)}" for number, label in items)
         case Folded(title, text):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 
 from analysis.values import NOT_LOGGED, Scale, is_missing, scale_of, shortened, shown
@@ -35,21 +36,23 @@ def plot_parallel(
     places = _places(scales)
     colours = _colours(table["val_acc"])
     y = -np.arange(len(scales))
-    for index, row in places.iterrows():
-        thick = table.at[index, "trial_id"] == highlight
-        colour = "#111111" if thick else colours.to_rgba(table.at[index, "val_acc"])
+    is_thick = (table["trial_id"] == highlight).to_numpy()
+    thin = LineCollection(
+        [np.column_stack([row, y]) for row in places.to_numpy(float)[~is_thick]],
+        colors=colours.to_rgba(table.loc[~is_thick, "val_acc"]),
+        linewidths=1.1,
+        alpha=0.75,
+        zorder=2,
+        capstyle="round",
+        joinstyle="round",
+    )
+    ax.add_collection(thin)
+    for index in table.index[is_thick]:
         ax.plot(
-            row,
-            y,
-            color=colour,
-            linewidth=3 if thick else 1.1,
-            alpha=1 if thick else 0.75,
-            zorder=5 if thick else 2,
-            solid_capstyle="round",
-            solid_joinstyle="round",
-        )
-        if thick:
-            _write_values(ax, table.loc[index], row)
+            places.loc[index], y, color="#111111", linewidth=3, zorder=5,
+            solid_capstyle="round", solid_joinstyle="round",
+        )  # fmt: skip
+        _write_values(ax, table.loc[index], places.loc[index])
     _draw_axes(ax, scales, missing=bool((places == MISSING_AT).to_numpy().any()))
     if table["val_acc"].nunique() > 1:
         _draw_colour_scale(ax, colours, -len(names))

@@ -1,4 +1,4 @@
-"""Writes a sweep's report: `python analysis/report.py FOLDER [--data DATA] [--no-test]`."""
+"""Writes a sweep's report: `python analysis/report.py FOLDER [--data DATA] [--claims FILE]`."""
 
 import argparse
 import sys
@@ -8,10 +8,13 @@ from pathlib import Path
 if __name__ == "__main__":  # as a script: see the project's root, not this folder's modules
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from analysis.claims import SHIPPED, read_claims
 from analysis.folder import SweepFolder, read_folder
 from analysis.page import as_html, as_markdown
 
 FIGURES = (
+    "effects",
+    "importance",
     "timeline",
     "parallel",
     "curves",
@@ -22,20 +25,25 @@ FIGURES = (
 )
 
 
-def write_report(folder: Path, *, data: str | None = None) -> Path:
+def write_report(folder: Path, *, data: str | None = None, claims: Path | None = None) -> Path:
     """The path of the page `folder`/report/index.html, which is new, as is all that it shows.
 
-    `data` is a folder below which the test photographs may lie.
+    `data` is a folder below which the test photographs may lie, `claims` a YAML file of claims to
+    be judged with those of the published study.
     """
+    judged = read_claims(SHIPPED) + (read_claims(claims) if claims else [])
     sweep = read_folder(Path(folder))
     # matplotlib takes a second to load: not before the folder is known to be readable
+    from analysis.findings import find
     from analysis.sections import build_page, trials_table
 
     report = Path(folder) / "report"
     for part in ("figures", "tables"):
         (report / part).mkdir(parents=True, exist_ok=True)
     _remove_own_figures(report)
-    page = build_page(sweep, report, photo_folders=_photo_folders(sweep, data))
+    findings = find(sweep, judged)
+    findings.write(report)
+    page = build_page(sweep, findings, report, photo_folders=_photo_folders(sweep, data))
     trials_table(sweep).to_csv(report / "tables" / "trials.csv", index=False)
     (report / "report.md").write_text(as_markdown(page), "utf-8")
     index = report / "index.html"
@@ -84,12 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--data",
         help="where the photographs are, if the sweep's own record of it does not hold here",
     )
+    parser.add_argument(
+        "--claims", type=Path, metavar="FILE.yaml", help="claims of your own to be judged as well"
+    )
     parser.add_argument("--no-test", action="store_true", help="do not test an untested champion")
     flags = parser.parse_args(arguments)
     try:
         if not flags.no_test:
             _test_if_untested(flags.folder, flags.data)
-        page = write_report(flags.folder, data=flags.data)
+        page = write_report(flags.folder, data=flags.data, claims=flags.claims)
     except (ValueError, OSError) as error:
         print(f"analysis/report.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import gallery, summary
+from analysis import finding_sections, gallery, summary
+from analysis.findings import Findings
 from analysis.folder import SweepFolder
 from analysis.page import (
     Block,
@@ -17,17 +18,23 @@ from analysis.page import (
     Table,
 )
 from analysis.predictions import class_order, class_recalls, confusion_counts, most_confused
-from analysis.values import is_missing, shown, varied
+from analysis.values import constant, is_missing, shown, varied
 
 TRIALS_FIRST = ("trial_id", "status", "val_acc")
 TRIALS_LAST = ("epochs", "best_epoch", "val_loss", "seconds", "node", "started", "error")
 
 
-def build_page(sweep: SweepFolder, report: Path, *, photo_folders: list[Path]) -> Page:
+def build_page(
+    sweep: SweepFolder, findings: Findings, report: Path, *, photo_folders: list[Path]
+) -> Page:
     """The page, whose figures are drawn into `report`/figures on the way."""
     figures = report / "figures"
     sections = [
-        _summary(sweep),
+        _summary(sweep, findings),
+        finding_sections.takeaway_section(findings),
+        finding_sections.claim_section(findings),
+        finding_sections.effect_section(findings, figures),
+        finding_sections.next_section(findings),
         _best(sweep),
         _timeline(sweep, figures),
         _parallel(sweep, figures),
@@ -49,7 +56,7 @@ def trials_table(sweep: SweepFolder) -> pd.DataFrame:
     return sweep.trials[known]
 
 
-def _summary(sweep: SweepFolder) -> Section:
+def _summary(sweep: SweepFolder, findings: Findings) -> Section:
     score, best, epochs = summary.champion_score(sweep), sweep.best, summary.count_epochs(sweep)
     items = []
     if score is not None:
@@ -70,6 +77,7 @@ def _summary(sweep: SweepFolder) -> Section:
     sentences = [
         " ".join(summary.champion_sentences(sweep)),
         " ".join(summary.tested_sentences(sweep)),
+        finding_sections.summary_sentence(findings),
         " ".join([summary.outcome_sentence(sweep), *summary.effort_sentences(sweep)]),
     ]
     return Section("Summary", [KeyFigures(items), *(Paragraph(text) for text in sentences)])
@@ -266,15 +274,24 @@ def _class_blocks(predictions: pd.DataFrame, order: list[str]) -> list[Block]:
 def _trials(sweep: SweepFolder) -> Section:
     if not len(sweep.trials):
         return Section("All trials", [Paragraph("There are no trials yet.")])
-    table = trials_table(sweep)
+    same = constant(sweep.trials, sweep.hyperparameters)
+    table = trials_table(sweep).drop(columns=same)
     rows = table.to_numpy(dtype=object).tolist()
     ids = table["trial_id"].tolist()
     marked = ids.index(sweep.highlight) if sweep.highlight in ids else None
     note = "Best first; a click on a heading sorts. As a file: tables/trials.csv."
+    if same:
+        values = [f"{name} {shown(_only_value(sweep, name))}" for name in same]
+        note += f" The same in all trials: {', '.join(values)}."
     return Section(
         "All trials",
         [Paragraph(note), Table(list(table.columns), rows, sortable=True, marked=marked)],
     )
+
+
+def _only_value(sweep: SweepFolder, name: str) -> object:
+    known = sweep.trials[name].dropna()
+    return known.iloc[0] if len(known) else None
 
 
 def _how(sweep: SweepFolder) -> Section:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.folder import SweepFolder
-from analysis.values import is_missing, shown
+from analysis.values import constant, is_missing, shown
 from cnnlib.intervals import wilson_interval
 
 OUTCOME_WORDS = {
@@ -119,8 +119,11 @@ def champion_sentences(sweep: SweepFolder) -> list[str]:
         return ["No trial reached a validation accuracy, so there is no best configuration."]
     trial_id = champion.get("trial_id", None if best is None else best["trial_id"])
     config = champion.get("config") or ({} if best is None else best[sweep.hyperparameters])
+    same = constant(sweep.trials, sweep.hyperparameters)
     known = [
-        f"{name} {shown(value)}" for name, value in dict(config).items() if not is_missing(value)
+        f"{name} {shown(value)}"
+        for name, value in dict(config).items()
+        if not is_missing(value) and name not in same
     ]
     role = "The champion is" if champion else "The best is"
     sentences = [f"{role} trial {trial_id}" + (f": {', '.join(known)}." if known else ".")]

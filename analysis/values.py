@@ -61,7 +61,13 @@ def is_log(values: pd.Series) -> bool:
 
 def varied(trials: pd.DataFrame, names: list[str]) -> list[str]:
     """The hyperparameters with at least two known values."""
-    return [name for name in names if trials[name].dropna().map(shown).nunique() > 1]
+    return [name for name in names if len({*map(shown, trials[name].dropna().unique())}) > 1]
+
+
+def constant(trials: pd.DataFrame, names: list[str]) -> list[str]:
+    """The hyperparameters that say nothing of how trials differ; none if there is one trial."""
+    varying = varied(trials, names)
+    return [] if len(trials) < 2 else [name for name in names if name not in varying]
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tab
 th, td { text-align: left; padding: .35rem .8rem .35rem .5rem; border-bottom: 1px solid
   var(--line); white-space: nowrap; max-width: 26rem; overflow: hidden; text-overflow: ellipsis; }
 table:not(.sortable) td:last-child { white-space: normal; overflow-wrap: anywhere; }
+table.prose td { white-space: normal; vertical-align: top; max-width: none; }
+table.prose td:first-child { min-width: 13rem; } table.prose td:last-child { min-width: 20rem; }
+table.prose td:nth-child(2), table.prose td:nth-child(4) { white-space: nowrap; }
+ol, ul { max-width: 46rem; padding-left: 1.4rem; margin: 0 0 1rem; overflow-wrap: anywhere; }
+li { margin-bottom: .45rem; }
 th { font-weight: 600; background: var(--soft); }
 .number { text-align: right; }
 .marked td { font-weight: 650; background: #eaf4fb; }
@@ -52,6 +57,11 @@ pre { font: .8rem/1.5 ui-monospace, Menlo, Consolas, monospace; background: var(
   body { padding-top: 1.5rem; }
   figure img:not(.wide) { width: 46rem; max-width: none; }
   .key { grid-template-columns: 1fr 1fr; }
+  table.prose, .prose tbody, .prose tr, table.prose td { display: block; }
+  .prose thead, table.prose td:nth-child(n+3):not(:last-child) { display: none; }
+  table.prose td { border: 0; padding: .1rem 0; } .prose tr { border-bottom: 1px solid var(--line);
+    padding: .5rem 0; } .prose td:first-child { font-weight: 600; }
+  table.prose td:last-child { min-width: 0; }
 }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }

@@ -53,6 +53,7 @@ def test_what_only_decides_or_reads_does_not_load_torch(module: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-def test_the_report_loads_neither_torch_nor_ray() -> None:
-    code = "import sys, analysis.report; assert not {'torch', 'ray'} & sys.modules.keys()"
+@pytest.mark.parametrize("module", ["report", "findings", "sections", "convert"])
+def test_the_report_loads_neither_torch_nor_ray(module: str) -> None:
+    code = f"import sys, analysis.{module}; assert not {{'torch', 'ray'}} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -9,6 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from analysis.class_figures import plot_confusion, plot_recalls
+from analysis.effect_figures import effect_height, plot_effects, plot_importance
+from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS
 from analysis.figures import STYLE, plot_curves, plot_hyperparameter, plot_timeline
 from analysis.parallel import plot_parallel
 from analysis.predictions import class_recalls, confusion_counts
@@ -91,8 +93,9 @@ def test_trials_without_a_start_are_counted_in_words(ax):
 
 def test_curves_have_a_line_per_trial_and_the_best_is_thick(ax):
     plot_curves(ax, EPOCHS, "val_acc", TRIALS, highlight="a", rungs=[2])
-    curves = [line for line in ax.lines if len(line.get_xdata()) and line.get_marker() == "None"]
-    assert len(curves) == 3 + 1  # and one rung
+    thin = [len(path) for group in ax.collections for path in group.get_segments()]
+    assert sorted(thin) == [1, 2]
+    assert [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] == [2]
     assert [list(line.get_ydata()) for line in thick_lines(ax)] == [[0.1, 0.3, 0.4]]
     assert ax.get_xlabel() == "epoch" and ax.get_ylabel() == "val_acc (fraction)"
 
@@ -144,13 +147,14 @@ def test_many_numbers_become_four_groups(ax):
 
 def test_parallel_coordinates_have_a_line_per_trial_with_the_best_thick_and_on_top(ax):
     plot_parallel(ax, TRIALS, ["activation", "learning_rate"], highlight="a")
-    assert len(ax.lines) == 4
     (best,) = thick_lines(ax)
-    assert best.get_zorder() == max(line.get_zorder() for line in ax.lines)
+    [thin] = [group for group in ax.collections if len(group.get_segments()[0]) == 3]
+    assert len(thin.get_segments()) == 3
+    assert best.get_zorder() > thin.get_zorder()
     assert best.get_xdata()[-1] == 1  # at the end of the axis of val_acc
     bold = {text.get_text() for text in ax.texts if text.get_fontweight() == "bold"}
     assert {"relu", "0.0001", "0.4"} <= bold
-    worst_first = [line.get_xdata()[-1] for line in ax.lines]
+    worst_first = [path[-1, 0] for path in thin.get_segments()]
     assert worst_first == sorted(worst_first)
 
 
@@ -204,3 +208,50 @@ def test_dollars_and_tags_in_a_class_name_are_drawn_as_they_are(ax):
     plot_confusion(ax, confusion_counts(predictions(classes), classes))
     draw(ax)  # mathtext would raise here
     assert ax.get_yticklabels()[0].get_text() == classes[0]
+
+
+EFFECTS = pd.DataFrame(
+    [
+        ("lr", "0.01", "0.1", 0.08, 0.05, 0.11, 0.001, 20, 10),
+        ("lr", "1", "0.1", -0.09, -0.12, -0.06, 0.002, 12, 10),
+        ("norm", "true", "false", 0.01, -0.01, 0.03, 0.4, 21, 21),
+    ],
+    columns=EFFECT_COLUMNS,
+)
+IMPORTANCE = pd.DataFrame(
+    [("lr", 0.6, 0.4, 0.7), ("norm", 0.0, 0.0, 0.1)], columns=IMPORTANCE_COLUMNS
+)
+
+
+def test_each_effect_is_a_mark_with_its_interval_and_both_n_are_told(ax):
+    plot_effects(ax, EFFECTS, IMPORTANCE, when="by epoch 3")
+    marks = {
+        line.get_marker(): line.get_xdata()[0] for line in ax.lines if line.get_marker() != "|"
+    }
+    marks.pop("None")
+    assert marks == pytest.approx({"^": 8.0, "v": -9.0, "o": 1.0})
+    intervals = [bar.get_segments()[0][:, 0].tolist() for bar in ax.collections]
+    assert intervals == [pytest.approx([5, 11]), pytest.approx([-12, -6]), pytest.approx([-1, 3])]
+    labels = [text.get_text() for text in ax.get_yticklabels()]
+    assert labels == ["lr = 0.1 (n = 10)", "0.01 (n = 20)", "1 (n = 12)", "norm = false (n = 21)",
+                      "true (n = 21)"]  # fmt: skip
+    assert "by epoch 3" in ax.get_xlabel()
+    assert effect_height(EFFECTS, IMPORTANCE) > effect_height(EFFECTS[:1], IMPORTANCE[:1])
+    draw(ax)
+
+
+def test_importance_bars_are_as_long_as_their_shares(ax):
+    plot_importance(ax, IMPORTANCE)
+    assert [bar.get_width() for bar in ax.patches] == [60, 0]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["lr", "norm"]
+    assert ax.patches[0].get_facecolor() != ax.patches[1].get_facecolor()
+    draw(ax)
+
+
+@pytest.mark.parametrize("plot", [
+    lambda ax: plot_effects(ax, EFFECTS[:0], IMPORTANCE[:0], when="by epoch 3"),
+    lambda ax: plot_importance(ax, IMPORTANCE[:0]),
+])  # fmt: skip
+def test_without_effects_the_plot_says_so(ax, plot):
+    plot(ax)
+    assert [text.get_text() for text in ax.texts] == ["no two values can be compared"]

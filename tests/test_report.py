@@ -15,8 +15,10 @@ from PIL import Image
 from analysis.folder import read_folder
 from analysis.report import main, write_report
 from analysis.summary import champion_score, count_epochs, duration, effort_sentences
+from cnnlib.space import read_sweep_file
 
-SECTIONS = ["Summary", "Best configuration", "Accuracy against time", "Parallel coordinates",
+SECTIONS = ["Summary", "Takeaways", "Claims", "What each value adds", "What to try next",
+            "Best configuration", "Accuracy against time", "Parallel coordinates",
             "Learning curves", "Each hyperparameter by itself", "The test", "All trials",
             "How it was run"]  # fmt: skip
 NASTY = ["<script>alert(1)</script>", "Tom & Jerry", "$\\frac{1$", "a|b`*"]
@@ -175,6 +177,63 @@ def test_the_trials_are_sorted_and_the_champion_is_marked(sweep):
     assert table["trial_id"].tolist() == ["t1", "t0", "t2"]
     assert re.findall(r"<tr class=marked><td[^>]*>(.*?)</td>", page) == ["t1"]
     assert page.count('<th scope="col"><button type="button">') == len(table.columns)
+
+
+def planted_sweep(folder: Path, *, n: int = 60) -> Path:
+    """Batch norm adds five points, activation nothing."""
+    rng = np.random.default_rng(0)
+    trials = pd.DataFrame({
+        "trial_id": [f"t{i:05d}" for i in range(n)],
+        "status": rng.choice(["completed", "stopped"], n),
+        "batch_norm": rng.choice([True, False], n),
+        "activation": rng.choice(["relu", NASTY[0]], n),
+        "learning_rate": rng.choice([0.001, 0.01], n),
+    })  # fmt: skip
+    trials["val_acc"] = 0.3 + 0.05 * trials["batch_norm"] + rng.normal(0, 0.01, n)
+    folder.mkdir()
+    trials.to_csv(folder / "trials.csv", index=False)
+    (folder / "epochs.csv").write_text(EPOCHS_HEAD)
+    return folder
+
+
+def test_effects_are_said_drawn_and_written_down(tmp_path):
+    folder = planted_sweep(tmp_path / "s")
+    page = page_of(folder)
+    assert headings(page)[:5] == SECTIONS[:5]
+    assert "batch_norm: true reaches " in page and "<li>" in page
+    assert "Of 9 claims put to the trials, 1 is supported, 0 contradicted" in page
+    assert "✓ supported" in page and "This sweep does not log conv_layers." in page
+    assert "Effects of 3 values of 3 hyperparameters" in page
+    for name, first in (("effects", "hyperparameter"), ("importance", "hyperparameter"),
+                        ("claims", "claim"), ("interplay", "first")):  # fmt: skip
+        table = pd.read_csv(folder / "report" / "tables" / f"{name}.csv")
+        assert table.columns[0] == first and len(table)
+    markdown = (folder / "report" / "report.md").read_text("utf-8")
+    assert "\n1. batch_norm: true reaches" in markdown and "| ✓ supported |" in markdown
+    assert "<script>" not in page.split("</main>")[0] and "<script>" not in markdown
+    assert read_sweep_file(folder / "report" / "next_sweep.yaml").space["batch_norm"].values == (
+        True,
+    )
+
+
+def test_what_is_the_same_in_all_trials_is_said_once(tmp_path):
+    folder = planted_sweep(tmp_path / "s", n=12)
+    table = pd.read_csv(folder / "trials.csv").assign(optimizer="adam", unused=np.nan)
+    table.to_csv(folder / "trials.csv", index=False)
+    page = page_of(folder)
+    assert "The same in all trials: optimizer adam, unused –." in page
+    assert "optimizer</button>" not in page and page.count("optimizer adam") == 1
+
+
+def test_an_earlier_reports_findings_do_not_outlive_their_tables(tmp_path):
+    folder = planted_sweep(tmp_path / "s")
+    write_report(folder)
+    write_tables(folder, "trial_id,beta,val_acc\na,1,0.3\n")
+    write_report(folder)
+    report = folder / "report"
+    assert not (report / "next_sweep.yaml").exists()
+    assert not (report / "figures" / "effects.png").exists()
+    assert pd.read_csv(report / "tables" / "effects.csv").empty
 
 
 ROW = "a,completed,0.1,2,0.3,2025-01-01T00:00:00\n"

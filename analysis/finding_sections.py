@@ -1,0 +1,119 @@
+"""The report's sections on hyperparameters: takeaways, claims, effects, what to try next."""
+
+from collections import Counter
+from pathlib import Path
+
+from analysis import gallery
+from analysis.findings import NEXT_SWEEP, Findings
+from analysis.interplay import MIN_FREEDOM
+from analysis.page import Block, Folded, Paragraph, Picture, Points, Section, Table
+from analysis.summary import counted
+from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
+
+MARKS = {SUPPORTED: "✓ supported", CONTRADICTED: "✗ contradicted", NO_EVIDENCE: "? no evidence"}
+NUM_PAIRS = 5
+
+
+def summary_sentence(findings: Findings) -> str:
+    """The strongest takeaway, and how the claims fared."""
+    counts = Counter(verdict.verdict for verdict in findings.verdicts)
+    return (
+        f"{findings.takeaways[0]} Of {counted(len(findings.verdicts), 'claim')} put to the trials,"
+        f" {counts[SUPPORTED]} {'is' if counts[SUPPORTED] == 1 else 'are'} supported,"
+        f" {counts[CONTRADICTED]} contradicted, and for {counts[NO_EVIDENCE]} there is no evidence."
+    )
+
+
+def takeaway_section(findings: Findings) -> Section:
+    """The report's own sentences, the strongest first, and what weakens them."""
+    blocks: list[Block] = [Points(findings.takeaways, numbered=True)]
+    if findings.cautions:
+        blocks += [Paragraph("What weakens these figures:"), Points(findings.cautions)]
+    return Section("Takeaways", blocks)
+
+
+def claim_section(findings: Findings) -> Section:
+    """The verdict on each claim."""
+    rows = [
+        (verdict.claim.text, MARKS[verdict.verdict], *_figures(verdict), verdict.sentence)
+        for verdict in findings.verdicts
+    ]
+    note = (
+        "Each claim is a comparison that the trials can refute, adjusted for the hyperparameters"
+        " it does not name. It is decided where its p-value, corrected for the number of claims,"
+        " is at most 0.05. “No evidence” is not “no effect”: the interval says what is still"
+        " possible. As a file: tables/claims.csv."
+    )
+    head = ("claim", "verdict", "points", "95% interval", "n for", "n against", "in words")
+    return Section("Claims", [Paragraph(note), Table(head, rows, prose=True)])
+
+
+def _figures(verdict: Verdict) -> tuple[str | None, str | None, int, int]:
+    contrast = verdict.contrast
+    n = contrast.n_for, contrast.n_against
+    if contrast.effect != contrast.effect:  # NaN
+        return None, None, *n
+    interval = f"{100 * contrast.low:+.1f} to {100 * contrast.high:+.1f}"
+    return f"{100 * contrast.effect:+.1f}", interval, *n
+
+
+def effect_section(findings: Findings, figures: Path) -> Section:
+    """What each value adds, how much each hyperparameter explains, and which depend on others."""
+    title, effects, n = "What each value adds", findings.effects, len(findings.comparison.scores)
+    if effects.effects.empty:
+        return Section(title, [Paragraph(findings.takeaways[0])])
+    when = findings.comparison.when
+    gallery.save_effects(effects, when, figures / "effects.png")
+    gallery.save_importance(effects, figures / "importance.png")
+    num_names, num_values = len(effects.importance), len(effects.effects)
+    return Section(
+        title,
+        [
+            Picture(
+                "effects",
+                f"Effects of {num_values} values of {num_names} hyperparameters on val_acc, with"
+                " 95% intervals.",
+                f"Each mark is how much more val_acc trials reach {when} with that value than with"
+                f" the one in bold, adjusted for the other hyperparameters (n = {n} trials). The"
+                " bar is the 95% interval. A triangle is a difference that chance does not explain"
+                " after correction for the number of comparisons; a dot may be chance. As a file:"
+                " tables/effects.csv.",
+            ),
+            Picture(
+                "importance",
+                f"Share of the variance explained by each of {num_names} hyperparameters, with 95%"
+                " intervals.",
+                "The share of the variance of val_acc that a hyperparameter would explain if each"
+                " of its values were tried equally often; a hyperparameter without effect has 0."
+                f" What is left is noise and interplay (n = {n} trials).",
+            ),
+            *_pair_blocks(findings),
+        ],
+    )
+
+
+def _pair_blocks(findings: Findings) -> list[Block]:
+    pairs = findings.pairs.head(NUM_PAIRS)
+    if not len(pairs):
+        text = f"Pairs need {MIN_FREEDOM} trials more than there are values; these are too few."
+        return [Paragraph(text)]
+    rows = [
+        (f"{p.first}, {p.second}", f"{p.share:.0%}", f"{p.p_adjusted:.3f}", p.best,
+         f"{100 * p.best_effect:+.1f}", p.n)
+        for p in pairs.itertuples()
+    ]  # fmt: skip
+    text = (
+        "Do hyperparameters depend on each other? The pairs that explain most of what they leave"
+        " unexplained one by one, with a p-value corrected for all pairs: above 0.05 it may be"
+        " chance. The last columns are the values that do best together, beyond the sum of both."
+    )
+    head = ("pair", "of the rest", "p", "best together", "points", "n")
+    return [Paragraph(text), Table(head, rows)]
+
+
+def next_section(findings: Findings) -> Section:
+    """What to try next, and the sweep file for it."""
+    blocks: list[Block] = [Points(findings.suggestion.sentences)]
+    if findings.suggestion.yaml:
+        blocks.append(Folded(f"As a sweep file, {NEXT_SWEEP}", findings.suggestion.yaml))
+    return Section("What to try next", blocks)

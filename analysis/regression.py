@@ -1,0 +1,157 @@
+"""One regression that adjusts a factor's effects for all other factors, however few the trials.
+
+The factor asked about has an effect of its own for each level. The levels of all others are
+effects drawn from one normal distribution, whose width the data choose (REML): with many trials
+they are adjusted for in full, with few they are shrunk, and what cannot be told apart widens the
+interval. It is a mixed model, solved by Henderson's equations.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+
+CONFIDENCE = 0.95
+MIN_DF = 5.0  # with fewer, a handful of trials decides: no difference counts as shown
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Effects with one estimate of their covariance and its degrees of freedom, one an effect."""
+
+    covariance: np.ndarray
+    dfs: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Effects of a factor's levels over its first one.
+
+    Their errors are estimated twice: with equal noise everywhere, and without assuming that (HC2,
+    with the degrees of freedom of Bell and McCaffrey, few where few trials decide). The first is
+    too sure where a value makes training erratic, the second where a value was tried a few times,
+    so the wider interval and the larger p-value count (benchmarks/calibration.py). Where fewer
+    than MIN_DF degrees of freedom carry an effect, its p-value is 1.
+    """
+
+    effects: np.ndarray  # (levels - 1,)
+    estimates: tuple[Estimate, Estimate]
+    noise: float  # standard deviation of a trial around the model
+
+    def contrast(self, number: int) -> tuple[float, float, float, float]:
+        """One effect with its interval and p-value."""
+        effect = float(self.effects[number])
+        half, p_value = 0.0, 0.0
+        for estimate in self.estimates:
+            error = float(np.sqrt(max(estimate.covariance[number, number], 0.0)))
+            df = estimate.dfs[number]
+            half = max(half, error * float(stats.t.ppf((1 + CONFIDENCE) / 2, df)))
+            if error > 0:
+                p_value = max(p_value, 2 * float(stats.t.sf(abs(effect) / error, df)))
+        if self.rests_on_few(number) or half == 0:
+            p_value = 1.0
+        return effect, effect - half, effect + half, p_value
+
+    def rests_on_few(self, number: int) -> bool:
+        """Whether so few trials tell this effect from others that nothing can be made of it."""
+        return bool(self.estimates[1].dfs[number] < MIN_DF)
+
+    def p_value(self, kept: list[int]) -> float:
+        """That these effects are all zero: F tests."""
+        kept = [number for number in kept if not self.rests_on_few(number)]
+        effects, worst = self.effects[kept], 0.0 if kept else 1.0
+        for estimate in self.estimates if kept else ():
+            inverse = np.linalg.pinv(estimate.covariance[np.ix_(kept, kept)], hermitian=True)
+            ratio = effects @ inverse @ effects / len(kept)
+            df = float(estimate.dfs[kept].mean())
+            worst = max(worst, float(stats.f.sf(ratio, len(kept), df)))
+        return worst
+
+
+def one_hot(levels: pd.DataFrame) -> np.ndarray:
+    """A column of 0 and 1 for each level of each factor, (trials, levels of all)."""
+    columns = [levels[name] == level for name in levels for level in levels[name].cat.categories]
+    return np.array(columns, dtype=float).reshape(len(columns), len(levels)).T
+
+
+def fit(scores: np.ndarray, factor: pd.Series, others: np.ndarray, spread: float) -> Fit | None:
+    """The effects of `factor`, adjusted for `others` (one_hot) with `spread` of `spread_of`.
+
+    None where there are too few trials to say anything about noise.
+    """
+    num_trials = len(scores)
+    codes = factor.cat.codes.to_numpy()
+    fixed = (codes[:, None] == np.arange(len(factor.cat.categories))).astype(float)
+    fixed[:, 0] = 1.0  # the first level is the reference
+    num_fixed = fixed.shape[1]
+    design = np.hstack([fixed, others]) if spread > 0 else fixed
+    penalty = np.zeros(design.shape[1])
+    penalty[num_fixed:] = 1 / spread if spread > 0 else 0.0
+    inverse = np.linalg.pinv(design.T @ design + np.diag(penalty), hermitian=True)
+    solver = inverse @ design.T  # (coefficients, trials)
+    residuals = scores - design @ (solver @ scores)
+    freedom = 1 - np.einsum("ij,ji->i", design, solver)  # a trial's own share in its residual
+    df = float(freedom.sum())
+    if num_trials <= num_fixed or df < 1:
+        return None
+    variance = float(scores @ residuals) / (num_trials - num_fixed)  # REML's
+    variance = max(variance, 0.0)
+    rows = solver[1:num_fixed]
+    weights = np.where(freedom > 1e-6, 1 / np.maximum(freedom, 1e-6), 0.0)
+    robust = (rows * (residuals**2 * weights)) @ rows.T
+    if spread > 0:
+        leaked = rows @ others  # what of the others' effects passes for this factor's
+        robust += spread * variance * leaked @ leaked.T
+    equal = inverse[1:num_fixed, 1:num_fixed] * variance
+    robust_dfs = [_bell_mccaffrey(row**2 * weights, row, design, inverse, freedom) for row in rows]
+    estimates = (
+        Estimate(equal, np.full(len(rows), df)),
+        Estimate(robust, np.clip(robust_dfs, 1.0, df)),
+    )
+    return Fit((solver @ scores)[1:num_fixed], estimates, float(np.sqrt(variance)))
+
+
+def _bell_mccaffrey(
+    squares: np.ndarray,
+    row: np.ndarray,
+    design: np.ndarray,
+    inverse: np.ndarray,
+    freedom: np.ndarray,
+) -> float:
+    """Degrees of freedom of sum(squares * residuals**2), by the first two moments.
+
+    sum_ij s_i s_j P_ij**2 for the residual maker P = I - H, without making P (trials, trials).
+    """
+    inner = inverse @ (design.T * squares) @ design
+    second = float((squares**2 * (2 * freedom - 1)).sum() + np.einsum("ij,ji->", inner, inner))
+    return float((row @ row) ** 2 / second) if second > 0 else 1.0
+
+
+def spread_of(scores: np.ndarray, columns: np.ndarray) -> float:
+    """The variance of the factors' effects over that of the noise, by restricted likelihood."""
+    y, z = scores - scores.mean(), columns - columns.mean(axis=0)
+    eigenvalues, vectors = np.linalg.eigh(z.T @ z)
+    kept = eigenvalues > 1e-9 * max(float(eigenvalues.max(initial=0.0)), 1.0)
+    eigenvalues, vectors = eigenvalues[kept], vectors[:, kept]
+    explained = (vectors.T @ (z.T @ y)) ** 2 / eigenvalues
+    total, n = float(y @ y), len(y)
+    if total <= 0 or not len(eigenvalues):
+        return 0.0
+
+    def misfit(log_spread: float) -> float:
+        scaled = np.exp(log_spread) * eigenvalues
+        rest = total - float((explained * scaled / (1 + scaled)).sum())
+        return float(np.log1p(scaled).sum()) + (n - 1) * np.log(max(rest, 1e-12 * total))
+
+    found = optimize.minimize_scalar(misfit, bounds=(-10, 8), method="bounded")
+    return float(np.exp(found.x))
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p-values: below 0.05 for any true null in at most 5% of families."""
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
+    return adjusted

@@ -1,0 +1,256 @@
+"""Effects of hyperparameters: planted ones are found, absent ones are not, and odd tables pass."""
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis.comparison import Comparison, compare, levels_of
+from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, estimate_effects
+from analysis.folder import SweepFolder
+from analysis.interplay import interplay
+from analysis.regression import fit, holm, one_hot
+
+NAMES = ["activation", "batch_norm", "learning_rate"]
+EPOCHS = pd.DataFrame(columns=["trial_id", "epoch", "val_acc"])
+
+
+def folder(trials: pd.DataFrame, epochs: pd.DataFrame = EPOCHS) -> SweepFolder:
+    names = [n for n in trials if n not in ("trial_id", "status", "val_acc", "epochs")]
+    if "val_acc" not in trials:
+        trials = trials.assign(val_acc=np.nan)
+    return SweepFolder(Path("sweep"), trials, epochs, names)
+
+
+def balanced(repeats: int = 5, noise: float = 0.01, seed: int = 0) -> pd.DataFrame:
+    """Every combination equally often: batch_norm adds 0.1, activation and the rest nothing."""
+    rng = np.random.default_rng(seed)
+    points = list(product(["gelu", "relu"], [False, True], [1e-4, 1e-3, 1e-2])) * repeats
+    trials = pd.DataFrame(points, columns=NAMES)
+    trials["val_acc"] = 0.3 + 0.1 * trials["batch_norm"] + rng.normal(0, noise, len(trials))
+    trials["trial_id"] = [f"t{number:03d}" for number in range(len(trials))]
+    return trials
+
+
+def effects_of(trials: pd.DataFrame) -> pd.DataFrame:
+    found = estimate_effects(compare(folder(trials)))
+    return found.effects.set_index(["hyperparameter", "value"])
+
+
+def test_a_planted_effect_is_found_and_its_interval_holds_it() -> None:
+    found = estimate_effects(compare(folder(balanced())))
+    row = found.effects.set_index(["hyperparameter", "value"]).loc[("batch_norm", "true")]
+    assert row["low"] < 0.1 < row["high"]
+    assert (row["reference"], row["n"], row["n_reference"]) == ("false", 30, 30)
+    assert found.significant["hyperparameter"].tolist() == ["batch_norm"]
+    assert found.importance["hyperparameter"].iloc[0] == "batch_norm"
+    assert found.noise == pytest.approx(0.01, rel=0.3)
+
+
+def test_in_a_balanced_design_the_interval_is_that_of_two_means() -> None:
+    """With one factor: the difference of means and Student's interval with pooled variance."""
+    rng = np.random.default_rng(1)
+    scores = np.concatenate([rng.normal(0.3, 0.02, 20), rng.normal(0.33, 0.02, 20)])
+    factor = levels_of(pd.Series([False] * 20 + [True] * 20))
+    found = fit(scores, factor, np.empty((40, 0)), 0.0)
+    assert found is not None
+    effect, low, high, p_value = found.contrast(0)
+    closed = stats.ttest_ind(scores[20:], scores[:20])
+    interval = closed.confidence_interval(0.95)
+    assert effect == pytest.approx(scores[20:].mean() - scores[:20].mean())
+    # Balanced: HC2's variance is the pooled one, and Bell and McCaffrey's df are n - 2 or Welch's.
+    assert low == pytest.approx(interval.low, rel=0.02)
+    assert high == pytest.approx(interval.high, rel=0.02)
+    assert p_value == pytest.approx(closed.pvalue, rel=0.1)
+
+
+def test_with_many_trials_it_is_ordinary_regression() -> None:
+    trials = balanced(repeats=60, noise=0.02)
+    levels = compare(folder(trials)).levels
+    design = np.column_stack([np.ones(len(trials)), one_hot(levels)])
+    scores = trials.set_index("trial_id").loc[levels.index, "val_acc"].to_numpy()
+    ordinary = np.linalg.lstsq(design, scores, rcond=None)[0]
+    difference = ordinary[1 + 3] - ordinary[1 + 2]  # gelu, relu, false, true, ...
+    assert effects_of(trials).loc[("batch_norm", "true"), "effect"] == pytest.approx(
+        difference, abs=1e-4
+    )
+
+
+def test_the_interval_holds_the_truth_in_19_of_20_sweeps_and_chance_is_not_called_an_effect() -> (
+    None
+):
+    covered, called = [], 0
+    for seed in range(150):
+        trials = balanced(repeats=2, noise=0.03, seed=seed).sample(20, random_state=seed)
+        found = estimate_effects(compare(folder(trials)))
+        rows = found.effects
+        truth = np.where(rows["hyperparameter"] == "batch_norm", 0.1, 0.0)
+        covered.append(((rows["low"] <= truth) & (truth <= rows["high"])).mean())
+        called += any(found.p_values[name] <= 0.05 for name in ("activation", "learning_rate"))
+    assert 0.93 <= np.mean(covered) <= 0.99
+    assert called <= 14  # 5% of 150 and two standard errors
+
+
+def test_a_permuted_table_has_no_significant_effect() -> None:
+    trials = balanced(repeats=5)
+    shuffled = np.random.default_rng(3).permutation(trials["val_acc"].to_numpy())
+    found = estimate_effects(compare(folder(trials.assign(val_acc=shuffled))))
+    assert len(found.effects) == 4
+    assert found.significant.empty
+    assert (found.importance["low"] == 0).all()
+
+
+def test_a_confounded_effect_is_adjusted_for() -> None:
+    """batch_norm does it all, and activation went mostly with it."""
+    trials = balanced(repeats=5)
+    keep = (trials["activation"] == "relu") == trials["batch_norm"]
+    keep |= np.arange(len(trials)) % 5 == 0
+    rows = effects_of(trials[keep])
+    raw = trials[keep].groupby("activation")["val_acc"].mean()
+    assert raw["relu"] - raw["gelu"] > 0.05
+    assert rows.loc[("activation", "relu"), "p_adjusted"] > 0.05
+    assert rows.loc[("batch_norm", "true"), "p_adjusted"] < 0.001
+
+
+def test_what_two_trials_alone_tell_apart_is_no_evidence() -> None:
+    """dropout and batch_norm changed together but for two trials that collapsed."""
+    rng = np.random.default_rng(0)
+    trials = pd.DataFrame({
+        "trial_id": [f"t{i:02d}" for i in range(20)],
+        "dropout": [0.2] * 8 + [0.4] * 12,
+        "batch_norm": [False] * 10 + [True] * 10,
+        "val_acc": [0.35] * 8 + [0.1] * 2 + [0.33] * 10,
+    })  # fmt: skip
+    trials["val_acc"] += rng.normal(0, 0.01, 20)
+    found = estimate_effects(compare(folder(trials)))
+    assert found.effects["p_adjusted"].tolist() == [1.0, 1.0]
+    assert found.importance["low"].tolist() == [0.0, 0.0]
+
+
+def curves(lengths: dict[str, int], *, status: str = "stopped") -> SweepFolder:
+    rows = [(t, e, 0.1 + 0.01 * e) for t, n in lengths.items() for e in range(1, n + 1)]
+    trials = pd.DataFrame({"trial_id": list(lengths), "status": status, "lr": range(len(lengths))})
+    return folder(trials, pd.DataFrame(rows, columns=["trial_id", "epoch", "val_acc"]))
+
+
+def test_trials_are_compared_at_the_last_epoch_that_nearly_all_reached() -> None:
+    comparison = compare(curves({f"t{i}": 3 if i < 7 else 27 for i in range(10)}))
+    assert comparison.epoch == 3
+    assert comparison.scores.tolist() == pytest.approx([0.13] * 10)
+
+
+def test_a_trial_that_ended_early_counts_and_one_that_failed_does_not() -> None:
+    lengths = {f"t{i:02d}": 9 for i in range(19)} | {"short": 2}
+    assert compare(curves(lengths)).scores["short"] == pytest.approx(0.12)
+    sweep = curves(lengths)
+    sweep.trials.loc[sweep.trials["trial_id"] == "short", "status"] = "failed"
+    comparison = compare(sweep)
+    assert "short" not in comparison.scores
+    assert (comparison.epoch, comparison.num_left_out) == (9, 1)
+
+
+def test_without_epochs_the_best_of_each_trial_is_compared() -> None:
+    comparison = compare(folder(balanced()))
+    assert comparison.epoch is None
+    assert comparison.when == "at its best epoch"
+    assert len(comparison.scores) == 60
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([64.0, 32.0, 128.0], ["32", "64", "128"]),
+        ([True, False, True], ["false", "true"]),
+        (["relu", None, "gelu"], ["gelu", "relu", "not logged"]),
+        (
+            list(np.linspace(0.001, 0.009, 9)),
+            ["0.001 to 0.003", "0.004 to 0.006", "0.007 to 0.009"],
+        ),
+        ([f"name{i}" for i in range(12)], [*(f"name{i}" for i in range(7)), "other (5)"]),
+    ],
+)
+def test_values_become_ordered_levels(values: list, expected: list[str]) -> None:
+    levels = levels_of(pd.Series(values, dtype=object))
+    assert sorted(levels.cat.categories) == sorted(expected)
+    assert not levels.isna().any()
+    if len(expected) < 8:
+        assert levels.cat.categories.tolist() == expected
+
+
+def test_constants_lists_and_rare_values_are_not_compared() -> None:
+    trials = balanced().assign(optimizer="adam", empty=np.nan, filters="[32, 64]")
+    trials["rare"] = ["a"] * (len(trials) - 1) + ["b"]
+    trials.loc[trials.index[:5], "filters"] = "[64, 64]"
+    found = estimate_effects(compare(folder(trials)))
+    assert set(found.effects["hyperparameter"]) == set(NAMES)
+    assert found.not_compared == ("rare",)
+
+
+ONE = pd.DataFrame({"trial_id": ["a"], "lr": [0.1], "val_acc": [0.3]})
+EDGES = {
+    "empty": ONE.iloc[:0],
+    "one trial": ONE,
+    "three trials": pd.DataFrame({"trial_id": list("abc"), "lr": [1, 2, 3], "val_acc": [1, 2, 3]}),
+    "all failed": pd.DataFrame({"trial_id": list("abc"), "status": "failed", "lr": [1, 2, 3]}),
+    "all equal": balanced().assign(val_acc=0.5),
+    "no hyperparameters": balanced()[["trial_id", "val_acc"]],
+    "more values than trials": pd.DataFrame(
+        {"trial_id": list("abcdef"), "val_acc": np.linspace(0.1, 0.3, 6)}
+        | {f"h{i}": np.roll([0, 0, 0, 1, 1, 1], i) for i in range(6)}
+    ),
+    "same id twice": pd.concat([balanced(1), balanced(1)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_every_table_gives_effects_of_fixed_columns_and_finite_numbers(name: str) -> None:
+    comparison = compare(folder(EDGES[name]))
+    found = estimate_effects(comparison)
+    assert found.effects.columns.tolist() == EFFECT_COLUMNS
+    assert found.importance.columns.tolist() == IMPORTANCE_COLUMNS
+    assert np.isfinite(found.effects[["effect", "low", "high", "p_adjusted"]].to_numpy(float)).all()
+    assert (found.importance[["low", "importance", "high"]].to_numpy(float) >= 0).all()
+    assert len(interplay(comparison)) in (0, 3)
+
+
+def test_holms_correction_is_that_of_the_textbook() -> None:
+    adjusted = holm(np.array([0.01, 0.04, 0.03, 0.005]))
+    assert adjusted == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([])).tolist() == []
+
+
+def test_importance_is_the_share_of_variance_and_nothing_for_what_does_nothing() -> None:
+    importance = estimate_effects(compare(folder(balanced(repeats=20, noise=0.05)))).importance
+    share = importance.set_index("hyperparameter")
+    assert share.loc["batch_norm", "importance"] == pytest.approx(0.5, abs=0.1)  # 0.05**2 each
+    assert share.loc["batch_norm", "low"] < 0.5 < share.loc["batch_norm", "high"]
+    assert share.loc["activation", "importance"] < 0.02
+
+
+def test_values_that_only_work_together_are_found_and_others_are_not() -> None:
+    trials = balanced(repeats=5, noise=0.01)
+    trials["val_acc"] += 0.05 * ((trials["activation"] == "relu") & trials["batch_norm"])
+    pairs = interplay(compare(folder(trials)))
+    first = pairs.iloc[0]
+    assert {first["first"], first["second"]} == {"activation", "batch_norm"}
+    assert (pairs["p_adjusted"] <= 0.05).tolist() == [True, False, False]
+
+
+def test_pairs_are_called_by_chance_in_one_sweep_of_twenty() -> None:
+    called = sum(
+        bool((interplay(compare(folder(balanced(3, 0.03, seed))))["p_adjusted"] <= 0.05).any())
+        for seed in range(60)
+    )
+    assert called <= 7
+
+
+def test_ten_thousand_trials_take_no_array_of_their_square() -> None:
+    rng = np.random.default_rng(0)
+    trials = balanced(repeats=834).iloc[:10_000]
+    comparison: Comparison = compare(folder(trials.assign(other=rng.integers(0, 5, 10_000))))
+    found = estimate_effects(comparison)
+    assert found.significant["hyperparameter"].tolist() == ["batch_norm"]
+    assert len(interplay(comparison)) == 6
