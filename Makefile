@@ -8,7 +8,7 @@ BIN := .venv/bin
 DATA ?= sample
 SIZE ?= 32
 
-.PHONY: setup tune test check bench
+.PHONY: setup tune test check bench chaos
 
 setup: .venv/.installed
 
@@ -24,6 +24,14 @@ tune: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# Half an hour: sweeps whose driver, workers, raylet or whole Ray are killed at random moments.
+chaos: setup
+	$(BIN)/python tests/chaos.py --sweeps 30
+	$(BIN)/python tests/chaos.py --sweeps 10 --slots 4
+	$(BIN)/python tests/chaos.py --sweeps 5 --slots 4 --target worker --kills 3
+	$(BIN)/python tests/chaos.py --sweeps 3 --target raylet --kills 2
+	$(BIN)/python tests/chaos.py --sweeps 3 --target ray --kills 2
+
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,3 +42,5 @@ bench: setup
 	$(BIN)/python benchmarks/step.py --data $(DATA) --image-size $(SIZE)
 	$(BIN)/python benchmarks/trial.py --data $(DATA) --image-size $(SIZE)
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/proposals.py
+	$(BIN)/python benchmarks/large_sweep.py

@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,8 @@ from cnnlib.space import (
     searched,
     with_set,
 )
-from cnnlib.tracking import resolved_mode
+from cnnlib.storage import Mirror
+from cnnlib.wandb_service import resolved_mode
 
 SWEEPS = Path(__file__).parent.parent / "sweeps"
 TRIALS = 20  # where neither --trials nor the file's run_cap says
@@ -89,40 +90,23 @@ class Settings:
         if self.search not in (None, "tpe", "random"):
             raise ValueError(f"--search: {self.search} is not tpe or random")
         self._check_machine()
-        file = read_sweep_file(self.sweep or _default_sweep_file(self.data))
         folder = self._folder()
+        mirror = self._mirror(folder)
         before = read_terms(folder) if self.resume else None
-        max_epochs = self.max_epochs or file.settings.get("max_epochs", MAX_EPOCHS)
-        image_size = self.image_size or file.settings.get("image_size", IMAGE_SIZE)
-        space = with_set(file.space, self.set)
-        num_points = num_configurations(space, image_size)
-        trials = self.trials or file.trials or TRIALS
-        halving = _halving(file, max_epochs, before)
+        terms, num_points = self._terms(before)
         time_budget = seconds_of(self.time_budget) if self.time_budget else None
         wandb = resolved_mode(self.wandb)
-        known = read_known(self.warm_start, space) if self.warm_start else ()
         dataset = find_dataset(self.data)
-        terms = Terms(
-            space=space,
-            image_size=image_size,
-            search=self.search or file.search,
-            seed=self.seed,
-            trials=int(min(trials, num_points)),
-            max_epochs=max_epochs,
-            patience=self.patience,
-            grace_period=halving.grace_period if halving else None,
-            reduction_factor=halving.reduction_factor if halving else None,
-            fingerprint=dataset.fingerprint,
-            known=known,
-        )
+        terms = replace(terms, fingerprint=dataset.fingerprint)
         if before:
             check_compatible(before, terms)
         began = time.monotonic()
         for split in ("train", "test") if dataset.test else ("train",):
-            pixels(dataset, split, image_size)
+            pixels(dataset, split, terms.image_size)
         return Plan(
             settings=self,
             folder=folder,
+            mirror=mirror,
             dataset=dataset,
             terms=terms,
             num_points=num_points,
@@ -130,6 +114,34 @@ class Settings:
             wandb=wandb,
             decode_seconds=time.monotonic() - began,
         )
+
+    def _terms(self, before: Terms | None) -> tuple[Terms, float]:
+        """The terms of the search, but for the data, and how many configurations it has.
+
+        A sweep that goes on, and may have been extended, keeps its size where no flag says another.
+        """
+        file = read_sweep_file(self.sweep or _default_sweep_file(self.data))
+        image_size = self.image_size or file.settings.get("image_size", IMAGE_SIZE)
+        space = with_set(file.space, self.set)
+        num_points = num_configurations(space, image_size)
+        trials = before.trials if before else file.trials or TRIALS
+        max_epochs = before.max_epochs if before else file.settings.get("max_epochs", MAX_EPOCHS)
+        max_epochs = self.max_epochs or max_epochs
+        halving = _halving(file, max_epochs, before)
+        terms = Terms(
+            space=space,
+            image_size=image_size,
+            search=self.search or file.search,
+            seed=self.seed,
+            trials=int(min(self.trials or trials, num_points)),
+            max_epochs=max_epochs,
+            patience=self.patience,
+            grace_period=halving.grace_period if halving else None,
+            reduction_factor=halving.reduction_factor if halving else None,
+            fingerprint="",
+            known=read_known(self.warm_start, space) if self.warm_start else (),
+        )
+        return terms, num_points
 
     def _check_machine(self) -> None:
         """Whether a trial fits this machine; a cluster may grow, so there nothing is refused."""
@@ -145,6 +157,17 @@ class Settings:
                 f"--gpus-per-trial: {self.gpus_per_trial:g} is more than the {gpus} here"
             )
 
+    def _mirror(self, folder: Path) -> Mirror | None:
+        """Where the folder is copied to; what it holds is fetched to go on with it."""
+        if "://" not in str(self.storage):
+            return None
+        mirror = Mirror(str(self.storage), folder)
+        if self.resume:
+            mirror.fetch()
+        elif mirror.exists():
+            raise ValueError(f"{mirror.url} exists; choose another --name, or --resume")
+        return mirror
+
     def _folder(self) -> Path:
         """The sweep's folder, which must be new and one that can be made."""
         if self.resume and not self.name:
@@ -152,9 +175,8 @@ class Settings:
         name = self.name or f"{data_name(self.data)}-{datetime.now():%Y%m%d-%H%M%S}"
         if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
             raise ValueError(f"--name: {name} is not made of letters, digits, '.', '_' and '-'")
-        storage = Path(self.storage) if self.storage else _default_storage()
-        if "://" in str(self.storage):
-            raise ValueError(f"--storage: {self.storage} is not a folder on a disk")
+        in_bucket = "://" in str(self.storage)
+        storage = Path(self.storage) if self.storage and not in_bucket else _default_storage()
         folder = storage.expanduser().absolute() / name
         if self.resume:
             return folder
@@ -175,6 +197,7 @@ class Plan:
 
     settings: Settings
     folder: Path
+    mirror: Mirror | None  # where the folder is copied to
     dataset: Dataset
     terms: Terms
     num_points: float  # different configurations; infinity where a value is a real number
@@ -230,9 +253,13 @@ class Plan:
             f"{self.trials} trials of {points} configurations ({len(searched(self.space))} "
             f"hyperparameters, {self.search}) on {self.settings.data} ({len(self.dataset.classes)} "
             f"classes; {photos['train']:,} photographs to train on, {photos['val']:,} to validate, "
-            f"{photos['test']:,} to test) -> {self.folder}\n"
+            f"{photos['test']:,} to test) -> {self._whereto}\n"
             f"up to {self.max_epochs} epochs at {self.image_size} px; {rungs}\n{self._cost}"
         )
+
+    @property
+    def _whereto(self) -> str:
+        return f"{self.folder}, copied to {self.mirror.url}" if self.mirror else str(self.folder)
 
     @property
     def _cost(self) -> str:

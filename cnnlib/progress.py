@@ -3,8 +3,9 @@
 import math
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Any, TextIO
 
 PAUSE = 15.0  # seconds between progress lines where the screen cannot rewrite one
 
@@ -24,6 +25,17 @@ class Progress:
     _seconds: list[float] = field(default_factory=list)  # of ended trials
     _began: float = field(default_factory=time.monotonic)
     _shown: float = -math.inf
+
+    def go_on(self, trials: Iterable[Any]) -> None:
+        """Counts what was there before; a trial has trial_id, status, best and best_epoch."""
+        known = list(trials)
+        for trial in known:
+            if trial.status in self.counts:
+                self.counts[trial.status] += 1
+            if trial.best_epoch and trial.best > (self.best[0] if self.best else -1.0):
+                self.best = (trial.best, trial.trial_id)
+        ended = sum(self.counts.values())
+        self._say(f"going on: {ended} trials ended, {len(known) - ended} were interrupted")
 
     def started(self, trial_id: str, text: str, after_epoch: int = 0) -> None:
         """A trial runs, from its first epoch or from where it was interrupted."""

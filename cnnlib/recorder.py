@@ -1,7 +1,9 @@
 """What Ray Tune asks of a sweep and tells it: thin shells around the ledger."""
 
 import errno
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,11 @@ from ray.tune.search import Searcher
 
 from cnnlib.checkpoints import prune
 from cnnlib.config import hyperparameters
-from cnnlib.ledger import Ledger
+from cnnlib.ledger import Ledger, Trial
 from cnnlib.progress import Progress
 from cnnlib.results import EPOCH_COLUMNS
 from cnnlib.space import searched
-from cnnlib.tracking import Tracking, run_name
+from cnnlib.tracking import Tracked, Tracking, run_name
 
 METRICS = tuple(name for name in EPOCH_COLUMNS if name != "trial_id")
 MAX_WORKER_LOSSES = 3  # times that a trial goes on because its worker or node died
@@ -86,11 +88,9 @@ class Recorder(tune.Callback):
         text = error or f"{trial.epoch} epochs"
         if status == "stopped" and trial.stop:
             text = f"at epoch {trial.stop.rung}, below the cutoff {trial.stop.cutoff:.3f}"
-        summary: dict[str, Any] = {}
         if trial.best_epoch:
-            summary = {"val_acc": trial.best, "best_epoch": trial.best_epoch}
             text = f"val_acc {trial.best:.3f}  {text}"
-        self._tracking.finish(trial_id, status, summary)
+        self._tracking.finish(trial_id, status, _summary(trial))
         self._progress.ended(trial_id, status, text)
         self._prune()
 
@@ -98,6 +98,34 @@ class Recorder(tune.Callback):
         best = self._ledger.best
         running = [t.trial_id for t in self._ledger.trials.values() if t.status == "running"]
         prune(self._checkpoints, running, best.trial_id if best else None)
+
+
+def _summary(trial: Trial) -> dict[str, Any]:
+    return {"val_acc": trial.best, "best_epoch": trial.best_epoch} if trial.best_epoch else {}
+
+
+def tracked(ledger: Ledger, events: Iterable[Mapping[str, Any]]) -> list[Tracked]:
+    """The trials that were started, as the journal knows them, for W&B."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for event in events:
+        if event["event"] == "started":
+            rows.setdefault(event["trial_id"], [])
+        elif event["event"] == "epoch":
+            rows[event["trial_id"]].append({name: event[name] for name in METRICS})
+    return [
+        Tracked(
+            trial_id, run_name(asdict(trial.config)), asdict(trial.config), rows[trial_id],
+            trial.status, _summary(trial),
+        )
+        for trial_id, trial in ledger.trials.items()
+        if trial_id in rows
+    ]  # fmt: skip
+
+
+def silent(events: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds since the last event."""
+    last = datetime.fromisoformat(events[-1]["time"])
+    return (datetime.now(UTC) - last).total_seconds()
 
 
 def _config(trial: Any) -> tuple[str, dict[str, Any]]:

@@ -33,7 +33,7 @@ from cnnlib.journal import Journal, read_events
 from cnnlib.ledger import Ledger, read_ledger
 from cnnlib.plan import Plan, Settings
 from cnnlib.progress import Progress, clock
-from cnnlib.recorder import Recorder, Scheduler, Search
+from cnnlib.recorder import Recorder, Scheduler, Search, silent, tracked
 from cnnlib.results import read_results, write_json
 from cnnlib.tracking import Tracking
 from cnnlib.trial import Task, ray_trial
@@ -69,10 +69,14 @@ def run(plan: Plan) -> SweepResult:
     """
     plan.folder.mkdir(parents=True, exist_ok=plan.settings.resume)
     claim = Claim(plan.folder)
+    if plan.mirror:
+        plan.mirror.start()
     try:
         return _run(plan)
     finally:
         claim.release()
+        if plan.mirror and (problem := plan.mirror.close()):
+            logging.getLogger(__name__).warning(problem)
 
 
 def _run(plan: Plan) -> SweepResult:
@@ -80,7 +84,8 @@ def _run(plan: Plan) -> SweepResult:
     journal = Journal(plan.folder)
     said = about(plan)
     write_json(plan.folder / "sweep.json", said)
-    ledger = read_ledger(read_events(plan.folder), journal.append)
+    before = list(read_events(plan.folder))
+    ledger = read_ledger(before, journal.append)
     tracking = Tracking(
         plan.folder, mode=plan.wandb, project=plan.settings.wandb_project, sweep=plan.name
     )
@@ -88,6 +93,10 @@ def _run(plan: Plan) -> SweepResult:
     interrupted, trouble = False, None
     try:
         with _ray(plan.settings.verbose):
+            if ledger.begun:
+                ledger.resume(plan.trials, plan.max_epochs)
+                tracking.catch_up(tracked(ledger, before), silent(before))
+                progress.go_on(ledger.trials.values())
             _tune(plan, ledger, tracking, progress)
         _close(plan, ledger, time.monotonic() - began, progress)
     except KeyboardInterrupt:
@@ -165,9 +174,7 @@ def _tune(plan: Plan, ledger: Ledger, tracking: Tracking, progress: Progress) ->
     """Runs the trials through Ray Tune."""
     settings = plan.settings
     cpus, gpus = _resources(plan, progress)
-    if ledger.begun:
-        ledger.resume(plan.trials, plan.max_epochs)
-    else:
+    if not ledger.begun:
         # At random first: twice what runs at once, so that TPE has seen results when it begins.
         num_initial = max(2 * progress.slots, min(10, plan.trials // 2))
         ledger.begin(replace(plan.terms, num_initial=num_initial))

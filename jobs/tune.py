@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     add("--time-budget", metavar="TIME", help="ends the search after 2h, 90m or 1h30m")
     add("--patience", type=int, metavar="N", help="epochs without progress that end a trial (5)")
     add("--seed", type=int, metavar="N", help="of the split, the search and the training (42)")
-    add("--storage", metavar="FOLDER", help="where sweeps are kept (default results/)")
+    add("--storage", metavar="PLACE", help="folder or s3://bucket/path for sweeps (results/)")
     add("--name", metavar="NAME", help="of this sweep's folder (default: data and time)")
     add("--resume", action="store_true", help="go on with the sweep of this --name")
     add("--warm-start", metavar="FOLDER", help="begin with what another sweep found")
@@ -89,6 +89,8 @@ def _run(plan: Any) -> int:
             f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
         )
     page = write_report(result.folder)
+    if plan.mirror and (problem := plan.mirror.close()):
+        print(problem, file=sys.stderr)
     print(
         f"champion: trial {result.champion.trial_id}, val_acc {result.champion.val_acc:.3f}"
         f"{tested}; report: {page}"

@@ -62,7 +62,7 @@ def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> No
         ({"cpus_per_trial": 4096}, "--cpus-per-trial: 4096 is more than the"),
         ({"search": "grid"}, "--search: grid is not tpe or random"),
         ({"name": "a/b"}, "--name: a/b is not made of letters"),
-        ({"storage": "s3://bucket"}, "--storage: s3://bucket is not a folder on a disk"),
+        ({"storage": "ftp://bucket", "name": "x"}, "--storage: ftp://bucket/x is no storage"),
         ({"time_budget": "soon"}, "--time-budget: soon is not a time like 2h"),
         ({"sweep": "none.yaml"}, "no sweep file none.yaml"),
         ({"set": ["conv_layers=6"]}, "conv_layers: 6 poolings leave nothing of 32 px"),

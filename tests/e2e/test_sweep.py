@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from cnnlib.config import hyperparameters
 from cnnlib.journal import read_events
 from cnnlib.results import read_results
+from cnnlib.wandb_files import read_offline_runs
 from tests.conftest import write_photos
-from tests.wandb_files import read_offline_runs
 
 ROOT = Path(__file__).parents[2]
 SWEEP = """

@@ -1,4 +1,4 @@
-"""Reads what wandb wrote offline, so that tests compare what was logged with what is on disk.
+"""Reads what wandb wrote offline, so that a sweep that goes on knows what is there.
 
 A `run-*.wandb` file is a 7-byte header, then LevelDB-log blocks of 32 KiB with protobuf records.
 """
