@@ -52,6 +52,7 @@ POLICIES: dict[str, Callable[[Trial, float, int], float]] = {
     "last value": lambda trial, last, rungs: last,
     "best so far": lambda trial, last, rungs: trial.best,
     "rungs, then best": lambda trial, last, rungs: trial.best + rungs,
+    "rungs, then last": lambda trial, last, rungs: last + rungs,
 }
 
 

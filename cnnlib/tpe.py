@@ -18,11 +18,13 @@ from hyperopt import hp
 from cnnlib.config import TrialConfig, Value, impossible
 from cnnlib.space import Choice, Interval, Space, constants, grid, searched
 
-ATTEMPTS = 20  # proposals that may be repeats before what is left is drawn at random
-CANDIDATES = 24  # of which TPE proposes the most promising; HyperOpt's default
+# TPE proposes the most promising of so many candidates; HyperOpt's default. Where that was tried,
+# the best of ever fewer: what TPE draws, rather than its one favourite again.
+CANDIDATES = (24, 4, 1)
+STEPS = 100  # away from a proposal that was tried, before what is left is drawn at random
 GAMMA = 0.25  # TPE's good ones are the best GAMMA * sqrt(n) of n, at most MOST_GOOD; HyperOpt's
 MOST_GOOD = 25
-HISTORY = 400  # outcomes that TPE is told: the good ones and the latest
+HISTORY = 200  # outcomes that TPE is told: the good ones and the latest
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,11 @@ class Tpe:
     def propose(self, number: int, outcomes: Sequence[Outcome]) -> TrialConfig | None:
         """The configuration of trial `number`, or None when nothing new is left."""
         generator = random.Random(f"{self.seed}-{number}")
-        endless = not all(map(grid, self._searched.values()))
-        for values in self._asked(outcomes, generator, endless):
+        for values in self._ideas(outcomes, generator):
             config = self._config(values)
             if self._is_new(config):
                 return config
-        return None if endless else self._one_of_the_rest(generator)
+        return self._one_of_the_rest(generator)
 
     def _config(self, values: dict[str, Value]) -> TrialConfig:
         return TrialConfig.from_mapping({**self._constants, **values})
@@ -70,19 +71,25 @@ class Tpe:
     def _is_new(self, config: TrialConfig) -> bool:
         return config not in self.seen and impossible(config, self.image_size) is None
 
-    def _asked(
-        self, outcomes: Sequence[Outcome], generator: random.Random, endless: bool
+    def _ideas(
+        self, outcomes: Sequence[Outcome], generator: random.Random
     ) -> Iterator[dict[str, Value]]:
-        """What HyperOpt answers when it is asked again and again."""
+        """What HyperOpt answers, and then what lies ever further away from its last answer."""
+        values: dict[str, Value] = {}
         if not self._searched:
-            yield {}
+            yield values
             return
         ask = self._question(outcomes)
-        # The best of ever fewer candidates: what TPE draws, rather than its one favourite again.
-        for attempt in range(ATTEMPTS):
-            yield ask(generator.randrange(2**31), max(1, CANDIDATES >> attempt))
-        while endless:  # real numbers never run out, so trying goes on
+        for candidates in CANDIDATES:
+            values = ask(generator.randrange(2**31), candidates)
+            yield values
+        grids = {name: grid(values) for name, values in self._searched.items()}
+        while not all(grids.values()):  # real numbers never run out, so asking goes on
             yield ask(generator.randrange(2**31), 1)
+        for _ in range(STEPS):
+            name = generator.choice(list(grids))
+            values = {**values, name: generator.choice(grids[name] or [])}
+            yield values
 
     def _question(self, outcomes: Sequence[Outcome]) -> Callable[[int, int], dict[str, Value]]:
         """HyperOpt's answer to a seed and a number of candidates, knowing these outcomes."""

@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 MODES = ("auto", "online", "offline", "off")
 WANDB_MODES = {"offline": "offline", "dryrun": "offline", "disabled": "off"}  # theirs: ours
 NO_ACCOUNT = "no account is configured"
-SERVICE_IDLE = 10  # seconds that wandb's service stays when the sweep's process is gone
+SERVICE_IDLE = 3  # seconds that wandb's service stays when the sweep's process is gone
 
 
 def one_line(error: Exception) -> str:

@@ -124,5 +124,5 @@ def test_a_long_history_is_told_by_its_best_and_its_latest() -> None:
     assert math.ceil(gamma * math.sqrt(len(told))) == num_good, "as many good ones as of all"
     good = sorted(range(len(outcomes)), key=lambda n: -(outcomes[n].score or 0))[:num_good]
     assert set(good) <= {number for number, _ in told}
-    assert [number for number, _ in told][-300:] == list(range(3 * HISTORY - 300, 3 * HISTORY))
+    assert [number for number, _ in told][-100:] == list(range(3 * HISTORY - 100, 3 * HISTORY))
     assert _told(outcomes[:HISTORY]) == (list(enumerate(outcomes[:HISTORY])), GAMMA)
