@@ -8,7 +8,7 @@ BIN := .venv/bin
 DATA ?= sample
 FULL_SIZE ?=
 
-.PHONY: setup tune test check bench
+.PHONY: setup tune test check bench chaos
 
 setup: .venv/.installed
 
@@ -23,6 +23,14 @@ tune: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# Half an hour: sweeps whose driver, workers, raylet or whole Ray are killed at random moments.
+chaos: setup
+	$(BIN)/python tests/chaos.py --sweeps 30
+	$(BIN)/python tests/chaos.py --sweeps 10 --slots 4
+	$(BIN)/python tests/chaos.py --sweeps 5 --slots 4 --target worker --kills 3
+	$(BIN)/python tests/chaos.py --sweeps 3 --target raylet --kills 2
+	$(BIN)/python tests/chaos.py --sweeps 3 --target ray --kills 2
 
 check: setup
 	$(BIN)/ruff check .

@@ -47,6 +47,8 @@ def main() -> None:
         ["trial.py", *at_32],
         ["trial.py", *at_64],
         ["overhead.py"],
+        ["proposals.py"],
+        ["large_sweep.py"],
         ["sweep.py", *at_32],
     ]
     rows = [row for run in runs for row in rows_of(*run)]

@@ -16,7 +16,7 @@ import itertools
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
@@ -32,10 +32,10 @@ from analysis.effects import SIGNIFICANT, Effects, estimate_effects
 from analysis.folder import SweepFolder
 from analysis.interplay import interplay
 from analysis.values import shown
-from cnnlib.halving import Halving, Rungs
+from cnnlib.halving import Halving
 from cnnlib.intervals import wilson_interval
+from cnnlib.ledger import Ledger, Terms
 from cnnlib.space import Choice, read_sweep_file
-from cnnlib.tpe import Tpe
 
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = read_sweep_file(ROOT / "sweeps" / "inaturalist.yaml").space
@@ -107,33 +107,33 @@ SCENARIOS = {
 
 def simulate(scenario: Scenario, seed: int) -> SweepFolder:
     """A sweep's two tables, as its folder would hold them."""
-    rng, rungs = np.random.default_rng(seed), Rungs(PLAN)
-    tpe = Tpe(
-        SPACE, image_size=224, num_initial=10, search=scenario.search, seed=seed,
-        on_propose=lambda trial_id, config: None,
+    rng = np.random.default_rng(seed)
+    ledger = Ledger(write=lambda event, **content: {"event": event, **content})
+    ledger.begin(
+        Terms(
+            space=SPACE, image_size=224, search=scenario.search, seed=seed, trials=scenario.trials,
+            max_epochs=PLAN.max_epochs, patience=0, grace_period=PLAN.grace_period,
+            reduction_factor=PLAN.reduction_factor, fingerprint="", num_initial=10,
+        )
     )  # fmt: skip
-    running: dict[str, tuple[str, dict, Iterator]] = {}
-    trials, epochs, num_started = [], [], 0
-    while running or num_started < scenario.trials:
-        while len(running) < SLOTS and num_started < scenario.trials:
-            ray_id = f"ray{num_started}"
-            answer = tpe.suggest(ray_id)
-            config = {name: answer[name] for name in VALUES}
-            curve = enumerate(scenario.curve(config, rng).tolist(), start=1)
-            running[ray_id], num_started = (answer["trial_id"], config, curve), num_started + 1
-        ray_id = str(rng.choice(list(running)))
-        trial_id, config, curve = running[ray_id]
-        epoch, score = next(curve)
+    running: dict[str, Iterator[tuple[int, float]]] = {}
+    epochs = []
+    while running or len(ledger.trials) < scenario.trials:
+        while len(running) < SLOTS and (trial := ledger.next_trial()):
+            curve = scenario.curve(asdict(trial.config), rng).tolist()
+            running[trial.trial_id] = iter(enumerate(curve, start=1))
+        trial_id = str(rng.choice(list(running)))
+        epoch, score = next(running[trial_id])
         epochs.append((trial_id, epoch, score))
-        tpe.on_trial_result(ray_id, {"val_acc": score})
-        decision = rungs.report(trial_id, epoch, score)
-        is_stopped = decision is not None and decision.stop
-        if is_stopped or epoch == PLAN.max_epochs:
-            tpe.on_trial_complete(ray_id)
-            status = "stopped" if is_stopped else "completed"
-            trials.append({"trial_id": trial_id, "status": status, **config, "epochs": epoch,
-                           "val_acc": rungs.best[trial_id]})  # fmt: skip
-            del running[ray_id]
+        decision = ledger.epoch(trial_id, {"epoch": epoch, "val_acc": score})
+        if (decision and decision.stop) or epoch == PLAN.max_epochs:
+            ledger.end(trial_id)
+            del running[trial_id]
+    trials = [
+        {"trial_id": trial.trial_id, "status": trial.status, "epochs": trial.epoch,
+         "val_acc": trial.best, **{name: getattr(trial.config, name) for name in VALUES}}
+        for trial in ledger.trials.values()
+    ]  # fmt: skip
     return SweepFolder(
         path=Path("simulated"),
         trials=pd.DataFrame(trials),

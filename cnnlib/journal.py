@@ -1,31 +1,72 @@
-"""The truth of a sweep: an append-only file of JSON lines, one event a line."""
+"""The truth of a sweep: append-only JSON lines in numbered segments, one event a line.
 
+`python -m cnnlib.journal FOLDER` prints the story of a sweep, `--replay` derives every decision
+again and exits 1 at the first difference.
+"""
+
+import argparse
 import json
+import os
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
-SEGMENT = "000001.jsonl"
+SEGMENT_BYTES = 256 * 1024  # then a new one: object storage takes whole files, again and again
 
 
 class Journal:
-    """The one writer of a sweep's journal. Events are on disk when `append` returns."""
+    """The one writer of a sweep's journal. Events are on the disk when `append` returns.
+
+    Each writer begins a segment of its own, so that what a killed one left is never written to.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Opens folder/journal for appending; FileExistsError where it holds a sweep already."""
-        (folder / "journal").mkdir(parents=True)
-        path = folder / "journal" / SEGMENT
-        self._file: TextIO = path.open("x", encoding="utf-8")
+        """Opens folder/journal for appending; OSError where nothing can be written."""
+        self._folder = folder / "journal"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._file = self._next_segment()
+        self._failed = False
 
-    def append(self, event: str, **content: object) -> None:
-        """Writes one line: the kind of event, the time (UTC, ISO) and its content."""
+    def append(self, event: str, **content: object) -> dict[str, Any]:
+        """Writes one line and returns it: the kind of event, the time (UTC, ISO), its content.
+
+        Raises OSError where it cannot be written, and from then on: after a line that may be torn
+        nothing may follow.
+        """
+        if self._failed:
+            raise OSError(f"the journal in {self._folder} could not be written before")
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._file.write(json.dumps({"event": event, "time": time, **content}) + "\n")
-        self._file.flush()
+        entry = {"event": event, "time": time, **content}
+        line = (json.dumps(entry) + "\n").encode()
+        try:
+            if self._file.tell() and self._file.tell() + len(line) > SEGMENT_BYTES:
+                self._file.close()
+                self._file = self._next_segment()
+            while line:  # a disk that fills takes a part first
+                line = line[self._file.write(line) :]
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._failed = True
+            raise
+        return entry
 
     def close(self) -> None:
         self._file.close()
+
+    def _next_segment(self) -> BinaryIO:
+        number = max((int(path.stem) for path in _segments(self._folder)), default=0) + 1
+        # Unbuffered: a write that fails must not be tried again when the file is closed.
+        file = (self._folder / f"{number:06d}.jsonl").open("xb", buffering=0)
+        folder = os.open(self._folder, os.O_RDONLY)
+        os.fsync(folder)  # or a power cut may forget the new file
+        os.close(folder)
+        return file  # type: ignore[return-value]  # FileIO has what is needed of BinaryIO
+
+
+def _segments(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.jsonl"))
 
 
 def journal_exists(folder: Path) -> bool:
@@ -34,7 +75,46 @@ def journal_exists(folder: Path) -> bool:
 
 
 def read_events(folder: Path) -> Iterator[dict[str, Any]]:
-    """The events in the order of writing. A torn last line, left by a kill, is not an event."""
-    for segment in sorted((folder / "journal").glob("*.jsonl")):
-        lines = segment.read_text(encoding="utf-8").split("\n")
-        yield from (json.loads(line) for line in lines[:-1])
+    """The events in the order of writing.
+
+    A torn last line of a segment, left by a kill, is not an event. Raises ValueError for any other
+    line that is none.
+    """
+    for segment in _segments(folder / "journal"):
+        lines = segment.read_bytes().split(b"\n")[:-1]
+        for number, line in enumerate(lines, 1):
+            try:
+                yield json.loads(line)
+            except ValueError:
+                raise ValueError(f"{segment}: line {number} is not an event") from None
+
+
+def main() -> int:
+    """Prints the story of a sweep, or replays it; returns the exit code."""
+    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    flags.add_argument("folder", type=Path, help="a sweep's folder")
+    flags.add_argument("--replay", action="store_true", help="derive every decision again")
+    asked = flags.parse_args()
+    if not journal_exists(asked.folder):
+        print(f"no journal in {asked.folder}", file=sys.stderr)
+        return 2
+    from cnnlib.story import replay, story
+
+    try:
+        if not asked.replay:
+            for line in story(read_events(asked.folder)):
+                print(line)
+            return 0
+        difference, checked = replay(read_events(asked.folder))
+    except ValueError as error:
+        print(f"ValueError: {error}", file=sys.stderr)
+        return 2
+    print(difference or f"every decision follows from the journal: {checked}")
+    return 1 if difference else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except BrokenPipeError:  # `| head`
+        sys.stdout = None  # type: ignore[assignment]

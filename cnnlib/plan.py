@@ -4,17 +4,20 @@ import os
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 import torch
 
+from cnnlib.checkpoints import largest
 from cnnlib.data import VAL_SPLIT, stratified_split
 from cnnlib.dataset import Dataset, find_dataset
-from cnnlib.halving import Halving
+from cnnlib.halving import Halving, expected
+from cnnlib.ledger import Terms
 from cnnlib.pixels import decode_ahead
+from cnnlib.resume import check_compatible, read_known, read_terms
 from cnnlib.space import (
     Choice,
     Space,
@@ -24,7 +27,8 @@ from cnnlib.space import (
     searched,
     with_set,
 )
-from cnnlib.tracking import resolved_mode
+from cnnlib.storage import Mirror
+from cnnlib.wandb_service import resolved_mode
 
 SWEEPS = Path(__file__).parent.parent / "sweeps"
 TRIALS = 20  # where neither --trials nor the file's run_cap says
@@ -70,6 +74,8 @@ class Settings:
     seed: int = 42
     storage: str | Path | None = None  # None: results/, or ~/results in a Ray job
     name: str | None = None  # None: from the data and the time
+    resume: bool = False  # goes on with the sweep of this name
+    warm_start: str | Path | None = None  # another sweep's folder, whose outcomes TPE is told
     search: str | None = None  # tpe or random; None: as the file's `method` says
     wandb: str = "auto"  # or online, offline, off
     wandb_project: str = "cnnlib"
@@ -85,35 +91,58 @@ class Settings:
         if self.search not in (None, "tpe", "random"):
             raise ValueError(f"--search: {self.search} is not tpe or random")
         self._check_machine()
-        file = read_sweep_file(self.sweep or _default_sweep_file(self.data))
-        max_epochs = self.max_epochs or file.settings.get("max_epochs", MAX_EPOCHS)
-        image_size = self.image_size or file.settings.get("image_size", IMAGE_SIZE)
-        space = with_set(file.space, self.set)
-        num_points = num_configurations(space, image_size)
-        trials = self.trials or file.trials or TRIALS
-        halving = _halving(file, max_epochs)
+        folder = self._folder()
+        mirror = self._mirror(folder)
+        before = read_terms(folder) if self.resume else None
+        terms, num_points = self._terms(before)
         time_budget = seconds_of(self.time_budget) if self.time_budget else None
         wandb = resolved_mode(self.wandb)
-        folder = self._folder()
         dataset = find_dataset(self.data)
-        augmented = space.get("use_augmentation") != Choice((False,))  # True by default
+        terms = replace(terms, fingerprint=dataset.fingerprint)
+        if before:
+            check_compatible(before, terms)
         began = time.monotonic()
-        decode_ahead(dataset, image_size, augmented=augmented)
+        augmented = terms.space.get("use_augmentation") != Choice((False,))  # True by default
+        decode_ahead(dataset, terms.image_size, augmented=augmented)
         return Plan(
             settings=self,
             folder=folder,
+            mirror=mirror,
             dataset=dataset,
-            space=space,
+            terms=terms,
             num_points=num_points,
-            search=self.search or file.search,
-            trials=int(min(trials, num_points)),
-            max_epochs=max_epochs,
-            image_size=image_size,
-            halving=halving,
             time_budget=time_budget,
             wandb=wandb,
             decode_seconds=time.monotonic() - began,
         )
+
+    def _terms(self, before: Terms | None) -> tuple[Terms, float]:
+        """The terms of the search, but for the data, and how many configurations it has.
+
+        A sweep that goes on, and may have been extended, keeps its size where no flag says another.
+        """
+        file = read_sweep_file(self.sweep or _default_sweep_file(self.data))
+        image_size = self.image_size or file.settings.get("image_size", IMAGE_SIZE)
+        space = with_set(file.space, self.set)
+        num_points = num_configurations(space, image_size)
+        trials = before.trials if before else file.trials or TRIALS
+        max_epochs = before.max_epochs if before else file.settings.get("max_epochs", MAX_EPOCHS)
+        max_epochs = self.max_epochs or max_epochs
+        halving = _halving(file, max_epochs, before)
+        terms = Terms(
+            space=space,
+            image_size=image_size,
+            search=self.search or file.search,
+            seed=self.seed,
+            trials=int(min(self.trials or trials, num_points)),
+            max_epochs=max_epochs,
+            patience=self.patience,
+            grace_period=halving.grace_period if halving else None,
+            reduction_factor=halving.reduction_factor if halving else None,
+            fingerprint="",
+            known=read_known(self.warm_start, space) if self.warm_start else (),
+        )
+        return terms, num_points
 
     def _check_machine(self) -> None:
         """Whether a trial fits this machine; a cluster may grow, so there nothing is refused."""
@@ -129,17 +158,34 @@ class Settings:
                 f"--gpus-per-trial: {self.gpus_per_trial:g} is more than the {gpus} here"
             )
 
+    def _mirror(self, folder: Path) -> Mirror | None:
+        """Where the folder is copied to; what it holds is fetched to go on with it."""
+        if "://" not in str(self.storage):
+            return None
+        mirror = Mirror(str(self.storage), folder)
+        if self.resume:
+            mirror.fetch()
+        elif mirror.exists():
+            raise ValueError(f"{mirror.url} exists; choose another --name, or --resume")
+        return mirror
+
     def _folder(self) -> Path:
         """The sweep's folder, which must be new and one that can be made."""
+        if self.resume and not self.name:
+            raise ValueError("--resume: which sweep? give its --name")
         name = self.name or f"{data_name(self.data)}-{datetime.now():%Y%m%d-%H%M%S}"
         if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
             raise ValueError(f"--name: {name} is not made of letters, digits, '.', '_' and '-'")
-        storage = Path(self.storage) if self.storage else _default_storage()
-        if "://" in str(self.storage):
-            raise ValueError(f"--storage: {self.storage} is not a folder on a disk")
+        in_bucket = "://" in str(self.storage)
+        storage = Path(self.storage) if self.storage and not in_bucket else _default_storage()
         folder = storage.expanduser().absolute() / name
+        if self.resume:
+            return folder
         if folder.exists():
-            raise ValueError(f"{folder} exists; nothing is overwritten: choose another --name")
+            raise ValueError(
+                f"{folder} exists; nothing is overwritten: choose another --name, or go on with "
+                "it by --resume"
+            )
         above = next(parent for parent in folder.parents if parent.exists())
         if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
             raise PermissionError(f"--storage: no permission to write in {above}")
@@ -152,14 +198,10 @@ class Plan:
 
     settings: Settings
     folder: Path
+    mirror: Mirror | None  # where the folder is copied to
     dataset: Dataset
-    space: Space
+    terms: Terms
     num_points: float  # different configurations; infinity where a value is a real number
-    search: str
-    trials: int
-    max_epochs: int
-    image_size: int
-    halving: Halving | None
     time_budget: float | None  # seconds
     wandb: str  # online, offline or off
     decode_seconds: float  # 0 where the pixels of these photographs were there
@@ -167,6 +209,30 @@ class Plan:
     @property
     def name(self) -> str:
         return self.folder.name
+
+    @property
+    def space(self) -> Space:
+        return self.terms.space
+
+    @property
+    def search(self) -> str:
+        return self.terms.search
+
+    @property
+    def trials(self) -> int:
+        return self.terms.trials
+
+    @property
+    def max_epochs(self) -> int:
+        return self.terms.max_epochs
+
+    @property
+    def image_size(self) -> int:
+        return self.terms.image_size
+
+    @property
+    def halving(self) -> Halving | None:
+        return self.terms.halving
 
     @cached_property
     def num_photos(self) -> dict[str, int]:
@@ -176,7 +242,7 @@ class Plan:
         return {"train": len(train), "val": len(val), "test": len(test.files) if test else 0}
 
     def __str__(self) -> str:
-        """Two lines: what is searched, how, on what and whereto; and when trials stop."""
+        """What is searched, how, on what and whereto; when trials stop; what that costs."""
         points = "endless" if self.num_points == float("inf") else f"{self.num_points:,.0f}"
         photos = self.num_photos
         rungs = "no trial is stopped early"
@@ -188,8 +254,26 @@ class Plan:
             f"{self.trials} trials of {points} configurations ({len(searched(self.space))} "
             f"hyperparameters, {self.search}) on {self.settings.data} ({len(self.dataset.classes)} "
             f"classes; {photos['train']:,} photographs to train on, {photos['val']:,} to validate, "
-            f"{photos['test']:,} to test) -> {self.folder}\n"
-            f"up to {self.max_epochs} epochs at {self.image_size} px; {rungs}"
+            f"{photos['test']:,} to test) -> {self._whereto}\n"
+            f"up to {self.max_epochs} epochs at {self.image_size} px; {rungs}\n{self._cost}"
+        )
+
+    @property
+    def _whereto(self) -> str:
+        return f"{self.folder}, copied to {self.mirror.url}" if self.mirror else str(self.folder)
+
+    @property
+    def _cost(self) -> str:
+        """How much is trained if scores tell nothing apart, and what the disk must hold."""
+        epochs, reached = float(self.trials * self.max_epochs), float(self.trials)
+        if self.halving:
+            epochs, reached = expected(self.halving, self.trials)
+        trial, best = largest(self.space, len(self.dataset.classes), self.image_size)
+        known = f"; {len(self.terms.known)} outcomes known" if self.terms.known else ""
+        return (
+            f"expected: {epochs:,.0f} epochs in all, {reached:.0f} trials to the last; on the disk "
+            f"at most {_size(trial)} for each trial at once and {_size(2 * best)} for the best"
+            f"{known}"
         )
 
 
@@ -203,10 +287,19 @@ def _default_storage() -> Path:
     return (Path.home() if "working_dir_files" in here.parts else here) / "results"
 
 
-def _halving(file: SweepFile, max_epochs: int) -> Halving | None:
-    """ASHA's plan. A file that does not speak of it gets rungs at 1/9 and 1/3 of the way."""
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
+
+
+def _halving(file: SweepFile, max_epochs: int, before: Terms | None) -> Halving | None:
+    """ASHA's plan. A file that does not speak of it gets rungs at 1/9 and 1/3 of the way.
+
+    A sweep that goes on keeps the rungs that it had.
+    """
     if not file.early_terminate:
         return None
+    if before and not file.grace_period and before.halving:
+        return Halving(max_epochs, before.halving.grace_period, file.reduction_factor)
     grace = file.grace_period or max(1, round(max_epochs / file.reduction_factor**2))
     return Halving(max_epochs, grace, file.reduction_factor)
 

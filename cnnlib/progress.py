@@ -3,8 +3,9 @@
 import math
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Any, TextIO
 
 PAUSE = 15.0  # seconds between progress lines where the screen cannot rewrite one
 
@@ -25,9 +26,22 @@ class Progress:
     _began: float = field(default_factory=time.monotonic)
     _shown: float = -math.inf
 
-    def started(self, trial_id: str, text: str) -> None:
+    def go_on(self, trials: Iterable[Any]) -> None:
+        """Counts what was there before; a trial has trial_id, status, best and best_epoch."""
+        known = list(trials)
+        for trial in known:
+            if trial.status in self.counts:
+                self.counts[trial.status] += 1
+            if trial.best_epoch and trial.best > (self.best[0] if self.best else -1.0):
+                self.best = (trial.best, trial.trial_id)
+        ended = sum(self.counts.values())
+        self._say(f"going on: {ended} trials ended, {len(known) - ended} were interrupted")
+
+    def started(self, trial_id: str, text: str, after_epoch: int = 0) -> None:
+        """A trial runs, from its first epoch or from where it was interrupted."""
         self.running[trial_id] = time.monotonic()
-        self._say(f"trial {trial_id} started    {text}")
+        going_on = f"  from epoch {after_epoch + 1}" if after_epoch else ""
+        self._say(f"trial {trial_id} started    {text}{going_on}")
 
     def epoch(self, trial_id: str, val_acc: float) -> None:
         if val_acc > (self.best[0] if self.best else -1.0):  # false for NaN
@@ -44,8 +58,9 @@ class Progress:
         """Something to know of the sweep as a whole."""
         self._say(text)
 
-    def retried(self, trial_id: str) -> None:
-        self._say(f"trial {trial_id} lost its worker and starts again")
+    def lost(self, trial_id: str, epoch: int) -> None:
+        """A trial's worker or node died, and the trial goes on elsewhere."""
+        self._say(f"trial {trial_id} lost its worker after epoch {epoch} and goes on")
 
     def close(self) -> None:
         """Leaves the last progress line on the screen."""

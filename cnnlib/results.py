@@ -83,7 +83,7 @@ def read_results(folder: str | Path) -> Results:
 
 
 def fold(events: Iterable[dict[str, Any]]) -> Results:
-    """The tables that these journal events amount to. An epoch that a retry repeats counts once."""
+    """The tables that these journal events amount to."""
     trials: dict[str, dict[str, Any]] = {}
     epochs: dict[tuple[str, int], dict[str, Any]] = {}
     for event in events:
@@ -91,8 +91,7 @@ def fold(events: Iterable[dict[str, Any]]) -> Results:
         if kind == "proposed":
             trials[trial_id] = {"trial_id": trial_id, "status": "running", **event["config"]}
         elif kind == "started":
-            trials[trial_id] |= {"status": "running", "started": event["time"]}
-            epochs = {key: row for key, row in epochs.items() if key[0] != trial_id}
+            trials[trial_id].setdefault("started", event["time"])
         elif kind == "epoch":
             epochs[trial_id, event["epoch"]] = {c: event.get(c) for c in EPOCH_COLUMNS}
             trials[trial_id]["node"] = event.get("node")

@@ -1,159 +1,150 @@
 """HyperOpt's proposals for a sweep: possible configurations only, and none of them twice.
 
 Ray's own HyperOptSearch repeats configurations, forgets failed trials and takes running ones for
-seen (TRAPS 7-14), so this talks to HyperOpt directly, behind Ray's Searcher interface.
+seen (TRAPS 7-14), so this talks to HyperOpt directly.
 """
 
 import itertools
 import math
 import random
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import hyperopt
 from hyperopt import hp
-from ray.tune.search import Searcher
 
 from cnnlib.config import TrialConfig, Value, impossible
-from cnnlib.halving import WORST
 from cnnlib.space import Choice, Interval, Space, constants, grid, searched
 
-ATTEMPTS = 20  # proposals that may be repeats before what is left is drawn at random
+# TPE proposes the most promising of so many candidates; HyperOpt's default. Where that was tried,
+# the best of ever fewer: what TPE draws, rather than its one favourite again.
+CANDIDATES = (24, 4, 1)
+STEPS = 100  # away from a proposal that was tried, before what is left is drawn at random
+GAMMA = 0.25  # TPE's good ones are the best GAMMA * sqrt(n) of n, at most MOST_GOOD; HyperOpt's
+MOST_GOOD = 25
 ENUMERABLE = 1_000_000  # points of a space of which what is left can be listed
-CANDIDATES = 24  # of which TPE proposes the most promising; HyperOpt's default
+HISTORY = 200  # outcomes that TPE is told: the good ones and the latest
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A configuration that was tried, and how well it did."""
+
+    config: TrialConfig
+    score: float | None  # None while it runs
 
 
 @dataclass
-class Proposal:
-    """A configuration that was proposed, and the best score reported for it so far."""
+class Tpe:
+    """Proposes configurations: at first at random, then by HyperOpt's TPE.
 
-    values: dict[str, Value]
-    score: float = WORST
-    done: bool = False
-
-
-class Tpe(Searcher):
-    """Proposes trials: at first at random, then by HyperOpt's TPE from the scores of ended ones.
-
-    Trials are numbered in the order of proposal: their configuration holds `trial_id`, '0001' on.
+    A proposal follows from the seed, its number and the outcomes before it, and from nothing else.
     """
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        image_size: int,
-        num_initial: int,
-        search: str,
-        seed: int,
-        on_propose: Callable[[str, TrialConfig], None],
-    ) -> None:
-        """`search` is 'tpe', which proposes once `num_initial` trials have ended, or 'random'."""
-        super().__init__()
-        self._constants = constants(space)
-        self._space = searched(space)
-        self._image_size = image_size
-        self._num_initial = num_initial if search == "tpe" else math.inf
-        self._random = random.Random(seed)
-        self._on_propose = on_propose
-        self._proposals: dict[str, Proposal] = {}  # by Ray's id of the trial
-        self._seen: set[TrialConfig] = set()
-        if self._space:  # HyperOpt has no domain without dimensions
-            expressions = {name: _expression(name, v) for name, v in self._space.items()}
+    space: Space
+    image_size: int
+    num_initial: int  # outcomes before TPE begins
+    search: str  # 'tpe' or 'random'
+    seed: int
+    seen: set[TrialConfig] = field(default_factory=set)  # never proposed again
+
+    def __post_init__(self) -> None:
+        self._constants = constants(self.space)
+        self._searched = searched(self.space)
+        if self._searched:  # HyperOpt has no domain without dimensions
+            expressions = {name: _expression(name, v) for name, v in self._searched.items()}
             self._domain = hyperopt.Domain(lambda values: values, expressions)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
-        """The next trial's configuration, or Searcher.FINISHED when nothing new is left."""
-        values = self._new_values()
-        if values is None:
-            return Searcher.FINISHED
-        self._proposals[trial_id] = Proposal(values)
-        number = f"{len(self._proposals):04d}"
-        config = self._config(values)
-        self._seen.add(config)
-        self._on_propose(number, config)
-        return {"trial_id": number, **asdict(config)}
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        score = result.get("val_acc", WORST)
-        if math.isfinite(score):
-            proposal = self._proposals[trial_id]
-            proposal.score = max(proposal.score, score)
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        """A trial that failed stays in the history, with the worst score or the best it had."""
-        if result:
-            self.on_trial_result(trial_id, result)
-        self._proposals[trial_id].done = True
-
-    def score(self, trial_id: str) -> float:
-        """The best score of a trial so far, what TPE is told of it; WORST where it has none."""
-        return self._proposals[trial_id].score
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the journal is the memory of a sweep."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing: the journal is the memory of a sweep."""
+    def propose(self, number: int, outcomes: Sequence[Outcome]) -> TrialConfig | None:
+        """The configuration of trial `number`, or None when nothing new is left."""
+        generator = random.Random(f"{self.seed}-{number}")
+        for values in self._ideas(outcomes, generator):
+            config = self._config(values)
+            if self._is_new(config):
+                return config
+        return self._one_of_the_rest(generator)
 
     def _config(self, values: dict[str, Value]) -> TrialConfig:
         return TrialConfig.from_mapping({**self._constants, **values})
 
-    def _new_values(self) -> dict[str, Value] | None:
-        def is_new(values: dict[str, Value]) -> bool:
-            config = self._config(values)
-            return config not in self._seen and impossible(config, self._image_size) is None
+    def _is_new(self, config: TrialConfig) -> bool:
+        return config not in self.seen and impossible(config, self.image_size) is None
 
-        history = self._history()
-        # The best of ever fewer candidates: what TPE draws, rather than its one favourite again.
-        fewer = [max(1, CANDIDATES >> attempt) for attempt in range(ATTEMPTS)]
-        grids = [grid(values) for values in self._space.values()]
-        endless = not all(grids) or math.prod(len(g or []) for g in grids) > ENUMERABLE
-        if endless:  # real numbers never run out, so trying goes on
-            fewer += [1] * 100 * ATTEMPTS
-        new = next(filter(is_new, (self._ask_hyperopt(history, number) for number in fewer)), None)
-        return new if new is not None or endless else self._one_of_the_rest(grids, is_new)
+    def _ideas(
+        self, outcomes: Sequence[Outcome], generator: random.Random
+    ) -> Iterator[dict[str, Value]]:
+        """What HyperOpt answers, and then what lies ever further away from its last answer."""
+        values: dict[str, Value] = {}
+        if not self._searched:
+            yield values
+            return
+        ask = self._question(outcomes)
+        for candidates in CANDIDATES:
+            values = ask(generator.randrange(2**31), candidates)
+            yield values
+        grids = {name: grid(values) for name, values in self._searched.items()}
+        num_points = math.prod(len(points or []) for points in grids.values())
+        # Real numbers never run out, nor does so large a grid, so asking goes on.
+        while not all(grids.values()) or num_points > ENUMERABLE:
+            yield ask(generator.randrange(2**31), 1)
+        for _ in range(STEPS):
+            name = generator.choice(list(grids))
+            values = {**values, name: generator.choice(grids[name] or [])}
+            yield values
 
-    def _one_of_the_rest(
-        self, grids: list[list[Value] | None], is_new: Callable[[dict[str, Value]], bool]
-    ) -> dict[str, Value] | None:
-        """A random one of the configurations that are left; None where the space is used up."""
-        points = itertools.product(*(values or [] for values in grids))
-        left = [p for p in points if is_new(dict(zip(self._space, p, strict=True)))]
-        if not left:
-            return None
-        return dict(zip(self._space, self._random.choice(left), strict=True))
-
-    def _history(self) -> list[dict[str, Any]]:
-        """All proposals in HyperOpt's form."""
-        return [
-            _document(number, proposal, self._space)
-            for number, proposal in enumerate(self._proposals.values())
-        ]
-
-    def _ask_hyperopt(self, history: list[dict[str, Any]], num_candidates: int) -> dict[str, Value]:
-        if not self._space:
-            return {}
-        ask = hyperopt.rand.suggest
-        if sum(proposal.done for proposal in self._proposals.values()) >= self._num_initial:
-            ask = partial(
-                hyperopt.tpe.suggest,
-                n_startup_jobs=0,
-                n_EI_candidates=num_candidates,
-                verbose=False,
-            )
-        [answer] = ask(
-            [len(history)],
-            self._domain,
-            hyperopt.trials_from_docs(history, validate=False),
-            self._random.randrange(2**31),
+    def _question(self, outcomes: Sequence[Outcome]) -> Callable[[int, int], dict[str, Value]]:
+        """HyperOpt's answer to a seed and a number of candidates, knowing these outcomes."""
+        ended = sum(outcome.score is not None for outcome in outcomes)
+        by_tpe = self.search == "tpe" and ended >= self.num_initial
+        told, gamma = _told(outcomes) if by_tpe else ([], GAMMA)
+        history = hyperopt.trials_from_docs(
+            [_document(tid, outcome, self._searched) for tid, outcome in told], validate=False
         )
-        raw = {name: values[0] for name, values in answer["misc"]["vals"].items()}
-        return {name: _value(raw[name], values) for name, values in self._space.items()}
+
+        def ask(seed: int, candidates: int) -> dict[str, Value]:
+            suggest = hyperopt.rand.suggest
+            if by_tpe:
+                suggest = partial(
+                    hyperopt.tpe.suggest,
+                    n_startup_jobs=0,
+                    n_EI_candidates=candidates,
+                    gamma=gamma,
+                    verbose=False,
+                )
+            [answer] = suggest([len(outcomes)], self._domain, history, seed)
+            raw = {name: values[0] for name, values in answer["misc"]["vals"].items()}
+            return {name: _value(raw[name], values) for name, values in self._searched.items()}
+
+        return ask
+
+    def _one_of_the_rest(self, generator: random.Random) -> TrialConfig | None:
+        """A random one of the configurations that are left; None where the space is used up."""
+        points = itertools.product(*(grid(values) or [] for values in self._searched.values()))
+        configs = (self._config(dict(zip(self._searched, point, strict=True))) for point in points)
+        left = [config for config in configs if self._is_new(config)]
+        return generator.choice(left) if left else None
+
+
+def _told(outcomes: Sequence[Outcome]) -> tuple[list[tuple[int, Outcome]], float]:
+    """What TPE is told, numbered, and the gamma with which it finds the same good ones in it.
+
+    HyperOpt's time grows with what it is told. Its good ones are the best few, and of the others
+    the older count less and less; so the good ones and the latest are told.
+    """
+    numbered = list(enumerate(outcomes))
+    if len(numbered) <= HISTORY:
+        return numbered, GAMMA
+    num_good = min(math.ceil(GAMMA * math.sqrt(len(numbered))), MOST_GOOD)
+    good = sorted(numbered, key=lambda item: _loss(item[1]))[:num_good]
+    told = dict(good)
+    told |= dict([item for item in numbered if item[0] not in told][num_good - HISTORY :])
+    return sorted(told.items()), (num_good - 0.5) / math.sqrt(len(told))
+
+
+def _loss(outcome: Outcome) -> float:
+    return math.inf if outcome.score is None else -outcome.score
 
 
 def _expression(name: str, values: Choice | Interval) -> Any:
@@ -179,21 +170,20 @@ def _value(raw: float, values: Choice | Interval) -> Value:
     return min(max(float(raw), values.low), values.high)
 
 
-def _document(number: int, proposal: Proposal, space: Space) -> dict[str, Any]:
-    """A proposal in HyperOpt's form. A running one has no loss, which HyperOpt takes as worst."""
-    raw = {
-        name: values.values.index(proposal.values[name])
-        if isinstance(values, Choice)
-        else proposal.values[name]
-        for name, values in space.items()
-    }
+def _document(tid: int, outcome: Outcome, space: Space) -> dict[str, Any]:
+    """An outcome in HyperOpt's form. A running trial has no loss, which HyperOpt takes as worst."""
+    raw = {}
+    for name, values in space.items():
+        value = getattr(outcome.config, name)
+        raw[name] = values.values.index(value) if isinstance(values, Choice) else value
+    running = outcome.score is None
     return {
-        "tid": number,
-        "state": hyperopt.JOB_STATE_DONE if proposal.done else hyperopt.JOB_STATE_RUNNING,
-        "result": {"status": "ok", "loss": -proposal.score} if proposal.done else {"status": "new"},
+        "tid": tid,
+        "state": hyperopt.JOB_STATE_RUNNING if running else hyperopt.JOB_STATE_DONE,
+        "result": {"status": "new"} if running else {"status": "ok", "loss": _loss(outcome)},
         "misc": {
-            "tid": number,
-            "idxs": {name: [number] for name in raw},
+            "tid": tid,
+            "idxs": {name: [tid] for name in raw},
             "vals": {name: [value] for name, value in raw.items()},
         },
         "spec": None,

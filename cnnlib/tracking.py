@@ -1,4 +1,4 @@
-"""A sweep in W&B: one run per trial, sent by a thread of its own; the only module that knows wandb.
+"""A sweep in W&B: one run per trial, sent by a thread of its own.
 
 The journal is the truth and W&B a view of it: whatever goes wrong here costs a line of warning,
 never a trial.
@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import queue
 import re
 import shlex
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from cnnlib.wandb_files import read_offline_runs
+from cnnlib.wandb_service import SERVICE_IDLE, connect, disconnect, one_line, resolved_mode
+
 logger = logging.getLogger(__name__)
 
-MODES = ("auto", "online", "offline", "off")
-WANDB_MODES = {"offline": "offline", "dryrun": "offline", "disabled": "off"}  # theirs: ours
-NO_ACCOUNT = "no account is configured"
 MAX_NAME_LENGTH = 128  # W&B refuses longer names and ids
-SERVICE_IDLE = "10s"  # how long wandb's service stays when the sweep's process is gone
 
 # The study's own short names, in its order, and then those of the recipe.
 SHORT_NAMES = {
@@ -64,6 +64,18 @@ RUN_SETTINGS: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Tracked:
+    """A trial as the journal knows it."""
+
+    trial_id: str
+    name: str
+    config: dict[str, Any]
+    rows: list[dict[str, Any]]
+    status: str
+    summary: dict[str, Any]
+
+
 class Tracking:
     """What happens to a sweep's trials, in W&B; start, log and finish return at once."""
 
@@ -71,6 +83,7 @@ class Tracking:
         """Runs of `folder`'s sweep; its name is their group and begins their ids."""
         self.mode = resolved_mode(mode)
         self._folder = folder.absolute()
+        self._finished = self._folder / "wandb" / "finished"  # trials whose runs are complete
         self._project = project
         self._sweep = sweep
         self._runs: dict[str, Any] = {}  # those open now, by trial
@@ -79,6 +92,7 @@ class Tracking:
         self._url = ""
         self._healthy = True
         self._warned: set[str] = set()
+        self._wait = 0.0  # seconds until a killed driver's service has written what it had
         self._calls: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None]
         self._calls = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -99,12 +113,21 @@ class Tracking:
         """Close the trial's run as completed, stopped or failed."""
         self._put(self._finish, trial_id, status, dict(summary))
 
+    def catch_up(self, trials: Iterable[Tracked], silent: float) -> None:
+        """Send what a driver that was killed `silent` seconds ago did not, before anything else.
+
+        Its trials are given in full. A run that was finished by then is left alone; of another only
+        the epochs that W&B lacks are sent.
+        """
+        self._wait = max(0.0, SERVICE_IDLE + 2 - silent)
+        self._put(self._catch_up, list(trials))
+
     def close(self, timeout: float = 10.0) -> None:
         """Finish what is open and wait for it, at most `timeout` seconds."""
         if self._thread is None:
             return
         self._calls.put(None)
-        self._thread.join(timeout)
+        self._thread.join(timeout + self._wait)
         if self._thread.is_alive():
             self._warn("close", f"not done after {timeout:g} s, so runs may lack their last epochs")
         self._thread = None
@@ -129,29 +152,48 @@ class Tracking:
     def _work(self) -> None:
         """The thread: first the connection, then one call after the other."""
         try:
-            _connect()
+            connect()
         except Exception as error:
             self.mode = "off"
-            self._warn("connect", f"off, {_one_line(error)}")
+            self._warn("connect", f"off, {one_line(error)}")
             return
         while (item := self._calls.get()) is not None:
             self._attempt(*item)
         for trial_id in list(self._runs):
             self._attempt(self._finish, (trial_id, "interrupted", {}))
         if self._healthy:  # or the service would wait for the runs that it cannot send
-            self._attempt(_disconnect, ())
+            self._attempt(disconnect, ())
 
     def _attempt(self, call: Callable[..., None], args: tuple[Any, ...]) -> None:
         try:
             call(*args)
         except Exception as error:
-            self._warn(f"{call.__name__} {type(error).__name__}", _one_line(error))
+            self._warn(f"{call.__name__} {type(error).__name__}", one_line(error))
 
     def _warn(self, kind: str, message: str) -> None:
         """One line per kind of trouble, however many epochs run into it."""
         if kind not in self._warned:
             self._warned.add(kind)
             logger.warning("W&B: %s", message)
+
+    def _catch_up(self, trials: list[Tracked]) -> None:
+        finished = set(self._finished.read_text().split()) if self._finished.exists() else set()
+        missing = [trial for trial in trials if trial.trial_id not in finished]
+        if not missing:
+            return
+        time.sleep(self._wait)
+        # Online the server tells a run's last step; offline only the files do.
+        files = read_offline_runs(self._folder) if self.mode == "offline" else {}
+        for trial in missing:
+            if sent := files.get(run_id(self._sweep, trial.trial_id)):
+                self._last_epoch[trial.trial_id] = max(
+                    (int(row["epoch"]) for row in sent.history), default=-1
+                )
+            self._attempt(self._start, (trial.trial_id, trial.name, trial.config))
+            for row in trial.rows:
+                self._attempt(self._log, (trial.trial_id, row))
+            if trial.status != "running":
+                self._attempt(self._finish, (trial.trial_id, trial.status, trial.summary))
 
     def _start(self, trial_id: str, name: str, config: dict[str, Any]) -> None:
         if trial_id in self._runs:
@@ -162,7 +204,7 @@ class Tracking:
         except Exception as error:
             self._healthy = False
             self.mode = "offline"
-            self._warn("offline", f"{_one_line(error)}; runs go on offline")
+            self._warn("offline", f"{one_line(error)}; runs go on offline")
             # wandb's service keeps the id of a run that the server did not accept as in use.
             self._runs[trial_id] = self._open(f"{identifier}-offline", name, config)
 
@@ -211,6 +253,9 @@ class Tracking:
             self.mode = "offline"  # or every later run would wait as long
             send = f"wandb sync --include-online {shlex.quote(str(self._folder))}/wandb/run-*"
             raise TimeoutError(f"no answer; send the rest with: {send}") from None
+        if status != "interrupted":
+            with self._finished.open("a") as file:
+                file.write(f"{trial_id}\n")
 
 
 def run_name(config: Mapping[str, object]) -> str:
@@ -235,80 +280,3 @@ def _value(value: object) -> str:
 
 def _runs(count: int) -> str:
     return "run" if count == 1 else "runs"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def resolved_mode(mode: str) -> str:
-    """The mode on this machine: its account and its W&B settings decide what `auto` means."""
-    if mode not in MODES:
-        raise ValueError(f"wandb: {mode!r} is not one of {', '.join(MODES)}")
-    if mode == "auto" and os.environ.get("WANDB_MODE") == "online":
-        mode = "online"
-    if mode in ("off", "offline"):
-        return mode
-    configured, problem = _account()
-    if mode == "auto" and configured in WANDB_MODES:  # by WANDB_MODE or by `wandb offline`
-        return WANDB_MODES[configured]
-    if mode == "online" and problem:
-        remedy = "run `wandb login`, set WANDB_API_KEY, or choose --wandb offline"
-        raise ValueError(f"wandb: cannot be online, {problem}; {remedy}")
-    if problem not in ("", NO_ACCOUNT):
-        logger.warning("W&B: %s; runs are offline", problem)
-    return "offline" if problem else "online"
-
-
-def _account() -> tuple[str, str]:
-    """The mode in wandb's settings, and why no account can be used ("" if one can).
-
-    Looks where wandb looks (environment, netrc, settings), without the network and without asking.
-    """
-    _quieten()
-    configured = ""
-    try:
-        from wandb.sdk import wandb_setup
-        from wandb.sdk.lib import wbauth
-
-        settings = wandb_setup.singleton().settings
-        configured = settings.mode
-        host = wbauth.HostUrl(settings.base_url, app_url=settings.app_url)
-        account = wbauth.authenticate_session(
-            host=host, source="", prompt=False, update_session=False
-        )
-    except Exception as error:  # a malformed key or URL
-        return configured, _one_line(error)
-    return configured, "" if account else NO_ACCOUNT
-
-
-def _quieten() -> None:
-    """Before wandb is imported: nothing on the screen, and no reports to its makers at exit."""
-    os.environ.setdefault("WANDB_SILENT", "true")
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-
-
-def _connect() -> None:
-    """Start a wandb service that is detached, as `wandb beta core start` does, and connect to it.
-
-    The one that wandb starts by itself replaces sys.exit and sys.excepthook, and holds up the
-    process's exit until every run is sent.
-    """
-    _quieten()
-    import wandb
-    from wandb.sdk import wandb_setup
-    from wandb.sdk.lib.service import service_connection, service_process
-
-    if "WANDB_SERVICE" in os.environ:  # the user's own service
-        return
-    setup = wandb_setup.singleton()
-    service = service_process.start_detached(wandb.Settings(), idle_timeout=SERVICE_IDLE)
-    client = service.token.connect(asyncer=setup.asyncer)
-    setup._connection = service_connection.ServiceConnection(setup.asyncer, client, service)
-
-
-def _disconnect() -> None:
-    """End wandb's service, which writes the last rows to disk as it goes."""
-    import wandb
-
-    wandb.teardown()

@@ -1,20 +1,22 @@
 """One trial: a configuration is trained for some epochs, and each epoch is reported."""
 
+import errno
 import logging
 import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping
+from pytorch_lightning.callbacks import Callback, Checkpoint
 from safetensors.torch import save_file
 
+from cnnlib.checkpoints import BEST, LAST, replaced
 from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.data import CustomDataModule
 from cnnlib.dataset import Dataset
@@ -36,31 +38,47 @@ class Task:
 
 
 class EpochReport(Checkpoint):
-    """Reports each epoch and keeps the weights of the best.
+    """Reports each epoch, keeps the best weights and the last state, and ends a stuck trial.
 
-    A Checkpoint, because Lightning calls those last, when the epoch's metrics are complete.
+    A Checkpoint, because Lightning calls those last, when the epoch's metrics are complete. The
+    state is on the disk before an epoch is reported, with all that was reported till then: so no
+    epoch is lost or trained twice, wherever the trial is killed.
     """
 
-    def __init__(self, on_epoch: Callable[[dict[str, Any]], None], weights: Path) -> None:
+    def __init__(
+        self,
+        on_epoch: Callable[[dict[str, Any]], None],
+        weights: Path,
+        *,
+        last: Path | None,
+        patience: int,
+        seed: int,
+    ) -> None:
         self._on_epoch = on_epoch
         self._weights = weights
-        self._best = -1.0
-        self._started = 0.0
+        self._last = last
+        self._patience = patience
+        self._seed = seed
+        self._rows: list[dict[str, Any]] = []
+        self._began = 0.0
         self._learning_rate = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._started = time.perf_counter()
+        # An epoch's randomness and order depend on its number, and not on the epochs before it.
+        trainer.train_dataloader.epoch = trainer.current_epoch  # type: ignore[union-attr]
+        torch.manual_seed(self._seed * 100_003 + trainer.current_epoch)
         # At its end a schedule has moved on to the next epoch's.
         self._learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self._began = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
-        if metrics["val_acc"] > self._best:
-            self._best = metrics["val_acc"]
+        best = max((row["val_acc"] for row in self._rows), default=-1.0)
+        if metrics["val_acc"] > best:
             save_weights(pl_module, self._weights)
-        seconds = time.perf_counter() - self._started
+        seconds = time.perf_counter() - self._began
         num_images = len(trainer.datamodule.split_indices[0])  # type: ignore[attr-defined]
-        self._on_epoch(
+        self._rows.append(
             {
                 "epoch": trainer.current_epoch + 1,
                 **metrics,
@@ -69,14 +87,47 @@ class EpochReport(Checkpoint):
                 "images_per_second": num_images / seconds,
             }
         )
+        if self._last is not None:
+            replaced(self._last, trainer.save_checkpoint)
+        self._on_epoch(self._rows[-1])
+        trainer.should_stop = is_over(self._rows, trainer.max_epochs, self._patience)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self._rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._rows = list(state_dict["rows"])
+
+
+def is_over(rows: Sequence[dict[str, Any]], max_epochs: int | None, patience: int) -> bool:
+    """Whether a trial has trained all its epochs, or `patience` of them without a better val_acc.
+
+    A patience of 0 is endless.
+    """
+    if len(rows) == max_epochs:
+        return True
+    scores = [-1.0] + [row["val_acc"] for row in rows]  # NaN is never above another
+    best = max(range(len(scores)), key=lambda epoch: (scores[epoch] > -1, scores[epoch]))
+    return bool(patience) and len(rows) - best >= patience
 
 
 def save_weights(model: pl.LightningModule, path: Path) -> None:
     """Writes the weights as safetensors, in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    save_file({name: t.contiguous() for name, t in model.state_dict().items()}, part)
-    part.replace(path)
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    replaced(path, lambda part: save_file(weights, part))
+
+
+def reported(last: Path) -> list[dict[str, Any]]:
+    """The epochs in a trial's last state; none where there is no state that can be read."""
+    if not last.exists():
+        return []
+    try:
+        # Tensors and plain values only: nothing in the file is executed.
+        content = torch.load(last, map_location="cpu", weights_only=True)
+        return list(content["callbacks"][EpochReport.__qualname__]["rows"])
+    except Exception as error:  # torn by a power cut, or of another version
+        logging.getLogger(__name__).warning("%s cannot be read, so from epoch 1: %s", last, error)
+        return []
 
 
 def train(
@@ -85,13 +136,20 @@ def train(
     *,
     on_epoch: Callable[[dict[str, Any]], None],
     weights: Path,
+    last: Path | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> None:
-    """Trains one configuration.
+    """Trains one configuration, from its last state in `last` where that exists.
 
-    Calls `on_epoch` with the metrics of each epoch and keeps the weights of the best in `weights`.
+    Calls `on_epoch` with the metrics of each epoch, also of those in its last state, and keeps the
+    weights of the best in `weights`.
     """
     quiet_libraries()
+    rows = reported(last) if last else []
+    for row in rows:
+        on_epoch(row)
+    if rows and is_over(rows, task.max_epochs, task.patience):
+        return
     torch.set_num_threads(task.cpus)
     pl.seed_everything(task.seed, verbose=False)
     torch.backends.cudnn.deterministic = True  # the fastest of those that repeat themselves
@@ -104,12 +162,10 @@ def train(
     )
     model = CustomCNN(config, num_classes=data.num_classes, image_size=task.image_size)
     model = model.to(memory_format=torch.channels_last)  # as the images come; faster
-    callbacks = [*callbacks, EpochReport(on_epoch, weights)]
-    if task.patience:
-        callbacks.append(EarlyStopping(monitor="val_acc", patience=task.patience, mode="max"))
+    report = EpochReport(on_epoch, weights, last=last, patience=task.patience, seed=task.seed)
     trainer = pl.Trainer(
         max_epochs=task.max_epochs,
-        callbacks=callbacks,
+        callbacks=[*callbacks, report],
         accelerator=task.accelerator,
         precision=precision(task.accelerator),  # type: ignore[arg-type]
         devices=1,
@@ -120,7 +176,7 @@ def train(
         num_sanity_val_steps=0,
         benchmark=True,  # cudnn measures which of its algorithms is fastest
     )
-    trainer.fit(model, datamodule=data)
+    trainer.fit(model, datamodule=data, ckpt_path=last if rows else None, weights_only=True)
 
 
 def data_module(
@@ -158,21 +214,42 @@ def quiet_libraries() -> None:
 
 
 def ray_trial(config: dict[str, Any], task: Task, checkpoints: Path) -> None:
-    """What Ray Tune runs; <checkpoints>/<trial_id>/best.safetensors holds the best weights.
+    """What Ray Tune runs; <checkpoints>/<trial_id>/ holds its best weights and its last state.
 
-    A trial that raises reports the reason and ends, so that Ray starts lost workers again only.
+    Epochs up to config["after_epoch"] are known. A trial that raises reports the reason and ends,
+    so that Ray starts lost workers again only; a fault of the disk is not the trial's.
     """
     from ray import tune
 
     node = os.uname().nodename
     values = {name: config[name] for name in hyperparameters()}
+    folder = checkpoints / config["trial_id"]
+
+    def report(row: dict[str, Any]) -> None:
+        if row["epoch"] > config["after_epoch"]:
+            tune.report({**row, "node": node})
+
     try:
         train(
             TrialConfig.from_mapping(values),
-            task,
-            on_epoch=lambda metrics: tune.report({**metrics, "node": node}),
-            weights=checkpoints / config["trial_id"] / "best.safetensors",
+            replace(task, max_epochs=config["max_epochs"]),
+            on_epoch=report,
+            weights=folder / BEST,
+            last=folder / LAST,
         )
     except Exception as error:
         logging.getLogger(__name__).exception("trial %s failed", config["trial_id"])
-        tune.report({"error": f"{type(error).__name__}: {' '.join(str(error).split())}"})
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        tune.report({"error": reason, "disk": disk_is_full(error)})
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether it came of a disk that takes no more, however torch has wrapped it."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in full:
+            return True
+        if "No space left on device" in str(error):  # safetensors' and torch's own errors
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -41,8 +41,8 @@ def main() -> int:
     from cnnlib.dataset import find_dataset
     from cnnlib.pixels import decode_ahead
     from cnnlib.plan import IMAGE_SIZE, check_least
-    from cnnlib.tracking import resolved_mode
     from cnnlib.trial import Task
+    from cnnlib.wandb_service import resolved_mode
 
     try:
         out = Path(flags.out)

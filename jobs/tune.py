@@ -29,8 +29,10 @@ def parser() -> argparse.ArgumentParser:
     add("--time-budget", metavar="TIME", help="ends the search after 2h, 90m or 1h30m")
     add("--patience", type=int, metavar="N", help="epochs without progress that end a trial (5)")
     add("--seed", type=int, metavar="N", help="of the split, the search and the training (42)")
-    add("--storage", metavar="FOLDER", help="where sweeps are kept (default results/)")
+    add("--storage", metavar="PLACE", help="folder or s3://bucket/path for sweeps (results/)")
     add("--name", metavar="NAME", help="of this sweep's folder (default: data and time)")
+    add("--resume", action="store_true", help="go on with the sweep of this --name")
+    add("--warm-start", metavar="FOLDER", help="begin with what another sweep found")
     add("--search", choices=("tpe", "random"), help="how configurations are proposed")
     add("--wandb", choices=("auto", "online", "offline", "off"), help="W&B (default auto)")
     add("--wandb-project", metavar="NAME", help="W&B project (default cnnlib)")
@@ -44,6 +46,7 @@ def main() -> int:
     flags = vars(parser().parse_args())
     only_plan = flags.pop("plan")
     signal.signal(signal.SIGTERM, _interrupt)  # `ray job stop` sends it
+    from cnnlib.claim import ClaimedError
     from cnnlib.plan import Settings
 
     try:
@@ -54,7 +57,10 @@ def main() -> int:
     print(plan, flush=True)
     if only_plan:
         return 0
-    return _run(plan)
+    try:
+        return _run(plan)
+    except (ClaimedError, OSError) as error:
+        return mistake(error)
 
 
 def _run(plan: Any) -> int:
@@ -63,11 +69,17 @@ def _run(plan: Any) -> int:
     from cnnlib.sweep import run
 
     result = run(plan)
+    if result.trouble:
+        print(f"{result.trouble}; go on by the same command with --resume", file=sys.stderr)
+        return 1
     if result.champion is None:
         print(f"no trial finished an epoch; see {result.folder}/trials.csv", file=sys.stderr)
         return 130 if result.interrupted else 1
     if result.interrupted:
-        print(f"interrupted; what was reached: python analysis/report.py {result.folder}")
+        print(
+            f"interrupted; go on by the same command with --resume; what was reached: "
+            f"python analysis/report.py {result.folder}"
+        )
         return 130
     tested = ""
     if plan.dataset.test:
@@ -77,6 +89,8 @@ def _run(plan: Any) -> int:
             f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
         )
     page = write_report(result.folder)
+    if plan.mirror and (problem := plan.mirror.close()):
+        print(problem, file=sys.stderr)
     print(
         f"champion: trial {result.champion.trial_id}, val_acc {result.champion.val_acc:.3f}"
         f"{tested}; report: {page}"

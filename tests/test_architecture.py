@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = sorted([*ROOT.glob("cnnlib/*.py"), *ROOT.glob("analysis/*.py"), *ROOT.glob("jobs/*.py")])
 KNOWN_TO = {
-    "ray": {"sweep", "tpe", "halving", "trial"},
-    "wandb": {"tracking"},
+    "ray": {"sweep", "recorder", "trial"},
+    "wandb": {"tracking", "wandb_files", "wandb_service"},
     "hyperopt": {"tpe"},
 }
 
@@ -44,9 +44,18 @@ def test_config_needs_the_standard_library_only() -> None:
     assert tops <= sys.stdlib_module_names
 
 
+@pytest.mark.parametrize("module", ["journal", "claim"])
+def test_the_journal_is_read_and_written_by_the_standard_library_alone(module: str) -> None:
+    code = f"import sys, cnnlib.{module}; print(*sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    loaded = {name.split(".")[0] for name in answer.stdout.split()}
+    assert "json" in loaded
+    assert not loaded & {"torch", "ray", "numpy", "pandas", "hyperopt", "wandb", "yaml"}
+
+
 @pytest.mark.parametrize(
     "module",
-    ["config", "space", "journal", "halving", "tpe", "results"],
+    ["config", "space", "journal", "halving", "tpe", "ledger", "story", "results", "resume"],
 )
 def test_what_only_decides_or_reads_does_not_load_torch(module: str) -> None:
     code = f"import sys, cnnlib.{module}; assert 'torch' not in sys.modules"

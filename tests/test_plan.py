@@ -16,10 +16,15 @@ def test_a_plan_answers_what_the_settings_leave_open(photos: Path, tmp_path: Pat
     assert plan.halving is not None
     assert plan.halving.rungs == (6, 18)
     assert plan.num_photos == {"train": 24, "val": 6, "test": 9}
-    first, second = str(plan).splitlines()
+    first, second, third = str(plan).splitlines()
     assert first.startswith("20 trials of 15,552 configurations (10 hyperparameters, tpe) on ")
     assert "24 photographs to train on, 6 to validate, 9 to test" in first
     assert second.startswith("up to 50 epochs at 32 px; after epoch 6, 18 a trial goes on if")
+    assert re.fullmatch(
+        r"expected: \d+ epochs in all, \d+ trials to the last; on the disk at most [\d.]+ MB for "
+        r"each trial at once and [\d.]+ MB for the best",
+        third,
+    )
     assert not plan.folder.exists(), "a plan writes nothing"
 
 
@@ -57,12 +62,15 @@ def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> No
         ({"cpus_per_trial": 4096}, "--cpus-per-trial: 4096 is more than the"),
         ({"search": "grid"}, "--search: grid is not tpe or random"),
         ({"name": "a/b"}, "--name: a/b is not made of letters"),
-        ({"storage": "s3://bucket"}, "--storage: s3://bucket is not a folder on a disk"),
+        ({"storage": "ftp://bucket", "name": "x"}, "--storage: ftp://bucket/x is no storage"),
         ({"time_budget": "soon"}, "--time-budget: soon is not a time like 2h"),
         ({"sweep": "none.yaml"}, "no sweep file none.yaml"),
         ({"set": ["conv_layers=6"]}, "conv_layers: 6 poolings leave nothing of 32 px"),
         ({"wandb": "maybe"}, "wandb: 'maybe' is not one of"),
         ({"data": "/no/such/folder"}, "/no/such/folder does not exist"),
+        ({"resume": True}, "--resume: which sweep"),
+        ({"resume": True, "name": "x"}, "--resume: no sweep in .*/x; leave out --resume"),
+        ({"warm_start": "/no/such"}, "no results in /no/such"),
     ],
 )
 def test_every_mistake_is_found_before_anything_starts(
@@ -88,7 +96,7 @@ def test_more_grace_than_epochs_is_refused(photos: Path, tmp_path: Path) -> None
 
 def test_a_folder_that_exists_is_never_used(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    with pytest.raises(ValueError, match="mine exists; nothing is overwritten"):
+    with pytest.raises(ValueError, match=r"mine exists; nothing is overwritten.*by --resume"):
         Settings(data=photos, storage=tmp_path, name="mine", **FAST).plan()
 
 

@@ -61,11 +61,12 @@ def test_the_columns_are_those_of_the_design() -> None:
     assert results.hyperparameters == ["dropout"]
 
 
-def test_a_retried_trial_counts_each_epoch_once() -> None:
-    retried = [*EVENTS[:2], epoch("0001", 1, 0.3), epoch("0001", 2, 0.9), EVENTS[1]]
-    results = fold([*retried, epoch("0001", 1, 0.4)])
-    assert results.epochs["epoch"].tolist() == [1]
+def test_a_trial_that_goes_on_keeps_its_epochs_and_its_start() -> None:
+    again = EVENTS[1] | {"time": "2027"}
+    results = fold([*EVENTS[:2], epoch("0001", 1, 0.4), again, epoch("0001", 2, 0.3)])
+    assert results.epochs["epoch"].tolist() == [1, 2]
     assert results.trials.loc[0, "val_acc"] == 0.4
+    assert results.trials.loc[0, "started"] == EVENTS[1]["time"]
 
 
 def test_the_best_trial_is_the_first_of_the_highest() -> None:

@@ -1,11 +1,11 @@
 import math
 
 import pytest
-from ray.tune.search import Searcher
 
 from cnnlib.config import TrialConfig, impossible
+from cnnlib.halving import WORST
 from cnnlib.space import Choice, Interval, Space
-from cnnlib.tpe import Tpe
+from cnnlib.tpe import GAMMA, HISTORY, Outcome, Tpe, _told
 
 SPACE: Space = {
     "first_layer_filters": Choice((8, 16, 32)),
@@ -15,30 +15,22 @@ SPACE: Space = {
 }
 
 
-def search(space: Space, *, seed: int = 0, search: str = "tpe", image_size: int = 32) -> Tpe:
-    return Tpe(
-        space,
-        image_size=image_size,
-        num_initial=8,
-        search=search,
-        seed=seed,
-        on_propose=lambda trial_id, config: None,
-    )
+def search(
+    space: Space, *, seed: int = 0, search: str = "tpe", image_size: int = 32, initial: int = 8
+) -> Tpe:
+    return Tpe(space, image_size=image_size, num_initial=initial, search=search, seed=seed)
 
 
 def trials(tpe: Tpe, count: int, score: object = None) -> list[TrialConfig]:
-    """Proposes, scores by `score(config)` and completes trials one after the other."""
-    configs = []
-    for number in range(count):
-        answer = tpe.suggest(f"ray{number}")
-        if answer == Searcher.FINISHED:
+    """Proposes, scores by `score(config)` and ends trials one after the other."""
+    outcomes: list[Outcome] = []
+    for number in range(1, count + 1):
+        config = tpe.propose(number, outcomes)
+        if config is None:
             break
-        assert isinstance(answer, dict)
-        assert answer.pop("trial_id") == f"{number + 1:04d}"
-        configs.append(TrialConfig.from_mapping(answer))
-        value = score(configs[-1]) if callable(score) else 0.5
-        tpe.on_trial_complete(f"ray{number}", {"val_acc": value})
-    return configs
+        tpe.seen.add(config)
+        outcomes.append(Outcome(config, score(config) if callable(score) else 0.5))
+    return [outcome.config for outcome in outcomes]
 
 
 def test_the_whole_space_is_proposed_once_and_then_the_search_ends() -> None:
@@ -97,36 +89,53 @@ def test_intervals_are_respected() -> None:
 def test_a_space_too_large_to_list_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("batch_size", "num_neurons_dense")
     tpe = search({name: Choice(tuple(range(1, 1002))) for name in names})
-    answers = iter([(1, 1)] * 40 + [(2, 1)])
+    answers = iter([(1, 1)] * 400 + [(2, 1)])
     monkeypatch.setattr(
-        tpe, "_ask_hyperopt", lambda *_: dict(zip(names, next(answers), strict=True))
+        tpe, "_question", lambda *_: lambda *_: dict(zip(names, next(answers), strict=True))
     )
     monkeypatch.setattr(tpe, "_one_of_the_rest", lambda *_: pytest.fail("a million were listed"))
     assert [config.batch_size for config in trials(tpe, 2)] == [1, 2]
 
 
 def test_failed_trials_are_avoided_rather_than_forgotten() -> None:
+    space: Space = {"learning_rate": Choice((0.1, 0.01)), "dropout": Interval(0.0, 0.9)}
+
     def late_failures(seed: int) -> int:
-        space: Space = {"learning_rate": Choice((0.1, 0.01)), "dropout": Interval(0.0, 0.9)}
-        tpe, failures = search(space, seed=seed), 0
-        for number in range(30):
-            answer = tpe.suggest(f"ray{number}")
-            assert isinstance(answer, dict)
-            fails = answer["learning_rate"] == 0.1
-            failures += fails and number >= 10
-            tpe.on_trial_complete(
-                f"ray{number}", {"error": "no memory"} if fails else {"val_acc": 0.3}
-            )
-        return failures
+        def score(config: TrialConfig) -> float:
+            return WORST if config.learning_rate == 0.1 else 0.3
+
+        configs = trials(search(space, seed=seed), 30, score)
+        return sum(score(config) == WORST for config in configs[10:])
 
     assert sum(map(late_failures, range(4))) < 0.35 * 4 * 20
 
 
-@pytest.mark.parametrize("scores", [[0.2, 0.6, 0.4], [0.6, math.nan], [0.6]])
-def test_a_trial_counts_with_its_best_epoch(scores: list[float]) -> None:
-    tpe = search(SPACE)
-    tpe.suggest("ray0")
-    for epoch, score in enumerate(scores):
-        tpe.on_trial_result("ray0", {"epoch": epoch + 1, "val_acc": score})
-    tpe.on_trial_complete("ray0", error=True)
-    assert tpe.score("ray0") == 0.6
+def test_a_proposal_follows_from_its_number_and_the_outcomes_alone() -> None:
+    first = search(REAL)
+    configs = trials(first, 20, accuracy)
+    outcomes = [Outcome(config, accuracy(config)) for config in configs]
+    for number in (3, 12, 20):
+        fresh = search(REAL)
+        fresh.seen = set(configs[: number - 1])
+        assert fresh.propose(number, outcomes[: number - 1]) == configs[number - 1]
+
+
+def test_running_trials_do_not_end_the_random_beginning() -> None:
+    tpe = search(REAL, initial=3)
+    by_chance = search(REAL, search="random")
+    running = [Outcome(TrialConfig(dropout=n / 10), None) for n in range(5)]
+    assert tpe.propose(6, running) == by_chance.propose(6, running)
+    ended = [Outcome(outcome.config, 0.5) for outcome in running]
+    assert tpe.propose(6, ended) != by_chance.propose(6, ended)
+
+
+def test_a_long_history_is_told_by_its_best_and_its_latest() -> None:
+    outcomes = [Outcome(TrialConfig(), n % 997 / 1000) for n in range(3 * HISTORY)]
+    told, gamma = _told(outcomes)
+    assert len(told) == HISTORY
+    num_good = math.ceil(GAMMA * math.sqrt(len(outcomes)))
+    assert math.ceil(gamma * math.sqrt(len(told))) == num_good, "as many good ones as of all"
+    good = sorted(range(len(outcomes)), key=lambda n: -(outcomes[n].score or 0))[:num_good]
+    assert set(good) <= {number for number, _ in told}
+    assert [number for number, _ in told][-100:] == list(range(3 * HISTORY - 100, 3 * HISTORY))
+    assert _told(outcomes[:HISTORY]) == (list(enumerate(outcomes[:HISTORY])), GAMMA)

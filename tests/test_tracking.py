@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wandb_files import (
+
+from cnnlib.config import hyperparameters
+from cnnlib.tracking import RUN_SETTINGS, SHORT_NAMES, Tracked, Tracking, run_id, run_name
+from cnnlib.wandb_files import (
     BLOCK_BYTES,
     FULL,
     RECORD_HEADER_BYTES,
@@ -22,9 +25,6 @@ from wandb_files import (
     _payloads,
     read_offline_runs,
 )
-
-from cnnlib.config import hyperparameters
-from cnnlib.tracking import RUN_SETTINGS, SHORT_NAMES, Tracking, run_id, run_name
 
 ROOT = Path(__file__).parent.parent
 API_KEY = "0123456789" * 4
@@ -245,6 +245,63 @@ def test_the_epochs_that_a_retried_trial_repeats_count_once(tmp_path: Path) -> N
         assert [row["epoch"] for row in runs[f"s-{trial_id}"].history] == [1, 2, 3, 4]
     assert runs["s-open"].summary["status"] == "interrupted"
     assert runs["s-open"].exit_code == 1
+
+
+def tracked(trial: int, epochs: int, status: str) -> Tracked:
+    rows = [epoch_row(trial, epoch) for epoch in range(1, epochs + 1)]
+    return Tracked(f"t{trial}", "name", {"a": trial}, rows, status, {"best_epoch": epochs})
+
+
+def test_what_a_killed_driver_did_not_send_is_sent_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnlib.tracking.SERVICE_IDLE", 0)
+    first = Tracking(tmp_path, mode="offline", project="cnn", sweep="s")
+    for trial in (1, 2, 3):
+        first.start(f"t{trial}", "name", {"a": trial})
+        for epoch in (1, 2):
+            first.log(f"t{trial}", epoch_row(trial, epoch))
+    first.finish("t1", "completed", {"best_epoch": 2})
+    first.close()
+
+    trials = [tracked(1, 2, "completed"), tracked(2, 4, "stopped"), tracked(3, 3, "running")]
+    second = Tracking(tmp_path, mode="offline", project="cnn", sweep="s")
+    second.catch_up([*trials, tracked(4, 2, "failed")], silent=9.0)
+    second.start("t3", "name", {"a": 3})
+    second.log("t3", epoch_row(3, 4))
+    second.finish("t3", "completed", {"best_epoch": 4})
+    second.close()
+
+    runs = read_offline_runs(tmp_path)
+    lengths = {"s-t1": 2, "s-t2": 4, "s-t3": 4, "s-t4": 2}
+    assert {name: len(run.history) for name, run in runs.items()} == lengths
+    for name, run in runs.items():
+        assert [row["epoch"] for row in run.history] == list(range(1, lengths[name] + 1))
+    assert {name: run.summary["status"] for name, run in runs.items()} == {
+        "s-t1": "completed",
+        "s-t2": "stopped",
+        "s-t3": "completed",
+        "s-t4": "failed",
+    }
+    files = [path.name for path in tmp_path.glob("wandb/offline-run-*/run-s-t1.wandb")]
+    assert len(files) == 1, "a run that was finished is left alone"
+    assert second.line.startswith("W&B: 3 runs offline")
+
+
+def test_online_the_server_knows_what_a_killed_driver_sent(
+    tmp_path: Path, server: AnsweringServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnlib.tracking.SERVICE_IDLE", 0)
+    first = Tracking(tmp_path, mode="auto", project="cnn", sweep="s")
+    first.start("t1", "name", {"a": 1})
+    for epoch in (1, 2):
+        first.log("t1", epoch_row(1, epoch))
+    first.close(30)
+    second = Tracking(tmp_path, mode="auto", project="cnn", sweep="s")
+    second.catch_up([tracked(1, 4, "completed")], silent=9.0)
+    second.close(30)
+    assert [row["epoch"] for row in server.rows["s-t1"]] == [1, 2, 3, 4]
+    assert server.exit_codes == {"s-t1": 0}
 
 
 def test_an_online_run_resumed_by_another_process_repeats_no_epoch(

@@ -12,7 +12,17 @@ from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
 from cnnlib.model import CustomCNN
 from cnnlib.results import EPOCH_COLUMNS
-from cnnlib.trial import EpochReport, Task, data_module, precision, ray_trial, train
+from cnnlib.trial import (
+    EpochReport,
+    Task,
+    data_module,
+    disk_is_full,
+    is_over,
+    precision,
+    ray_trial,
+    reported,
+    train,
+)
 
 SMALL = {"first_layer_filters": 4, "conv_layers": 2, "num_neurons_dense": 8, "filter_org": 1.0}
 
@@ -72,9 +82,10 @@ def test_an_epochs_learning_rate_is_the_one_that_it_began_with(
 def test_a_worse_epoch_does_not_replace_the_best_weights(tmp_path: Path) -> None:
     model = torch.nn.Linear(1, 1)
     weights = tmp_path / "best.safetensors"
-    report = EpochReport(lambda metrics: None, weights)
+    report = EpochReport(lambda metrics: None, weights, last=None, patience=0, seed=1)
     trainer = SimpleNamespace(
         current_epoch=0,
+        max_epochs=9,
         optimizers=[SimpleNamespace(param_groups=[{"lr": 0.1}])],
         datamodule=SimpleNamespace(split_indices=([0], [1])),
     )
@@ -102,20 +113,125 @@ RECIPE = {
 def test_the_same_seed_gives_the_same_curve(changes: dict, photos: Path, tmp_path: Path) -> None:
     config = TrialConfig(**SMALL, **changes)
 
-    def curve(seed: int) -> list[tuple[float, float]]:
+    def losses(seed: int) -> list[tuple[float, float]]:
         return [
             (row["train_loss"], row["val_loss"])
             for row in rows(photos, tmp_path, config, seed=seed)
         ]
 
-    assert curve(1) == curve(1)
-    assert curve(1) != curve(2)
+    assert losses(1) == losses(1)
+    assert losses(1) != losses(2)
 
 
 def test_a_trial_that_no_longer_gets_better_ends(photos: Path, tmp_path: Path) -> None:
     frozen = TrialConfig(**SMALL, learning_rate=1e-8)
     epochs = rows(photos, tmp_path, frozen, max_epochs=30, patience=2)
     assert len(epochs) == 3
+
+
+class KilledError(BaseException):
+    pass
+
+
+def broken_rows(config: TrialConfig, run: Task, folder: Path, *lives: int) -> list[dict[str, Any]]:
+    """What a trial has reported that is ended after so many reports in each of its lives."""
+    for life in (*lives, None):
+        epochs: list[dict[str, Any]] = []
+
+        def report(row: dict[str, Any], life: int | None = life, epochs: list = epochs) -> None:
+            epochs.append(row)
+            if len(epochs) == life:
+                raise KilledError
+
+        try:
+            train(
+                config, run, on_epoch=report, weights=folder / "best.safetensors",
+                last=folder / "last.pt",
+            )  # fmt: skip
+        except KilledError:
+            continue
+    return epochs
+
+
+def curve(epochs: list[dict[str, Any]]) -> list[dict[str, float]]:
+    timed = ("seconds", "images_per_second")
+    return [{name: v for name, v in row.items() if name not in timed} for row in epochs]
+
+
+def with_schedule(interval: str) -> Any:
+    def configure_optimizers(self: CustomCNN) -> Any:
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.05, momentum=0.9)
+        schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.8)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": interval},
+        }
+
+    return configure_optimizers
+
+
+@pytest.mark.parametrize("schedule", [None, "epoch", "step"])
+def test_an_interrupted_trial_goes_on_to_the_last_digit(
+    schedule: str | None, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if schedule:
+        monkeypatch.setattr(CustomCNN, "configure_optimizers", with_schedule(schedule))
+    config = TrialConfig(**SMALL, learning_rate=0.01, batch_size=8, use_augmentation=True)
+    run = task(photos, max_epochs=5)
+    unbroken = rows(photos, tmp_path / "a", config, max_epochs=5)
+    broken = broken_rows(config, run, tmp_path / "b", 2, 3)
+    assert curve(broken) == curve(unbroken)
+    one, two = (load_file(tmp_path / n / "best.safetensors") for n in "ab")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert {path.name for path in (tmp_path / "b").iterdir()} == {"last.pt", "best.safetensors"}
+
+
+def test_patience_is_counted_through_an_interruption(photos: Path, tmp_path: Path) -> None:
+    frozen = TrialConfig(**SMALL, learning_rate=1e-8)
+    run = task(photos, max_epochs=30, patience=3)
+    assert len(broken_rows(frozen, run, tmp_path, 2)) == 4
+    assert len(broken_rows(frozen, run, tmp_path)) == 4, "what is over is not trained on"
+
+
+def test_a_trial_is_over_after_its_epochs_or_its_patience() -> None:
+    def over(*scores: float, patience: int = 2) -> bool:
+        return is_over([{"val_acc": score} for score in scores], 4, patience)
+
+    assert not over()
+    assert over(0.1, 0.2, 0.3, 0.4)
+    assert not over(0.3, 0.2)
+    assert over(0.3, 0.2, 0.3), "an equal is no better one"
+    assert not over(0.3, 0.2, 0.1, patience=0)
+    assert over(math.nan, math.nan)
+    assert not over(math.nan, 0.2)
+
+
+def test_a_damaged_state_is_no_state_and_nothing_in_it_is_executed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Harmful:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "executed",)
+
+    last = tmp_path / "last.pt"
+    assert reported(last) == []
+    last.write_bytes(b"torn")
+    assert reported(last) == []
+    torch.save({"callbacks": {"EpochReport": {"rows": [Harmful()]}}}, last)
+    assert reported(last) == []
+    assert not (tmp_path / "executed").exists()
+    assert caplog.text.count("cannot be read, so from epoch 1") == 2
+
+
+def test_a_full_disk_is_known_from_other_errors() -> None:
+    full = OSError(28, "No space left on device")
+    wrapped = RuntimeError("write failed")
+    wrapped.__cause__ = full
+    assert disk_is_full(full)
+    assert disk_is_full(wrapped)
+    assert disk_is_full(OSError(30, "Read-only file system"))
+    assert not disk_is_full(FileNotFoundError(2, "No such file or directory"))
+    assert not disk_is_full(RuntimeError("CUDA out of memory"))
 
 
 def test_a_cpu_trains_in_bf16_only_where_it_is_native() -> None:
@@ -129,8 +245,25 @@ def test_a_trial_that_raises_reports_the_reason_in_one_line(
     reports: list[dict[str, Any]] = []
     monkeypatch.setattr("ray.tune.report", reports.append)
     (tmp_path / "file").touch()
-    config = {"trial_id": "0001", **asdict(TrialConfig(**SMALL))}
+    config = {
+        "trial_id": "0001", "max_epochs": 3, "after_epoch": 0, **asdict(TrialConfig(**SMALL))
+    }  # fmt: skip
     ray_trial(config, task(photos), tmp_path / "file")
     [report] = reports
     assert report["error"].startswith("NotADirectoryError: ")
     assert "\n" not in report["error"]
+    assert not report["disk"]
+
+
+def test_only_epochs_that_are_not_known_are_reported(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[dict[str, Any]] = []
+    monkeypatch.setattr("ray.tune.report", reports.append)
+    own = {"trial_id": "0001", "max_epochs": 4}
+    config = TrialConfig(**SMALL)
+    ray_trial({**own, "after_epoch": 0, **asdict(config)}, task(photos, max_epochs=9), tmp_path)
+    assert [report["epoch"] for report in reports] == [1, 2, 3, 4]
+    reports.clear()
+    ray_trial({**own, "after_epoch": 2, **asdict(config)}, task(photos, max_epochs=9), tmp_path)
+    assert [report["epoch"] for report in reports] == [3, 4]

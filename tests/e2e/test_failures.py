@@ -13,6 +13,7 @@ from cnnlib.download import cache_folder
 from cnnlib.journal import read_events
 from cnnlib.plan import Settings
 from cnnlib.results import read_results
+from cnnlib.story import replay
 from cnnlib.sweep import run
 from tests.conftest import write_photos
 
@@ -37,7 +38,7 @@ def descendants(pid: int) -> dict[int, str]:
     return {child: commands[child] for child in found}
 
 
-def test_a_trial_whose_worker_is_killed_starts_again_and_counts_once(tmp_path: Path) -> None:
+def test_a_trial_whose_worker_is_killed_goes_on_from_its_last_epoch(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos")
     sets = [flag for text in SMALL for flag in ("--set", text)]
     driver = subprocess.Popen(
@@ -64,12 +65,16 @@ def test_a_trial_whose_worker_is_killed_starts_again_and_counts_once(tmp_path: P
         os.kill(pid, signal.SIGKILL)
     said, complained = driver.communicate(timeout=180)
     assert driver.returncode == 0, complained
-    assert "trial 0001 lost its worker and starts again" in said
+    assert "trial 0001 lost its worker after epoch " in said
     results = read_results(sweep)
     assert set(results.trials["status"]) <= {"completed", "stopped"}
     assert not results.epochs.duplicated(["trial_id", "epoch"]).any()
     starts = [event["trial_id"] for event in read_events(sweep) if event["event"] == "started"]
     assert sorted(starts) == ["0001", "0001", "0002"]
+    again = [e["after_epoch"] for e in read_events(sweep) if e["event"] == "started"]
+    assert again[0] == again[2] == 0
+    assert again[1] >= 5
+    assert replay(read_events(sweep))[0] is None
 
 
 def test_a_trial_that_kills_every_worker_fails_and_the_sweep_goes_on(
@@ -79,7 +84,7 @@ def test_a_trial_that_kills_every_worker_fails_and_the_sweep_goes_on(
         os._exit(1)
 
     monkeypatch.setattr("cnnlib.sweep.ray_trial", deadly)
-    monkeypatch.setattr("cnnlib.sweep.MAX_WORKER_LOSSES", 1)
+    monkeypatch.setattr("cnnlib.recorder.MAX_WORKER_LOSSES", 1)
     plan = Settings(
         data=write_photos(tmp_path / "photos"), storage=tmp_path, name="deadly", set=SMALL,
         trials=2, max_epochs=2, image_size=8, wandb="off",

@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from cnnlib.config import hyperparameters, told
 from cnnlib.journal import read_events
 from cnnlib.results import read_results
+from cnnlib.wandb_files import read_offline_runs
 from tests.conftest import write_photos
-from tests.wandb_files import read_offline_runs
 
 ROOT = Path(__file__).parents[2]
 SWEEP = """
@@ -186,7 +186,7 @@ def test_ctrl_c_ends_within_ten_seconds_and_leaves_usable_results(folder: Path) 
     process.send_signal(signal.SIGINT)
     said, complained = process.communicate(timeout=10)
     assert process.returncode == 130, complained
-    assert "interrupted; what was reached: python analysis/report.py" in said
+    assert "interrupted; go on by the same command with --resume; what was reached: " in said
     results = read_results(journal)
     assert "running" in set(results.trials["status"])
     assert (journal / "trials.csv").is_file()

@@ -1,4 +1,4 @@
-"""Reads what wandb wrote offline, so that tests compare what was logged with what is on disk.
+"""Reads what wandb wrote offline, so that a sweep that goes on knows what is there.
 
 A `run-*.wandb` file is a 7-byte header, then LevelDB-log blocks of 32 KiB with protobuf records.
 """
@@ -12,9 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wandb.proto import wandb_internal_pb2
-
-Record: Any = wandb_internal_pb2.Record  # type: ignore[attr-defined]  # made at run time
 FILE_HEADER = b":W&B"  # then a uint16 magic number and a uint8 version
 FILE_HEADER_BYTES = 7
 BLOCK_BYTES = 32 * 1024
@@ -38,11 +35,14 @@ class OfflineRun:
 
 def read_offline_runs(folder: Path) -> dict[str, OfflineRun]:
     """Every offline run under `<folder>/wandb/`, by run id."""
+    from wandb.proto import wandb_internal_pb2
+
+    record: Any = wandb_internal_pb2.Record  # type: ignore[attr-defined]  # made at run time
     runs: dict[str, OfflineRun] = {}
     for path in sorted(folder.glob("wandb/offline-run-*/run-*.wandb")):
         run = runs.setdefault(path.stem.removeprefix("run-"), OfflineRun())
         for payload in _payloads(path.read_bytes()):
-            _apply(run, Record.FromString(payload))
+            _apply(run, record.FromString(payload))
     return runs
 
 

@@ -1,0 +1,112 @@
+"""What a sweep goes on from: its own journal, or what another one found."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cnnlib.config import TrialConfig, hyperparameters
+from cnnlib.halving import WORST
+from cnnlib.journal import journal_exists, read_events
+from cnnlib.ledger import Terms, read_ledger
+from cnnlib.results import read_results
+from cnnlib.space import Choice, Interval, Space
+from cnnlib.tpe import Outcome
+
+MAY_GROW = ("trials", "max_epochs")
+FIRST_ONES = ("num_initial", "known")  # of the first driver, whatever a later one says
+
+
+def read_terms(folder: Path) -> Terms | None:
+    """The terms of the sweep in a folder, None where it was killed before they were written.
+
+    Raises ValueError where the folder holds no sweep.
+    """
+    if not journal_exists(folder):
+        raise ValueError(f"--resume: no sweep in {folder}; leave out --resume to begin it")
+    ledger = read_ledger(read_events(folder), write=lambda event, **content: {})
+    return ledger.terms if ledger.begun else None
+
+
+def check_compatible(before: Terms, now: Terms) -> None:
+    """Raises ValueError with every difference that makes `now` another sweep than `before`.
+
+    More trials are no difference, nor are more epochs with the same rungs: they are for the trials
+    that are proposed from now on. Those proposed before keep theirs.
+    """
+    differences = []
+    for name in (f.name for f in fields(Terms) if f.name not in FIRST_ONES):
+        old, new = getattr(before, name), getattr(now, name)
+        if name == "space":
+            differences += _space_differences(old, new)
+        elif (name in MAY_GROW and new < old) or (name not in MAY_GROW and new != old):
+            differences.append(f"{name} was {old} and is now {new}")
+    if differences:
+        raise ValueError(f"--resume: this is another sweep: {'; '.join(differences)}")
+
+
+def _space_differences(old: Space, new: Space) -> list[str]:
+    names = dict.fromkeys([*old, *new])
+    return [
+        f"{name} was {_said(old.get(name))} and is now {_said(new.get(name))}"
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _said(values: Choice | Interval | None) -> str:
+    if values is None:
+        return "not searched"
+    if isinstance(values, Choice):
+        return " or ".join(map(str, values.values))
+    steps = f" in steps of {values.step:g}" if values.step else ""
+    return f"{values.low:g} to {values.high:g}{' (log)' if values.log else ''}{steps}"
+
+
+def read_known(folder: str | Path, space: Space) -> tuple[Outcome, ...]:
+    """What the ended trials of another sweep say of this space, in their order.
+
+    Raises ValueError where none of its configurations lies in the space.
+    """
+    table = read_results(folder).trials
+    if "status" in table:
+        table = table[table["status"] != "running"]
+    known = tuple(
+        Outcome(config, score)
+        for row in table.to_dict("records")
+        if (config := _config(row, space)) and (score := _score(row)) is not None
+    )
+    if not known:
+        raise ValueError(
+            f"--warm-start: none of the {len(table)} ended trials in {folder} lies in this space"
+        )
+    return known
+
+
+def _config(row: Mapping[Any, Any], space: Space) -> TrialConfig | None:
+    """The row's configuration, None where this space does not hold it."""
+    given = {name: row[name] for name in hyperparameters() if name in row}
+    try:
+        config = TrialConfig.from_mapping(given)
+    except ValueError:
+        return None
+    for name, hyperparameter in hyperparameters().items():
+        value = getattr(config, name)
+        values = space.get(name, Choice((hyperparameter.default,)))
+        inside = (
+            value in values.values
+            if isinstance(values, Choice)
+            else values.low <= value <= values.high
+        )
+        if not inside:
+            return None
+    return config
+
+
+def _score(row: Mapping[Any, Any]) -> float | None:
+    score = row.get("val_acc")
+    if not pd.isna(score):
+        return float(score)  # type: ignore[arg-type]
+    return WORST if row.get("status") == "failed" else None

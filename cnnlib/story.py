@@ -1,0 +1,111 @@
+"""A sweep told from its journal in lines, and its decisions derived from the journal again."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from cnnlib.ledger import ENDINGS, Ledger
+
+Event = Mapping[str, Any]
+
+
+def story(events: Iterable[Event]) -> Iterator[str]:
+    """A readable line for each event."""
+    for event in events:
+        said = SAID.get(event["event"], lambda event: "")(event)
+        trial = f"trial {event['trial_id']} " if "trial_id" in event else ""
+        yield f"{event['time'][:19].replace('T', ' ')}  {trial}{event['event']:<9} {said}".rstrip()
+
+
+def _sweep(event: Event) -> str:
+    known = f", {len(event['known'])} outcomes known" if event["known"] else ""
+    return (
+        f"{event['trials']} trials of up to {event['max_epochs']} epochs at {event['image_size']} "
+        f"px by {event['search']}, seed {event['seed']}{known}"
+    )
+
+
+def _epoch(event: Event) -> str:
+    text = f"{event['epoch']}: val_acc {event['val_acc']:.3f}, val_loss {event['val_loss']:.3f}"
+    if "decision" in event:
+        decision = event["decision"]
+        cutoff = decision["cutoff"]
+        against = "first there" if cutoff is None else f"cutoff {cutoff:.3f}"
+        text += f"; rung {decision['rung']}, {against}: {'stop' if decision['stop'] else 'go on'}"
+    return text
+
+
+def _proposed(event: Event) -> str:
+    return ", ".join(f"{name} {value}" for name, value in event["config"].items())
+
+
+SAID = {
+    "sweep": _sweep,
+    "resumed": lambda e: f"up to {e['trials']} trials of up to {e['max_epochs']} epochs",
+    "proposed": _proposed,
+    "started": lambda e: f"after epoch {e['after_epoch']}" if e["after_epoch"] else "",
+    "epoch": _epoch,
+    "lost": lambda e: f"its worker{' (preempted)' if e['preempted'] else ''}: {e['error']}",
+    "stopped": lambda e: f"at epoch {e['rung']}, below the cutoff {e['cutoff']:.3f}",
+    "failed": lambda e: e["error"],
+    "closed": lambda e: e["reason"],
+}
+
+
+def replay(events: Iterable[Event]) -> tuple[str | None, str]:
+    """The first event that does not follow from those before it, and what was checked till then."""
+    ledger = Ledger(write=lambda event, **content: {"event": event, **content})
+    counts: Counter[str] = Counter()
+    for number, event in enumerate(events, 1):
+        difference = _difference(ledger, event)
+        if difference:
+            trial = f", trial {event['trial_id']}" if "trial_id" in event else ""
+            return f"event {number} ({event['event']}{trial}): {difference}", _counted(counts)
+        counts[event["event"]] += 1
+        counts["decided"] += "decision" in event
+        ledger.apply(event)
+    return None, _counted(counts)
+
+
+def _counted(counts: Counter[str]) -> str:
+    return (
+        f"{counts['proposed']} proposals, {counts['epoch']} epochs, "
+        f"{counts['decided']} decisions at rungs"
+    )
+
+
+def _difference(ledger: Ledger, event: Event) -> str | None:
+    """How an event differs from what follows from those before it; None where it does not."""
+    kind = event["event"]
+    if kind == "sweep":
+        return "it is not the first" if ledger.begun else None
+    if not ledger.begun:
+        return "there is no sweep before it"
+    if kind == "proposed":
+        return _proposal_difference(ledger, event)
+    if "trial_id" not in event:
+        return None
+    trial = ledger.trials.get(event["trial_id"])
+    if trial is None:
+        return "the trial was not proposed"
+    if trial.status != "running":
+        return f"the trial had {trial.status} before"
+    if kind == "epoch":
+        if trial.stop or event["epoch"] != trial.epoch + 1:
+            return f"epoch {event['epoch']} follows epoch {trial.epoch}"
+        decision = ledger.decision(trial.trial_id, event["epoch"], event["val_acc"])
+        derived, written = decision and asdict(decision), event.get("decision")
+        return None if derived == written else f"derived {derived}, written {written}"
+    if kind in ENDINGS and kind != "failed" and (kind == "stopped") != bool(trial.stop):
+        return f"derived {'stopped' if trial.stop else 'finished'}"
+    return None
+
+
+def _proposal_difference(ledger: Ledger, event: Event) -> str | None:
+    trial_id = f"{len(ledger.trials) + 1:04d}"
+    if event["trial_id"] != trial_id:
+        return f"the next trial is {trial_id}"
+    config = ledger.proposal()
+    derived = asdict(config) if config else None
+    return None if derived == event["config"] else f"derived {derived}, written {event['config']}"

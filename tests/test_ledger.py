@@ -1,0 +1,171 @@
+import random
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from cnnlib.config import TrialConfig
+from cnnlib.ledger import HOPELESS, Ledger, Terms, Trial, alike, read_ledger
+from cnnlib.space import Choice, Interval
+from cnnlib.story import replay
+
+TERMS = Terms(
+    space={
+        "first_layer_filters": Choice((8, 16, 32)),
+        "conv_layers": Choice((2, 3, 4)),
+        "dropout": Choice((0.1, 0.2, 0.3, 0.4)),
+        "learning_rate": Interval(1e-5, 1e-1, log=True),
+    },
+    image_size=32,
+    search="tpe",
+    seed=3,
+    trials=12,
+    max_epochs=6,
+    patience=0,
+    grace_period=1,
+    reduction_factor=2.0,
+    fingerprint="f",
+    num_initial=4,
+)
+
+
+def score(config: TrialConfig, epoch: int) -> float:
+    """A curve that follows from the configuration alone; some of them cross."""
+    quality = config.first_layer_filters / 64 - abs(config.dropout - 0.3)
+    return 0.3 + quality * (1 - 0.5 ** (epoch * config.conv_layers / 3))
+
+
+class Sweep:
+    """A ledger that writes into a list, and trials that train nothing."""
+
+    def __init__(self, events: list[dict[str, Any]] | None = None) -> None:
+        self.events = [*(events or [])]
+        self.ledger = read_ledger(self.events, self._write)
+
+    def _write(self, event: str, **content: Any) -> dict[str, Any]:
+        self.events.append({"event": event, "time": "2026-11-24T00:00:00.000", **content})
+        return self.events[-1]
+
+    def begin(self, terms: Terms = TERMS) -> None:
+        if self.ledger.begun:
+            self.ledger.resume(terms.trials, terms.max_epochs)
+        else:
+            self.ledger.begin(terms)
+
+    def run(self, slots: int = 1, seed: int = 0) -> None:
+        generator, running = random.Random(seed), list[Trial]()
+        while True:
+            while len(running) < slots and (trial := self.ledger.next_trial()):
+                self.ledger.start(trial.trial_id)
+                running.append(trial)
+            if not running:
+                return
+            trial = generator.choice(running)
+            epoch = trial.epoch + 1
+            metrics = {"epoch": epoch, "val_acc": score(trial.config, epoch), "val_loss": 1.0}
+            decision = self.ledger.epoch(trial.trial_id, metrics)
+            if epoch == trial.max_epochs or (decision and decision.stop):
+                self.ledger.end(trial.trial_id)
+                running.remove(trial)
+
+    def told(self, *kinds: str) -> list[dict[str, Any]]:
+        kinds = kinds or ("proposed", "epoch", "stopped", "finished")
+        return [event for event in self.events if event["event"] in kinds]
+
+
+@pytest.fixture(scope="module")
+def unbroken() -> Sweep:
+    sweep = Sweep()
+    sweep.begin()
+    sweep.run()
+    assert {"stopped", "finished"} <= {event["event"] for event in sweep.events}
+    return sweep
+
+
+def prefixes(events: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    yield from (events[:length] for length in range(len(events)))
+
+
+def test_a_sweep_that_is_cut_anywhere_goes_on_as_the_unbroken_one(unbroken: Sweep) -> None:
+    for before in prefixes(unbroken.events):
+        sweep = Sweep(before)
+        sweep.begin()
+        sweep.run()
+        assert sweep.told() == unbroken.told()
+
+
+def test_four_at_once_cut_again_and_again_repeat_nothing_and_replay_cleanly() -> None:
+    for seed in range(5):
+        generator, events = random.Random(seed), list[dict[str, Any]]()
+        for _ in range(4):
+            sweep = Sweep(events)
+            sweep.begin()
+            sweep.run(slots=4, seed=generator.randrange(100))
+            events = sweep.events[: generator.randrange(len(events), len(sweep.events))]
+        assert replay(sweep.events)[0] is None
+        assert len(sweep.ledger.trials) == TERMS.trials
+        assert all(trial.status != "running" for trial in sweep.ledger.trials.values())
+
+
+def test_a_trial_whose_end_was_decided_ends_without_running_again(unbroken: Sweep) -> None:
+    last = next(i for i, e in enumerate(unbroken.events) if e["event"] == "stopped")
+    sweep = Sweep(unbroken.events[:last])
+    sweep.begin()
+    assert [e["event"] for e in sweep.events[last:]] == ["resumed", "stopped"]
+
+
+def test_more_trials_and_epochs_are_for_those_proposed_from_then_on(unbroken: Sweep) -> None:
+    sweep = Sweep(unbroken.events)
+    sweep.begin(replace(TERMS, trials=15, max_epochs=20))
+    sweep.run()
+    assert sweep.told()[: len(unbroken.told())] == unbroken.told()
+    assert {t.max_epochs for t in sweep.ledger.trials.values()} == {6, 20}
+    assert len(sweep.ledger.trials) == 15
+    assert replay(sweep.events)[0] is None
+
+
+def test_what_another_sweep_found_counts_from_the_first_proposal(unbroken: Sweep) -> None:
+    known = tuple(unbroken.ledger._outcomes())
+    sweep = Sweep()
+    sweep.begin(replace(TERMS, known=known, seed=9))
+    plain = Sweep()
+    plain.begin(replace(TERMS, seed=9))
+    assert Terms.from_event(sweep.events[0]).known == known
+    assert sweep.ledger.proposal() != plain.ledger.proposal()
+
+
+def test_most_trials_failing_alike_end_the_search() -> None:
+    def fails(errors: list[str]) -> Ledger:
+        sweep = Sweep()
+        sweep.begin(replace(TERMS, trials=30, search="random"))
+        for error in errors:
+            trial = sweep.ledger.next_trial()
+            assert trial is not None
+            sweep.ledger.end(trial.trial_id, error or None)
+        return sweep.ledger
+
+    memory = [f"OutOfMemoryError: {n} MiB at 0x{n}ff" for n in range(HOPELESS)]
+    ledger = fails(memory)
+    assert ledger.hopeless == "OutOfMemoryError: # MiB at #"
+    assert ledger.next_trial() is None
+    assert fails(memory[1:]).hopeless is None, "too few"
+    assert fails([""] * HOPELESS + memory).hopeless is None, "not most"
+    assert fails([f"error {'x' * n}" for n in range(HOPELESS)]).hopeless is None, "all different"
+    ledger.resume(30, 6)
+    assert ledger.next_trial() is not None, "who goes on has mended it"
+
+
+def test_a_score_that_is_not_finite_is_never_the_best() -> None:
+    sweep = Sweep()
+    sweep.begin()
+    trial = sweep.ledger.next_trial()
+    assert trial is not None
+    for epoch, val_acc in enumerate((0.2, float("nan"), float("inf"), 0.1), 1):
+        sweep.ledger.epoch(trial.trial_id, {"epoch": epoch, "val_acc": val_acc})
+    assert (trial.best, trial.best_epoch) == (0.2, 1)
+
+
+def test_errors_are_alike_whatever_numbers_they_hold() -> None:
+    assert alike("out of memory: 12.5 MiB") == alike("out of memory: 7 MiB")
+    assert asdict(TERMS)["space"]["conv_layers"] == {"values": (2, 3, 4)}

@@ -1,0 +1,157 @@
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from cnnlib.claim import NAME, Claim, ClaimedError
+from cnnlib.journal import Journal, read_events
+from cnnlib.storage import Mirror
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of an S3 server on loopback."""
+    server_module = pytest.importorskip("moto.server")
+    server = server_module.ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
+    ):
+        monkeypatch.setenv(name, value)
+    requests.put(f"http://{host}:{port}/bucket", timeout=10).raise_for_status()
+    yield "s3://bucket/sweeps"
+    server.stop()
+
+
+@pytest.fixture(params=["disk", "s3"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A storage: a folder in the manner of a URL, or a bucket."""
+    if request.param == "disk":
+        (tmp_path / "there").mkdir()
+        return f"file://{tmp_path}/there"
+    return request.getfixturevalue("bucket")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until, "waited 20 s"
+        time.sleep(0.05)
+
+
+def begun(folder: Path, count: int = 3) -> Journal:
+    journal = Journal(folder)
+    for number in range(count):
+        journal.append("epoch", number=number)
+    return journal
+
+
+def numbers(folder: Path) -> list[int]:
+    return [event["number"] for event in read_events(folder)]
+
+
+def test_a_journal_is_there_seconds_after_it_is_written(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnlib.storage.PAUSE", 0.1)
+    here, elsewhere = tmp_path / "here" / "s", tmp_path / "elsewhere" / "s"
+    mirror = Mirror(url, here)
+    assert not mirror.exists()
+    journal = begun(here)
+    mirror.start()
+    wait_for(mirror.exists)
+    journal.append("epoch", number=3)
+
+    def fetched() -> bool:  # by another machine, while the first one is at work
+        Mirror(url, elsewhere).fetch()
+        return numbers(elsewhere) == [0, 1, 2, 3]
+
+    wait_for(fetched)
+    assert mirror.close() is None
+    journal.close()
+
+
+def test_what_is_deleted_here_is_deleted_there(url: str, tmp_path: Path) -> None:
+    here = tmp_path / "here" / "s"
+    begun(here).close()
+    weights = here / "checkpoints" / "0001" / "last.pt"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"1")
+    weights.with_suffix(".7.part").write_bytes(b"half")
+    mirror = Mirror(url, here)
+    assert mirror._send()
+    assert set(mirror._files()) == {"journal/000001.jsonl", "checkpoints/0001/last.pt"}
+    weights.unlink()
+    assert mirror._send()
+    assert set(mirror._files()) == {"journal/000001.jsonl"}
+
+
+def test_what_is_ahead_is_kept_here_and_fetched_there(url: str, tmp_path: Path) -> None:
+    one, two = tmp_path / "one" / "s", tmp_path / "two" / "s"
+    begun(one).close()
+    (one / "note").write_text("old")
+    assert Mirror(url, one)._send()
+    Mirror(url, two).fetch()
+    begun(two, 1).close()  # the second machine goes on
+    (two / "note").write_text("new")
+    Mirror(url, two).fetch()
+    assert numbers(two) == [0, 1, 2, 0], "what was not sent yet is not lost"
+    assert (two / "note").read_text() == "new"
+    assert Mirror(url, two)._send()
+    Mirror(url, one).fetch()
+    assert numbers(one) == [0, 1, 2, 0]
+    assert (one / "note").read_text() == "new"
+
+
+def test_a_driver_elsewhere_keeps_its_claim(url: str, tmp_path: Path) -> None:
+    here = tmp_path / "here" / "s"
+    begun(here).close()
+    Claim(here).release()
+    now = time.time()
+    claim = {"host": "elsewhere", "pid": 7, "since": now - 100, "alive": now - 5}
+    (here / NAME).write_text(json.dumps(claim))
+    assert Mirror(url, here)._send()
+    with pytest.raises(ClaimedError, match="written by process 7 on elsewhere, for 100 s"):
+        Mirror(url, tmp_path / "other" / "s").fetch()
+    (here / NAME).write_text(json.dumps(claim | {"alive": now - 100}))
+    assert Mirror(url, here)._send()
+    Mirror(url, tmp_path / "other" / "s").fetch()
+
+
+def test_a_storage_that_does_not_answer_costs_a_line_and_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setattr("cnnlib.storage.PAUSE", 0.05)
+    monkeypatch.setattr("cnnlib.storage.CLOSING", 0.2)
+    (tmp_path / "there").write_text("a file where the bucket should be")
+    here = tmp_path / "here" / "s"
+    mirror = Mirror(f"file://{tmp_path}/there", here)
+    journal = begun(here)
+    mirror.start()
+    wait_for(lambda: "this is tried again" in caplog.text)
+    time.sleep(0.3)
+    said = mirror.close()
+    assert said is not None
+    assert said.endswith(f"does not answer; all is in {here}: --resume sends it")
+    assert len(caplog.records) == 1, "one line, however often it is tried"
+    (tmp_path / "there").unlink()
+    assert mirror.close() is None
+    assert "answers again" in caplog.text
+    elsewhere = tmp_path / "elsewhere" / "s"
+    Mirror(f"file://{tmp_path}/there", elsewhere).fetch()
+    assert numbers(elsewhere) == [0, 1, 2]
+    journal.close()
+
+
+def test_an_unknown_kind_of_storage_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--storage: ftp://x/s is no storage: "):
+        Mirror("ftp://x", tmp_path / "s")
