@@ -84,8 +84,9 @@ class Tpe:
             values = ask(generator.randrange(2**31), candidates)
             yield values
         grids = {name: grid(values) for name, values in self._searched.items()}
-        while not all(grids.values()):  # real numbers never run out, so asking goes on
-            yield ask(generator.randrange(2**31), 1)
+        if not all(grids.values()):  # real numbers hardly run out, so asking goes on
+            yield from (ask(generator.randrange(2**31), 1) for _ in range(20 * STEPS))
+            return
         for _ in range(STEPS):
             name = generator.choice(list(grids))
             values = {**values, name: generator.choice(grids[name] or [])}
