@@ -160,7 +160,7 @@ def _ray(verbose: bool) -> Iterator[None]:
     # A bare ray.init() would join any cluster that runs on the machine.
     address = os.environ.get("RAY_ADDRESS", "local")
     local: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
-    level = logging.INFO if verbose else logging.ERROR
+    level = logging.INFO if verbose else logging.CRITICAL  # a lost worker has its line
     for name in ("ray", "ray.tune"):
         logging.getLogger(name).setLevel(level)
     ray.init(address=address, log_to_driver=verbose, logging_level=level, **local)
