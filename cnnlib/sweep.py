@@ -121,7 +121,8 @@ def _run(plan: Plan) -> SweepResult:
         trouble = trouble or _one_line(error)
         results = read_results(plan.folder)
         result = SweepResult(plan.folder, results.trials, results.epochs, None)
-    progress.note(_time_spent(said, result))
+    if not before:  # the time of earlier drivers is not known
+        progress.note(_time_spent(said, result))
     progress.note(tracking.line)
     return replace(result, interrupted=interrupted, trouble=trouble)
 

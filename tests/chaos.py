@@ -128,11 +128,8 @@ def broken(
             else:  # the driver notices
                 said, _ = process.communicate(timeout=LONGEST)
                 assert "Traceback" not in said, said
-        if journal_exists(folder / name):
+        if (folder / name).exists():
             flags = [*flags, "--resume"]
-        elif (folder / name).exists():
-            (folder / name / "claim.json").unlink(missing_ok=True)
-            (folder / name).rmdir()
     with driver(folder, name, *flags) as process:
         said, _ = process.communicate(timeout=LONGEST)
         assert process.returncode == 0, said
