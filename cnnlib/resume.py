@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from cnnlib import claim
 from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.halving import WORST
 from cnnlib.journal import journal_exists, read_events
@@ -25,6 +26,8 @@ def read_terms(folder: Path) -> Terms | None:
     Raises ValueError where the folder holds no sweep.
     """
     if not journal_exists(folder):
+        if folder.is_dir() and {path.name for path in folder.iterdir()} <= {claim.NAME}:
+            return None
         raise ValueError(f"--resume: no sweep in {folder}; leave out --resume to begin it")
     ledger = read_ledger(read_events(folder), write=lambda event, **content: {})
     return ledger.terms if ledger.begun else None

@@ -121,7 +121,8 @@ def _run(plan: Plan) -> SweepResult:
         trouble = trouble or _one_line(error)
         results = read_results(plan.folder)
         result = SweepResult(plan.folder, results.trials, results.epochs, None)
-    progress.note(_time_spent(said, result))
+    if not before:  # the time of earlier drivers is not known
+        progress.note(_time_spent(said, result))
     progress.note(tracking.line)
     return replace(result, interrupted=interrupted, trouble=trouble)
 
@@ -160,7 +161,7 @@ def _ray(verbose: bool) -> Iterator[None]:
     # A bare ray.init() would join any cluster that runs on the machine.
     address = os.environ.get("RAY_ADDRESS", "local")
     local: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
-    level = logging.INFO if verbose else logging.ERROR
+    level = logging.INFO if verbose else logging.CRITICAL  # a lost worker has its line
     for name in ("ray", "ray.tune"):
         logging.getLogger(name).setLevel(level)
     ray.init(address=address, log_to_driver=verbose, logging_level=level, **local)

@@ -53,6 +53,9 @@ class Tpe:
     def __post_init__(self) -> None:
         self._constants = constants(self.space)
         self._searched = searched(self.space)
+        self._grids = {name: grid(values) for name, values in self._searched.items()}
+        num_points = math.prod(len(points or []) for points in self._grids.values())
+        self._is_listable = all(self._grids.values()) and num_points <= ENUMERABLE
         if self._searched:  # HyperOpt has no domain without dimensions
             expressions = {name: _expression(name, v) for name, v in self._searched.items()}
             self._domain = hyperopt.Domain(lambda values: values, expressions)
@@ -84,14 +87,12 @@ class Tpe:
         for candidates in CANDIDATES:
             values = ask(generator.randrange(2**31), candidates)
             yield values
-        grids = {name: grid(values) for name, values in self._searched.items()}
-        num_points = math.prod(len(points or []) for points in grids.values())
-        # Real numbers never run out, nor does so large a grid, so asking goes on.
-        while not all(grids.values()) or num_points > ENUMERABLE:
-            yield ask(generator.randrange(2**31), 1)
+        if not self._is_listable:  # what hardly runs out, so asking goes on
+            yield from (ask(generator.randrange(2**31), 1) for _ in range(20 * STEPS))
+            return
         for _ in range(STEPS):
-            name = generator.choice(list(grids))
-            values = {**values, name: generator.choice(grids[name] or [])}
+            name = generator.choice(list(self._grids))
+            values = {**values, name: generator.choice(self._grids[name] or [])}
             yield values
 
     def _question(self, outcomes: Sequence[Outcome]) -> Callable[[int, int], dict[str, Value]]:
@@ -121,7 +122,9 @@ class Tpe:
 
     def _one_of_the_rest(self, generator: random.Random) -> TrialConfig | None:
         """A random one of the configurations that are left; None where the space is used up."""
-        points = itertools.product(*(grid(values) or [] for values in self._searched.values()))
+        if not self._is_listable:
+            return None
+        points = itertools.product(*(values or [] for values in self._grids.values()))
         configs = (self._config(dict(zip(self._searched, point, strict=True))) for point in points)
         left = [config for config in configs if self._is_new(config)]
         return generator.choice(left) if left else None

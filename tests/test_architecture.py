@@ -13,6 +13,7 @@ KNOWN_TO = {
     "ray": {"sweep", "recorder", "trial"},
     "wandb": {"tracking", "wandb_files", "wandb_service"},
     "hyperopt": {"tpe"},
+    "pyarrow": {"storage"},
 }
 
 

@@ -16,8 +16,11 @@ from tests.test_ledger import TERMS, Sweep
 
 
 def test_the_terms_of_a_sweep_are_read_from_its_journal(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no sweep in .*; leave out --resume"):
-        read_terms(tmp_path)
+    assert read_terms(tmp_path) is None, "it was killed before it had a journal"
+    (tmp_path / "trials.csv").touch()
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(ValueError, match=r"no sweep in .*; leave out --resume"):
+            read_terms(folder)
     journal = Journal(tmp_path)
     assert read_terms(tmp_path) is None, "it was killed before it began"
     ledger = Ledger(journal.append)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from moto.server import ThreadedMotoServer
 
 from cnnlib.claim import NAME, Claim, ClaimedError
 from cnnlib.journal import Journal, read_events
@@ -15,8 +16,7 @@ from cnnlib.storage import Mirror
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A bucket of an S3 server on loopback."""
-    server_module = pytest.importorskip("moto.server")
-    server = server_module.ThreadedMotoServer(port=0, verbose=False)
+    server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     for name, value in (

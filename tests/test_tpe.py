@@ -38,6 +38,15 @@ def test_the_whole_space_is_proposed_once_and_then_the_search_ends() -> None:
     assert len(configs) == len(set(configs)) == 36
 
 
+def test_a_space_of_rounded_numbers_ends_too() -> None:
+    space: Space = {"dropout": Interval(0.1, 0.3, step=0.1)}
+    assert {round(c.dropout, 9) for c in trials(search(space, search="random"), 9)} == {
+        0.1,
+        0.2,
+        0.3,
+    }
+
+
 def test_what_cannot_exist_is_never_proposed() -> None:
     configs = trials(search(SPACE, image_size=8), 100)
     assert len(configs) == 24

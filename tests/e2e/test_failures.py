@@ -1,16 +1,18 @@
 """What a sweep survives: a worker that dies, and trials that raise."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cnnlib.download import cache_folder
-from cnnlib.journal import read_events
+from cnnlib.journal import Journal, read_events
 from cnnlib.plan import Settings
 from cnnlib.results import read_results
 from cnnlib.story import replay
@@ -113,3 +115,30 @@ def test_trials_that_raise_are_recorded_with_their_reason(
     assert result.champion is None
     assert all("photographs cannot be decoded" in error for error in result.trials["error"])
     assert capsys.readouterr().out.count(" failed  ") == 2
+
+
+def test_a_disk_that_fills_ends_the_sweep_in_a_line_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(
+        data=write_photos(tmp_path / "photos"), storage=tmp_path, name="full", set=SMALL,
+        trials=2, max_epochs=4, patience=0, image_size=8, max_concurrent=1, wandb="off",
+    )  # fmt: skip
+    append, space = Journal.append, iter(range(6))
+
+    def full(self: Journal, event: str, **content: object) -> dict:
+        if next(space, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return append(self, event, **content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cnnlib.journal.Journal.append", full)
+        result = run(settings.plan())
+    assert result.trouble == "OSError: [Errno 28] No space left on device"
+    assert len(list(read_events(result.folder))) == 6
+
+    result = run(replace(settings, resume=True).plan())
+    assert result.trouble is None
+    assert list(result.trials["status"]) == ["completed", "completed"]
+    assert list(result.epochs["epoch"]) == [1, 2, 3, 4] * 2
+    assert replay(read_events(result.folder))[0] is None

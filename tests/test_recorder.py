@@ -1,0 +1,131 @@
+import errno
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray.tune.search import Searcher
+
+from cnnlib.progress import Progress
+from cnnlib.recorder import METRICS, Recorder, Scheduler, Search, silent, tracked
+from cnnlib.tracking import Tracking
+from tests.test_ledger import TERMS, Sweep
+
+
+@pytest.fixture
+def sweep() -> Sweep:
+    sweep = Sweep()
+    sweep.begin(replace(TERMS, trials=2))
+    return sweep
+
+
+@pytest.fixture
+def recorder(sweep: Sweep, tmp_path: Path) -> Recorder:
+    tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
+    return Recorder(sweep.ledger, tracking, Progress(2), tmp_path / "checkpoints")
+
+
+def result(epoch: int, val_acc: float) -> dict[str, Any]:
+    return dict.fromkeys(METRICS, 0.5) | {"epoch": epoch, "val_acc": val_acc, "node": "n"}
+
+
+def trial(config: dict[str, Any], **last: Any) -> Any:
+    return SimpleNamespace(config=config, last_result=last)
+
+
+def test_ray_is_given_trials_until_there_are_no_more(recorder: Recorder) -> None:
+    search = Search(recorder)
+    first, second = search.suggest("a"), search.suggest("b")
+    assert isinstance(first, dict) and isinstance(second, dict)
+    assert (first["trial_id"], second["trial_id"]) == ("0001", "0002")
+    assert (first["max_epochs"], first["after_epoch"]) == (6, 0)
+    assert search.suggest("c") == Searcher.FINISHED
+
+
+def test_a_report_is_written_before_ray_hears_what_follows(
+    recorder: Recorder, sweep: Sweep
+) -> None:
+    search, scheduler = Search(recorder), Scheduler(recorder)
+    one, two = (trial(search.suggest(name)) for name in "ab")  # type: ignore[arg-type]
+    assert scheduler.on_trial_result(None, one, result(1, 0.5)) == "CONTINUE"
+    assert scheduler.on_trial_result(None, two, result(1, 0.4)) == "STOP"
+    assert sweep.events[-1]["decision"] == {"stop": True, "rung": 1, "cutoff": 0.5}
+    recorder.on_trial_complete(0, [], two)
+    assert sweep.events[-1]["event"] == "stopped"
+
+
+def test_what_a_trial_repeats_after_a_loss_counts_once(recorder: Recorder, sweep: Sweep) -> None:
+    config = Search(recorder).suggest("a")
+    assert isinstance(config, dict)
+    for epoch in (1, 2, 1, 2, 3):
+        assert recorder.goes_on("0001", result(epoch, epoch / 10))
+    assert [e["epoch"] for e in sweep.told("epoch")] == [1, 2, 3]
+    assert [e["val_acc"] for e in sweep.told("epoch")] == [0.1, 0.2, 0.3]
+
+
+def test_a_failure_is_recorded_and_a_full_disk_is_no_failure(
+    recorder: Recorder, sweep: Sweep
+) -> None:
+    search = Search(recorder)
+    one, two = (search.suggest(name) for name in "ab")
+    assert isinstance(one, dict) and isinstance(two, dict)
+    report = {"error": "OutOfMemoryError: x", "disk": False}
+    assert recorder.goes_on("0001", report)
+    recorder.on_trial_complete(0, [], trial(one, **report))
+    assert sweep.events[-1]["error"] == "OutOfMemoryError: x"
+    with pytest.raises(OSError, match="trial 0002 cannot write: OSError: full") as caught:
+        recorder.goes_on("0002", {"error": "OSError: full", "disk": True})
+    assert caught.value.errno == errno.ENOSPC
+    assert sweep.ledger.trials["0002"].status == "running"
+
+
+@pytest.mark.parametrize("preempted", [True, False])
+def test_a_lost_worker_is_noted(recorder: Recorder, sweep: Sweep, preempted: bool) -> None:
+    config = Search(recorder).suggest("a")
+    assert isinstance(config, dict)
+    lost = trial(config)
+    lost.get_pickled_error = lambda: SimpleNamespace(preempted=preempted)
+    recorder.on_trial_recover(0, [], lost)
+    assert sweep.events[-1]["event"] == "lost"
+    assert sweep.events[-1]["preempted"] is preempted
+
+
+def test_checkpoints_are_pruned_as_trials_end(
+    recorder: Recorder, sweep: Sweep, tmp_path: Path
+) -> None:
+    search = Search(recorder)
+    configs = [search.suggest(name) for name in "ab"]
+    for number in ("0001", "0002"):
+        for name in ("best.safetensors", "last.pt"):
+            path = tmp_path / "checkpoints" / number / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    def kept() -> list[str]:
+        return sorted(f"{p.parent.name} {p.name}" for p in tmp_path.glob("checkpoints/*/*"))
+
+    recorder.goes_on("0001", result(1, 0.5))
+    recorder.on_trial_complete(0, [], trial(configs[0]))  # type: ignore[arg-type]
+    assert kept() == ["0001 best.safetensors", "0002 best.safetensors", "0002 last.pt"]
+    recorder.goes_on("0002", result(1, 0.6))
+    recorder.on_trial_complete(0, [], trial(configs[1]))  # type: ignore[arg-type]
+    assert kept() == ["0002 best.safetensors"]
+
+
+def test_wandb_is_told_of_started_trials_as_the_journal_knows_them() -> None:
+    sweep = Sweep()
+    sweep.begin(replace(TERMS, trials=3))
+    for number in range(3):
+        trial = sweep.ledger.next_trial()
+        assert trial is not None
+        if number < 2:
+            sweep.ledger.start(trial.trial_id)
+            sweep.ledger.epoch(trial.trial_id, result(1, 0.9 - number / 10))
+    sweep.ledger.end("0001")
+    one, two = tracked(sweep.ledger, sweep.events)
+    assert (one.trial_id, one.status, one.summary["val_acc"]) == ("0001", "completed", 0.9)
+    assert (two.trial_id, two.status) == ("0002", "running")
+    assert [row["epoch"] for row in two.rows] == [1]
+    assert set(two.rows[0]) == set(METRICS)
+    assert silent([{"time": "2026-01-01T00:00:00.000+00:00"}]) > 1000
