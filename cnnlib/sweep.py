@@ -105,7 +105,10 @@ def _run(plan: Plan) -> SweepResult:
     except (OSError, RayError, TuneError) as error:  # the disk, the network, Ray
         if plan.settings.verbose:
             logging.getLogger(__name__).exception("the sweep ended")
-        trouble = _one_line(error)
+        cause = _cause(error)
+        if not isinstance(cause, OSError | RayError | TuneError):
+            raise  # a mistake of ours
+        trouble = _one_line(cause)
     finally:
         journal.close()
         progress.close()
@@ -149,6 +152,13 @@ def _close(plan: Plan, ledger: Ledger, seconds: float, progress: Progress) -> No
         reason = "the time budget is spent"
     ledger.close(reason)
     progress.note(reason)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What happened, where Tune wraps it into an error whose text is a traceback."""
+    while isinstance(error, TuneError) and (inner := error.__cause__ or error.__context__):
+        error = inner
+    return error
 
 
 def _one_line(error: BaseException) -> str:
