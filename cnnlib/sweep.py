@@ -92,12 +92,13 @@ def _run(plan: Plan) -> SweepResult:
     progress = Progress(plan.trials)
     interrupted, trouble = False, None
     try:
-        with _ray(plan.settings.verbose):
-            if ledger.begun:
-                ledger.resume(plan.trials, plan.max_epochs)
-                tracking.catch_up(tracked(ledger, before), silent(before))
-                progress.go_on(ledger.trials.values())
-            _tune(plan, ledger, tracking, progress)
+        if ledger.begun:
+            ledger.resume(plan.trials, plan.max_epochs)
+            tracking.catch_up(tracked(ledger, before), silent(before))
+            progress.go_on(ledger.trials.values())
+        if not ledger.begun or ledger.unfinished:
+            with _ray(plan.settings.verbose):
+                _tune(plan, ledger, tracking, progress)
         _close(plan, ledger, time.monotonic() - began, progress)
     except KeyboardInterrupt:
         interrupted = True
@@ -191,8 +192,6 @@ def _tune(plan: Plan, ledger: Ledger, tracking: Tracking, progress: Progress) ->
         ledger.begin(replace(plan.terms, num_initial=num_initial))
     checkpoints = plan.folder / "checkpoints"
     noted = Recorder(ledger, tracking, progress, checkpoints)
-    if not ledger.unfinished:
-        return
     task = Task(
         dataset=plan.dataset,
         image_size=plan.image_size,
