@@ -92,12 +92,13 @@ def _run(plan: Plan) -> SweepResult:
     progress = Progress(plan.trials)
     interrupted, trouble = False, None
     try:
-        with _ray(plan.settings.verbose):
-            if ledger.begun:
-                ledger.resume(plan.trials, plan.max_epochs)
-                tracking.catch_up(tracked(ledger, before), silent(before))
-                progress.go_on(ledger.trials.values())
-            _tune(plan, ledger, tracking, progress)
+        if ledger.begun:
+            ledger.resume(plan.trials, plan.max_epochs)
+            tracking.catch_up(tracked(ledger, before), silent(before))
+            progress.go_on(ledger.trials.values())
+        if not ledger.begun or ledger.unfinished:
+            with _ray(plan.settings.verbose):
+                _tune(plan, ledger, tracking, progress)
         _close(plan, ledger, time.monotonic() - began, progress)
     except KeyboardInterrupt:
         interrupted = True
@@ -105,7 +106,10 @@ def _run(plan: Plan) -> SweepResult:
     except (OSError, RayError, TuneError) as error:  # the disk, the network, Ray
         if plan.settings.verbose:
             logging.getLogger(__name__).exception("the sweep ended")
-        trouble = _one_line(error)
+        cause = _cause(error)
+        if not isinstance(cause, OSError | RayError | TuneError):
+            raise  # a mistake of ours
+        trouble = _one_line(cause)
     finally:
         journal.close()
         progress.close()
@@ -151,6 +155,13 @@ def _close(plan: Plan, ledger: Ledger, seconds: float, progress: Progress) -> No
     progress.note(reason)
 
 
+def _cause(error: BaseException) -> BaseException:
+    """What happened, where Tune wraps it into an error whose text is a traceback."""
+    while isinstance(error, TuneError) and (inner := error.__cause__ or error.__context__):
+        error = inner
+    return error
+
+
 def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
@@ -181,8 +192,6 @@ def _tune(plan: Plan, ledger: Ledger, tracking: Tracking, progress: Progress) ->
         ledger.begin(replace(plan.terms, num_initial=num_initial))
     checkpoints = plan.folder / "checkpoints"
     noted = Recorder(ledger, tracking, progress, checkpoints)
-    if not ledger.unfinished:
-        return
     task = Task(
         dataset=plan.dataset,
         image_size=plan.image_size,

@@ -20,12 +20,12 @@ from cnnlib.space import Choice, Interval, Space, constants, grid, searched
 
 # TPE proposes the most promising of so many candidates; HyperOpt's default. Where that was tried,
 # the best of ever fewer: what TPE draws, rather than its one favourite again.
-CANDIDATES = (24, 4, 1)
+CANDIDATES = (24, 4)
 STEPS = 100  # away from a proposal that was tried, before what is left is drawn at random
 GAMMA = 0.25  # TPE's good ones are the best GAMMA * sqrt(n) of n, at most MOST_GOOD; HyperOpt's
 MOST_GOOD = 25
 ENUMERABLE = 1_000_000  # points of a space of which what is left can be listed
-HISTORY = 200  # outcomes that TPE is told: the good ones and the latest
+HISTORY = 150  # outcomes that TPE is told: the good ones and the latest
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from cnnlib.journal import read_events
 from cnnlib.ledger import read_ledger
 from cnnlib.results import read_results
 from cnnlib.wandb_files import read_offline_runs
-from tests.chaos import broken, check_same, check_sound, kill, num_events, wait_until
+from tests.chaos import check_same, kill, num_events, wait_until
 from tests.conftest import write_photos
 
 ROOT = Path(__file__).parents[2]
@@ -117,10 +117,3 @@ def test_a_finished_sweep_is_extended_and_another_one_refused(folder: Path) -> N
     assert refused.stderr == (
         "ValueError: --resume: this is another sweep: conv_layers was 2 or 3 and is now 2\n"
     )
-
-
-def test_four_trials_at_once_are_killed_and_nothing_runs_twice(tmp_path: Path) -> None:
-    write_photos(tmp_path / "photos", train=4, test=1)
-    flags = ["--slots", "4", "--trials", "12"]
-    events = broken(tmp_path, "four", flags, kills=2, target="driver", seed=1)
-    check_sound(tmp_path / "four", events, trials=12)
