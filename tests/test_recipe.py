@@ -87,13 +87,13 @@ def test_a_schedule_of_an_endless_training_is_refused(name: str, limits: dict) -
     [
         # Adam's first step has the size of the learning rate, whatever the gradient.
         ("adam", 2.0 - 0.1),
-        ("adamw", 2.0 - 0.1 * 0.5 * 2.0),
-        ("sgd", 2.0 - 0.1 * 1.9 * (0.5 * 2.0)),  # Nesterov: gradient and 0.9 of the momentum
+        ("adamw", 2.0 - 0.1 * 0.25 * 2.0),
+        ("sgd", 2.0 - 0.1 * 1.9 * (0.25 * 2.0)),  # Nesterov: gradient and 0.9 of the momentum
     ],
 )
 def test_a_weight_without_gradient_decays_as_the_optimiser_defines(name: str, after: float) -> None:
     weight = torch.nn.Parameter(torch.tensor([2.0]))
-    config = TrialConfig(optimizer=name, learning_rate=0.1, weight_decay=0.5)
+    config = TrialConfig(optimizer=name, learning_rate=0.1, weight_decay=0.25)
     optimiser = optimizer(config, [weight])
     assert optimiser.defaults["fused"]
     weight.grad = torch.zeros(1)
