@@ -9,9 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cnnlib.config import told
 from cnnlib.journal import read_events
 from cnnlib.ledger import read_ledger
 from cnnlib.results import read_results
+from cnnlib.space import searched
 from cnnlib.wandb_files import read_offline_runs
 from tests.chaos import check_same, kill, num_events, wait_until
 from tests.conftest import write_photos
@@ -92,7 +94,7 @@ def test_wandb_holds_each_trial_and_each_epoch_once(folder: Path) -> None:
         curve = epochs[epochs["trial_id"] == trial_id].drop(columns="trial_id")
         run = runs[f"b-{trial_id}"]
         assert run.history == curve.to_dict("records")
-        assert run.config == asdict(trial.config)
+        assert run.config == told(asdict(trial.config), searched(ledger.terms.space))
         assert (run.summary["status"], run.exit_code) == (trial.status, 0)
         assert run.summary["best_epoch"] == trial.best_epoch
 
