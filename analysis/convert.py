@@ -100,7 +100,7 @@ def _long(history: pd.DataFrame) -> pd.DataFrame:
         parts = []
         for column in history.columns[1:]:
             run, _, metric = str(column).rpartition(" - ")
-            if run and not metric.endswith(("__MIN", "__MAX")) and metric != "_step":
+            if run:
                 values = pd.DataFrame({"epoch": history[first], metric: history[column]})
                 parts.append(values.dropna().assign(trial_id=run))
         table = pd.concat(parts, ignore_index=True)

@@ -227,6 +227,12 @@ def test_takeaways_are_few_and_the_strongest_comes_first() -> None:
     assert "false reaches" in found.takeaways[3]
 
 
+def test_the_larger_difference_comes_first_though_it_explains_less() -> None:
+    found = findings_of(study(400, activation=0.07, dropout=0.063))
+    assert found.effects.importance["hyperparameter"].iloc[0] == "dropout"
+    assert [text.split(":")[0] for text in found.takeaways[:2]] == ["activation", "dropout"]
+
+
 def test_nothing_to_say_is_said_with_what_would_have_been_missed() -> None:
     found = findings_of(study())
     assert found.takeaways[0].startswith("No hyperparameter's effect stands out from chance in")

@@ -101,6 +101,7 @@ def test_a_permuted_table_has_no_significant_effect() -> None:
     assert len(found.effects) == 4
     assert found.significant.empty
     assert (found.importance["low"] == 0).all()
+    assert (found.importance["importance"] == 0).any(), "noise alone explains nothing"
 
 
 def test_a_confounded_effect_is_adjusted_for() -> None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from analysis.folder import read_folder
+from analysis.page import Page, Points, Section, as_html, as_markdown
 from analysis.report import main, write_report
 from analysis.summary import champion_score, count_epochs, duration, effort_sentences
 from cnnlib.space import read_sweep_file
@@ -214,6 +215,12 @@ def test_effects_are_said_drawn_and_written_down(tmp_path):
     assert read_sweep_file(folder / "report" / "next_sweep.yaml").space["batch_norm"].values == (
         True,
     )
+
+
+def test_lists_are_escaped_too():
+    page = Page("t", "s", [Section("x", [Points(["<b>bold</b> | *"], numbered=True)])])
+    assert "<ol><li>&lt;b&gt;bold&lt;/b&gt; | *</li></ol>" in as_html(page, Path())
+    assert "1. &lt;b&gt;bold&lt;/b&gt; \\| \\*" in as_markdown(page)
 
 
 def test_what_is_the_same_in_all_trials_is_said_once(tmp_path):
