@@ -158,25 +158,14 @@ def curve(epochs: list[dict[str, Any]]) -> list[dict[str, float]]:
     return [{name: v for name, v in row.items() if name not in timed} for row in epochs]
 
 
-def with_schedule(interval: str) -> Any:
-    def configure_optimizers(self: CustomCNN) -> Any:
-        optimizer = torch.optim.SGD(self.parameters(), lr=0.05, momentum=0.9)
-        schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.8)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": interval},
-        }
-
-    return configure_optimizers
-
-
-@pytest.mark.parametrize("schedule", [None, "epoch", "step"])
+@pytest.mark.parametrize(
+    "changes", [{}, RECIPE, {"learning_rate_schedule": "step", "optimizer": "adamw"}], ids=str
+)
 def test_an_interrupted_trial_goes_on_to_the_last_digit(
-    schedule: str | None, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, Any], photos: Path, tmp_path: Path
 ) -> None:
-    if schedule:
-        monkeypatch.setattr(CustomCNN, "configure_optimizers", with_schedule(schedule))
-    config = TrialConfig(**SMALL, learning_rate=0.01, batch_size=8, use_augmentation=True)
+    settings: dict[str, Any] = {"learning_rate": 0.01, "batch_size": 8, "use_augmentation": True}
+    config = TrialConfig(**SMALL, **settings | changes)
     run = task(photos, max_epochs=5)
     unbroken = rows(photos, tmp_path / "a", config, max_epochs=5)
     broken = broken_rows(config, run, tmp_path / "b", 2, 3)
