@@ -129,6 +129,10 @@ class Ledger:
                 self.end(trial.trial_id)
         self._interrupted = [t for t in self.trials.values() if t.status == "running"]
 
+    def machines(self, **resources: Any) -> None:
+        """What a driver's trials run on, for the bill."""
+        self._record("machines", **resources)
+
     def next_trial(self) -> Trial | None:
         """An interrupted trial, else a new one; None when there is nothing to do any more."""
         if self._interrupted:

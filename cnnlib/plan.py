@@ -52,6 +52,10 @@ def check_least(flags: object) -> None:
     """Raises ValueError for the first flag that is too small; None asks for the default."""
     for name, least in LEAST.items():
         value = getattr(flags, name, None)
+        if name == "gpus_per_trial" and isinstance(value, str):
+            if value != "auto":
+                raise ValueError(f"--gpus-per-trial: {value} is not a number or auto")
+            continue
         if value is not None and not value >= least:  # true for NaN too
             raise ValueError(f"--{name.replace('_', '-')}: {value} is not at least {least}")
 
@@ -66,7 +70,7 @@ class Settings:
     trials: int | None = None
     max_epochs: int | None = None
     image_size: int | None = None  # px
-    gpus_per_trial: float | None = None
+    gpus_per_trial: float | str | None = None  # or auto, measured before the sweep
     cpus_per_trial: int = 1
     max_concurrent: int | None = None  # None: as many trials as fit
     time_budget: str | None = None  # '2h', '90m', '1h30m'
@@ -153,10 +157,9 @@ class Settings:
             raise ValueError(
                 f"--cpus-per-trial: {self.cpus_per_trial} is more than the {cpus} here"
             )
-        if gpus and (self.gpus_per_trial or 0) > gpus:
-            raise ValueError(
-                f"--gpus-per-trial: {self.gpus_per_trial:g} is more than the {gpus} here"
-            )
+        share = self.gpus_per_trial
+        if gpus and not isinstance(share, str) and (share or 0) > gpus:
+            raise ValueError(f"--gpus-per-trial: {share:g} is more than the {gpus} here")
 
     def _mirror(self, folder: Path) -> Mirror | None:
         """Where the folder is copied to; what it holds is fetched to go on with it."""
@@ -272,7 +275,7 @@ class Plan:
         known = f"; {len(self.terms.known)} outcomes known" if self.terms.known else ""
         return (
             f"expected: {epochs:,.0f} epochs in all, {reached:.0f} trials to the last; on the disk "
-            f"at most {_size(trial)} for each trial at once and {_size(2 * best)} for the best"
+            f"at most {size(trial)} for each trial at once and {size(2 * best)} for the best"
             f"{known}"
         )
 
@@ -287,7 +290,7 @@ def _default_storage() -> Path:
     return (Path.home() if "working_dir_files" in here.parts else here) / "results"
 
 
-def _size(num_bytes: int) -> str:
+def size(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
 
 

@@ -42,6 +42,15 @@ class Mirror:
         """Whether the storage holds a sweep of this name."""
         return bool(self._files("journal"))
 
+    def try_out(self) -> None:
+        """Writes a small file and deletes it again; OSError where the storage refuses."""
+        path = f"{self._base}/.cnnlib-probe"
+        if not isinstance(self._remote, fs.S3FileSystem):  # buckets have no folders
+            self._remote.create_dir(self._base, recursive=True)
+        with self._remote.open_output_stream(path) as stream:
+            stream.write(b"written by --plan, and to be deleted\n")
+        self._remote.delete_file(path)
+
     def fetch(self) -> None:
         """Makes the folder here what the storage holds, where that is ahead of it.
 

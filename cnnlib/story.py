@@ -43,6 +43,7 @@ def _proposed(event: Event) -> str:
 SAID = {
     "sweep": _sweep,
     "resumed": lambda e: f"up to {e['trials']} trials of up to {e['max_epochs']} epochs",
+    "machines": lambda e: f"{e['units']:g} of {e['unit']}, {e['units_per_trial']:g} for a trial",
     "proposed": _proposed,
     "started": lambda e: f"after epoch {e['after_epoch']}" if e["after_epoch"] else "",
     "epoch": _epoch,

@@ -27,16 +27,19 @@ from ray.tune.error import TuneError
 
 from cnnlib import recorder
 from cnnlib.about import about
+from cnnlib.bill import accelerator, bill
 from cnnlib.champion import Champion, crown
 from cnnlib.claim import Claim
 from cnnlib.journal import Journal, read_events
 from cnnlib.ledger import Ledger, read_ledger
 from cnnlib.plan import Plan, Settings
-from cnnlib.progress import Progress, clock
+from cnnlib.progress import Progress
 from cnnlib.recorder import Recorder, Scheduler, Search, silent, tracked
 from cnnlib.results import read_results, write_json
+from cnnlib.survey import on_a_gpu
 from cnnlib.tracking import Tracking
 from cnnlib.trial import Task, ray_trial
+from cnnlib.workload import shared_gpu
 
 GPUS_PER_TRIAL = 0.5
 
@@ -125,8 +128,8 @@ def _run(plan: Plan) -> SweepResult:
         trouble = trouble or _one_line(error)
         results = read_results(plan.folder)
         result = SweepResult(plan.folder, results.trials, results.epochs, None)
-    if not before:  # the time of earlier drivers is not known
-        progress.note(_time_spent(said, result))
+    if cost := bill(read_events(plan.folder)):
+        progress.note(str(cost))
     progress.note(tracking.line)
     return replace(result, interrupted=interrupted, trouble=trouble)
 
@@ -190,6 +193,7 @@ def _tune(plan: Plan, ledger: Ledger, tracking: Tracking, progress: Progress) ->
         # At random first: twice what runs at once, so that TPE has seen results when it begins.
         num_initial = max(2 * progress.slots, min(10, plan.trials // 2))
         ledger.begin(replace(plan.terms, num_initial=num_initial))
+    ledger.machines(**_machines(cpus, gpus, progress.slots))
     checkpoints = plan.folder / "checkpoints"
     noted = Recorder(ledger, tracking, progress, checkpoints)
     task = Task(
@@ -229,7 +233,7 @@ def _resources(plan: Plan, progress: Progress) -> tuple[int, float]:
     cpus, gpus = settings.cpus_per_trial, 0.0
     slots = int(total.get("CPU", 0.0)) // cpus
     if total.get("GPU"):
-        gpus = GPUS_PER_TRIAL if settings.gpus_per_trial is None else settings.gpus_per_trial
+        gpus = _gpu_share(plan, progress)
         slots = min(slots, math.floor(total["GPU"] / gpus + 1e-9)) if gpus else slots
     progress.slots = max(1, min(slots, settings.max_concurrent or slots, plan.trials))
     device = f"{gpus:g} GPU and {cpus} CPU each" if gpus else f"{cpus} CPU each, no GPU"
@@ -237,11 +241,30 @@ def _resources(plan: Plan, progress: Progress) -> tuple[int, float]:
     return cpus, gpus
 
 
-def _time_spent(about: dict[str, Any], results: SweepResult) -> str:
-    """Where the time went: decoding, training, and the rest."""
-    seconds, slots = about["seconds"], about["slots"]
-    training = results.epochs["seconds"].sum() / slots / seconds
-    return (
-        f"{clock(seconds)} in all: {slots} slots trained for {training:.0%} of it, the rest was "
-        f"start and waiting; decoding before it took {about['decode_seconds']:.1f} s"
+def _gpu_share(plan: Plan, progress: Progress) -> float:
+    """GPUs of a trial, as asked for, or measured."""
+    asked = plan.settings.gpus_per_trial
+    if asked != "auto":
+        return GPUS_PER_TRIAL if asked is None else float(asked)
+    share, why = on_a_gpu(
+        shared_gpu,
+        plan.space,
+        num_classes=len(plan.dataset.classes),
+        image_size=plan.image_size,
     )
+    progress.note(f"{1 / share:.0f} trials share a GPU: {why}")
+    return share
+
+
+def _machines(cpus: int, gpus: float, slots: int) -> dict[str, Any]:
+    """What the sweep runs on, for its bill: GPUs, or CPU cores where there is none."""
+    if not gpus:
+        return {"unit": "CPU core", "units": slots * cpus, "units_per_trial": cpus}
+    there = ray.cluster_resources()
+    kinds = [name.partition(":")[2] for name in there if name.startswith("accelerator_type:")]
+    return {
+        "unit": "GPU",
+        "units": max(there.get("GPU", 0.0), slots * gpus),
+        "units_per_trial": gpus,
+        "accelerator": next(filter(None, map(accelerator, kinds)), None),
+    }

@@ -151,6 +151,8 @@ def train(
     if rows and is_over(rows, task.max_epochs, task.patience):
         return
     torch.set_num_threads(task.cpus)
+    if task.gpu_share < 1 and task.accelerator == "gpu":  # Ray's shares are bookkeeping only
+        torch.cuda.set_per_process_memory_fraction(task.gpu_share)
     pl.seed_everything(task.seed, verbose=False)
     torch.backends.cudnn.deterministic = True  # the fastest of those that repeat themselves
     data = data_module(

@@ -10,6 +10,7 @@ logger = logging.getLogger(__name__)
 MODES = ("auto", "online", "offline", "off")
 WANDB_MODES = {"offline": "offline", "dryrun": "offline", "disabled": "off"}  # theirs: ours
 NO_ACCOUNT = "no account is configured"
+SERVER_TIMEOUT = 10  # seconds
 SERVICE_IDLE = 3  # seconds that wandb's service stays when the sweep's process is gone
 
 
@@ -57,6 +58,32 @@ def _account() -> tuple[str, str]:
     except Exception as error:  # a malformed key or URL
         return configured, one_line(error)
     return configured, "" if account else NO_ACCOUNT
+
+
+def check_account() -> str | None:
+    """Why W&B's server does not take this account, with the remedy; None where it does."""
+    _quieten()
+    import requests
+    from wandb.sdk import wandb_setup
+    from wandb.sdk.lib import wbauth
+
+    url = wandb_setup.singleton().settings.base_url.rstrip("/")
+    account = wbauth.authenticate_session(
+        host=wbauth.HostUrl(url), source="", prompt=False, update_session=False
+    )
+    try:
+        answer = requests.post(
+            f"{url}/graphql",
+            auth=("api", getattr(account, "api_key", "")),
+            json={"query": "query { viewer { id } }"},
+            timeout=SERVER_TIMEOUT,
+        )
+        viewer = (answer.json().get("data") or {}).get("viewer") if answer.ok else None
+    except (requests.RequestException, ValueError) as error:
+        return f"{url} does not answer ({type(error).__name__}); choose --wandb offline"
+    if viewer:
+        return None
+    return f"{url} does not know the API key; run `wandb login`, or choose --wandb offline"
 
 
 def _quieten() -> None:

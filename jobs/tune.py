@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     add("--trials", type=int, metavar="N", help="how many configurations to try")
     add("--max-epochs", type=int, metavar="N", help="epochs of a trial that is not stopped")
     add("--image-size", type=int, metavar="PX", help="side of the images")
-    add("--gpus-per-trial", type=float, metavar="F", help="share of a GPU for a trial, e.g. 0.25")
+    add("--gpus-per-trial", type=_share, metavar="F", help="share of a GPU for a trial, or auto")
     add("--cpus-per-trial", type=int, metavar="N", help="CPU cores for a trial (default 1)")
     add("--max-concurrent", type=int, metavar="N", help="trials at once (default: what fits)")
     add("--time-budget", metavar="TIME", help="ends the search after 2h, 90m or 1h30m")
@@ -41,6 +41,13 @@ def parser() -> argparse.ArgumentParser:
     return flags
 
 
+def _share(text: str) -> float | str:
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a number or auto") from None
+
+
 def main() -> int:
     """Runs the sweep; returns the exit code."""
     flags = vars(parser().parse_args())
@@ -56,11 +63,22 @@ def main() -> int:
         return mistake(error)
     print(plan, flush=True)
     if only_plan:
-        return 0
+        return _examine(plan)
     try:
         return _run(plan)
     except (ClaimedError, OSError) as error:
         return mistake(error)
+
+
+def _examine(plan: Any) -> int:
+    """Prints what the doctor finds; 2 where something has to be mended first."""
+    from cnnlib.doctor import examine
+
+    faults = 0
+    for check in examine(plan):
+        print(check, flush=True)
+        faults += not check.ok
+    return 2 if faults else 0
 
 
 def _run(plan: Any) -> int:

@@ -1,0 +1,133 @@
+"""What a sweep used of the machines, and what that costs; prices.csv is there to be edited.
+
+Its prices are dollars for an hour of one GPU and its share of the machine, as the author knew them
+of one large cloud's list; a spot price is what it often is. They change: put yours in.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cnnlib.progress import clock
+
+ENDS = ("finished", "stopped", "failed", "lost")
+
+
+@dataclass(frozen=True)
+class Bill:
+    """Hours of one GPU, or of one CPU core where there is none."""
+
+    used: float  # trials ran
+    idle: float  # nothing ran
+    saved: float  # more that the trials that were stopped would have used
+    unit: str  # GPU or CPU core
+    accelerator: str | None = None  # the kind of GPU, where it is known
+
+    def __str__(self) -> str:
+        total = self.used + self.idle
+        share = self.used / total if total else 0.0
+        text = (
+            f"the bill: {hours(total)} of a {self.unit}, {share:.0%} of it in trials and "
+            f"{hours(self.idle)} idle; stopping trials early saved {hours(self.saved)}"
+        )
+        price = prices().get(self.accelerator or "")
+        if price:
+            on_demand, spot = price
+            text += (
+                f"; at {self.accelerator}'s list prices ${total * on_demand:,.2f} on demand, "
+                f"${total * spot:,.2f} spot (cnnlib/prices.csv)"
+            )
+        return text
+
+
+def hours(number: float) -> str:
+    """2.5 hours as 2:30:00."""
+    return clock(3600 * number)
+
+
+@cache
+def prices() -> dict[str, tuple[float, float]]:
+    """Dollars an hour of each kind of GPU: on demand and spot."""
+    with Path(__file__).with_name("prices.csv").open(encoding="utf-8", newline="") as file:
+        return {
+            row["accelerator"]: (float(row["on_demand"]), float(row["spot"]))
+            for row in csv.DictReader(file)
+        }
+
+
+def accelerator(name: str) -> str | None:
+    """The kind of GPU in prices.csv that a device name or Ray's label speaks of."""
+    words = name.upper().replace("-", " ").replace("_", " ").split()
+    return next((kind for kind in prices() if kind.upper() in words), None)
+
+
+@dataclass
+class _Meter:
+    """Seconds of GPUs (or cores), counted event by event."""
+
+    used: float = 0.0
+    total: float = 0.0
+    saved: float = 0.0
+    machines: Mapping[str, Any] | None = None  # of the driver at work
+    _since: datetime | None = None  # when it began
+    _last: datetime | None = None
+    _began: dict[str, datetime] = field(default_factory=dict)  # trials that run
+    _max_epochs: dict[str, int] = field(default_factory=dict)
+    _pace: dict[str, list[float]] = field(default_factory=dict)  # seconds of each epoch
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        kind, trial_id = event["event"], str(event.get("trial_id"))
+        now = datetime.fromisoformat(event["time"])
+        if kind == "resumed":
+            self.end_of_driver()
+        elif kind == "machines":
+            self.machines, self._since = event, now
+        elif kind == "proposed":
+            self._max_epochs[trial_id] = event["max_epochs"]
+        elif kind == "started":
+            self._began[trial_id] = now
+        elif kind == "epoch":
+            self._pace.setdefault(trial_id, []).append(event["seconds"])
+        elif kind in ENDS and trial_id in self._began:
+            self.used += self._each * (now - self._began.pop(trial_id)).total_seconds()
+            if kind == "stopped":
+                self.saved += self._each * self._left(trial_id)
+        self._last = now
+
+    def end_of_driver(self) -> None:
+        """A driver used its machines till its last event, and so did the trials that ran then."""
+        if self.machines and self._since and self._last:
+            self.total += self.machines["units"] * (self._last - self._since).total_seconds()
+            running = [self._last - began for began in self._began.values()]
+            self.used += self._each * sum(span.total_seconds() for span in running)
+        self._since, self._began = None, {}
+
+    @property
+    def _each(self) -> float:
+        return float(self.machines["units_per_trial"]) if self.machines else 0.0
+
+    def _left(self, trial_id: str) -> float:
+        """What the epochs that a trial was spared would have taken at its own pace."""
+        epochs = self._pace[trial_id]
+        return (self._max_epochs[trial_id] - len(epochs)) * sum(epochs) / len(epochs)
+
+
+def bill(events: Iterable[Mapping[str, Any]]) -> Bill | None:
+    """The bill of a sweep, of all its drivers, from its journal; None where nothing ran."""
+    meter = _Meter()
+    for event in events:
+        meter.add(event)
+    meter.end_of_driver()
+    if not meter.machines:
+        return None
+    return Bill(
+        used=meter.used / 3600,
+        idle=max(0.0, meter.total - meter.used) / 3600,
+        saved=meter.saved / 3600,
+        unit=meter.machines["unit"],
+        accelerator=meter.machines.get("accelerator"),
+    )

@@ -1,0 +1,253 @@
+"""`--plan`: whether a sweep would run, what it takes and what it costs, before money is spent.
+
+Each check is a line, and each fault names its remedy. What every machine of a cluster must have is
+looked at on each of them.
+"""
+
+import os
+import shutil
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from cnnlib.bill import accelerator, hours, prices
+from cnnlib.checkpoints import largest
+from cnnlib.config import TrialConfig, told
+from cnnlib.halving import expected
+from cnnlib.node import Node
+from cnnlib.plan import Plan, size
+from cnnlib.space import searched
+from cnnlib.tracking import run_name
+from cnnlib.wandb_service import check_account
+from cnnlib.workload import Measured, macs, measure, sampled, seconds_an_image, training_bytes
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question of the doctor's: what was found, or what is wrong and its remedy."""
+
+    name: str
+    text: str
+    ok: bool = True
+
+    def __str__(self) -> str:
+        return f"{'ok   ' if self.ok else 'FAULT'}  {self.name}: {self.text}"
+
+
+def examine(plan: Plan) -> Iterator[Check]:
+    """Every check of a planned sweep. What is written for it is deleted again."""
+    on_cluster = "RAY_ADDRESS" in os.environ
+    source = str(plan.settings.data)
+    yield storage_check(plan)
+    nodes = [Node.here(source)]
+    if on_cluster:
+        from cnnlib.survey import on_every_node
+
+        try:
+            with _probe(plan) as probe:
+                nodes = on_every_node(Node.here, source, str(probe))
+        except (ConnectionError, RuntimeError) as error:
+            yield Check("cluster", " ".join(str(error).split()), ok=False)
+            return
+        cores, gpus = sum(node.cpus for node in nodes), sum(len(node.gpus) for node in nodes)
+        yield Check("cluster", f"{len(nodes)} machines, {cores} cores, {gpus} GPUs")
+    yield from node_checks(nodes, plan)
+    yield from gpu_checks(nodes, plan.settings.gpus_per_trial, may_grow=on_cluster)
+    slots = slots_of(nodes, plan)
+    yield disk_check(plan, slots)
+    yield from speed_checks(plan, nodes, slots)
+    if plan.wandb == "online":
+        problem = check_account()
+        yield Check("W&B", problem or "the account is known to the server", ok=not problem)
+
+
+def storage_check(plan: Plan) -> Check:
+    """Whether the sweep's folder can be written, and the bucket that it is copied to."""
+    try:
+        with _probe(plan):
+            pass
+        if plan.mirror:
+            plan.mirror.try_out()
+    except OSError as error:
+        text = " ".join(str(error).split())
+        remedy = "give the right to write there, or take another --storage"
+        return Check("storage", f"{text}; {remedy}", ok=False)
+    where = plan.mirror.url if plan.mirror else plan.folder.parent
+    return Check("storage", f"{where} can be written")
+
+
+@contextmanager
+def _probe(plan: Plan) -> Iterator[Path]:
+    """A file in the storage that the machines should see; the folders made for it go with it."""
+    folder = plan.folder.parent
+    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".cnnlib-probe-{os.getpid()}"
+    try:
+        probe.write_text("written by --plan, and to be deleted\n")
+        yield probe
+    finally:
+        probe.unlink(missing_ok=True)
+        for parent in made:
+            parent.rmdir()
+
+
+def node_checks(nodes: Sequence[Node], plan: Plan) -> Iterator[Check]:
+    """Whether every machine has the photographs, the storage and the same libraries."""
+    for node in nodes:
+        if node.problem:
+            remedy = "put the photographs there, or give a URL that each machine can fetch"
+            yield Check("data", f"on {node.name}: {node.problem}; {remedy}", ok=False)
+        elif node.fingerprint != plan.dataset.fingerprint:
+            text = f"on {node.name} other photographs than here; copy the same ones to all machines"
+            yield Check("data", text, ok=False)
+        if node.sees_storage is False and not plan.mirror:
+            text = (
+                f"{node.name} does not see what is written in {plan.folder.parent}; give "
+                "--storage a disk that all machines share, or s3://..."
+            )
+            yield Check("storage", text, ok=False)
+    first = nodes[0]
+    for node in nodes[1:]:
+        if node.versions != first.versions:
+            text = (
+                f"{node.name} has {node.told_versions}, {first.name} {first.told_versions}; "
+                "install the same ones: pip install -c constraints.txt -e ."
+            )
+            yield Check("versions", text, ok=False)
+    if all(node.fingerprint == plan.dataset.fingerprint for node in nodes):
+        where = "this machine" if len(nodes) == 1 else f"{len(nodes)} machines"
+        yield Check("data", f"all photographs are on {where}")
+
+
+def gpu_checks(
+    nodes: Sequence[Node], gpus_per_trial: float | str | None, *, may_grow: bool
+) -> Iterator[Check]:
+    """Whether PyTorch can use the GPUs that are there, and whether there are any if asked for."""
+    for node in nodes:
+        if node.gpu_problem:
+            yield Check("GPU", f"on {node.name}: {node.gpu_problem}", ok=False)
+    kinds = sorted({gpu for node in nodes for gpu in node.gpus})
+    if kinds:
+        count = sum(len(node.gpus) for node in nodes)
+        yield Check("GPU", f"{count} x {', '.join(kinds)}")
+    elif may_grow:
+        yield Check("GPU", "none is up; trials wait until the cluster has started one")
+    elif gpus_per_trial not in (None, 0):
+        text = f"--gpus-per-trial {gpus_per_trial} and no GPU here; leave it out to use the CPU"
+        yield Check("GPU", text, ok=False)
+    else:
+        yield Check("GPU", "none, so trials run on the CPU")
+
+
+def slots_of(nodes: Sequence[Node], plan: Plan) -> int:
+    """Trials at once on these machines."""
+    settings = plan.settings
+    slots = sum(node.cpus // settings.cpus_per_trial for node in nodes)
+    if gpus := sum(len(node.gpus) for node in nodes):
+        share = settings.gpus_per_trial
+        slots = min(slots, int(gpus / (share if isinstance(share, float) and share else 0.5)))
+    return max(1, min(slots, settings.max_concurrent or slots, plan.trials))
+
+
+def disk_check(plan: Plan, slots: int) -> Check:
+    """Whether the weights that the sweep keeps fit."""
+    trial, best = largest(plan.space, len(plan.dataset.classes), plan.image_size)
+    needed = slots * trial + 2 * best
+    folder = next(parent for parent in plan.folder.parents if parent.exists())
+    free = shutil.disk_usage(folder).free
+    text = f"{size(needed)} at most for weights, {size(free)} free in {folder}"
+    if needed > free:
+        remedy = "make room, take another --storage or a lower --max-concurrent"
+        return Check("disk", f"{text}; {remedy}", ok=False)
+    return Check("disk", text)
+
+
+def speed_checks(plan: Plan, nodes: Sequence[Node], slots: int) -> Iterator[Check]:
+    """Whether the largest network trains, and what that says of the sweep's time and cost."""
+    here = next((node for node in nodes if node.is_here), nodes[0])
+    if any(node.gpus for node in nodes) and not here.gpus:
+        yield Check("speed", "not known: the GPUs are on other machines; their first trial tells")
+        return
+    if not any(node.gpus for node in nodes) and len(nodes) > 1:
+        yield Check("speed", "not known before a machine with a GPU is up")
+        return
+    classes, px = len(plan.dataset.classes), plan.image_size
+    costs = {
+        config: macs(config, num_classes=classes, image_size=px)
+        for config in sampled(plan.space, px)
+    }
+    rising = sorted(costs, key=lambda config: costs[config])
+    biggest = max(rising, key=lambda c: training_bytes(c, num_classes=classes, image_size=px))
+    if fault := memory_fault(biggest, plan, here, slots):
+        yield fault
+        return
+    torch.set_num_threads(plan.settings.cpus_per_trial)
+    device = "cuda" if here.gpus else "cpu"
+    try:
+        middle, top = (
+            measure(config, num_classes=classes, image_size=px, device=device)
+            for config in (rising[len(rising) // 2], rising[-1])
+        )
+    except torch.OutOfMemoryError:
+        text = f"{_named(plan, rising[-1])} does not fit into the GPU; {LARGE}"
+        yield Check("largest network", text, ok=False)
+        return
+    peak = f", {size(top.peak_bytes)} of the GPU" if top.peak_bytes else ""
+    yield Check(
+        "largest network",
+        f"{_named(plan, top.config)} trains, {1 / top.seconds:,.0f} images/s{peak}; the middle "
+        f"one {1 / middle.seconds:,.0f} images/s",
+    )
+    yield forecast(plan, nodes, slots, list(costs.values()), (middle, top))
+
+
+LARGE = "narrow the space by --set (fewer filters or neurons, smaller batches) or --image-size"
+
+
+def memory_fault(config: TrialConfig, plan: Plan, node: Node, slots: int) -> Check | None:
+    """A fault where the trials at once may need more memory than there is."""
+    needed = training_bytes(
+        config, num_classes=len(plan.dataset.classes), image_size=plan.image_size
+    )
+    there, what = (node.gpu_bytes, "GPU") if node.gpus else (node.free_bytes, "machine")
+    at_once = min(slots, 1 if node.gpus else slots)
+    if needed * at_once <= there:
+        return None
+    text = (
+        f"{_named(plan, config)} needs about {size(needed)}, {at_once} at once, and the {what} "
+        f"has {size(there)}; {LARGE}"
+    )
+    return Check("largest network", text, ok=False)
+
+
+def forecast(
+    plan: Plan,
+    nodes: Sequence[Node],
+    slots: int,
+    costs: Sequence[float],
+    measured: tuple[Measured, Measured],
+) -> Check:
+    """How long the sweep takes, and what that costs at the prices of prices.csv."""
+    epochs = float(plan.trials * plan.max_epochs)
+    if plan.halving:
+        epochs, _ = expected(plan.halving, plan.trials)
+    image = statistics.mean(seconds_an_image(cost, *measured) for cost in costs)
+    photos = plan.num_photos["train"] + plan.num_photos["val"] / 3  # forward only
+    seconds = epochs * photos * image / slots
+    text = f"about {hours(seconds / 3600)} with {slots} trials at once"
+    gpus = [gpu for node in nodes for gpu in node.gpus]
+    if gpus and (price := prices().get(accelerator(gpus[0]) or "")):
+        on_demand, spot = (len(gpus) * seconds / 3600 * dollars for dollars in price)
+        text += f", ${on_demand:,.2f} on demand or ${spot:,.2f} spot by cnnlib/prices.csv"
+    return Check("time", f"{text}; most networks are stopped early or are smaller, some are not")
+
+
+def _named(plan: Plan, config: TrialConfig) -> str:
+    names = searched(plan.space)
+    values = {n: v for n, v in told(asdict(config), names).items() if n in names}
+    return run_name(values) or "the network"

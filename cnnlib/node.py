@@ -1,0 +1,101 @@
+"""What a machine says of itself: its libraries, GPUs and memory, and what it finds of a sweep."""
+
+import os
+import platform
+import shutil
+import subprocess
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from cnnlib.dataset import find_dataset
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine."""
+
+    name: str
+    versions: tuple[str, str]  # of Python, to its second number, and of torch
+    fingerprint: str | None  # of the photographs that it finds
+    problem: str | None  # why it finds none
+    sees_storage: bool | None  # whether it sees what the driver wrote; None: was not asked
+    gpus: tuple[str, ...]
+    gpu_problem: str | None  # why PyTorch cannot use a GPU that is there
+    gpu_bytes: int  # memory of its first GPU
+    free_bytes: int  # memory that is free
+    cpus: int
+
+    @classmethod
+    def here(cls, source: str, probe: str | None = None) -> "Node":
+        """This machine. `probe` is the path of a file that the driver has written."""
+        fingerprint, problem = None, None
+        try:
+            fingerprint = find_dataset(source).fingerprint
+        except (ValueError, OSError) as error:
+            problem = " ".join(str(error).split())
+        gpus, gpu_problem = usable_gpus()
+        major, minor, _ = platform.python_version_tuple()
+        return cls(
+            name=platform.node(),
+            versions=(f"{major}.{minor}", torch.__version__),
+            fingerprint=fingerprint,
+            problem=problem,
+            sees_storage=None if probe is None else Path(probe).is_file(),
+            gpus=gpus,
+            gpu_problem=gpu_problem,
+            gpu_bytes=torch.cuda.get_device_properties(0).total_memory if gpus else 0,
+            free_bytes=free_memory(),
+            cpus=os.cpu_count() or 1,
+        )
+
+    @property
+    def is_here(self) -> bool:
+        return self.name == platform.node()
+
+    @property
+    def told_versions(self) -> str:
+        python, pytorch = self.versions
+        return f"Python {python} and torch {pytorch}"
+
+
+def usable_gpus() -> tuple[tuple[str, ...], str | None]:
+    """Names of the GPUs that PyTorch can use, and why it cannot use those that are there."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        usable = torch.cuda.is_available()
+    if usable:
+        count = torch.cuda.device_count()
+        return tuple(torch.cuda.get_device_name(index) for index in range(count)), None
+    driver = driver_version()
+    if driver is None:
+        return (), None
+    if torch.version.cuda is None:
+        return (), f"PyTorch {torch.__version__} is a CPU build; install torch from the registry"
+    why = " ".join(str(said[0].message).split()) if said else "PyTorch does not find it"
+    return (), (
+        f"driver {driver} cannot run PyTorch's CUDA {torch.version.cuda} ({why}); update the "
+        "driver, or take a newer image for the machine"
+    )
+
+
+def driver_version() -> str | None:
+    """The version of NVIDIA's driver; None where there is no GPU of theirs."""
+    if not shutil.which("nvidia-smi"):
+        return None
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    lines = answer.stdout.split()
+    return lines[0] if answer.returncode == 0 and lines else None
+
+
+def free_memory() -> int:
+    """Bytes that programs can have, page cache counted as free."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        fields = dict(line.split(":") for line in lines)
+        return 1024 * int(fields["MemAvailable"].split()[0])
+    except (OSError, KeyError):  # not Linux
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,66 @@
+"""Asks the machines of a Ray cluster: each of them the same question, or one that has a GPU."""
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+PATIENCE = 300  # seconds that a machine may take: it may have to fetch the photographs
+
+
+def on_every_node(question: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """The answers, one a machine, from a process on each.
+
+    Raises ConnectionError where there is no cluster or it refuses, RuntimeError where a machine
+    does not answer.
+    """
+    address = os.environ["RAY_ADDRESS"]
+    began = not ray.is_initialized()
+    try:
+        if began:
+            _knock(address)  # ray.init tries for minutes
+            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+    except Exception as error:  # no cluster there, or another token, or other versions
+        raise ConnectionError(
+            f"{address} does not take us: {error}; is it up (ray status), is RAY_AUTH_MODE=token "
+            "set and the token the cluster's?"
+        ) from error
+    try:
+        alive = [node for node in ray.nodes() if node["Alive"]]
+        asked = {
+            node["NodeManagerHostname"]: ray.remote(num_cpus=0)(question)
+            .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
+            .remote(*arguments)
+            for node in alive
+        }
+        return [_answer(name, reference) for name, reference in asked.items()]
+    finally:
+        if began:
+            ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """OSError where nothing answers at host:port; other forms of address are Ray's to judge."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def on_a_gpu(question: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """The answer of a process that has a whole GPU, where one is free or can be started."""
+    return ray.get(ray.remote(num_gpus=1, num_cpus=1)(question).remote(*arguments, **named))
+
+
+def _answer(name: str, reference: Any) -> Any:
+    try:
+        return ray.get(reference, timeout=PATIENCE)
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise RuntimeError(
+            f"{name} does not answer ({lines[-1]}); is cnnlib installed there, and can it reach "
+            "the photographs?"
+        ) from error

@@ -1,0 +1,147 @@
+"""What configurations cost: arithmetic and memory, counted and measured; how many share a GPU."""
+
+import math
+import statistics
+import time
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+
+from cnnlib import recipe
+from cnnlib.config import TrialConfig, filter_counts
+from cnnlib.model import CustomCNN
+from cnnlib.space import Space
+from cnnlib.tpe import Tpe
+
+SAMPLE = 100  # configurations of a space that stand for it
+TIMED = 1.0  # seconds that a measurement takes at least
+CPU_MACS = 3e10  # of a measured CPU batch at most: some seconds
+USABLE = 0.7  # of a GPU's memory: the rest is for pixels, CUDA itself and fragments
+MOST_SHARING = 8  # trials on one GPU
+CROWD = 8  # times the batch size at which a GPU shows what it can do
+COPIES = 3  # of each activation that training holds: before and after batch norm, and its gradient
+
+
+def macs(config: TrialConfig, *, num_classes: int, image_size: int) -> float:
+    """Multiplications and additions of one image's forward pass; training takes three times it."""
+    side, channels, total = image_size, 3, 0
+    for filters in filter_counts(config):
+        total += config.kernel_size**2 * channels * filters * side * side
+        side, channels = side // 2, filters
+    side = 1 if config.head == "gap" else side
+    dense = channels * side * side * config.num_neurons_dense
+    return float(total + dense + config.num_neurons_dense * num_classes)
+
+
+def training_bytes(config: TrialConfig, *, num_classes: int, image_size: int) -> int:
+    """Memory that training needs, roughly: weights, gradients, two moments, and activations."""
+    with torch.device("meta"):
+        model = CustomCNN(config, num_classes=num_classes, image_size=image_size)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    pixels = sum(
+        filters * (image_size >> layer) ** 2 for layer, filters in enumerate(filter_counts(config))
+    )
+    return 4 * (4 * weights + COPIES * config.batch_size * pixels)
+
+
+def sampled(space: Space, image_size: int) -> list[TrialConfig]:
+    """Different configurations that stand for the space, always the same ones."""
+    search = Tpe(space, image_size=image_size, num_initial=0, search="random", seed=0)
+    configs = []
+    for number in range(SAMPLE):
+        config = search.propose(number, [])
+        if config is None:
+            break
+        search.seen.add(config)
+        configs.append(config)
+    return configs
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How fast one configuration trained here, on generated images."""
+
+    config: TrialConfig
+    macs: float  # of an image
+    seconds: float  # of an image
+    peak_bytes: int  # of the GPU's memory; 0 on a CPU
+
+
+def measure(config: TrialConfig, *, num_classes: int, image_size: int, device: str) -> Measured:
+    """Trains some batches. Raises torch.OutOfMemoryError where one does not fit."""
+    cost = macs(config, num_classes=num_classes, image_size=image_size)
+    size = config.batch_size
+    if device == "cpu":
+        size = max(2, min(size, int(CPU_MACS / cost)))
+    else:
+        torch.cuda.reset_peak_memory_stats()
+    model = CustomCNN(config, num_classes=num_classes, image_size=image_size)
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = recipe.optimizer(config, model.parameters())
+    images = torch.randn(size, 3, image_size, image_size, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.arange(size, device=device) % num_classes
+    seconds: list[float] = []
+    while len(seconds) < 3 or (sum(seconds) < TIMED and len(seconds) < 100):
+        began = time.perf_counter()
+        with torch.autocast(device, torch.bfloat16, enabled=_is_mixed(device)):
+            loss = F.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()  # waits for the GPU
+        seconds.append(time.perf_counter() - began)
+    peak = 0 if device == "cpu" else torch.cuda.max_memory_reserved()
+    return Measured(config, cost, statistics.median(seconds[1:]) / size, peak)
+
+
+def _is_mixed(device: str) -> bool:
+    from cnnlib.trial import precision
+
+    return precision("gpu" if device == "cuda" else "cpu") != "32-true"
+
+
+def seconds_an_image(cost: float, middle: Measured, largest: Measured) -> float:
+    """What an image of a network of this many macs takes: the line through two measurements."""
+    if largest.macs <= middle.macs:
+        return middle.seconds * cost / middle.macs
+    slope = max(0.0, (largest.seconds - middle.seconds) / (largest.macs - middle.macs))
+    return max(middle.seconds + slope * (cost - middle.macs), middle.seconds * 0.1)
+
+
+def shared_gpu(space: Space, *, num_classes: int, image_size: int) -> tuple[float, str]:
+    """The share of this machine's first GPU that a trial should have, and why, measured on it."""
+    rising = sorted(
+        sampled(space, image_size),
+        key=lambda config: macs(config, num_classes=num_classes, image_size=image_size),
+    )
+    middle = rising[len(rising) // 2]
+
+    def measured(config: TrialConfig) -> Measured:
+        return measure(config, num_classes=num_classes, image_size=image_size, device="cuda")
+
+    largest = max(
+        rising,
+        key=lambda c: training_bytes(c, num_classes=num_classes, image_size=image_size),
+    )
+    there = torch.cuda.get_device_properties(0).total_memory
+    needed, alone = measured(largest), measured(middle)
+    torch.cuda.empty_cache()
+    crowd = measured(replace(middle, batch_size=CROWD * middle.batch_size))
+    at_once = trials_at_once(there, needed.peak_bytes, alone.seconds / crowd.seconds)
+    why = (
+        f"the largest network takes {needed.peak_bytes / 1e9:.1f} of {there / 1e9:.0f} GB; the "
+        f"middle one trains {1 / alone.seconds:,.0f} images/s alone and the GPU can do "
+        f"{1 / crowd.seconds:,.0f}"
+    )
+    return 1 / at_once, why
+
+
+def trials_at_once(gpu_bytes: int, trial_bytes: int, headroom: float) -> int:
+    """How many trials one GPU takes: as many as fit, and no more than find work for it.
+
+    `headroom` is how much faster the GPU is when it is full than with one trial.
+    """
+    fit = int(USABLE * gpu_bytes / trial_bytes)
+    return max(1, min(fit, math.ceil(headroom), MOST_SHARING))

@@ -1,0 +1,68 @@
+from typing import Any
+
+import pytest
+
+from cnnlib.bill import accelerator, bill, prices
+
+
+def event(at: float, kind: str, **content: Any) -> dict[str, Any]:
+    minute, second = divmod(at, 60)
+    return {"event": kind, "time": f"2026-11-24T10:{minute:02.0f}:{second:02.0f}+00:00", **content}
+
+
+MACHINES = {"unit": "GPU", "units": 2, "units_per_trial": 0.5, "accelerator": "T4"}
+
+
+def trial(trial_id: str, began: float, ended: float, how: str, epochs: int) -> list[dict[str, Any]]:
+    each = (ended - began) / epochs
+    return [
+        event(began, "proposed", trial_id=trial_id, max_epochs=10),
+        event(began, "started", trial_id=trial_id),
+        *[event(ended, "epoch", trial_id=trial_id, seconds=each) for _ in range(epochs)],
+        event(ended, how, trial_id=trial_id),
+    ]
+
+
+def test_hours_used_idle_and_saved_follow_from_the_journal() -> None:
+    events = [
+        event(0, "machines", **MACHINES),
+        *trial("1", 0, 100, "finished", 10),
+        *trial("2", 100, 140, "stopped", 4),  # 6 epochs of 10 s were spared
+        event(600, "closed"),
+    ]
+    cost = bill(events)
+    assert cost is not None
+    assert cost.used * 3600 == pytest.approx(0.5 * 140)
+    assert cost.idle * 3600 == pytest.approx(2 * 600 - 0.5 * 140)
+    assert cost.saved * 3600 == pytest.approx(0.5 * 60)
+    on_demand, spot = prices()["T4"]
+    assert f"${on_demand / 3:,.2f} on demand, ${spot / 3:,.2f} spot" in str(cost)
+
+
+def test_a_killed_driver_counts_till_its_last_sign_and_the_pause_after_it_does_not() -> None:
+    events = [
+        event(0, "machines", **MACHINES),
+        event(0, "proposed", trial_id="1", max_epochs=10),
+        event(0, "started", trial_id="1"),
+        event(60, "epoch", trial_id="1", seconds=60.0),
+        event(1000, "resumed"),  # killed after a minute
+        event(1000, "machines", **MACHINES),
+        event(1000, "started", trial_id="1"),
+        event(1030, "finished", trial_id="1"),
+    ]
+    cost = bill(events)
+    assert cost is not None
+    assert cost.used * 3600 == pytest.approx(0.5 * (60 + 30))
+    assert (cost.used + cost.idle) * 3600 == pytest.approx(2 * (60 + 30))
+
+
+def test_a_journal_without_machines_has_no_bill() -> None:
+    assert bill([event(0, "sweep")]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("NVIDIA A10G", "A10G"), ("Tesla T4", "T4"), ("NVIDIA H100 80GB HBM3", "H100"), ("K80", None)],
+)
+def test_a_gpu_is_found_in_the_table_of_prices(name: str, kind: str | None) -> None:
+    assert accelerator(name) == kind

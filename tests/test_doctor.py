@@ -1,0 +1,215 @@
+"""Each fault that a sweep could meet is planted once, and the doctor must find it."""
+
+import json
+import os
+import shutil
+import threading
+from collections import namedtuple
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cnnlib import doctor, node, wandb_service, workload
+from cnnlib.doctor import Check, disk_check, examine, gpu_checks, node_checks, storage_check
+from cnnlib.node import Node
+from cnnlib.plan import Plan, Settings
+
+SMALL = ("first_layer_filters=8", "conv_layers=2,3", "num_neurons_dense=32", "batch_size=8")
+HERE = Node(
+    name="head", versions=("3.11", "2.15.0"), fingerprint="", problem=None, sees_storage=True,
+    gpus=(), gpu_problem=None, gpu_bytes=0, free_bytes=int(8e9), cpus=2,
+)  # fmt: skip
+
+
+def planned(photos: Path, tmp_path: Path, **settings: Any) -> Plan:
+    asked = {"set": SMALL, "image_size": 16, "wandb": "off", "storage": tmp_path / "results"}
+    return Settings(data=photos, name="one", **asked | settings).plan()
+
+
+@pytest.fixture
+def plan(photos: Path, tmp_path: Path) -> Plan:
+    return planned(photos, tmp_path)
+
+
+def fault(checks: Any) -> str:
+    """The one fault among these checks."""
+    [text] = [str(check) for check in checks if not check.ok]
+    return text
+
+
+def found(plan: Plan, **changes: Any) -> Node:
+    return replace(HERE, fingerprint=plan.dataset.fingerprint, **changes)
+
+
+def test_a_sound_plan_has_no_fault_and_leaves_nothing_behind(plan: Plan, tmp_path: Path) -> None:
+    checks = list(examine(plan))
+    assert [str(check) for check in checks if not check.ok] == []
+    names = [check.name for check in checks]
+    assert names == ["storage", "data", "GPU", "disk", "largest network", "time"]
+    assert "layers-3" in checks[4].text
+    assert checks[5].text.startswith("about 0:")
+    assert not (tmp_path / "results").exists()
+
+
+def test_fault_storage_that_is_read_only(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, text: str) -> None:
+        raise PermissionError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert "Read-only file system" in fault([storage_check(plan)])
+    assert "take another --storage" in fault([storage_check(plan)])
+
+
+def test_fault_a_bucket_that_cannot_be_written(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnlib.storage import Mirror
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        mirror = Mirror("s3://photos/sweeps", plan.folder)
+        text = fault([storage_check(replace(plan, mirror=mirror))])
+        server.shutdown()
+    assert "ACCESS_DENIED" in text.upper().replace(" ", "_")
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A server that allows nothing, and as W&B's knows no key."""
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        content = json.dumps({"data": {"viewer": None}}).encode()
+        is_wandb = self.path.endswith("graphql")
+        self.send_response(200 if is_wandb else 403)
+        self.send_header("Content-Length", str(len(content) if is_wandb else 0))
+        self.end_headers()
+        if is_wandb:
+            self.wfile.write(content)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer  # noqa: N815
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+def test_fault_storage_that_a_machine_does_not_see(plan: Plan) -> None:
+    nodes = [found(plan), found(plan, name="worker", sees_storage=False)]
+    text = fault(node_checks(nodes, plan))
+    assert "worker does not see what is written in" in text
+    assert "s3://" in text
+
+
+def test_fault_photographs_that_one_machine_lacks(plan: Plan) -> None:
+    lacking = found(plan, name="worker") and replace(
+        HERE, name="worker", fingerprint=None, problem="data: photos does not exist"
+    )
+    text = fault(node_checks([found(plan), lacking], plan))
+    assert "on worker: data: photos does not exist; put the photographs there" in text
+
+
+def test_fault_other_photographs_on_one_machine(plan: Plan) -> None:
+    other = replace(HERE, name="worker", fingerprint="other")
+    assert "on worker other photographs than here" in fault(node_checks([found(plan), other], plan))
+
+
+def test_fault_other_versions_on_one_machine(plan: Plan) -> None:
+    nodes = [found(plan), found(plan, name="worker", versions=("3.12", "2.11.0"))]
+    text = fault(node_checks(nodes, plan))
+    assert "worker has Python 3.12 and torch 2.11.0, head Python 3.11 and torch 2.15.0" in text
+    assert "constraints.txt" in text
+
+
+def test_fault_no_gpu_where_one_is_asked_for() -> None:
+    assert "leave it out to use the CPU" in fault(gpu_checks([HERE], 0.5, may_grow=False))
+    assert "leave it out to use the CPU" in fault(gpu_checks([HERE], "auto", may_grow=False))
+    assert [check.ok for check in gpu_checks([HERE], 0.5, may_grow=True)] == [True]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU that works")
+def test_fault_a_driver_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 470.57.02\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    gpus, problem = node.usable_gpus()
+    text = fault(gpu_checks([replace(HERE, gpus=gpus, gpu_problem=problem)], None, may_grow=False))
+    assert "on head: " in text
+    assert "driver 470.57.02 cannot run" in text or "is a CPU build" in text
+
+
+def test_fault_a_disk_that_is_too_small(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**6, 10**6 - 10, 10))
+    assert "0.0 MB free in" in fault([disk_check(plan, slots=2)])
+
+
+def test_fault_a_network_that_is_too_large_for_memory(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = planned(photos, tmp_path, set=("conv_layers=1", "num_neurons_dense=8,65536"))
+    monkeypatch.setattr(node, "free_memory", lambda: int(1e9))
+    text = fault(examine(wide))
+    assert "dense-65536" in text
+    assert "the machine has 1.0 GB; narrow the space by --set" in text
+
+
+def test_fault_a_network_that_is_too_large_for_the_gpu(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> workload.Measured:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(doctor, "measure", full)
+    nodes = [found(plan, name=os.uname().nodename, gpus=("NVIDIA T4",), gpu_bytes=int(16e9))]
+    text = fault(doctor.speed_checks(plan, nodes, 2))
+    assert "does not fit into the GPU" in text
+
+
+@pytest.fixture
+def wandb_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    yield
+    from wandb.sdk import wandb_setup
+
+    wandb_setup.teardown()
+
+
+def test_fault_a_wandb_key_that_the_server_does_not_know(
+    wandb_key: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("WANDB_BASE_URL", url)
+        assert wandb_service.check_account() == (
+            f"{url} does not know the API key; run `wandb login`, or choose --wandb offline"
+        )
+        server.shutdown()
+
+
+def test_fault_a_wandb_server_that_does_not_answer(
+    wandb_key: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    text = wandb_service.check_account()
+    assert text is not None
+    assert "does not answer (ConnectionError); choose --wandb offline" in text
+
+
+def test_fault_a_cluster_that_is_not_there(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    checks = list(examine(plan))
+    assert checks[-1].name == "cluster"
+    assert "127.0.0.1:9 does not take us" in fault(checks)
+
+
+def test_what_a_check_prints() -> None:
+    assert str(Check("disk", "enough")) == "ok     disk: enough"
+    assert str(Check("disk", "full", ok=False)) == "FAULT  disk: full"
