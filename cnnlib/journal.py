@@ -1,7 +1,7 @@
 """The truth of a sweep: append-only JSON lines in numbered segments, one event a line.
 
-`python -m cnnlib.journal FOLDER` prints the story of a sweep, `--replay` derives every decision
-again and exits 1 at the first difference.
+`python -m cnnlib.journal FOLDER` prints the story of a sweep, `--trial ID` that of one trial with
+the log of its failure; `--replay` derives every decision again and exits 1 at a difference.
 """
 
 import argparse
@@ -94,6 +94,7 @@ def main() -> int:
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     flags.add_argument("folder", type=Path, help="a sweep's folder")
     flags.add_argument("--replay", action="store_true", help="derive every decision again")
+    flags.add_argument("--trial", metavar="ID", help="one trial only, and its log if it failed")
     asked = flags.parse_args()
     if not journal_exists(asked.folder):
         print(f"no journal in {asked.folder}", file=sys.stderr)
@@ -102,7 +103,13 @@ def main() -> int:
 
     try:
         if not asked.replay:
-            for line in story(read_events(asked.folder)):
+            events = read_events(asked.folder)
+            if asked.trial:
+                events = (event for event in events if event.get("trial_id") == asked.trial)
+            lines = list(story(events, logs=bool(asked.trial)))
+            if asked.trial and not lines:
+                raise ValueError(f"--trial: no trial {asked.trial} in {asked.folder}")
+            for line in lines:
                 print(line)
             return 0
         difference, checked = replay(read_events(asked.folder))

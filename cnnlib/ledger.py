@@ -179,11 +179,12 @@ class Ledger:
         """A trial's worker or node died; Ray starts it again."""
         self._record("lost", trial_id=trial_id, error=error, preempted=preempted)
 
-    def end(self, trial_id: str, error: str | None = None) -> str:
+    def end(self, trial_id: str, error: str | None = None, traceback: str | None = None) -> str:
         """A trial has ended: failed with an error, stopped at a rung, or completed."""
         stop = self.trials[trial_id].stop
         if error is not None:
-            self._record("failed", trial_id=trial_id, error=error)
+            log = {"traceback": traceback} if traceback else {}
+            self._record("failed", trial_id=trial_id, error=error, **log)
         elif stop:
             self._record("stopped", trial_id=trial_id, rung=stop.rung, cutoff=stop.cutoff)
         else:

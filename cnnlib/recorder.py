@@ -70,7 +70,8 @@ class Recorder(tune.Callback):
         self._progress.started(trial_id, run_name(short), after)
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        self._end(_config(trial)[0], (trial.last_result or {}).get("error"))
+        last = trial.last_result or {}
+        self._end(_config(trial)[0], last.get("error"), last.get("traceback"))
 
     def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         trial_id, error = _config(trial)[0], trial.get_pickled_error()
@@ -83,10 +84,13 @@ class Recorder(tune.Callback):
         error = f"its worker was lost {MAX_WORKER_LOSSES + 1} times, the last time by {last}"
         self._end(_config(trial)[0], error)
 
-    def _end(self, trial_id: str, error: str | None) -> None:
-        status = self._ledger.end(trial_id, error)
+    def _end(self, trial_id: str, error: str | None, traceback: str | None = None) -> None:
+        status = self._ledger.end(trial_id, error, traceback)
         trial = self._ledger.trials[trial_id]
-        text = error or f"{trial.epoch} epochs"
+        text = f"{trial.epoch} epochs"
+        if error:
+            folder = self._checkpoints.parent
+            text = f"{error}; its log: python -m cnnlib.journal {folder} --trial {trial_id}"
         if status == "stopped" and trial.stop:
             text = f"at epoch {trial.stop.rung}, below the cutoff {trial.stop.cutoff:.3f}"
         if trial.best_epoch:

@@ -10,12 +10,14 @@ from cnnlib.ledger import ENDINGS, Ledger
 Event = Mapping[str, Any]
 
 
-def story(events: Iterable[Event]) -> Iterator[str]:
-    """A readable line for each event."""
+def story(events: Iterable[Event], *, logs: bool = False) -> Iterator[str]:
+    """A readable line for each event; with `logs` the traceback of a failure too."""
     for event in events:
         said = SAID.get(event["event"], lambda event: "")(event)
         trial = f"trial {event['trial_id']} " if "trial_id" in event else ""
         yield f"{event['time'][:19].replace('T', ' ')}  {trial}{event['event']:<9} {said}".rstrip()
+        if logs and "traceback" in event:
+            yield event["traceback"].rstrip()
 
 
 def _sweep(event: Event) -> str:

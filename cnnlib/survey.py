@@ -31,16 +31,21 @@ def on_every_node(question: Callable[..., Any], *arguments: Any) -> list[Any]:
         ) from error
     try:
         alive = [node for node in ray.nodes() if node["Alive"]]
+        ask = ray.remote(num_cpus=0)(_asked)
         asked = {
-            node["NodeManagerHostname"]: ray.remote(num_cpus=0)(question)
-            .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
-            .remote(*arguments)
+            node["NodeManagerHostname"]: ask.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ).remote(question, arguments)
             for node in alive
         }
         return [_answer(name, reference) for name, reference in asked.items()]
     finally:
         if began:
             ray.shutdown()
+
+
+def _asked(question: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    return question(*arguments)
 
 
 def _knock(address: str) -> None:

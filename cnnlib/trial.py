@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -242,7 +243,8 @@ def ray_trial(config: dict[str, Any], task: Task, checkpoints: Path) -> None:
     except Exception as error:
         logging.getLogger(__name__).exception("trial %s failed", config["trial_id"])
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        tune.report({"error": reason, "disk": disk_is_full(error)})
+        log = traceback.format_exc()
+        tune.report({"error": reason, "disk": disk_is_full(error), "traceback": log})
 
 
 def disk_is_full(error: BaseException | None) -> bool:

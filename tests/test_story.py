@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,21 @@ def test_every_event_is_a_line(events: list[dict[str, Any]]) -> None:
     assert lines[1].startswith("2026-11-24 00:00:00  trial 0001 proposed  first_layer_filters ")
     assert any(" epoch     1: val_acc 0." in line and ": go on" in line for line in lines)
     assert any(" stopped   at epoch 1, below the cutoff 0." in line for line in lines)
+
+
+def test_the_story_of_one_trial_is_asked_for_by_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = Journal(tmp_path)
+    journal.append("started", trial_id="0001", after_epoch=0)
+    journal.append("failed", trial_id="0002", error="ValueError: x", traceback="Traceback\n  x\n")
+    journal.close()
+    monkeypatch.setattr("sys.argv", ["journal", str(tmp_path), "--trial", "0002"])
+    assert main() == 0
+    assert capsys.readouterr().out.endswith("trial 0002 failed    ValueError: x\nTraceback\n  x\n")
+    monkeypatch.setattr("sys.argv", ["journal", str(tmp_path), "--trial", "3"])
+    assert main() == 2
+    assert "--trial: no trial 3 in" in capsys.readouterr().err
 
 
 def test_a_journal_replays_to_the_decisions_it_holds(events: list[dict[str, Any]]) -> None:

@@ -114,7 +114,13 @@ def test_trials_that_raise_are_recorded_with_their_reason(
     assert list(result.trials["status"]) == ["failed", "failed"]
     assert result.champion is None
     assert all("photographs cannot be decoded" in error for error in result.trials["error"])
-    assert capsys.readouterr().out.count(" failed  ") == 2
+    said = capsys.readouterr().out
+    assert said.count(" failed  ") == 2
+    command = f"python -m cnnlib.journal {result.folder} --trial 0001"
+    assert command in said
+    log = subprocess.run([sys.executable, *command.split()[1:]], capture_output=True, text=True)
+    assert "Traceback (most recent call last):" in log.stdout
+    assert "trial 0002" not in log.stdout
 
 
 def test_a_disk_that_fills_ends_the_sweep_in_a_line_and_nothing_is_lost(

@@ -56,6 +56,7 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
+    (tmp_path / "address").write_text(f"127.0.0.1:{gcs}")
     yield environment
     head.terminate()  # `ray start --block` ends what it started, and nothing else
     try:
@@ -85,3 +86,27 @@ def test_a_submitted_job_runs_a_sweep_and_leaves_its_results(
     assert len(read_results(sweep).trials) == 3
     assert (sweep / "champion" / "weights.safetensors").is_file()
     assert (sweep / "report" / "index.html").is_file()
+
+
+def test_the_doctor_asks_the_machines_and_says_when_the_token_is_another(
+    cluster: dict[str, str], tmp_path: Path
+) -> None:
+    address = (tmp_path / "address").read_text()
+    plan = [sys.executable, "jobs/tune.py", "--plan", "--wandb", "off", "--set", "conv_layers=2"]
+    plan += ["--storage", str(tmp_path / "results")]
+    environment = cluster | {"RAY_ADDRESS": address}
+    deadline = time.monotonic() + 60
+    while True:
+        answer = subprocess.run(plan, cwd=ROOT, env=environment, capture_output=True, text=True)
+        if answer.returncode == 0 or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "ok     cluster: 1 machines, 2 cores, 0 GPUs" in answer.stdout
+    assert "ok     data: all photographs are on this machine" in answer.stdout
+    (tmp_path / ".ray" / "auth_token").write_text("f" * 64)
+    answer = subprocess.run(plan, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert answer.returncode == 2
+    [fault] = [line for line in answer.stdout.splitlines() if line.startswith("FAULT")]
+    assert f"FAULT  cluster: {address} does not take us" in fault
+    assert "the token the cluster's" in fault
