@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import finding_sections, gallery, summary
+from analysis import final_section, finding_sections, gallery, summary
 from analysis.findings import Findings
 from analysis.folder import SweepFolder
 from analysis.page import (
@@ -35,6 +35,7 @@ def build_page(
         finding_sections.claim_section(findings),
         finding_sections.effect_section(findings, figures),
         finding_sections.next_section(findings),
+        final_section.final_section(sweep),
         _best(sweep),
         _timeline(sweep, figures),
         _parallel(sweep, figures),

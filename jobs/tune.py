@@ -29,6 +29,12 @@ def parser() -> argparse.ArgumentParser:
     add("--time-budget", metavar="TIME", help="ends the search after 2h, 90m or 1h30m")
     add("--patience", type=int, metavar="N", help="epochs without progress that end a trial (5)")
     add("--seed", type=int, metavar="N", help="of the split, the search and the training (42)")
+    add("--finalists", type=int, metavar="N", help="trials that are trained again at the end (3)")
+    add("--seeds", type=int, metavar="N", help="new seeds for each of them (3); 0: no finals")
+    add("--no-retrain", action="store_false", dest="retrain", help="no champion on all photographs")
+    add(
+        "--reference", metavar="FILE", help="what the champion is compared with; none (the study's)"
+    )
     add("--storage", metavar="PLACE", help="folder or s3://bucket/path for sweeps (results/)")
     add("--name", metavar="NAME", help="of this sweep's folder (default: data and time)")
     add("--resume", action="store_true", help="go on with the sweep of this --name")
@@ -91,9 +97,11 @@ def _run(plan: Any) -> int:
     page = write_report(result.folder)
     if plan.mirror and (problem := plan.mirror.close()):
         print(problem, file=sys.stderr)
+    champion = result.champion
+    on_seeds = "" if champion.origin == "search" else " on new seeds"
     print(
-        f"champion: trial {result.champion.trial_id}, val_acc {result.champion.val_acc:.3f}"
-        f"{tested}; report: {page}"
+        f"champion: trial {champion.trial_id}, val_acc {champion.val_acc:.3f}{on_seeds}{tested}; "
+        f"report: {page}"
     )
     return 0
 

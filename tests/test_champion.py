@@ -43,7 +43,7 @@ def test_a_champion_is_read_back_whole(sweep: Path) -> None:
     assert champion.classes == ("blue", "green", "red")
     assert {path.name for path in champion.folder.iterdir()} == {
         "weights.safetensors", "config.json", "classes.json", "metrics.json", "summary.txt",
-        "MODEL_CARD.md",
+        "MODEL_CARD.md", "preprocessing.json", "model.pt2",
     }  # fmt: skip
     assert not champion.model().training
 

@@ -42,7 +42,7 @@ def command(folder: Path, name: str, *flags: str) -> list[str]:
     return [
         sys.executable, str(ROOT / "jobs" / "tune.py"), "--data", str(folder / "photos"),
         "--sweep", str(folder / "sweep.yaml"), "--storage", str(folder / "results"),
-        "--name", name, *flags,
+        "--name", name, "--finalists", "0", *flags,
     ]  # fmt: skip
 
 
