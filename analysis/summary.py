@@ -140,7 +140,7 @@ def champion_sentences(sweep: SweepFolder) -> list[str]:
     final = champion.get("val_acc")
     if isinstance(final, int | float) and (best is None or abs(final - best["val_acc"]) >= 0.0005):
         sentences.append(
-            f"On new seeds, which nothing was picked for, it reaches {percent(final)} on average."
+            f"Trained again on new seeds it reaches {percent(final)} on average."
             if champion.get("origin") in ("final", "retrained")
             else f"The champion as it was saved reaches {percent(final)} on validation."
         )

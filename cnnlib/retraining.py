@@ -29,7 +29,7 @@ class Job:
     def __str__(self) -> str:
         how = f"on seed {self.seed}"
         if self.epochs is not None:
-            how = f"on all photographs for {self.epochs} epochs"
+            how = f"on all photographs for {self.epochs} epoch{'s' if self.epochs > 1 else ''}"
         name = self.trial_id if not self.trial_id.isdigit() else f"trial {self.trial_id}"
         return f"{name} {how}"
 
