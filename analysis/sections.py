@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import final_section, finding_sections, gallery, summary
+from analysis.exam_section import exam_blocks
 from analysis.findings import Findings
 from analysis.folder import SweepFolder
 from analysis.page import (
@@ -41,7 +42,7 @@ def build_page(
         _parallel(sweep, figures),
         _curves(sweep, figures),
         _hyperparameters(sweep, figures),
-        _test(sweep, figures, photo_folders),
+        _test(sweep, report, photo_folders),
         _trials(sweep),
         _how(sweep),
     ]
@@ -196,12 +197,13 @@ def _hyperparameters(sweep: SweepFolder, figures: Path) -> Section:
     )
 
 
-def _test(sweep: SweepFolder, figures: Path, photo_folders: list[Path]) -> Section:
+def _test(sweep: SweepFolder, report: Path, photo_folders: list[Path]) -> Section:
+    figures = report / "figures"
     sentences = summary.tested_sentences(sweep)
     predictions = sweep.predictions
     if not sweep.champion and predictions is None and not sweep.metrics:
         return Section("The test", [])
-    blocks: list[Block] = [Paragraph(" ".join(sentences))]
+    blocks: list[Block] = [Paragraph(" ".join(sentences)), *exam_blocks(sweep, report)]
     if predictions is None or not len(predictions):
         blocks.append(
             Paragraph(

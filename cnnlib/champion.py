@@ -1,5 +1,6 @@
-"""The winner of a sweep: its weights and what to know of them, and its test."""
+"""The winner of a sweep: its weights and what to know of them."""
 
+import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,22 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from safetensors.torch import load_file
 
 from cnnlib.card import card
 from cnnlib.checkpoints import BEST, replaced
 from cnnlib.config import TrialConfig, hyperparameters
-from cnnlib.data import CustomDataModule
-from cnnlib.dataset import Dataset, find_dataset
+from cnnlib.dataset import Dataset
 from cnnlib.export import PROGRAM, export, preprocessing
 from cnnlib.finals import Finals
-from cnnlib.intervals import wilson_interval
 from cnnlib.model import CustomCNN
 from cnnlib.results import read_json, write_json
 from cnnlib.standings import Standing, mean_interval, standard_error
 
 WEIGHTS = "weights.safetensors"
+PREDICTIONS = "test_predictions.csv"
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,7 @@ def crown(
     model.pt2 is left out.
     """
     folder = sweep_folder / "champion"
+    before = digest(folder / WEIGHTS)
     _remove_earlier(folder)
     path = sweep_folder / "sweep.json"
     about = read_json(path) if path.exists() else {}
@@ -81,6 +81,7 @@ def crown(
     if finals is None or winner is None:
         champion = _best_of_search(sweep_folder, best, dataset.classes, image_size)
         write_champion(champion, about=about, exported=exported)
+        _set_aside(folder, before)
         return champion
     entrant = partial(
         _entrant, sweep_folder, finals, dataset.classes, image_size, retrained=retrained
@@ -92,6 +93,7 @@ def crown(
     pd.DataFrame(finals.rows()).to_csv(folder / "finals.csv", index=False)
     metrics = _measured(winner, finals.standings)
     write_champion(champion, about=about, metrics=metrics, exported=exported)
+    _set_aside(folder, before)
     return champion
 
 
@@ -101,6 +103,18 @@ def _remove_earlier(folder: Path) -> None:
     for name in ("finals.csv", PROGRAM):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "reference", ignore_errors=True)
+
+
+def _set_aside(folder: Path, before: str | None) -> None:
+    """Predictions of an earlier champion are kept, but under a name of their own."""
+    predictions = folder / PREDICTIONS
+    if before and before != digest(folder / WEIGHTS) and predictions.exists():
+        predictions.rename(folder / f"{predictions.stem}-{before[:8]}.csv")
+
+
+def digest(weights: Path) -> str | None:
+    """What tells these weights from any other; None where there are none."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
 
 
 def _best_of_search(
@@ -187,7 +201,7 @@ def write_champion(
     (folder / "summary.txt").write_text(model.summary() + "\n", encoding="utf-8")
     if exported:
         export(model, champion.classes, folder / PROGRAM)
-    _write_card(champion)
+    write_card(champion)
 
 
 def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
@@ -229,58 +243,6 @@ def read_champion(folder: str | Path) -> Champion:
     )
 
 
-def test_champion(
-    sweep_folder: str | Path, *, data: str | None = None, dataset: Dataset | None = None
-) -> dict[str, Any]:
-    """Tests the champion on the test photographs; returns and writes metrics.json.
-
-    `data` says where the photographs are now; by default where the sweep found them. `dataset`
-    saves reading them again. Raises ValueError where they are other ones, or where there is no
-    test set.
-    """
-    champion = read_champion(sweep_folder)
-    about = read_json(Path(sweep_folder) / "sweep.json")["data"]
-    dataset = dataset or find_dataset(data or about["source"])
-    if dataset.fingerprint != about["fingerprint"]:
-        raise ValueError(f"the photographs in {data or about['source']} are not those of the sweep")
-    predictions = predict_test(champion, dataset)
-    predictions.to_csv(champion.folder / "test_predictions.csv", index=False)
-    correct, n = int((predictions["label"] == predictions["predicted"]).sum()), len(predictions)
-    low, high = wilson_interval(correct, n)
-    metrics = read_json(champion.folder / "metrics.json") | {
-        "test_acc": correct / n,
-        "test_low": low,
-        "test_high": high,
-        "test_correct": correct,
-        "test_n": n,
-    }
-    write_json(champion.folder / "metrics.json", metrics)
-    _write_card(champion)
-    return metrics
-
-
-test_champion.__test__ = False  # type: ignore[attr-defined]  # no test of pytest's
-
-
-def predict_test(champion: Champion, dataset: Dataset) -> pd.DataFrame:
-    """A row for each test photograph: file, label, predicted, confidence (0 to 1)."""
-    data = CustomDataModule(dataset.train_dir, image_size=champion.image_size, dataset=dataset)
-    batches = data.test_dataloader()
-    assert dataset.test is not None  # or test_dataloader had raised
-    model = champion.model()
-    with torch.no_grad():
-        probabilities = torch.cat([model(images).softmax(1) for images, _ in batches])
-    confidence, predicted = probabilities.max(1)
-    return pd.DataFrame(
-        {
-            "file": [str(file) for file in dataset.test.files],
-            "label": [dataset.classes[label] for label in dataset.test.labels],
-            "predicted": [champion.classes[index] for index in predicted.tolist()],
-            "confidence": confidence.tolist(),
-        }
-    )
-
-
-def _write_card(champion: Champion) -> None:
+def write_card(champion: Champion) -> None:
     """Writes MODEL_CARD.md, from what the other files of the folder say now."""
     (champion.folder / "MODEL_CARD.md").write_text(card(champion.folder), encoding="utf-8")

@@ -65,6 +65,7 @@ SAID = {
     "lost": lambda e: f"its worker{' (preempted)' if e['preempted'] else ''}: {e['error']}",
     "stopped": lambda e: f"at epoch {e['rung']}, below the cutoff {e['cutoff']:.3f}",
     "failed": lambda e: e["error"],
+    "tested": lambda e: f"opening {e['number']}, trial {e['champion']}: {e['test_acc']:.3f}",
     "closed": lambda e: e["reason"],
     "finals": lambda e: f"trials {', '.join(e['finalists'])} on seeds {_listed(e['seeds'])}",
     "final_started": lambda e: f"on seed {e['seed']}",

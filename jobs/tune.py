@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     add("--search", choices=("tpe", "random"), help="how configurations are proposed")
     add("--wandb", choices=("auto", "online", "offline", "off"), help="W&B (default auto)")
     add("--wandb-project", metavar="NAME", help="W&B project (default cnnlib)")
+    add("--open-test-again", metavar="REASON", help="test a new champion of a tested sweep too")
     add("--plan", action="store_true", help="check everything, print the plan, start nothing")
     add("--verbose", action="store_true", help="show what Ray prints too")
     return flags
@@ -50,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Runs the sweep; returns the exit code."""
     flags = vars(parser().parse_args())
-    only_plan = flags.pop("plan")
+    only_plan, reason = flags.pop("plan"), flags.pop("open_test_again")
     signal.signal(signal.SIGTERM, _interrupt)  # `ray job stop` sends it
     from cnnlib.claim import ClaimedError
     from cnnlib.plan import Settings
@@ -64,15 +65,15 @@ def main() -> int:
     if only_plan:
         return 0
     try:
-        return _run(plan)
+        return _run(plan, reason)
     except (ClaimedError, OSError) as error:
         return mistake(error)
 
 
-def _run(plan: Any) -> int:
+def _run(plan: Any, reason: str | None) -> int:
     from analysis.report import write_report
-    from cnnlib.champion import test_champion
     from cnnlib.sweep import run
+    from cnnlib.testing import OpenedBeforeError, test_champion
 
     result = run(plan)
     if result.trouble:
@@ -89,11 +90,14 @@ def _run(plan: Any) -> int:
         return 130
     tested = ""
     if plan.dataset.test:
-        metrics = test_champion(result.folder, dataset=plan.dataset)
-        tested = (
-            f", test {metrics['test_acc']:.3f} ({metrics['test_low']:.3f} to "
-            f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
-        )
+        try:
+            metrics = test_champion(result.folder, dataset=plan.dataset, reason=reason)
+            tested = (
+                f", test {metrics['test_acc']:.3f} ({metrics['test_low']:.3f} to "
+                f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
+            )
+        except OpenedBeforeError as error:
+            print(error)
     page = write_report(result.folder)
     if plan.mirror and (problem := plan.mirror.close()):
         print(problem, file=sys.stderr)

@@ -14,13 +14,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cnnlib.champion import crown, read_champion, test_champion
+from cnnlib.champion import crown, read_champion
 from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
 from cnnlib.finals import Finals, Retrained, final_folder, retrained_folder
 from cnnlib.model import CustomCNN
 from cnnlib.results import write_json
 from cnnlib.standings import Final, mean_interval, read_standings, spread
+from cnnlib.testing import test_champion
 from cnnlib.trial import Task, save_weights, train
 from tests.test_ledger import Sweep
 
@@ -89,10 +90,10 @@ def test_a_trial_from_before_the_recipe_is_crowned_with_it_off(sweep: Path, phot
 
 def test_other_photographs_than_the_sweeps_are_refused(sweep: Path, photos: Path) -> None:
     shutil.copytree(photos, photos.parent / "moved")
-    assert test_champion(sweep, data=str(photos.parent / "moved"))["test_n"] == 9
     (photos / "val" / "red" / "000.png").unlink()
     with pytest.raises(ValueError, match="are not those of the sweep"):
         test_champion(sweep)
+    assert test_champion(sweep, data=str(photos.parent / "moved"))["test_n"] == 9
 
 
 def test_a_folder_without_a_champion_is_refused(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cnnlib.champion import WEIGHTS, Champion, predict_test, read_champion, write_champion
+from cnnlib.champion import WEIGHTS, Champion, read_champion, write_champion
 from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
 from cnnlib.prediction import find_photos, predict
+from cnnlib.testing import predict_test
 from cnnlib.trial import Task, train
 from jobs.predict import main
 from tests.conftest import write_photos
