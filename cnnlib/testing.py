@@ -53,7 +53,9 @@ def test_champion(
     folder = Path(sweep_folder)
     champion = read_champion(folder)
     weights, earlier = digest(champion.folder / WEIGHTS), openings(folder)
-    record = next((test for test in earlier if test["weights"] == weights), None)
+    record: Mapping[str, Any] | None = next(
+        (test for test in earlier if test["weights"] == weights), None
+    )
     if record is None:
         if earlier and not reason:
             last = earlier[-1]
