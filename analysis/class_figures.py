@@ -72,3 +72,33 @@ def plot_recalls(ax: Axes, recalls: pd.DataFrame) -> None:
     )
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.grid(visible=False, axis="y")
+
+
+def plot_calibration(ax: Axes, bins: pd.DataFrame) -> None:
+    """Accuracy against confidence, a dot a bin with its 95% interval, and the line of equality."""
+    ax.plot([0, 1], [0, 1], color="#6e7781", linestyle="--", linewidth=1)
+    ax.errorbar(
+        bins["confidence"],
+        bins["accuracy"],
+        yerr=[
+            (bins["accuracy"] - bins["low"]).clip(lower=0),
+            (bins["high"] - bins["accuracy"]).clip(lower=0),
+        ],
+        fmt="o",
+        color=BLACK,
+        markersize=5,
+        elinewidth=1,
+        capsize=2,
+    )
+    n = bins["n"]
+    each = f"{n.min():,}" if n.min() == n.max() else f"{n.min():,} to {n.max():,}"
+    ax.set(
+        xlabel="mean confidence of the bin",
+        ylabel="share that is right, with 95% interval",
+        xlim=(0, 1),
+        ylim=(0, 1),
+        title=f"n = {n.sum():,} test photographs, {each} a bin",
+    )
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_aspect("equal")

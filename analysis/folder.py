@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.predictions import read_predictions
 from cnnlib.config import is_off, told
-from cnnlib.results import Results, read_results
+from cnnlib.results import Results, openings, read_results
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,10 @@ class SweepFolder:
     metrics: dict[str, Any] = field(default_factory=dict)
     model_summary: str = ""
     predictions: pd.DataFrame | None = None
+    openings: list[dict[str, Any]] = field(default_factory=list)
+    """Each time that the test photographs were opened."""
+    leaks: pd.DataFrame | None = None
+    """Test photographs that are copies of ones trained on; None where nobody looked."""
 
     @property
     def name(self) -> str:
@@ -60,7 +64,7 @@ def read_folder(path: Path) -> SweepFolder:
     results = read_results(path)
     champion = path / "champion"
     summary = champion / "summary.txt"
-    predictions = champion / "test_predictions.csv"
+    predictions, leaks = champion / "test_predictions.csv", champion / "leaks.csv"
     names = _used(results)
     about_champion = _read_json(champion / "config.json", dict)
     if isinstance(about_champion.get("config"), dict):
@@ -76,6 +80,8 @@ def read_folder(path: Path) -> SweepFolder:
         metrics=_read_json(champion / "metrics.json", dict),
         model_summary=summary.read_text("utf-8", "replace") if summary.exists() else "",
         predictions=read_predictions(predictions) if predictions.exists() else None,
+        openings=openings(path),
+        leaks=pd.read_csv(leaks, dtype=str) if leaks.exists() else None,
     )
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from analysis.class_figures import plot_confusion, plot_recalls
+from analysis.class_figures import plot_calibration, plot_confusion, plot_recalls
 from analysis.effect_figures import effect_height, plot_effects, plot_importance
 from analysis.effects import Effects
 from analysis.figures import (
@@ -173,6 +173,12 @@ def save_confusion(predictions: pd.DataFrame, classes: list[str], path: Path) ->
         plot_confusion(ax, confusion_counts(predictions, order))
         bar = figure.colorbar(ax.images[0], ax=ax, fraction=0.03, pad=0.02)
         bar.set_label("share of the true class (row)")
+
+
+def save_calibration(bins: pd.DataFrame, path: Path) -> None:
+    """The reliability diagram."""
+    with _figure(path, 5.2, width=6.4) as figure:
+        plot_calibration(figure.add_subplot(), bins)
 
 
 def save_recalls(predictions: pd.DataFrame, classes: list[str], path: Path) -> None:

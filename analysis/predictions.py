@@ -17,7 +17,9 @@ def read_predictions(path: Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ValueError(f"{path}: column {missing[0]} is missing; expected {', '.join(COLUMNS)}")
-    table["confidence"] = pd.to_numeric(table["confidence"], errors="coerce")
+    for name in ("confidence", "label_probability"):
+        if name in table:
+            table[name] = pd.to_numeric(table[name], errors="coerce")
     table["correct"] = table["label"] == table["predicted"]
     return table
 

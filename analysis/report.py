@@ -20,6 +20,7 @@ FIGURES = (
     "curves",
     "hyperparameters",
     "recalls",
+    "calibration",
     "confusion",
     "photographs",
 )
@@ -66,17 +67,22 @@ def _photo_folders(sweep: SweepFolder, data: str | None) -> list[Path]:
     return [*near, sweep.path / "champion", sweep.path]
 
 
-def _test_if_untested(folder: Path, data: str | None) -> None:
-    """Let the champion predict the test photographs, unless it has, or there are none."""
+def _test_if_untested(folder: Path, data: str | None, reason: str | None) -> None:
+    """Let the champion predict the test photographs, unless it has, or there are none.
+
+    Where they were opened for another champion, that takes a reason; without, a line says so.
+    """
     champion = folder / "champion"
     if not (champion / "config.json").exists() or (champion / "test_predictions.csv").exists():
         return
     if data is None and read_folder(folder).settings.get("data", {}).get("test") == 0:
         return
-    from cnnlib.champion import test_champion  # loads torch
+    from cnnlib.testing import OpenedBeforeError, test_champion  # loads torch
 
     try:
-        test_champion(folder, data=data)
+        test_champion(folder, data=data, reason=reason)
+    except OpenedBeforeError as error:
+        print(error, file=sys.stderr)
     except (ValueError, FileNotFoundError) as error:
         raise ValueError(f"{error} (--no-test writes the report without the test)") from None
 
@@ -96,10 +102,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--claims", type=Path, metavar="FILE.yaml", help="claims of your own to be judged as well"
     )
     parser.add_argument("--no-test", action="store_true", help="do not test an untested champion")
+    parser.add_argument(
+        "--open-test-again",
+        metavar="REASON",
+        help="test this champion although the test photographs were opened for another",
+    )
     flags = parser.parse_args(arguments)
     try:
         if not flags.no_test:
-            _test_if_untested(flags.folder, flags.data)
+            _test_if_untested(flags.folder, flags.data, flags.open_test_again)
         page = write_report(flags.folder, data=flags.data, claims=flags.claims)
     except (ValueError, OSError) as error:
         print(f"analysis/report.py: {' '.join(str(error).split())}", file=sys.stderr)

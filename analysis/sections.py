@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import finding_sections, gallery, summary
+from analysis import final_section, finding_sections, gallery, summary
+from analysis.exam_section import exam_blocks
 from analysis.findings import Findings
 from analysis.folder import SweepFolder
 from analysis.page import (
@@ -35,12 +36,13 @@ def build_page(
         finding_sections.claim_section(findings),
         finding_sections.effect_section(findings, figures),
         finding_sections.next_section(findings),
+        final_section.final_section(sweep),
         _best(sweep),
         _timeline(sweep, figures),
         _parallel(sweep, figures),
         _curves(sweep, figures),
         _hyperparameters(sweep, figures),
-        _test(sweep, figures, photo_folders),
+        _test(sweep, report, photo_folders),
         _trials(sweep),
         _how(sweep),
     ]
@@ -195,12 +197,13 @@ def _hyperparameters(sweep: SweepFolder, figures: Path) -> Section:
     )
 
 
-def _test(sweep: SweepFolder, figures: Path, photo_folders: list[Path]) -> Section:
+def _test(sweep: SweepFolder, report: Path, photo_folders: list[Path]) -> Section:
+    figures = report / "figures"
     sentences = summary.tested_sentences(sweep)
     predictions = sweep.predictions
     if not sweep.champion and predictions is None and not sweep.metrics:
         return Section("The test", [])
-    blocks: list[Block] = [Paragraph(" ".join(sentences))]
+    blocks: list[Block] = [Paragraph(" ".join(sentences)), *exam_blocks(sweep, report)]
     if predictions is None or not len(predictions):
         blocks.append(
             Paragraph(

@@ -139,7 +139,11 @@ def champion_sentences(sweep: SweepFolder) -> list[str]:
         sentences.append(f"Its validation accuracy is {percent(best['val_acc'])}.")
     final = champion.get("val_acc")
     if isinstance(final, int | float) and (best is None or abs(final - best["val_acc"]) >= 0.0005):
-        sentences.append(f"The champion as it was saved reaches {percent(final)} on validation.")
+        sentences.append(
+            f"Trained again on new seeds it reaches {percent(final)} on average."
+            if champion.get("origin") in ("final", "retrained")
+            else f"The champion as it was saved reaches {percent(final)} on validation."
+        )
     return sentences
 
 

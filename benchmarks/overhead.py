@@ -35,7 +35,7 @@ def ours(trials: int, folder: Path) -> float:
     result = run(
         Settings(
             set=SMALL, trials=trials, max_epochs=2, storage=folder, name="ours", wandb="off",
-            max_concurrent=SLOTS,
+            max_concurrent=SLOTS, finalists=0,
         ).plan()
     )  # fmt: skip
     times = [

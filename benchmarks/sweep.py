@@ -90,6 +90,7 @@ def main() -> None:
         plan = Settings(
             data=asked.data, sweep=SWEEPS / "inaturalist.yaml", trials=asked.trials,
             max_epochs=asked.max_epochs, image_size=asked.image_size, storage=folder, wandb="off",
+            finalists=0,
         ).plan()  # fmt: skip
         fast, configs = ours(plan)
     best = max(val_acc for _, val_acc in fast)

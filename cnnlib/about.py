@@ -9,16 +9,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cnnlib.plan import Plan
+from cnnlib.dataset import Dataset
+from cnnlib.plan import Plan, num_photos
 
 VERSIONS = ("cnnlib", "torch", "torchvision", "pytorch-lightning", "ray", "hyperopt", "wandb")
 
 
 def about(plan: Plan) -> dict[str, Any]:
     """Space, flags, seeds, versions of the libraries, git commit, data, plan."""
-    settings, source = plan.settings, str(plan.settings.data)
-    if Path(source).exists() and source != "sample":
-        source = str(Path(source).absolute())
+    settings = plan.settings
     return {
         "name": plan.name,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -33,11 +32,23 @@ def about(plan: Plan) -> dict[str, Any]:
         "rungs": list(plan.halving.rungs) if plan.halving else [],
         "reduction_factor": plan.halving.reduction_factor if plan.halving else None,
         "space": {name: asdict(values) for name, values in plan.space.items()},
+        "finalists": plan.finalists,
+        "seeds": plan.seeds,
+        **provenance(settings.data, plan.dataset, settings.seed),
+    }
+
+
+def provenance(data: str | Path, dataset: Dataset, seed: int) -> dict[str, Any]:
+    """The photographs and how they are split, the versions of the libraries, the git commit."""
+    source = str(data)
+    if Path(source).exists() and source != "sample":
+        source = str(Path(source).absolute())
+    return {
         "data": {
             "source": source,
-            "fingerprint": plan.dataset.fingerprint,
-            "classes": list(plan.dataset.classes),
-            **plan.num_photos,
+            "fingerprint": dataset.fingerprint,
+            "classes": list(dataset.classes),
+            **num_photos(dataset, seed),
         },
         "versions": {"python": platform.python_version()} | {v: version(v) for v in VERSIONS},
         "commit": _commit(),

@@ -14,7 +14,8 @@ from typing import Any
 
 from cnnlib.progress import clock
 
-ENDS = ("finished", "stopped", "failed", "lost")
+STARTS = ("started", "final_started", "retrain_started")
+ENDS = ("finished", "stopped", "failed", "lost", "final", "retrained")
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,13 @@ class _Meter:
     machines: Mapping[str, Any] | None = None  # of the driver at work
     _since: datetime | None = None  # when it began
     _last: datetime | None = None
-    _began: dict[str, datetime] = field(default_factory=dict)  # trials that run
+    _began: dict[tuple[str, Any], datetime] = field(default_factory=dict)  # what runs: id, seed
     _max_epochs: dict[str, int] = field(default_factory=dict)
     _pace: dict[str, list[float]] = field(default_factory=dict)  # seconds of each epoch
 
     def add(self, event: Mapping[str, Any]) -> None:
         kind, trial_id = event["event"], str(event.get("trial_id"))
+        running = trial_id, event.get("seed")  # the finals train one configuration on some seeds
         now = datetime.fromisoformat(event["time"])
         if kind == "resumed":
             self.end_of_driver()
@@ -88,12 +90,12 @@ class _Meter:
             self.machines, self._since = event, now
         elif kind == "proposed":
             self._max_epochs[trial_id] = event["max_epochs"]
-        elif kind == "started":
-            self._began[trial_id] = now
+        elif kind in STARTS:
+            self._began[running] = now
         elif kind == "epoch":
             self._pace.setdefault(trial_id, []).append(event["seconds"])
-        elif kind in ENDS and trial_id in self._began:
-            self.used += self._each * (now - self._began.pop(trial_id)).total_seconds()
+        elif kind in ENDS and running in self._began:
+            self.used += self._each * (now - self._began.pop(running)).total_seconds()
             if kind == "stopped":
                 self.saved += self._each * self._left(trial_id)
         self._last = now

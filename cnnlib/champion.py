@@ -1,35 +1,43 @@
-"""The winner of a sweep: its weights and what to know of them, and its test."""
+"""The winner of a sweep: its weights and what to know of them."""
 
+import hashlib
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from safetensors.torch import load_file
 
+from cnnlib.card import card
+from cnnlib.checkpoints import BEST, replaced
 from cnnlib.config import TrialConfig, hyperparameters
-from cnnlib.data import CustomDataModule
-from cnnlib.dataset import Dataset, find_dataset
-from cnnlib.intervals import wilson_interval
+from cnnlib.dataset import Dataset
+from cnnlib.export import PROGRAM, export, preprocessing
+from cnnlib.finals import Finals
 from cnnlib.model import CustomCNN
 from cnnlib.results import read_json, write_json
+from cnnlib.standings import Standing, mean_interval, standard_error
 
 WEIGHTS = "weights.safetensors"
+PREDICTIONS = "test_predictions.csv"
 
 
 @dataclass(frozen=True)
 class Champion:
-    """A trained network and where it came from; `folder` is the champion's own."""
+    """A trained network and where it came from; `folder` is its own."""
 
     folder: Path
     trial_id: str
     config: TrialConfig
     classes: tuple[str, ...]
     image_size: int
-    epoch: int
-    val_acc: float
+    epoch: int  # after which these weights were kept
+    val_acc: float  # what it is of follows from the origin: MEANINGS
+    origin: str = "search"
+    seed: int | None = None  # of the training of these weights, where it is not the sweep's
 
     def model(self) -> CustomCNN:
         """The network with its trained weights, ready to predict."""
@@ -38,135 +46,203 @@ class Champion:
         return model.eval()
 
 
-def crown(sweep_folder: Path, best: pd.Series, dataset: Dataset, image_size: int) -> Champion:
-    """Makes the best trial of a sweep its champion: writes <sweep>/champion/."""
+MEANINGS = {
+    "search": "of these weights, the best epoch of the best trial of a search: picked because it "
+    "came out high, so it is expected to be a little lucky",
+    "final": "the mean over new seeds; these weights are those of the best seed",
+    "retrained": "the mean over new seeds of networks that learnt from the training photographs "
+    "alone; these weights learnt from the validation photographs too, with the median of the "
+    "epochs found, and nothing but a test can measure them",
+    "train": "of these weights, the best epoch of one training",
+}
+
+
+def crown(
+    sweep_folder: Path,
+    best: pd.Series,
+    dataset: Dataset,
+    image_size: int,
+    finals: Finals | None = None,
+    *,
+    retrained: bool = True,
+    exported: bool = True,
+) -> Champion:
+    """Writes <sweep>/champion/: who won the finals, or where none did the best of the search.
+
+    `retrained` takes weights trained on all photographs where there are any. Without `exported`
+    model.pt2 is left out.
+    """
     folder = sweep_folder / "champion"
+    before = digest(folder / WEIGHTS)
+    _remove_earlier(folder)
+    path = sweep_folder / "sweep.json"
+    about = read_json(path) if path.exists() else {}
+    winner = finals.winner if finals else None
+    if finals is None or winner is None:
+        champion = _best_of_search(sweep_folder, best, dataset.classes, image_size)
+        write_champion(champion, about=about, exported=exported)
+        _set_aside(folder, before)
+        return champion
+    entrant = partial(
+        _entrant, sweep_folder, finals, dataset.classes, image_size, retrained=retrained
+    )
+    champion = entrant(winner, folder)
+    if rival := finals.reference:
+        reference = entrant(rival, folder / "reference")
+        _write_facts(reference, about, _measured(rival, finals.standings))
+    pd.DataFrame(finals.rows()).to_csv(folder / "finals.csv", index=False)
+    metrics = _measured(winner, finals.standings)
+    write_champion(champion, about=about, metrics=metrics, exported=exported)
+    _set_aside(folder, before)
+    return champion
+
+
+def _remove_earlier(folder: Path) -> None:
+    """What an earlier champion of this sweep had and this one may not have."""
     folder.mkdir(exist_ok=True)
-    trial_id = best["trial_id"]
-    weights = sweep_folder / "checkpoints" / trial_id / "best.safetensors"
-    shutil.copyfile(weights, folder / WEIGHTS)
+    for name in ("finals.csv", PROGRAM):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "reference", ignore_errors=True)
+
+
+def _set_aside(folder: Path, before: str | None) -> None:
+    """Predictions of an earlier champion are kept, but under a name of their own."""
+    predictions = folder / PREDICTIONS
+    if before and before != digest(folder / WEIGHTS) and predictions.exists():
+        predictions.rename(folder / f"{predictions.stem}-{before[:8]}.csv")
+
+
+def digest(weights: Path) -> str | None:
+    """What tells these weights from any other; None where there are none."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
+
+
+def _best_of_search(
+    sweep_folder: Path, best: pd.Series, classes: tuple[str, ...], image_size: int
+) -> Champion:
+    """The best trial, its weights copied."""
     champion = Champion(
-        folder=folder,
-        trial_id=trial_id,
+        folder=sweep_folder / "champion",
+        trial_id=best["trial_id"],
         config=TrialConfig.from_mapping(
             {name: best[name] for name in hyperparameters() if not pd.isna(best.get(name))}
         ),
-        classes=dataset.classes,
+        classes=classes,
         image_size=image_size,
         epoch=int(best["best_epoch"]),
         val_acc=float(best["val_acc"]),
     )
-    write_champion(champion)
+    _copy(sweep_folder / "checkpoints" / champion.trial_id / BEST, champion.folder / WEIGHTS)
     return champion
 
 
-def write_champion(champion: Champion) -> None:
-    """Writes what to know of the weights in the champion's folder, beside them."""
-    folder = champion.folder
+def _entrant(
+    sweep_folder: Path,
+    finals: Finals,
+    classes: tuple[str, ...],
+    image_size: int,
+    standing: Standing,
+    folder: Path,
+    *,
+    retrained: bool,
+) -> Champion:
+    """One of the finals, its weights copied."""
+    taken = finals.taken(sweep_folder, standing, retrained=retrained)
+    _copy(taken.folder / BEST, folder / WEIGHTS)
+    return Champion(
+        folder=folder,
+        trial_id=standing.trial_id,
+        config=finals.config(standing.trial_id),
+        classes=classes,
+        image_size=image_size,
+        epoch=taken.epoch,
+        val_acc=standing.mean,
+        origin=taken.origin,
+        seed=taken.seed,
+    )
+
+
+def _copy(weights: Path, place: Path) -> None:
+    def copy(part: Path) -> None:
+        shutil.copyfile(weights, part)
+
+    replaced(place, copy)
+
+
+def _measured(standing: Standing, table: Sequence[Standing]) -> dict[str, Any]:
+    """What the finals say of one of them."""
+    return {
+        "search_val_acc": standing.search_acc,
+        "luck": standing.luck,
+        "finals": {
+            "seeds": [final.seed for final in standing.finals],
+            "val_accs": standing.scores,
+            "sd": standing.sd,
+            "standard_error": standard_error(standing, table),
+            "interval": mean_interval(standing, table),
+        },
+    }
+
+
+def write_champion(
+    champion: Champion,
+    *,
+    about: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    exported: bool = True,
+) -> None:
+    """Writes what to know of the weights in the champion's folder, beside them.
+
+    `about` is what sweep.json says of data and versions, `metrics` is measured beside val_acc.
+    """
+    _write_facts(champion, about or {}, metrics or {})
+    folder, model = champion.folder, champion.model()
+    write_json(folder / "preprocessing.json", preprocessing(champion.image_size))
+    (folder / "summary.txt").write_text(model.summary() + "\n", encoding="utf-8")
+    if exported:
+        export(model, champion.classes, folder / PROGRAM)
+    write_card(champion)
+
+
+def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+    """config.json, classes.json and metrics.json: all that `read_champion` needs."""
     config = {
         "trial_id": champion.trial_id,
         "config": asdict(champion.config),
         "image_size": champion.image_size,
         "epoch": champion.epoch,
         "val_acc": champion.val_acc,
+        "val_acc_is": MEANINGS[champion.origin],
+        "origin": champion.origin,
+        "seed": champion.seed,
+        **{name: about[name] for name in ("name", "data", "versions", "commit") if name in about},
     }
-    write_json(folder / "config.json", config)
-    write_json(folder / "classes.json", list(champion.classes))
-    write_json(folder / "metrics.json", {"val_acc": champion.val_acc})
-    (folder / "summary.txt").write_text(champion.model().summary() + "\n", encoding="utf-8")
-    _write_card(champion)
+    write_json(champion.folder / "config.json", config)
+    write_json(champion.folder / "classes.json", list(champion.classes))
+    measured = {"val_acc": champion.val_acc, "val_acc_is": MEANINGS[champion.origin], **metrics}
+    write_json(champion.folder / "metrics.json", measured)
 
 
-def read_champion(sweep_folder: str | Path) -> Champion:
-    """The champion of a sweep's folder; FileNotFoundError where it has none."""
-    folder = Path(sweep_folder) / "champion"
-    if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"no champion in {sweep_folder}: expected {folder}/config.json")
-    content = read_json(folder / "config.json")
+def read_champion(folder: str | Path) -> Champion:
+    """The champion of a sweep's folder, or of its own; FileNotFoundError where there is none."""
+    inside = Path(folder) / "champion"
+    own = inside if (inside / "config.json").is_file() else Path(folder)
+    if not (own / "config.json").is_file():
+        raise FileNotFoundError(f"no champion in {folder}: expected {inside}/config.json")
+    content = read_json(own / "config.json")
     return Champion(
-        folder=folder,
+        folder=own,
         trial_id=content["trial_id"],
         config=TrialConfig.from_mapping(content["config"]),
-        classes=tuple(read_json(folder / "classes.json")),
+        classes=tuple(read_json(own / "classes.json")),
         image_size=content["image_size"],
         epoch=content["epoch"],
         val_acc=content["val_acc"],
+        origin=content.get("origin", "search"),
+        seed=content.get("seed"),
     )
 
 
-def test_champion(
-    sweep_folder: str | Path, *, data: str | None = None, dataset: Dataset | None = None
-) -> dict[str, Any]:
-    """Tests the champion on the test photographs; returns and writes metrics.json.
-
-    `data` says where the photographs are now; by default where the sweep found them. `dataset`
-    saves reading them again. Raises ValueError where they are other ones, or where there is no
-    test set.
-    """
-    champion = read_champion(sweep_folder)
-    about = read_json(Path(sweep_folder) / "sweep.json")["data"]
-    dataset = dataset or find_dataset(data or about["source"])
-    if dataset.fingerprint != about["fingerprint"]:
-        raise ValueError(f"the photographs in {data or about['source']} are not those of the sweep")
-    predictions = predict_test(champion, dataset)
-    predictions.to_csv(champion.folder / "test_predictions.csv", index=False)
-    correct, n = int((predictions["label"] == predictions["predicted"]).sum()), len(predictions)
-    low, high = wilson_interval(correct, n)
-    metrics = read_json(champion.folder / "metrics.json") | {
-        "test_acc": correct / n,
-        "test_low": low,
-        "test_high": high,
-        "test_correct": correct,
-        "test_n": n,
-    }
-    write_json(champion.folder / "metrics.json", metrics)
-    _write_card(champion)
-    return metrics
-
-
-test_champion.__test__ = False  # type: ignore[attr-defined]  # no test of pytest's
-
-
-def predict_test(champion: Champion, dataset: Dataset) -> pd.DataFrame:
-    """A row for each test photograph: file, label, predicted, confidence (0 to 1)."""
-    data = CustomDataModule(dataset.train_dir, image_size=champion.image_size, dataset=dataset)
-    batches = data.test_dataloader()
-    assert dataset.test is not None  # or test_dataloader had raised
-    model = champion.model()
-    with torch.no_grad():
-        probabilities = torch.cat([model(images).softmax(1) for images, _ in batches])
-    confidence, predicted = probabilities.max(1)
-    return pd.DataFrame(
-        {
-            "file": [str(file) for file in dataset.test.files],
-            "label": [dataset.classes[label] for label in dataset.test.labels],
-            "predicted": [champion.classes[index] for index in predicted.tolist()],
-            "confidence": confidence.tolist(),
-        }
-    )
-
-
-def _write_card(champion: Champion) -> None:
-    metrics = read_json(champion.folder / "metrics.json")
-    tested = "not tested yet"
-    if "test_acc" in metrics:
-        tested = (
-            f"{metrics['test_acc']:.3f} (95% interval {metrics['test_low']:.3f} to "
-            f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
-        )
-    settings = "\n".join(f"| {n} | {v} |" for n, v in asdict(champion.config).items())
-    card = f"""# Champion: trial {champion.trial_id}
-
-A convolutional network for {len(champion.classes)} classes: {", ".join(champion.classes)}.
-
-- Input: RGB photographs at {champion.image_size} x {champion.image_size} px, 0 to 1, normalised
-  with ImageNet's mean and standard deviation.
-- Validation accuracy: {champion.val_acc:.3f} at epoch {champion.epoch}. It is the best of its
-  sweep, so it is expected to be a little lucky.
-- Test accuracy: {tested}.
-
-| hyperparameter | value |
-|---|---|
-{settings}
-"""
-    (champion.folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+def write_card(champion: Champion) -> None:
+    """Writes MODEL_CARD.md, from what the other files of the folder say now."""
+    (champion.folder / "MODEL_CARD.md").write_text(card(champion.folder), encoding="utf-8")

@@ -25,8 +25,10 @@ def stratified_split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices for training and for validation, both sorted: `val_split` of each class, at random.
 
-    Every class keeps at least one image on either side.
+    Every class keeps at least one image on either side; a `val_split` of 0 holds none out.
     """
+    if not val_split:
+        return np.arange(len(labels)), np.arange(0)
     rng = np.random.default_rng(seed)
     val = []
     for label in np.unique(labels):
@@ -114,7 +116,7 @@ class CustomDataModule(LightningDataModule):
 
     `data_dir` is the training folder, `data_dir/<class>/<photo>`; its sibling `test` or `val` is
     the test set. A share `val_split` of the training photographs, the same of each class, is held
-    out for validation. Training images alone are augmented.
+    out for validation; 0 trains on all. Training images alone are augmented.
     """
 
     def __init__(
@@ -129,15 +131,17 @@ class CustomDataModule(LightningDataModule):
         augmentation: str = "standard",
         dataset: Dataset | None = None,
         gpu_share: float = 1.0,
+        split_seed: int | None = None,
     ) -> None:
         """`augmentation`, one of augment.DRAW, is what `use_augmentation` asks for.
 
+        `split_seed` chooses what validates where that must not follow from `seed`.
         `dataset` saves reading `data_dir` again where it has been read. `gpu_share` is how much of
         a GPU's memory is ours: pixels that fit well into it stay there. Raises ValueError or
         OSError in one line where `data_dir` is no set of photographs.
         """
         super().__init__()
-        if not 0 < val_split < 1:
+        if not 0 <= val_split < 1:
             raise ValueError(f"val_split: {val_split} is not between 0 and 1")
         if batch_size < 1:
             raise ValueError(f"batch_size: {batch_size} is not at least 1")
@@ -150,6 +154,7 @@ class CustomDataModule(LightningDataModule):
         self.val_split = val_split
         self.batch_size = batch_size
         self.seed = seed
+        self.split_seed = seed if split_seed is None else split_seed
         self.image_size = image_size
         self.gpu_share = gpu_share
         self.dataset = dataset or read_folder(self.data_dir)
@@ -166,7 +171,7 @@ class CustomDataModule(LightningDataModule):
     @cached_property
     def split_indices(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions in dataset.train of the training and of the validation images."""
-        return stratified_split(self.dataset.train.labels, self.val_split, self.seed)
+        return stratified_split(self.dataset.train.labels, self.val_split, self.split_seed)
 
     def train_dataloader(self) -> Batches:
         """The training photographs, from where `trainer` is in their epochs."""

@@ -1,6 +1,7 @@
 """CustomCNN: the study's network, and what is measured while it trains."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -88,6 +89,16 @@ class CustomCNN(LightningModule):
         self.network = network(config, num_classes, image_size)
         self._average = recipe.MovingAverage(self.network, config.ema) if config.ema else None
         self._totals: dict[str, list[Tensor]] = {}
+
+    @classmethod
+    def from_champion(cls, folder: str | Path) -> "CustomCNN":
+        """The trained network of a sweep's folder, or of its champion's, ready to predict.
+
+        FileNotFoundError where there is none.
+        """
+        from cnnlib.champion import read_champion  # it knows this class
+
+        return read_champion(folder).model()
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores before softmax, (N, num_classes), for normalised images (N, 3, H, W)."""

@@ -12,11 +12,13 @@ from pathlib import Path
 import torch
 
 from cnnlib.checkpoints import largest
+from cnnlib.config import TrialConfig
 from cnnlib.data import VAL_SPLIT, stratified_split
 from cnnlib.dataset import Dataset, find_dataset
 from cnnlib.halving import Halving, expected
 from cnnlib.ledger import Terms
 from cnnlib.pixels import decode_ahead
+from cnnlib.reference import STUDY, read_reference
 from cnnlib.resume import check_compatible, read_known, read_terms
 from cnnlib.space import (
     Choice,
@@ -34,6 +36,9 @@ SWEEPS = Path(__file__).parent.parent / "sweeps"
 TRIALS = 20  # where neither --trials nor the file's run_cap says
 MAX_EPOCHS = 50  # the study's
 IMAGE_SIZE = 224  # px, the study's
+FINALISTS = 3
+SEEDS = 3
+SEARCH_SHARE = 0.75  # of the time budget, where finals come after the search
 
 
 LEAST = {
@@ -44,6 +49,8 @@ LEAST = {
     "cpus_per_trial": 1,
     "max_concurrent": 1,
     "patience": 0,
+    "finalists": 0,
+    "seeds": 0,
     "seed": 0,
 }
 
@@ -76,6 +83,10 @@ class Settings:
     time_budget: str | None = None  # '2h', '90m', '1h30m'
     patience: int = 5  # epochs without a better val_acc that end a trial; 0: none do
     seed: int = 42
+    finalists: int | None = None  # trials that are trained again at the end; 0 or 1: none are
+    seeds: int | None = None  # for each of them; 0: none are
+    retrain: bool = True  # trains the champion on the validation photographs too
+    reference: str | Path = STUDY  # the study's best; a file of hyperparameters; none
     storage: str | Path | None = None  # None: results/, or ~/results in a Ray job
     name: str | None = None  # None: from the data and the time
     resume: bool = False  # goes on with the sweep of this name
@@ -98,7 +109,11 @@ class Settings:
         folder = self._folder()
         mirror = self._mirror(folder)
         before = read_terms(folder) if self.resume else None
-        terms, num_points = self._terms(before)
+        file = read_sweep_file(self.sweep or _default_sweep_file(self.data))
+        terms, num_points = self._terms(file, before)
+        finals = {"finalists": FINALISTS, "seeds": SEEDS}
+        finals = {n: _first(getattr(self, n), file.settings.get(n), v) for n, v in finals.items()}
+        reference = read_reference(self.reference, terms.space, terms.image_size)
         time_budget = seconds_of(self.time_budget) if self.time_budget else None
         wandb = resolved_mode(self.wandb)
         dataset = find_dataset(self.data)
@@ -118,14 +133,15 @@ class Settings:
             time_budget=time_budget,
             wandb=wandb,
             decode_seconds=time.monotonic() - began,
+            reference=reference,
+            **finals,
         )
 
-    def _terms(self, before: Terms | None) -> tuple[Terms, float]:
+    def _terms(self, file: SweepFile, before: Terms | None) -> tuple[Terms, float]:
         """The terms of the search, but for the data, and how many configurations it has.
 
         A sweep that goes on, and may have been extended, keeps its size where no flag says another.
         """
-        file = read_sweep_file(self.sweep or _default_sweep_file(self.data))
         image_size = self.image_size or file.settings.get("image_size", IMAGE_SIZE)
         space = with_set(file.space, self.set)
         num_points = num_configurations(space, image_size)
@@ -208,6 +224,9 @@ class Plan:
     time_budget: float | None  # seconds
     wandb: str  # online, offline or off
     decode_seconds: float  # 0 where the pixels of these photographs were there
+    finalists: int
+    seeds: int
+    reference: TrialConfig | None
 
     @property
     def name(self) -> str:
@@ -237,12 +256,20 @@ class Plan:
     def halving(self) -> Halving | None:
         return self.terms.halving
 
+    @property
+    def holds_finals(self) -> bool:
+        return min(self.finalists, self.trials) > 1 and self.seeds > 0
+
+    @property
+    def search_budget(self) -> float | None:
+        """Seconds for the search; the finals have what is left of the budget."""
+        if self.time_budget is None:
+            return None
+        return self.time_budget * (SEARCH_SHARE if self.holds_finals else 1.0)
+
     @cached_property
     def num_photos(self) -> dict[str, int]:
-        """Photographs to train on, to validate with and to test with."""
-        train, val = stratified_split(self.dataset.train.labels, VAL_SPLIT, self.settings.seed)
-        test = self.dataset.test
-        return {"train": len(train), "val": len(val), "test": len(test.files) if test else 0}
+        return num_photos(self.dataset, self.settings.seed)
 
     def __str__(self) -> str:
         """What is searched, how, on what and whereto; when trials stop; what that costs."""
@@ -272,12 +299,37 @@ class Plan:
         if self.halving:
             epochs, reached = expected(self.halving, self.trials)
         trial, best = largest(self.space, len(self.dataset.classes), self.image_size)
+        kept = 3  # of the search, as the champion, in model.pt2
+        if self.holds_finals:  # each finalist's; the reference's twice; two retrained
+            kept += min(self.finalists, self.trials) + 4
         known = f"; {len(self.terms.known)} outcomes known" if self.terms.known else ""
         return (
             f"expected: {epochs:,.0f} epochs in all, {reached:.0f} trials to the last; on the disk "
-            f"at most {size(trial)} for each trial at once and {size(2 * best)} for the best"
-            f"{known}"
+            f"at most {size(trial)} for each trial at once and {size(kept * best)} for the best"
+            f"{known}{self._finals}"
         )
+
+    @property
+    def _finals(self) -> str:
+        """How the champion will be chosen, where not by the search alone."""
+        if not self.holds_finals:
+            return ""
+        finalists = min(self.finalists, self.trials)
+        entrants = f"the best {finalists}{' and a reference' if self.reference else ''}"
+        again = "; then the champion on all photographs" if self.settings.retrain else ""
+        seeds = f"{self.seeds} new seed{'s' if self.seeds > 1 else ''}"
+        return f"\nfinals: {entrants} again, on {seeds} each, up to {self.max_epochs} epochs{again}"
+
+
+def num_photos(dataset: Dataset, seed: int) -> dict[str, int]:
+    """Photographs to train on, to validate with and to test with."""
+    train, val = stratified_split(dataset.train.labels, VAL_SPLIT, seed)
+    test = len(dataset.test.files) if dataset.test else 0
+    return {"train": len(train), "val": len(val), "test": test}
+
+
+def _first(*values: int | None) -> int:
+    return next(value for value in values if value is not None)
 
 
 def _default_sweep_file(data: str | Path) -> Path:

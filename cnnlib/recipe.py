@@ -136,6 +136,9 @@ class MovingAverage(Callback):
     def on_validation_start(self, *_: Any) -> None:
         self._exchange(training=False)
 
+    def on_train_epoch_end(self, *_: Any) -> None:
+        self._exchange(training=False)  # where nothing validates
+
     def on_train_end(self, *_: Any) -> None:
         self._exchange(training=False)
 

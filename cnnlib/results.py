@@ -82,6 +82,14 @@ def read_results(folder: str | Path) -> Results:
     return Results(**tables)
 
 
+def openings(folder: Path) -> list[dict[str, Any]]:
+    """Each time that the test photographs were opened, as it was written down, the first first."""
+    if journal_exists(folder):
+        return [event for event in read_events(folder) if event["event"] == "tested"]
+    metrics = folder / "champion" / "metrics.json"
+    return list(read_json(metrics).get("openings", [])) if metrics.exists() else []
+
+
 def fold(events: Iterable[dict[str, Any]]) -> Results:
     """The tables that these journal events amount to."""
     trials: dict[str, dict[str, Any]] = {}

@@ -43,7 +43,8 @@ DISTRIBUTIONS = {
     "q_log_uniform_values": (True, None),
 }
 METHODS = {"bayes": "tpe", "random": "random", "grid": "random"}  # without repeats, all of a grid
-SETTINGS = ("max_epochs", "image_size")  # constants that W&B users keep among the parameters
+# Constants that W&B users keep among the parameters.
+SETTINGS = ("max_epochs", "image_size", "finalists", "seeds")
 # What belongs to W&B's agents and has no meaning here.
 IGNORED = {"program", "command", "name", "description", "project", "entity", "controller"}
 

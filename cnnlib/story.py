@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from cnnlib import finals
 from cnnlib.ledger import ENDINGS, Ledger
 
 Event = Mapping[str, Any]
@@ -42,6 +43,21 @@ def _proposed(event: Event) -> str:
     return ", ".join(f"{name} {value}" for name, value in event["config"].items())
 
 
+def _listed(seeds: Iterable[int]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def _final(event: Event) -> str:
+    return f"val_acc {event['val_acc']:.3f} at epoch {event['best_epoch']} of {event['epochs']}"
+
+
+def _champion(event: Event) -> str:
+    return (
+        f"val_acc {event['mean']:.3f} on average on seeds {_listed(event['seeds'])}, "
+        f"{event['luck']:.3f} less than in the search"
+    )
+
+
 SAID = {
     "sweep": _sweep,
     "resumed": lambda e: f"up to {e['trials']} trials of up to {e['max_epochs']} epochs",
@@ -52,22 +68,32 @@ SAID = {
     "lost": lambda e: f"its worker{' (preempted)' if e['preempted'] else ''}: {e['error']}",
     "stopped": lambda e: f"at epoch {e['rung']}, below the cutoff {e['cutoff']:.3f}",
     "failed": lambda e: e["error"],
+    "tested": lambda e: f"opening {e['number']}, trial {e['champion']}: {e['test_acc']:.3f}",
     "closed": lambda e: e["reason"],
+    "finals": lambda e: f"trials {', '.join(e['finalists'])} on seeds {_listed(e['seeds'])}",
+    "final_started": lambda e: f"on seed {e['seed']}",
+    "final": lambda e: f"on seed {e['seed']}: {e['error'] or _final(e)}",
+    "champion": _champion,
+    "retrain_started": lambda e: f"on all photographs for {e['epochs']} epochs",
+    "retrained": lambda e: e["error"] or f"on all photographs for {e['epochs']} epochs",
 }
 
 
 def replay(events: Iterable[Event]) -> tuple[str | None, str]:
     """The first event that does not follow from those before it, and what was checked till then."""
     ledger = Ledger(write=lambda event, **content: {"event": event, **content})
+    held = finals.Finals(ledger)
     counts: Counter[str] = Counter()
     for number, event in enumerate(events, 1):
-        difference = _difference(ledger, event)
+        final = ledger.begun and event["event"] in finals.EVENTS
+        difference = held.difference(event) if final else _difference(ledger, event)
         if difference:
             trial = f", trial {event['trial_id']}" if "trial_id" in event else ""
             return f"event {number} ({event['event']}{trial}): {difference}", _counted(counts)
         counts[event["event"]] += 1
         counts["decided"] += "decision" in event
         ledger.apply(event)
+        held.apply(event)
     return None, _counted(counts)
 
 
@@ -75,6 +101,7 @@ def _counted(counts: Counter[str]) -> str:
     return (
         f"{counts['proposed']} proposals, {counts['epoch']} epochs, "
         f"{counts['decided']} decisions at rungs"
+        f"{', the choice of the champion' if counts['champion'] else ''}"
     )
 
 

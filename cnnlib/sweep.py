@@ -30,12 +30,15 @@ from cnnlib.about import about
 from cnnlib.bill import accelerator, bill
 from cnnlib.champion import Champion, crown
 from cnnlib.claim import Claim
+from cnnlib.finals import Finals, read_finals
 from cnnlib.journal import Journal, read_events
 from cnnlib.ledger import Ledger, read_ledger
 from cnnlib.plan import Plan, Settings
+from cnnlib.pool import on_ray
 from cnnlib.progress import Progress
 from cnnlib.recorder import Recorder, Scheduler, Search, silent, tracked
 from cnnlib.results import read_results, write_json
+from cnnlib.retraining import hold_finals, is_due
 from cnnlib.survey import on_a_gpu
 from cnnlib.tracking import Tracking
 from cnnlib.trial import Task, ray_trial
@@ -89,6 +92,7 @@ def _run(plan: Plan) -> SweepResult:
     write_json(plan.folder / "sweep.json", said)
     before = list(read_events(plan.folder))
     ledger = read_ledger(before, journal.append)
+    finals = read_finals(before, ledger)
     tracking = Tracking(
         plan.folder, mode=plan.wandb, project=plan.settings.wandb_project, sweep=plan.name
     )
@@ -99,10 +103,25 @@ def _run(plan: Plan) -> SweepResult:
             ledger.resume(plan.trials, plan.max_epochs)
             tracking.catch_up(tracked(ledger, before), silent(before))
             progress.go_on(ledger.trials.values())
-        if not ledger.begun or ledger.unfinished:
+        searching = not ledger.begun or bool(ledger.unfinished)
+        if searching or is_due(plan, finals):
             with _ray(plan.settings.verbose):
-                _tune(plan, ledger, tracking, progress)
-        _close(plan, ledger, time.monotonic() - began, progress)
+                task, resources = _task(plan, progress)
+                if not ledger.begun:
+                    _begin(plan, ledger, progress.slots)
+                ledger.machines(**_machines(resources, progress.slots))
+                if searching:
+                    _tune(plan, task, resources, ledger, tracking, progress)
+                left = plan.time_budget and began + plan.time_budget - time.monotonic()
+                execute = on_ray(
+                    task,
+                    resources,
+                    slots=progress.slots,
+                    retries=recorder.MAX_WORKER_LOSSES,
+                    seconds=left,
+                )
+                hold_finals(plan, finals, execute, progress)
+        _close(plan, ledger, finals, time.monotonic() - began, progress)
     except KeyboardInterrupt:
         interrupted = True
         ledger.close("interrupted")
@@ -123,7 +142,7 @@ def _run(plan: Plan) -> SweepResult:
         "interrupted": interrupted,
     }
     try:
-        result = _results(plan, said)
+        result = _results(plan, said, finals, exported=not interrupted)
     except OSError as error:
         trouble = trouble or _one_line(error)
         results = read_results(plan.folder)
@@ -134,26 +153,36 @@ def _run(plan: Plan) -> SweepResult:
     return replace(result, interrupted=interrupted, trouble=trouble)
 
 
-def _results(plan: Plan, said: dict[str, Any]) -> SweepResult:
+def _results(plan: Plan, said: dict[str, Any], finals: Finals, *, exported: bool) -> SweepResult:
     """Writes the tables and the champion of what the journal holds."""
     results = read_results(plan.folder)
     results.write(plan.folder)
     best, champion = results.best(), None
     if best is not None:
-        champion = crown(plan.folder, best, plan.dataset, plan.image_size)
+        champion = crown(
+            plan.folder,
+            best,
+            plan.dataset,
+            plan.image_size,
+            finals if plan.holds_finals else None,
+            retrained=plan.settings.retrain,
+            exported=exported,  # it takes some seconds, which Ctrl-C does not wait for
+        )
     write_json(plan.folder / "sweep.json", said)
     return SweepResult(plan.folder, results.trials, results.epochs, champion)
 
 
-def _close(plan: Plan, ledger: Ledger, seconds: float, progress: Progress) -> None:
+def _close(plan: Plan, ledger: Ledger, finals: Finals, seconds: float, progress: Progress) -> None:
     """Says why the search ended, in the journal too."""
     reason = "all trials ended"
     if ledger.hopeless:
         reason = f"ended early, most trials fail for one reason: {ledger.hopeless}"
     elif ledger.exhausted or len(ledger.trials) >= plan.num_points:
         reason = f"the space is exhausted: all {len(ledger.trials)} configurations were tried"
-    elif plan.time_budget and seconds >= plan.time_budget and ledger.unfinished:
+    elif plan.search_budget and seconds >= plan.search_budget and ledger.unfinished:
         reason = "the time budget is spent"
+    elif is_due(plan, finals):
+        reason = "the time budget is spent, and the finals have not ended"
     ledger.close(reason)
     progress.note(reason)
 
@@ -185,17 +214,55 @@ def _ray(verbose: bool) -> Iterator[None]:
         ray.shutdown()
 
 
-def _tune(plan: Plan, ledger: Ledger, tracking: Tracking, progress: Progress) -> None:
+def _begin(plan: Plan, ledger: Ledger, slots: int) -> None:
+    # At random first: twice what runs at once, so that TPE has seen results when it begins.
+    num_initial = max(2 * slots, min(10, plan.trials // 2))
+    ledger.begin(replace(plan.terms, num_initial=num_initial))
+
+
+def _tune(
+    plan: Plan,
+    task: Task,
+    resources: dict[str, float],
+    ledger: Ledger,
+    tracking: Tracking,
+    progress: Progress,
+) -> None:
     """Runs the trials through Ray Tune."""
-    settings = plan.settings
-    cpus, gpus = _resources(plan, progress)
-    if not ledger.begun:
-        # At random first: twice what runs at once, so that TPE has seen results when it begins.
-        num_initial = max(2 * progress.slots, min(10, plan.trials // 2))
-        ledger.begin(replace(plan.terms, num_initial=num_initial))
-    ledger.machines(**_machines(cpus, gpus, progress.slots))
     checkpoints = plan.folder / "checkpoints"
     noted = Recorder(ledger, tracking, progress, checkpoints)
+    trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints)
+    with tempfile.TemporaryDirectory(prefix="cnnlib-tune-") as scratch:
+        tune.Tuner(
+            tune.with_resources(trainable, resources),
+            tune_config=tune.TuneConfig(
+                search_alg=Search(noted),
+                scheduler=Scheduler(noted),
+                num_samples=ledger.unfinished,
+                max_concurrent_trials=progress.slots,
+                time_budget_s=plan.search_budget,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=scratch,  # what Tune keeps there is not needed after the sweep
+                callbacks=[noted],
+                failure_config=tune.FailureConfig(max_failures=recorder.MAX_WORKER_LOSSES),
+                verbose=2 if plan.settings.verbose else 0,
+            ),
+        ).fit()
+
+
+def _task(plan: Plan, progress: Progress) -> tuple[Task, dict[str, float]]:
+    """What each training does, and its CPUs and GPUs; how many run at once goes to `progress`."""
+    settings, total = plan.settings, ray.cluster_resources()
+    cpus, gpus = settings.cpus_per_trial, 0.0
+    slots = int(total.get("CPU", 0.0)) // cpus
+    if total.get("GPU"):
+        gpus = _gpu_share(plan, progress)
+        slots = min(slots, math.floor(total["GPU"] / gpus + 1e-9)) if gpus else slots
+    progress.slots = max(1, min(slots, settings.max_concurrent or slots, plan.trials))
+    device = f"{gpus:g} GPU and {cpus} CPU each" if gpus else f"{cpus} CPU each, no GPU"
+    progress.note(f"{progress.slots} trials at once, {device}")
     task = Task(
         dataset=plan.dataset,
         image_size=plan.image_size,
@@ -206,39 +273,7 @@ def _tune(plan: Plan, ledger: Ledger, tracking: Tracking, progress: Progress) ->
         accelerator="gpu" if gpus else "cpu",
         gpu_share=min(gpus, 1.0) if gpus else 1.0,
     )
-    trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints)
-    with tempfile.TemporaryDirectory(prefix="cnnlib-tune-") as scratch:
-        tune.Tuner(
-            tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
-            tune_config=tune.TuneConfig(
-                search_alg=Search(noted),
-                scheduler=Scheduler(noted),
-                num_samples=ledger.unfinished,
-                max_concurrent_trials=progress.slots,
-                time_budget_s=plan.time_budget,
-                reuse_actors=True,
-            ),
-            run_config=tune.RunConfig(
-                storage_path=scratch,  # what Tune keeps there is not needed after the sweep
-                callbacks=[noted],
-                failure_config=tune.FailureConfig(max_failures=recorder.MAX_WORKER_LOSSES),
-                verbose=2 if settings.verbose else 0,
-            ),
-        ).fit()
-
-
-def _resources(plan: Plan, progress: Progress) -> tuple[int, float]:
-    """CPUs and GPUs of a trial; how many trials run at once goes to `progress`."""
-    settings, total = plan.settings, ray.cluster_resources()
-    cpus, gpus = settings.cpus_per_trial, 0.0
-    slots = int(total.get("CPU", 0.0)) // cpus
-    if total.get("GPU"):
-        gpus = _gpu_share(plan, progress)
-        slots = min(slots, math.floor(total["GPU"] / gpus + 1e-9)) if gpus else slots
-    progress.slots = max(1, min(slots, settings.max_concurrent or slots, plan.trials))
-    device = f"{gpus:g} GPU and {cpus} CPU each" if gpus else f"{cpus} CPU each, no GPU"
-    progress.note(f"{progress.slots} trials at once, {device}")
-    return cpus, gpus
+    return task, {"cpu": cpus, "gpu": gpus}
 
 
 def _gpu_share(plan: Plan, progress: Progress) -> float:
@@ -256,8 +291,9 @@ def _gpu_share(plan: Plan, progress: Progress) -> float:
     return share
 
 
-def _machines(cpus: int, gpus: float, slots: int) -> dict[str, Any]:
+def _machines(resources: dict[str, float], slots: int) -> dict[str, Any]:
     """What the sweep runs on, for its bill: GPUs, or CPU cores where there is none."""
+    cpus, gpus = resources["cpu"], resources["gpu"]
     if not gpus:
         return {"unit": "CPU core", "units": slots * cpus, "units_per_trial": cpus}
     there = ray.cluster_resources()

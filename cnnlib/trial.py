@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 from cnnlib.checkpoints import BEST, LAST, replaced
 from cnnlib.config import TrialConfig, hyperparameters
-from cnnlib.data import CustomDataModule
+from cnnlib.data import VAL_SPLIT, CustomDataModule
 from cnnlib.dataset import Dataset
 from cnnlib.model import CustomCNN
 
@@ -36,6 +36,9 @@ class Task:
     cpus: int  # threads
     accelerator: str = "auto"  # cpu, gpu, or auto for what is there
     gpu_share: float = 1.0  # of a GPU's memory
+    split_seed: int | None = None  # of what validates, where it is not `seed`
+    val_split: float = VAL_SPLIT  # 0: all photographs train, and the last weights are kept
+    stop_after: int | None = None  # epochs, on the schedule of max_epochs
 
 
 class EpochReport(Checkpoint):
@@ -54,12 +57,14 @@ class EpochReport(Checkpoint):
         last: Path | None,
         patience: int,
         seed: int,
+        stop_after: int | None = None,
     ) -> None:
         self._on_epoch = on_epoch
         self._weights = weights
         self._last = last
         self._patience = patience
         self._seed = seed
+        self._stop_after = stop_after
         self._rows: list[dict[str, Any]] = []
         self._began = 0.0
         self._learning_rate = 0.0
@@ -74,8 +79,8 @@ class EpochReport(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
-        best = max((row["val_acc"] for row in self._rows), default=-1.0)
-        if metrics["val_acc"] > best:
+        best = max((row.get("val_acc", -1.0) for row in self._rows), default=-1.0)
+        if "val_acc" not in metrics or metrics["val_acc"] > best:
             save_weights(pl_module, self._weights)
         seconds = time.perf_counter() - self._began
         num_images = len(trainer.datamodule.split_indices[0])  # type: ignore[attr-defined]
@@ -91,7 +96,8 @@ class EpochReport(Checkpoint):
         if self._last is not None:
             replaced(self._last, trainer.save_checkpoint)
         self._on_epoch(self._rows[-1])
-        trainer.should_stop = is_over(self._rows, trainer.max_epochs, self._patience)
+        last_epoch = self._stop_after or trainer.max_epochs
+        trainer.should_stop = is_over(self._rows, last_epoch, self._patience)
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self._rows}
@@ -103,13 +109,15 @@ class EpochReport(Checkpoint):
 def is_over(rows: Sequence[dict[str, Any]], max_epochs: int | None, patience: int) -> bool:
     """Whether a trial has trained all its epochs, or `patience` of them without a better val_acc.
 
-    A patience of 0 is endless.
+    A patience of 0 is endless, and so is that of a trial without a val_acc.
     """
     if len(rows) == max_epochs:
         return True
+    if not patience or any("val_acc" not in row for row in rows):
+        return False
     scores = [-1.0] + [row["val_acc"] for row in rows]  # NaN is never above another
     best = max(range(len(scores)), key=lambda epoch: (scores[epoch] > -1, scores[epoch]))
-    return bool(patience) and len(rows) - best >= patience
+    return len(rows) - best >= patience
 
 
 def save_weights(model: pl.LightningModule, path: Path) -> None:
@@ -149,7 +157,7 @@ def train(
     rows = reported(last) if last else []
     for row in rows:
         on_epoch(row)
-    if rows and is_over(rows, task.max_epochs, task.patience):
+    if rows and is_over(rows, task.stop_after or task.max_epochs, task.patience):
         return
     torch.set_num_threads(task.cpus)
     if task.gpu_share < 1 and task.accelerator == "gpu":  # Ray's shares are bookkeeping only
@@ -162,10 +170,19 @@ def train(
         image_size=task.image_size,
         seed=task.seed,
         gpu_share=task.gpu_share,
+        split_seed=task.split_seed,
+        val_split=task.val_split,
     )
     model = CustomCNN(config, num_classes=data.num_classes, image_size=task.image_size)
     model = model.to(memory_format=torch.channels_last)  # as the images come; faster
-    report = EpochReport(on_epoch, weights, last=last, patience=task.patience, seed=task.seed)
+    report = EpochReport(
+        on_epoch,
+        weights,
+        last=last,
+        patience=task.patience,
+        seed=task.seed,
+        stop_after=task.stop_after,
+    )
     trainer = pl.Trainer(
         max_epochs=task.max_epochs,
         callbacks=[*callbacks, report],
@@ -177,19 +194,29 @@ def train(
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        limit_val_batches=1.0 if task.val_split else 0,
         benchmark=True,  # cudnn measures which of its algorithms is fastest
     )
     trainer.fit(model, datamodule=data, ckpt_path=last if rows else None, weights_only=True)
 
 
 def data_module(
-    config: TrialConfig, dataset: Dataset, *, image_size: int, seed: int, gpu_share: float = 1.0
+    config: TrialConfig,
+    dataset: Dataset,
+    *,
+    image_size: int,
+    seed: int,
+    gpu_share: float = 1.0,
+    split_seed: int | None = None,
+    val_split: float = VAL_SPLIT,
 ) -> CustomDataModule:
     """The data as this configuration asks for it."""
     return CustomDataModule(
         dataset.train_dir,
         use_augmentation=config.use_augmentation,
         augmentation=config.augmentation,
+        val_split=val_split,
+        split_seed=split_seed,
         batch_size=config.batch_size,
         seed=seed,
         image_size=image_size,
@@ -241,10 +268,15 @@ def ray_trial(config: dict[str, Any], task: Task, checkpoints: Path) -> None:
             last=folder / LAST,
         )
     except Exception as error:
-        logging.getLogger(__name__).exception("trial %s failed", config["trial_id"])
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        log = traceback.format_exc()
-        tune.report({"error": reason, "disk": disk_is_full(error), "traceback": log})
+        tune.report(failure(error, f"trial {config['trial_id']}"))
+
+
+def failure(error: Exception, what: str) -> dict[str, Any]:
+    """What a worker tells of a training that raised; the traceback is for its log."""
+    logging.getLogger(__name__).exception("%s failed", what)
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    log = traceback.format_exc()
+    return {"error": reason, "disk": disk_is_full(error), "traceback": log}
 
 
 def disk_is_full(error: BaseException | None) -> bool:

@@ -3,15 +3,13 @@
 import argparse
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
 from cnnlib.config import TrialConfig, impossible, told
+from cnnlib.reference import read_hyperparameters
 from cnnlib.space import constants, with_set
 from jobs.tune import exit_after, mistake
 
@@ -68,15 +66,7 @@ def main() -> int:
 
 def configuration(file: str | None, settings: list[str]) -> TrialConfig:
     """The configuration of a file, with those of --set in place of its values."""
-    values: Any = {}
-    if file is not None:
-        try:
-            values = yaml.safe_load(Path(file).read_text(encoding="utf-8"))  # JSON is YAML
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{file} is not JSON or YAML: {error}") from None
-        if not isinstance(values, Mapping):
-            raise ValueError(f"{file} holds no hyperparameters; write NAME: VALUE lines")
-        values = values.get("config", values)
+    values = read_hyperparameters(file) if file is not None else {}
     fixed = with_set({}, settings)
     if several := fixed.keys() - constants(fixed).keys():
         raise ValueError(f"--set: one value each, please; {', '.join(several)} has more")
@@ -89,6 +79,7 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     import pandas as pd
     from pytorch_lightning.callbacks import ModelCheckpoint
 
+    from cnnlib.about import provenance
     from cnnlib.champion import WEIGHTS, Champion, write_champion
     from cnnlib.model import CustomCNN
     from cnnlib.tracking import Tracking, run_name
@@ -126,7 +117,10 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
             image_size=task.image_size,
             epoch=best["epoch"],
             val_acc=best["val_acc"],
-        )
+            origin="train",
+            seed=task.seed,
+        ),
+        about=provenance(flags.data, task.dataset, task.seed),
     )
     if flags.wandb != "off":
         print(tracking.line)

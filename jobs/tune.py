@@ -29,6 +29,12 @@ def parser() -> argparse.ArgumentParser:
     add("--time-budget", metavar="TIME", help="ends the search after 2h, 90m or 1h30m")
     add("--patience", type=int, metavar="N", help="epochs without progress that end a trial (5)")
     add("--seed", type=int, metavar="N", help="of the split, the search and the training (42)")
+    add("--finalists", type=int, metavar="N", help="trials that are trained again at the end (3)")
+    add("--seeds", type=int, metavar="N", help="new seeds for each of them (3); 0: no finals")
+    add("--no-retrain", action="store_false", dest="retrain", help="no champion on all photographs")
+    add(
+        "--reference", metavar="FILE", help="what the champion is compared with; none (the study's)"
+    )
     add("--storage", metavar="PLACE", help="folder or s3://bucket/path for sweeps (results/)")
     add("--name", metavar="NAME", help="of this sweep's folder (default: data and time)")
     add("--resume", action="store_true", help="go on with the sweep of this --name")
@@ -36,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     add("--search", choices=("tpe", "random"), help="how configurations are proposed")
     add("--wandb", choices=("auto", "online", "offline", "off"), help="W&B (default auto)")
     add("--wandb-project", metavar="NAME", help="W&B project (default cnnlib)")
+    add("--open-test-again", metavar="REASON", help="test a new champion of a tested sweep too")
     add("--plan", action="store_true", help="check everything, print the plan, start nothing")
     add("--verbose", action="store_true", help="show what Ray prints too")
     return flags
@@ -51,7 +58,7 @@ def _share(text: str) -> float | str:
 def main() -> int:
     """Runs the sweep; returns the exit code."""
     flags = vars(parser().parse_args())
-    only_plan = flags.pop("plan")
+    only_plan, reason = flags.pop("plan"), flags.pop("open_test_again")
     signal.signal(signal.SIGTERM, _interrupt)  # `ray job stop` sends it
     from cnnlib.claim import ClaimedError
     from cnnlib.plan import Settings
@@ -65,7 +72,7 @@ def main() -> int:
     if only_plan:
         return _examine(plan)
     try:
-        return _run(plan)
+        return _run(plan, reason)
     except (ClaimedError, OSError) as error:
         return mistake(error)
 
@@ -81,10 +88,10 @@ def _examine(plan: Any) -> int:
     return 2 if faults else 0
 
 
-def _run(plan: Any) -> int:
+def _run(plan: Any, reason: str | None) -> int:
     from analysis.report import write_report
-    from cnnlib.champion import test_champion
     from cnnlib.sweep import run
+    from cnnlib.testing import OpenedBeforeError, test_champion
 
     result = run(plan)
     if result.trouble:
@@ -101,17 +108,22 @@ def _run(plan: Any) -> int:
         return 130
     tested = ""
     if plan.dataset.test:
-        metrics = test_champion(result.folder, dataset=plan.dataset)
-        tested = (
-            f", test {metrics['test_acc']:.3f} ({metrics['test_low']:.3f} to "
-            f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
-        )
+        try:
+            metrics = test_champion(result.folder, dataset=plan.dataset, reason=reason)
+            tested = (
+                f", test {metrics['test_acc']:.3f} ({metrics['test_low']:.3f} to "
+                f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
+            )
+        except OpenedBeforeError as error:
+            print(error)
     page = write_report(result.folder)
     if plan.mirror and (problem := plan.mirror.close()):
         print(problem, file=sys.stderr)
+    champion = result.champion
+    on_seeds = "" if champion.origin == "search" else " on new seeds"
     print(
-        f"champion: trial {result.champion.trial_id}, val_acc {result.champion.val_acc:.3f}"
-        f"{tested}; report: {page}"
+        f"champion: trial {champion.trial_id}, val_acc {champion.val_acc:.3f}{on_seeds}{tested}; "
+        f"report: {page}"
     )
     return 0
 

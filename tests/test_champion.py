@@ -1,17 +1,29 @@
 import json
 import math
+import re
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from cnnlib.champion import crown, read_champion, test_champion
+from cnnlib.champion import crown, read_champion
 from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
+from cnnlib.finals import Finals, Retrained, final_folder, retrained_folder
+from cnnlib.model import CustomCNN
 from cnnlib.results import write_json
-from cnnlib.trial import Task, train
+from cnnlib.standings import Final, mean_interval, read_standings, spread
+from cnnlib.testing import test_champion
+from cnnlib.trial import Task, save_weights, train
+from tests.test_ledger import Sweep
 
 
 @pytest.fixture
@@ -43,7 +55,7 @@ def test_a_champion_is_read_back_whole(sweep: Path) -> None:
     assert champion.classes == ("blue", "green", "red")
     assert {path.name for path in champion.folder.iterdir()} == {
         "weights.safetensors", "config.json", "classes.json", "metrics.json", "summary.txt",
-        "MODEL_CARD.md",
+        "MODEL_CARD.md", "preprocessing.json", "model.pt2",
     }  # fmt: skip
     assert not champion.model().training
 
@@ -78,12 +90,150 @@ def test_a_trial_from_before_the_recipe_is_crowned_with_it_off(sweep: Path, phot
 
 def test_other_photographs_than_the_sweeps_are_refused(sweep: Path, photos: Path) -> None:
     shutil.copytree(photos, photos.parent / "moved")
-    assert test_champion(sweep, data=str(photos.parent / "moved"))["test_n"] == 9
     (photos / "val" / "red" / "000.png").unlink()
     with pytest.raises(ValueError, match="are not those of the sweep"):
         test_champion(sweep)
+    assert test_champion(sweep, data=str(photos.parent / "moved"))["test_n"] == 9
 
 
 def test_a_folder_without_a_champion_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no champion in"):
         read_champion(tmp_path)
+
+
+@pytest.fixture
+def final(sweep: Path, photos: Path) -> Path:
+    """The sweep's folder after finals of two trials and a reference, without any training."""
+    trial = read_champion(sweep)
+    searched = Sweep()
+    searched.begin()
+    searched.run()
+    finals = Finals(searched.ledger)
+    for other in searched.ledger.trials.values():
+        other.config = trial.config
+    reference = replace(trial.config, dropout=0.9)
+    draw = finals.next_draw(2, 2, reference)
+    assert draw is not None
+    finals.begin(draw)
+    for (trial_id, seed), score in zip(finals.unfinished, SCORES, strict=True):
+        finals.end(Final(trial_id, seed, 6, 5, score, 1.25, 7.5))
+    for standing in finals.unretrained:
+        finals.end(Retrained(standing.trial_id, 3, standing.epochs, 0.875, 3.5))
+    for folder in [final_folder(sweep, *key) for key in finals.ended] + [
+        retrained_folder(sweep, *key) for key in finals.retrained
+    ]:
+        folder.mkdir(parents=True)
+        model = CustomCNN(trial.config, num_classes=3, image_size=8)
+        save_weights(model, folder / "best.safetensors")
+    about = {"source": str(photos), "fingerprint": "f7", "train": 24, "val": 6, "test": 9}
+    versions = {"cnnlib": "0.1.0", "torch": "2.99.1"}
+    write_json(sweep / "sweep.json", {"name": "one", "data": about, "versions": versions})
+    best = pd.Series({"trial_id": "0001"})
+    crown(sweep, best, read_folder(photos / "train"), 8, finals)
+    return sweep
+
+
+SCORES = (0.515625, 0.640625, 0.703125, 0.546875, 0.671875, 0.734375)  # finalist 2 has the best
+
+
+def test_who_won_the_finals_is_kept_with_what_its_figures_mean(final: Path) -> None:
+    champion = read_champion(final)
+    metrics = json.loads((final / "champion" / "metrics.json").read_text())
+    table = read_standings(final / "champion" / "finals.csv")
+    assert champion.trial_id == table[1].trial_id
+    assert (champion.origin, champion.seed, champion.epoch) == ("retrained", 3, 5)
+    assert champion.val_acc == metrics["val_acc"] == table[1].mean == pytest.approx(0.65625)
+    assert "nothing but a test can measure them" in metrics["val_acc_is"]
+    assert metrics["luck"] == table[1].luck
+    assert metrics["finals"]["val_accs"] == table[1].scores
+    kept = load_file(final / "champion" / "weights.safetensors")
+    source = retrained_folder(final, champion.trial_id, 5) / "best.safetensors"
+    assert all(torch.equal(kept[name], tensor) for name, tensor in load_file(source).items())
+
+
+def test_the_reference_is_read_as_the_champion_is(final: Path) -> None:
+    reference = read_champion(final / "champion" / "reference")
+    assert reference.trial_id == "reference"
+    assert reference.config.dropout == 0.9
+    assert reference.origin == "retrained"
+    assert reference.val_acc == pytest.approx((SCORES[2] + SCORES[5]) / 2)
+    assert reference.model()(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
+
+
+def test_a_network_is_loaded_from_the_sweeps_folder_or_the_champions(final: Path) -> None:
+    images = torch.rand(4, 3, 8, 8)
+    with torch.no_grad():
+        one, two = (CustomCNN.from_champion(f)(images) for f in (final, final / "champion"))
+    assert torch.equal(one, two)
+
+
+def test_the_exported_program_needs_torch_alone_and_agrees(final: Path) -> None:
+    champion = read_champion(final)
+    images = torch.rand(5, 3, 8, 8)
+    torch.save(images, final / "images.pt")
+    code = (
+        "import json, sys, torch\n"
+        "extra = {'classes.json': '', 'preprocessing.json': ''}\n"
+        "model = torch.export.load(sys.argv[1], extra_files=extra).module()\n"
+        "images = torch.load(sys.argv[2])\n"
+        "assert torch.allclose(model(images[:1]), model(images)[:1], atol=1e-6)\n"
+        "assert 'cnnlib' not in sys.modules\n"
+        "print(json.dumps([model(images).tolist(), *map(json.loads, extra.values())]))\n"
+    )
+    command = [sys.executable, "-c", code, champion.folder / "model.pt2", final / "images.pt"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=final)
+    probabilities, classes, seen = json.loads(answer.stdout)
+    assert classes == list(champion.classes)
+    assert seen == json.loads((champion.folder / "preprocessing.json").read_text())
+    mean, std = (torch.tensor(seen[name]).view(3, 1, 1) for name in ("mean", "std"))
+    with torch.no_grad():
+        ours = champion.model()((images - mean) / std).softmax(1)
+    torch.testing.assert_close(torch.tensor(probabilities), ours, atol=1e-5, rtol=0)
+
+
+def numbers(text: str) -> set[str]:
+    return set(re.findall(r"\d+(?:[.,]\d+)*", text))
+
+
+def test_every_figure_of_the_card_is_one_of_its_sources(final: Path) -> None:
+    folder = final / "champion"
+    said = (folder / "MODEL_CARD.md").read_text()
+    table = read_standings(folder / "finals.csv")
+    known = {"95", "3", "1"}  # of the interval; model(torch.rand(1, 3, 8, 8))
+    for name in ("config", "metrics", "preprocessing", "classes"):
+        known |= numbers((folder / f"{name}.json").read_text())
+        for value in leaves(json.loads((folder / f"{name}.json").read_text())):
+            known.add(f"{abs(value):.3f}")
+    for standing in table:
+        figures = [*standing.scores, standing.mean, standing.sd, standing.search_acc]
+        figures += mean_interval(standing, table) or ()
+        known |= {f"{figure:.3f}" for figure in figures if figure is not None}
+        known |= numbers(standing.trial_id)
+    sd, freedom = spread(table) or (0.0, 0)
+    known |= {f"{sd:.3f}", str(freedom), "255"}  # levels divided by 255
+    assert numbers(said) <= known
+    assert said.count(" | ") > 10
+    for figure in ("0.656", "0.641, 0.672", "24 to train on, 6 to validate, 9 to test", "2.99.1"):
+        assert figure in said
+
+
+def leaves(content: Any) -> Iterator[float]:
+    """The numbers of a JSON document."""
+    if isinstance(content, dict | list):
+        for inner in content.values() if isinstance(content, dict) else content:
+            yield from leaves(inner)
+    elif isinstance(content, int | float):
+        yield content
+
+
+def test_a_search_without_finals_leaves_none_of_an_earlier_champions_behind(
+    final: Path, photos: Path
+) -> None:
+    row = pd.Series({**vars(read_champion(final).config), "trial_id": "0001", "best_epoch": 1})
+    row["val_acc"] = 0.5
+    crown(final, row, read_folder(photos / "train"), 8, exported=False)
+    names = {path.name for path in (final / "champion").iterdir()}
+    assert not names & {"finals.csv", "reference", "model.pt2"}
+    card = (final / "champion" / "MODEL_CARD.md").read_text()
+    assert "How it was chosen" not in card
+    assert 'model.pt2")' not in card

@@ -16,14 +16,18 @@ def test_a_plan_answers_what_the_settings_leave_open(photos: Path, tmp_path: Pat
     assert plan.halving is not None
     assert plan.halving.rungs == (6, 18)
     assert plan.num_photos == {"train": 24, "val": 6, "test": 9}
-    first, second, third = str(plan).splitlines()
+    first, second, third, fourth = str(plan).splitlines()
     assert first.startswith("20 trials of 15,552 configurations (10 hyperparameters, tpe) on ")
     assert "24 photographs to train on, 6 to validate, 9 to test" in first
     assert second.startswith("up to 50 epochs at 32 px; after epoch 6, 18 a trial goes on if")
     assert re.fullmatch(
-        r"expected: \d+ epochs in all, \d+ trials to the last; on the disk at most [\d.]+ MB for "
-        r"each trial at once and [\d.]+ MB for the best",
+        r"expected: \d+ epochs in all, \d+ trials to the last; on the disk at most [\d.]+ [MG]B "
+        r"for each trial at once and [\d.]+ [MG]B for the best",
         third,
+    )
+    assert fourth == (
+        "finals: the best 3 and a reference again, on 3 new seeds each, up to 50 epochs; then the "
+        "champion on all photographs"
     )
     assert not plan.folder.exists(), "a plan writes nothing"
 

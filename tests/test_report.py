@@ -17,6 +17,7 @@ from analysis.page import Page, Points, Section, as_html, as_markdown
 from analysis.report import main, write_report
 from analysis.summary import champion_score, count_epochs, duration, effort_sentences
 from cnnlib.space import read_sweep_file
+from cnnlib.testing import OpenedBeforeError
 
 SECTIONS = ["Summary", "Takeaways", "Claims", "What each value adds", "What to try next",
             "Best configuration", "Accuracy against time", "Parallel coordinates",
@@ -124,7 +125,7 @@ def test_nothing_from_the_data_becomes_markup(sweep):
 def test_every_figure_is_in_the_page_with_an_alt_text(sweep):
     page = page_of(sweep)
     images = re.findall(r'<img[^>]*src="data:image/(png|jpeg);base64,([^"]+)" alt="([^"]+)"', page)
-    assert len(images) == page.count("<img") == 7
+    assert len(images) == page.count("<img") == 8
     for _, content, alt in images:
         assert len(alt) > 20
         Image.open(io.BytesIO(base64.b64decode(content))).verify()
@@ -135,7 +136,7 @@ def test_the_markdown_links_figures_that_exist(sweep):
     write_report(sweep)
     markdown = (sweep / "report" / "report.md").read_text("utf-8")
     links = re.findall(r"\]\((.*?)\)", markdown)
-    assert len(links) == 7 and all((sweep / "report" / link).exists() for link in links)
+    assert len(links) == 8 and all((sweep / "report" / link).exists() for link in links)
 
 
 def test_the_sentences_say_what_the_tables_say(sweep):
@@ -312,13 +313,15 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(sweep, capsys, spoil, words
 
 
 class FakeChampion:
-    """Stands in for cnnlib.champion, which needs a model and its data."""
+    """Stands in for cnnlib.testing, which needs a model and its data."""
+
+    OpenedBeforeError = OpenedBeforeError
 
     def __init__(self, error: Exception | None = None) -> None:
         self.calls: list[tuple[Path, str | None]] = []
         self.error = error
 
-    def test_champion(self, folder: Path, data: str | None = None) -> None:
+    def test_champion(self, folder: Path, data: str | None, reason: str | None) -> None:
         self.calls.append((folder, data))
         if self.error:
             raise self.error
@@ -326,7 +329,7 @@ class FakeChampion:
 
 def test_only_an_untested_champion_is_tested_and_only_if_wanted(sweep, monkeypatch):
     champion = FakeChampion()
-    monkeypatch.setitem(sys.modules, "cnnlib.champion", champion)
+    monkeypatch.setitem(sys.modules, "cnnlib.testing", champion)
     assert main([str(sweep)]) == 0
     assert champion.calls == []  # it has its predictions
     (sweep / "champion" / "test_predictions.csv").unlink()
@@ -338,12 +341,21 @@ def test_only_an_untested_champion_is_tested_and_only_if_wanted(sweep, monkeypat
 
 def test_a_champion_that_cannot_be_tested_is_the_users_to_solve(sweep, monkeypatch, capsys):
     error = FileNotFoundError("no class folders in photos/val")
-    monkeypatch.setitem(sys.modules, "cnnlib.champion", FakeChampion(error))
+    monkeypatch.setitem(sys.modules, "cnnlib.testing", FakeChampion(error))
     (sweep / "champion" / "test_predictions.csv").unlink()
     assert main([str(sweep)]) == 2
     message = capsys.readouterr().err
     assert "no class folders in photos/val" in message and "--no-test" in message
     assert len(message.splitlines()) == 1
+
+
+def test_a_test_that_takes_a_reason_leaves_the_report_without_it(sweep, monkeypatch, capsys):
+    error = OpenedBeforeError("the test photographs were opened for trial 1")
+    monkeypatch.setitem(sys.modules, "cnnlib.testing", FakeChampion(error))
+    (sweep / "champion" / "test_predictions.csv").unlink()
+    assert main([str(sweep)]) == 0
+    assert "opened for trial 1" in capsys.readouterr().err
+    assert (sweep / "report" / "index.html").exists()
 
 
 def test_times_are_said_as_a_reader_says_them(tmp_path):

@@ -76,7 +76,8 @@ def main() -> int:
         plan = Settings(
             data=asked.photos, storage=asked.storage, name=asked.name, resume=asked.resume,
             trials=asked.trials, max_epochs=asked.epochs, max_concurrent=asked.slots,
-            image_size=16, wandb="off", sweep=ROOT / "tests" / "e2e" / "fake_sweep.yaml",
+            image_size=16, wandb="off", finalists=0,
+            sweep=ROOT / "tests" / "e2e" / "fake_sweep.yaml",
         ).plan()  # fmt: skip
     except (ValueError, OSError) as error:
         return mistake(error)

@@ -48,6 +48,7 @@ def test_a_trial_whose_worker_is_killed_goes_on_from_its_last_epoch(tmp_path: Pa
             sys.executable, str(ROOT / "jobs" / "tune.py"), "--data", str(tmp_path / "photos"),
             "--storage", str(tmp_path), "--name", "killed", "--trials", "2", "--max-epochs", "60",
             "--patience", "0", "--image-size", "8", "--wandb", "off", "--max-concurrent", "1",
+            "--finalists", "0",
             *sets,
         ],
         stdout=subprocess.PIPE,
@@ -89,7 +90,7 @@ def test_a_trial_that_kills_every_worker_fails_and_the_sweep_goes_on(
     monkeypatch.setattr("cnnlib.recorder.MAX_WORKER_LOSSES", 1)
     plan = Settings(
         data=write_photos(tmp_path / "photos"), storage=tmp_path, name="deadly", set=SMALL,
-        trials=2, max_epochs=2, image_size=8, wandb="off",
+        trials=2, max_epochs=2, image_size=8, wandb="off", finalists=0,
     ).plan()  # fmt: skip
     result = run(plan)
     assert list(result.trials["status"]) == ["failed", "failed"]
@@ -106,7 +107,7 @@ def test_trials_that_raise_are_recorded_with_their_reason(
     photos = write_photos(tmp_path / "photos")
     plan = Settings(
         data=photos, storage=tmp_path, name="failed", set=SMALL, trials=2, max_epochs=2,
-        image_size=8, wandb="off",
+        image_size=8, wandb="off", finalists=0,
     ).plan()  # fmt: skip
     for file in [*photos.rglob("*.png"), *(cache_folder() / "pixels").glob("*-8px-*")]:
         file.unlink()
@@ -129,6 +130,7 @@ def test_a_disk_that_fills_ends_the_sweep_in_a_line_and_nothing_is_lost(
     settings = Settings(
         data=write_photos(tmp_path / "photos"), storage=tmp_path, name="full", set=SMALL,
         trials=2, max_epochs=4, patience=0, image_size=8, max_concurrent=1, wandb="off",
+        finalists=0,
     )  # fmt: skip
     append, space = Journal.append, iter(range(6))
 

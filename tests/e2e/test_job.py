@@ -70,7 +70,8 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
 def test_a_submitted_job_runs_a_sweep_and_leaves_its_results(
     cluster: dict[str, str], tmp_path: Path
 ) -> None:
-    job = ["python", "jobs/tune.py", "--trials", "3", "--max-epochs", "2", "--name", "job"]
+    size = ["--trials", "3", "--max-epochs", "2", "--finalists", "0"]
+    job = ["python", "jobs/tune.py", *size, "--name", "job"]
     command = [RAY, "job", "submit", "--working-dir", ".", "--", *job, "--wandb", "off"]
     deadline = time.monotonic() + 90
     while True:  # the head takes some seconds to accept jobs

@@ -39,7 +39,7 @@ def command(folder: Path, name: str, *flags: str) -> list[str]:
     return [
         sys.executable, str(ROOT / "jobs" / "tune.py"), "--data", str(folder / "photos"),
         "--sweep", str(folder / "sweep.yaml"), "--storage", str(folder), "--name", name,
-        "--max-concurrent", "1", "--wandb", "offline", *flags,
+        "--max-concurrent", "1", "--wandb", "offline", "--finalists", "0", *flags,
     ]  # fmt: skip
 
 

@@ -56,6 +56,7 @@ def test_a_notebook_gets_tables_and_champion_from_one_call(photos: Path, tmp_pat
     result = Sweep(
         data=photos, storage=tmp_path, name="notebook", trials=3, max_epochs=2, image_size=16,
         set=["conv_layers=2,3", "first_layer_filters=4,8", "num_neurons_dense=8"], wandb="off",
+        finalists=0,
     ).run()  # fmt: skip
     assert len(result.trials) == 3
     assert set(result.epochs["trial_id"]) == set(result.trials["trial_id"])

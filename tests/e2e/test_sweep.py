@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from cnnlib.config import hyperparameters, told
 from cnnlib.journal import read_events
+from cnnlib.model import CustomCNN
 from cnnlib.results import read_results
 from cnnlib.wandb_files import read_offline_runs
 from tests.conftest import write_photos
@@ -42,7 +43,7 @@ def command(folder: Path, name: str, *flags: str) -> list[str]:
     return [
         sys.executable, str(ROOT / "jobs" / "tune.py"), "--data", str(folder / "photos"),
         "--sweep", str(folder / "sweep.yaml"), "--storage", str(folder / "results"),
-        "--name", name, *flags,
+        "--name", name, "--finalists", "0", *flags,
     ]  # fmt: skip
 
 
@@ -222,6 +223,8 @@ def test_one_configuration_is_trained_from_a_champions_file(
     config = json.loads((sweep[0] / "champion" / "config.json").read_text())
     assert json.loads((out / "config.json").read_text())["config"] == config["config"]
     assert (out / "best_model.ckpt").is_file()
+    assert CustomCNN.from_champion(out).image_size == 8
+    assert "# Trained network" in (out / "MODEL_CARD.md").read_text()
     epochs = pd.read_csv(out / "epochs.csv")
     assert json.loads((out / "metrics.json").read_text())["val_acc"] == epochs["val_acc"].max()
     assert answer.stdout.startswith("layer ")

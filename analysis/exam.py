@@ -1,0 +1,145 @@
+"""What the test says beyond its accuracy: classes, calibration, a rival, copies. Only computes."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from analysis.predictions import class_recalls
+from cnnlib.intervals import Z_95, wilson_interval
+
+BINS = 10  # of equal count
+RESAMPLES = 1000  # for the interval of the calibration error
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many of n, with the 95% interval (Wilson)."""
+
+    count: int
+    n: int
+
+    @property
+    def value(self) -> float:
+        return self.count / self.n if self.n else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return wilson_interval(self.count, self.n)
+
+
+def top_three(predictions: pd.DataFrame) -> Share | None:
+    """How often the true class is among the first three guesses; None where they are not known."""
+    if not {"second", "third"} <= set(predictions):
+        return None
+    guesses = predictions[["predicted", "second", "third"]]
+    return Share(int(guesses.eq(predictions["label"], axis=0).any(axis=1).sum()), len(guesses))
+
+
+def class_table(predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """Per class: label, n, correct, recall, low, high, precision, predicted (photographs)."""
+    table = class_recalls(predictions, classes)
+    predicted = predictions["predicted"].value_counts()
+    table["predicted"] = table["label"].map(predicted).fillna(0).astype(int)
+    table["precision"] = (table["correct"] / table["predicted"]).where(table["predicted"] > 0)
+    return table
+
+
+def reliability(predictions: pd.DataFrame, bins: int = BINS) -> pd.DataFrame:
+    """Photographs in groups of equal count by confidence, the least confident first.
+
+    Columns: n, confidence (mean), accuracy, low, high (95%).
+    """
+    known = predictions.dropna(subset=["confidence"]).sort_values("confidence", kind="stable")
+    rows = []
+    for part in np.array_split(np.arange(len(known)), min(bins, len(known)) or 1):
+        group = known.iloc[part]
+        if not len(group):
+            continue
+        share = Share(int(group["correct"].sum()), len(group))
+        rows.append((share.n, group["confidence"].mean(), share.value, *share.interval))
+    return pd.DataFrame(rows, columns=["n", "confidence", "accuracy", "low", "high"])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far confidence and accuracy are apart, in bins of equal count, with a 95% interval."""
+
+    error: float
+    low: float
+    high: float
+    gap: float  # mean confidence less accuracy: above 0 is overconfident
+    loss: float | None  # mean of -log of the true class's probability
+
+
+def calibration(predictions: pd.DataFrame) -> Calibration | None:
+    """The expected calibration error; None without confidences.
+
+    The interval is of resampled photographs, moved by what resampling adds to the error itself
+    (the basic bootstrap), and never below 0.
+    """
+    known = predictions.dropna(subset=["confidence"])
+    if not len(known):
+        return None
+    confidence, correct = known["confidence"].to_numpy(), known["correct"].to_numpy(float)
+    error = _error(confidence, correct)
+    generator = np.random.default_rng(0)
+    drawn = generator.integers(0, len(known), (RESAMPLES, len(known)))
+    errors = [_error(confidence[chosen], correct[chosen]) for chosen in drawn]
+    high, low = (2 * error - np.quantile(errors, share) for share in (0.025, 0.975))
+    loss = None
+    if "label_probability" in known:
+        loss = float(-np.log(known["label_probability"].clip(lower=1e-12)).mean())
+    gap = float(confidence.mean() - correct.mean())
+    return Calibration(error, max(0.0, low), max(error, high), gap, loss)
+
+
+def _error(confidence: np.ndarray, correct: np.ndarray) -> float:
+    order = np.argsort(confidence, kind="stable")
+    parts = np.array_split(order, min(BINS, len(order)))
+    gaps = [abs((confidence[part] - correct[part]).sum()) for part in parts]
+    return float(sum(gaps) / len(order))
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Two networks on the same photographs."""
+
+    only_champion: int  # photographs that the champion alone recognises
+    only_reference: int
+    n: int
+
+    @property
+    def difference(self) -> float:
+        """The champion's accuracy less the reference's."""
+        return (self.only_champion - self.only_reference) / self.n
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% interval of the paired difference (Agresti and Min 2005: half a photograph each)."""
+        b, c, n = self.only_champion + 0.5, self.only_reference + 0.5, self.n + 2
+        middle, half = (b - c) / n, Z_95 * math.sqrt(b + c - (b - c) ** 2 / n) / n
+        return middle - half, middle + half
+
+    @property
+    def p(self) -> float:
+        """McNemar's exact test of whether one of the two is better."""
+        disagree = self.only_champion + self.only_reference
+        return float(binomtest(self.only_champion, disagree).pvalue) if disagree else 1.0
+
+
+def duel(predictions: pd.DataFrame) -> Duel | None:
+    """The champion against the reference configuration; None where none was tested."""
+    if "reference_predicted" not in predictions or not len(predictions):
+        return None
+    ours = predictions["correct"]
+    theirs = predictions["reference_predicted"] == predictions["label"]
+    return Duel(int((ours & ~theirs).sum()), int((theirs & ~ours).sum()), len(predictions))
+
+
+def without_copies(predictions: pd.DataFrame, leaks: pd.DataFrame) -> Share:
+    """Accuracy on the test photographs that are no copies of ones trained on."""
+    rest = predictions[~predictions["file"].isin(leaks["test_file"])]
+    return Share(int(rest["correct"].sum()), len(rest))

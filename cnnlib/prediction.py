@@ -1,0 +1,83 @@
+"""What a trained network makes of photographs that belong to no data set."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import UnidentifiedImageError
+from torch import Tensor
+
+from cnnlib.augment import shown, whole
+from cnnlib.champion import Champion
+from cnnlib.data import EVALUATION_BATCH
+from cnnlib.decode import UNREADABLE, decode
+from cnnlib.export import Classifier
+
+GUESSES = ("predicted", "second", "third")
+
+
+def find_photos(places: Iterable[str | Path]) -> list[Path]:
+    """The files named, and what is visible below the folders named, sorted within each."""
+    found: list[Path] = []
+    for place in map(Path, places):
+        inside = sorted(place.rglob("*")) if place.is_dir() else [place]
+        found += [path for path in inside if path == place or _is_visible(path, place)]
+    return found
+
+
+def _is_visible(path: Path, place: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(place).parts)
+    return path.is_file() and not hidden
+
+
+def predict(champion: Champion, files: Sequence[Path]) -> tuple[pd.DataFrame, dict[Path, str]]:
+    """The likeliest classes of each photograph, and the files that are none, each with its reason.
+
+    Photographs are seen as in training. Columns are file, the GUESSES, as many as there are
+    classes, and `<guess>_confidence` of each, from 0 to 1.
+    """
+    classifier = Classifier(champion.model().network).eval()
+    rows: list[dict[str, Any]] = []
+    unreadable: dict[Path, str] = {}
+    for batch in _decoded(files, champion.image_size):
+        unreadable |= {file: found for file, found in batch.items() if isinstance(found, str)}
+        seen = {file: found for file, found in batch.items() if not isinstance(found, str)}
+        if not seen:
+            continue
+        pixels = torch.from_numpy(np.stack(list(seen.values())))
+        with torch.no_grad():
+            probabilities = classifier(shown(pixels, whole(len(pixels)), champion.image_size))
+        rows += [_row(f, p, champion.classes) for f, p in zip(seen, probabilities, strict=True)]
+    return pd.DataFrame(rows), unreadable
+
+
+def _decoded(files: Sequence[Path], image_size: int) -> Iterator[dict[Path, np.ndarray | str]]:
+    """The pixels of each file, or why it has none, some files at a time."""
+
+    def pixels(file: Path) -> np.ndarray | str:
+        try:
+            return decode(file, image_size)
+        except UnidentifiedImageError:
+            return "not an image"
+        except UNREADABLE as error:
+            return " ".join(str(error).split())
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for start in range(0, len(files), EVALUATION_BATCH):
+            some = files[start : start + EVALUATION_BATCH]
+            yield dict(zip(some, pool.map(pixels, some), strict=True))
+
+
+def _row(file: Path, probabilities: Tensor, classes: Sequence[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {"file": str(file)}
+    best = probabilities.topk(min(len(GUESSES), len(classes)))
+    for guess, share, index in zip(
+        GUESSES, best.values.tolist(), best.indices.tolist(), strict=False
+    ):
+        row |= {guess: classes[index], f"{guess}_confidence": share}
+    return row

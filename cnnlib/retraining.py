@@ -1,0 +1,167 @@
+"""Trains again what the search found: the finals, and then champion and reference on everything."""
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cnnlib.checkpoints import BEST, LAST
+from cnnlib.config import TrialConfig
+from cnnlib.finals import Finals, Retrained, final_folder, retrained_folder
+from cnnlib.plan import Plan
+from cnnlib.progress import Progress
+from cnnlib.standings import Final
+from cnnlib.trial import Task, failure, train
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: a final, or on all photographs for a number of epochs."""
+
+    trial_id: str
+    config: TrialConfig
+    seed: int
+    folder: Path  # of its weights, below the sweep's
+    epochs: int | None = None
+
+    def __str__(self) -> str:
+        how = f"on seed {self.seed}"
+        if self.epochs is not None:
+            how = f"on all photographs for {self.epochs} epoch{'s' if self.epochs > 1 else ''}"
+        name = self.trial_id if not self.trial_id.isdigit() else f"trial {self.trial_id}"
+        return f"{name} {how}"
+
+
+Answer = dict[str, Any]  # "rows", the epochs; "error" where it raised; "disk" where that is full
+# Trains jobs, some at once, and yields each with its answer when it has ended; calls its second
+# argument with those that start. It may end before all are trained: then the time is over.
+Execute = Callable[[Sequence[Job], Callable[[Job], None]], Iterator[tuple[Job, Answer]]]
+
+
+def train_job(task: Task, job: Job) -> Answer:
+    """Trains from the job's last state. Its own seed is that of weights and order alone.
+
+    The photographs that validate stay those of the search: so a score differs from the search's by
+    its luck only, and no network is measured on what it has learnt from.
+    """
+    rows: list[dict[str, Any]] = []
+    task = replace(task, seed=job.seed, split_seed=task.seed)
+    if job.epochs is not None:
+        task = replace(task, val_split=0.0, stop_after=job.epochs)
+    try:
+        weights, last = job.folder / BEST, job.folder / LAST
+        train(job.config, task, on_epoch=rows.append, weights=weights, last=last)
+    except Exception as error:
+        return {"rows": rows, **failure(error, str(job))}
+    return {"rows": rows}
+
+
+def is_due(plan: Plan, finals: Finals) -> bool:
+    """Whether anything of the finals is left to train, if the search is over."""
+    drawn = finals.next_draw(plan.finalists, plan.seeds, plan.reference)
+    if drawn is None:
+        return False
+    return drawn != finals.draw or bool(_finals_left(plan, finals) or _retrainings(plan, finals))
+
+
+def hold_finals(plan: Plan, finals: Finals, execute: Execute, progress: Progress) -> None:
+    """Holds the finals, chooses the champion and retrains it, as far as `execute` has the time."""
+    drawn = finals.next_draw(plan.finalists, plan.seeds, plan.reference)
+    if drawn is None:
+        return
+    if finals.draw and finals.draw.max_epochs != drawn.max_epochs:
+        shutil.rmtree(plan.folder / "finals", ignore_errors=True)
+    finals.begin(drawn)
+    if jobs := _finals_left(plan, finals):
+        also = " and the reference" if len(drawn.entrants) > len(drawn.finalists) else ""
+        progress.note(
+            f"finals: the best {len(drawn.finalists)} trials{also} again, on "
+            f"{len(drawn.seeds)} new seeds each: {len(jobs)} trainings"
+        )
+    _train(jobs, finals, execute, progress)
+    finals.choose()
+    winner = finals.winner
+    if winner is None:
+        return progress.note("finals: no seed was finished by all, so they decide nothing")
+    progress.note(
+        f"finals: trial {winner.trial_id} has the highest mean, {winner.mean:.3f} on "
+        f"{len(winner.scores)} new seeds; in the search it had {winner.search_acc:.3f}"
+    )
+    _train(_retrainings(plan, finals), finals, execute, progress)
+
+
+def _finals_left(plan: Plan, finals: Finals) -> list[Job]:
+    return [
+        Job(trial_id, finals.config(trial_id), seed, final_folder(plan.folder, trial_id, seed))
+        for trial_id, seed in finals.unfinished
+    ]
+
+
+def _retrainings(plan: Plan, finals: Finals) -> list[Job]:
+    """Champion and reference on all photographs, with the seed of the search."""
+    if not plan.settings.retrain or finals.unfinished:
+        return []
+    return [
+        Job(
+            one.trial_id,
+            finals.config(one.trial_id),
+            plan.settings.seed,
+            retrained_folder(plan.folder, one.trial_id, one.epochs),
+            one.epochs,
+        )
+        for one in finals.unretrained
+    ]
+
+
+def _train(jobs: list[Job], finals: Finals, execute: Execute, progress: Progress) -> None:
+    if not jobs:
+        return
+    for job, answer in execute(jobs, lambda job: finals.start(job.trial_id, job.seed, job.epochs)):
+        if answer.get("disk"):
+            raise OSError(errno.ENOSPC, f"{job} cannot write: {answer['error']}")
+        training = ended(job, answer)
+        finals.end(training)
+        (job.folder / LAST).unlink(missing_ok=True)
+        prune(job.folder.parent.parent, finals)
+        progress.note(f"{job}: {training.error or _said(training)}")
+
+
+def _said(training: Final | Retrained) -> str:
+    if isinstance(training, Final):
+        at = f"at epoch {training.best_epoch} of {training.epochs}"
+        return f"val_acc {training.val_acc:.3f} {at}"
+    return f"train_acc {training.train_acc:.3f}"
+
+
+def ended(job: Job, answer: Answer) -> Final | Retrained:
+    """What the journal keeps of a training."""
+    rows, error = answer["rows"], answer.get("error")
+    seconds = sum(row["seconds"] for row in rows)
+    if job.epochs is not None:
+        train_acc = rows[-1]["train_acc"] if rows else None
+        return Retrained(job.trial_id, job.seed, job.epochs, train_acc, seconds, error)
+    final = Final(job.trial_id, job.seed, epochs=len(rows), seconds=seconds, error=error)
+    if error or not rows:
+        return final
+    best = max(rows, key=lambda row: row["val_acc"])
+    return replace(
+        final, best_epoch=best["epoch"], val_acc=best["val_acc"], val_loss=best["val_loss"]
+    )
+
+
+def prune(sweep: Path, finals: Finals) -> None:
+    """Deletes the weights that are not an entrant's best, or its last retrained."""
+    best: dict[str, Final] = {}
+    for final in finals.ended.values():
+        other = best.get(final.trial_id)
+        if other is None or (final.val_acc or 0.0) > (other.val_acc or 0.0):
+            best[final.trial_id] = final
+    for final in finals.ended.values():
+        if final is not best[final.trial_id]:
+            shutil.rmtree(final_folder(sweep, final.trial_id, final.seed), ignore_errors=True)
+    last = {trial_id: epochs for trial_id, epochs in finals.retrained}
+    for trial_id, epochs in finals.retrained:
+        if epochs != last[trial_id]:
+            shutil.rmtree(retrained_folder(sweep, trial_id, epochs), ignore_errors=True)

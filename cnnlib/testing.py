@@ -1,0 +1,157 @@
+"""The one test: the test photographs are opened once for a champion, and that is written down.
+
+What was found is shown from the record ever after. A sweep that tests one candidate after another
+chooses by the test, and then its accuracy flatters; so another champion is tested only on request,
+and the record tells how often and why.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from cnnlib.champion import (
+    PREDICTIONS,
+    WEIGHTS,
+    Champion,
+    digest,
+    read_champion,
+    write_card,
+)
+from cnnlib.claim import Claim
+from cnnlib.data import CustomDataModule
+from cnnlib.dataset import Dataset, find_dataset
+from cnnlib.intervals import wilson_interval
+from cnnlib.journal import Journal, journal_exists
+from cnnlib.leaks import find_leaks
+from cnnlib.results import openings, read_json, write_json
+
+GUESSES = ("predicted", "second", "third")
+
+
+class OpenedBeforeError(ValueError):
+    """The test photographs were opened for another champion."""
+
+
+def test_champion(
+    sweep_folder: str | Path,
+    *,
+    data: str | None = None,
+    dataset: Dataset | None = None,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    """The champion's metrics with its test, which is made where it was not made yet.
+
+    `data` says where the photographs are now; by default where the sweep found them. `dataset`
+    saves reading them again. `reason` allows to open the test again, for another champion than it
+    was opened for: OpenedBeforeError without. Raises ValueError where the photographs are other
+    ones or where there is no test set, ClaimedError while the sweep runs.
+    """
+    folder = Path(sweep_folder)
+    champion = read_champion(folder)
+    weights, earlier = digest(champion.folder / WEIGHTS), openings(folder)
+    record: Mapping[str, Any] | None = next(
+        (test for test in earlier if test["weights"] == weights), None
+    )
+    if record is None:
+        if earlier and not reason:
+            last = earlier[-1]
+            raise OpenedBeforeError(
+                f"the test photographs were opened for trial {last['champion']} on "
+                f"{last['time'][:10]}; testing trial {champion.trial_id} too takes "
+                "--open-test-again REASON"
+            )
+        about = read_json(folder / "sweep.json")["data"]
+        dataset = dataset or find_dataset(data or about["source"])
+        if dataset.fingerprint != about["fingerprint"]:
+            where = data or about["source"]
+            raise ValueError(f"the photographs in {where} are not those of the sweep")
+        record = _open(folder, champion, dataset, reason=reason, number=len(earlier) + 1)
+    shown = {name: value for name, value in record.items() if name.startswith("test_")}
+    metrics = read_json(champion.folder / "metrics.json") | shown
+    write_json(champion.folder / "metrics.json", metrics)
+    write_card(champion)
+    return metrics
+
+
+test_champion.__test__ = False  # type: ignore[attr-defined]  # no test of pytest's
+
+
+def _open(
+    folder: Path, champion: Champion, dataset: Dataset, *, reason: str | None, number: int
+) -> Mapping[str, Any]:
+    """Tests, writes the record, and then what else was found: champion/*.csv."""
+    if dataset.test is None:
+        raise ValueError(f"no test photographs beside {dataset.train_dir}")
+    leaks = find_leaks(dataset, champion.image_size)
+    predictions = predict_test(champion, dataset)
+    if (champion.folder / "reference" / WEIGHTS).exists():
+        reference = predict_test(read_champion(champion.folder / "reference"), dataset)
+        predictions["reference_predicted"] = reference["predicted"]
+    correct, n = int((predictions["label"] == predictions["predicted"]).sum()), len(predictions)
+    low, high = wilson_interval(correct, n)
+    record = {
+        "champion": champion.trial_id,
+        "weights": digest(champion.folder / WEIGHTS),
+        "number": number,
+        "reason": reason,
+        "test_acc": correct / n,
+        "test_low": low,
+        "test_high": high,
+        "test_correct": correct,
+        "test_n": n,
+        "leaks": {kind: int((leaks["kind"] == kind).sum()) for kind in ("exact", "near")},
+    }
+    written = _write_down(folder, record)
+    predictions.to_csv(champion.folder / PREDICTIONS, index=False)
+    leaks.to_csv(champion.folder / "leaks.csv", index=False)
+    return written
+
+
+def _write_down(folder: Path, record: dict[str, Any]) -> Mapping[str, Any]:
+    """The record as it stands in the journal, or without one in metrics.json."""
+    if journal_exists(folder):
+        claim = Claim(folder)
+        try:
+            journal = Journal(folder)
+            written = journal.append("tested", **record)
+            journal.close()
+        finally:
+            claim.release()
+        return written
+    path = folder / "champion" / "metrics.json"
+    record = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **record}
+    write_json(path, read_json(path) | {"openings": [*openings(folder), record]})
+    return record
+
+
+def predict_test(champion: Champion, dataset: Dataset) -> pd.DataFrame:
+    """A row for each test photograph, in the order of the data set.
+
+    Columns: file, label, the GUESSES as far as there are classes, confidence (the probability of
+    the first, 0 to 1) and label_probability (that of the true class).
+    """
+    data = CustomDataModule(dataset.train_dir, image_size=champion.image_size, dataset=dataset)
+    batches = data.test_dataloader()
+    assert dataset.test is not None  # or test_dataloader had raised
+    model = champion.model()
+    with torch.no_grad():
+        probabilities = torch.cat([model(images).softmax(1) for images, _ in batches])
+    best = probabilities.topk(min(len(GUESSES), len(champion.classes)), dim=1)
+    guesses = {
+        name: [champion.classes[index] for index in indices.tolist()]
+        for name, indices in zip(GUESSES, best.indices.T, strict=False)
+    }
+    labels = torch.tensor(dataset.test.labels)
+    return pd.DataFrame(
+        {
+            "file": [str(file) for file in dataset.test.files],
+            "label": [dataset.classes[label] for label in dataset.test.labels],
+            **guesses,
+            "confidence": best.values[:, 0].tolist(),
+            "label_probability": probabilities[torch.arange(len(labels)), labels].tolist(),
+        }
+    )

@@ -1,0 +1,67 @@
+"""Says what photographs show: a trained network's folder and photographs in, a table out."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
+
+from jobs.tune import exit_after, mistake
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    flags = argparse.ArgumentParser(
+        description="Predicts the classes of photographs.", allow_abbrev=False
+    )
+    flags.add_argument(
+        "folder", metavar="FOLDER", help="of a sweep, its champion, or jobs/train.py"
+    )
+    flags.add_argument("photos", metavar="PHOTO", nargs="+", help="files, or folders of files")
+    flags.add_argument("--csv", action="store_true", help="print the table as CSV")
+    return flags
+
+
+def main() -> int:
+    """Predicts; returns the exit code, 2 where no photograph could be read."""
+    asked = parser().parse_args()
+    from cnnlib.champion import read_champion
+    from cnnlib.prediction import GUESSES, find_photos, predict
+
+    try:
+        champion, files = read_champion(asked.folder), find_photos(asked.photos)
+        if not files:
+            raise FileNotFoundError(f"no files in {', '.join(asked.photos)}")
+        table, unreadable = predict(champion, files)
+    except (ValueError, OSError) as error:
+        return mistake(error)
+    for file, reason in unreadable.items():
+        print(f"{file}: {reason}", file=sys.stderr)
+    if table.empty:
+        return 2
+    if asked.csv:
+        print(table.to_csv(index=False), end="")
+        return 0
+    for name in GUESSES:
+        if name in table:
+            shares = table.pop(f"{name}_confidence")
+            table[name] = [
+                f"{share:.3f} {guess}" for share, guess in zip(shares, table[name], strict=True)
+            ]
+    print_table(table)
+    return 0
+
+
+def print_table(table: Any) -> None:
+    """Prints a table of texts, its columns to the left."""
+    rows = [list(table.columns), *table.to_numpy().tolist()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print(
+            "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+        )
+
+
+if __name__ == "__main__":
+    exit_after(main)

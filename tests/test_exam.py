@@ -1,0 +1,108 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.exam import (
+    Duel,
+    calibration,
+    class_table,
+    duel,
+    reliability,
+    top_three,
+    without_copies,
+)
+
+CLASSES = ["a", "b", "c", "d"]
+
+
+def predictions(n: int = 4000, *, overconfident: float = 0.0) -> pd.DataFrame:
+    """Photographs that are recognised as often as the confidence says, less `overconfident`."""
+    rng = np.random.default_rng(1)
+    confidence = rng.uniform(0.3 + overconfident, 1, n)
+    correct = rng.uniform(size=n) < confidence - overconfident
+    label = rng.choice(CLASSES[:3], n)
+    wrong = np.array([CLASSES[CLASSES.index(name) + 1] for name in label])
+    return pd.DataFrame(
+        {
+            "file": [f"{number}.jpg" for number in range(n)],
+            "label": label,
+            "predicted": np.where(correct, label, wrong),
+            "confidence": confidence,
+            "correct": correct,
+        }
+    )
+
+
+def test_what_is_calibrated_has_an_error_near_zero() -> None:
+    found = calibration(predictions())
+    assert found is not None
+    assert found.low < 0.01
+    assert found.error < 0.03
+    assert abs(found.gap) < 0.02
+    bins = reliability(predictions())
+    assert list(bins["n"]) == [400] * 10
+    held = (bins["low"] <= bins["confidence"]) & (bins["confidence"] <= bins["high"])
+    assert held.sum() >= 8
+
+
+def test_what_is_too_sure_is_told_so_by_how_much() -> None:
+    found = calibration(predictions(overconfident=0.2))
+    assert found is not None
+    assert found.low < 0.2 < found.high
+    assert found.low > 0.15
+    assert found.gap == pytest.approx(0.2, abs=0.02)
+
+
+def test_mcnemar_is_the_binomial_test_of_the_photographs_that_they_disagree_on() -> None:
+    lady = Duel(only_champion=9, only_reference=1, n=100)
+    assert lady.p == pytest.approx(2 * (1 + 10) / 2**10)
+    assert lady.difference == pytest.approx(0.08)
+    low, high = lady.interval
+    assert 0 < low < 0.08 < high
+    assert Duel(5, 5, 100).p == 1.0
+    assert Duel(0, 0, 100).p == 1.0
+
+
+def test_a_paired_interval_is_narrower_where_they_agree() -> None:
+    few, many = Duel(9, 1, 100).interval, Duel(39, 31, 100).interval
+    assert few[1] - few[0] < many[1] - many[0]
+
+
+def test_a_duel_counts_who_alone_is_right() -> None:
+    table = pd.DataFrame(
+        {
+            "label": list("aaaa"),
+            "predicted": list("aabb"),
+            "reference_predicted": list("abab"),
+            "correct": [True, True, False, False],
+        }
+    )
+    found = duel(table)
+    assert found == Duel(only_champion=1, only_reference=1, n=4)
+    assert duel(table.drop(columns="reference_predicted")) is None
+
+
+def test_the_first_three_guesses_count() -> None:
+    table = pd.DataFrame(
+        {"label": list("abcd"), "predicted": list("abxx"), "second": list("xxcx"),
+         "third": list("yyyy")}
+    )  # fmt: skip
+    best = top_three(table)
+    assert best is not None
+    assert (best.count, best.n) == (3, 4)
+    assert top_three(table.drop(columns="second")) is None
+
+
+def test_a_class_has_recall_and_precision() -> None:
+    table = pd.DataFrame({"label": list("aab"), "predicted": list("aba")})
+    table["correct"] = table["label"] == table["predicted"]
+    rows = class_table(table, ["a", "b"]).set_index("label")
+    assert rows.loc["a", ["recall", "precision"]].tolist() == [0.5, 0.5]
+    assert rows.loc["b", ["recall", "precision"]].tolist() == [0.0, 0.0]
+
+
+def test_accuracy_without_copies_leaves_them_out() -> None:
+    table = predictions(10)
+    leaks = pd.DataFrame({"test_file": ["0.jpg", "1.jpg"]})
+    rest = without_copies(table, leaks)
+    assert (rest.count, rest.n) == (int(table["correct"][2:].sum()), 8)

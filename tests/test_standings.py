@@ -1,0 +1,86 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cnnlib.standings import (
+    REFERENCE,
+    Final,
+    Standing,
+    mean_interval,
+    read_standings,
+    spread,
+    standard_error,
+    standings,
+)
+
+
+def final(trial_id: str, seed: int, val_acc: float | None, best_epoch: int = 4) -> Final:
+    return Final(trial_id, seed, 9, best_epoch, val_acc, error=None if val_acc else "it raised")
+
+
+def standing(trial_id: str, search_acc: float | None, *scores: float) -> Standing:
+    finals = (final(trial_id, seed, score) for seed, score in enumerate(scores))
+    return Standing(trial_id, search_acc, tuple(finals))
+
+
+def test_luck_is_what_the_search_had_above_the_mean_on_new_seeds() -> None:
+    one = standing("0001", 0.60, 0.50, 0.54, 0.58)
+    assert one.mean == pytest.approx(0.54)
+    assert one.luck == pytest.approx(0.06)
+    assert one.sd == pytest.approx(0.04)
+    assert one.best.seed == 2
+    assert standing(REFERENCE, None, 0.5).luck is None
+    assert standing("0001", 0.6, 0.5).sd is None
+
+
+def test_the_epochs_found_are_the_median_and_were_each_a_best_one() -> None:
+    finals = [final("0001", seed, 0.5, epoch) for seed, epoch in enumerate((9, 2, 5, 4))]
+    assert Standing("0001", 0.5, tuple(finals)).epochs == 4
+    assert Standing("0001", 0.5, tuple(finals[:3])).epochs == 5
+
+
+def test_finalists_are_compared_on_the_seeds_that_all_of_them_ended_on() -> None:
+    ended = [final("0001", 1, 0.5), final("0002", 1, 0.6), final("0001", 2, 0.9)]
+    ended.append(final(REFERENCE, 2, 0.7))
+    search = {"0001": 0.8, "0002": 0.7, REFERENCE: None}
+    table = standings({(f.trial_id, f.seed): f for f in ended}, search)
+    assert [s.scores for s in table] == [[0.5], [0.6], []]
+    assert not table[2].whole
+    ended.append(final("0002", 2, None))
+    table = standings({(f.trial_id, f.seed): f for f in ended}, search)
+    assert [s.scores for s in table] == [[0.5, 0.9], [0.6], [0.7]]
+    assert [s.whole for s in table] == [True, False, True]
+
+
+def test_the_spread_of_all_says_how_sure_a_mean_is() -> None:
+    table = [standing("0001", 0.6, 0.50, 0.54), standing("0002", 0.6, 0.40, 0.40, 0.40)]
+    sd, freedom = spread(table) or (0.0, 0)
+    assert freedom == 3
+    assert sd == pytest.approx(math.sqrt(0.0008 / 3))
+    assert standard_error(table[1], table) == pytest.approx(sd / math.sqrt(3))
+    assert spread([standing("0001", 0.6, 0.5)]) is None
+    assert mean_interval(standing("0001", 0.6, 0.5), [standing("0001", 0.6, 0.5)]) is None
+
+
+def test_intervals_of_the_mean_hold_the_truth_as_often_as_they_say() -> None:
+    generator, held = np.random.default_rng(0), 0
+    for _ in range(400):
+        table = [standing(str(n), 0.6, *generator.normal(0.5, 0.02, 3)) for n in range(3)]
+        low, high = mean_interval(table[0], table) or (0.0, 0.0)
+        held += low <= 0.5 <= high
+    assert 0.92 <= held / 400 <= 0.98
+
+
+def test_standings_are_read_from_a_csv_and_another_table_is_refused(tmp_path: Path) -> None:
+    ended = [final("0001", 1, 0.5), final("0002", 1, None), final(REFERENCE, 1, 0.75)]
+    search = {"0001": 0.8, "0002": 0.7, REFERENCE: None}
+    rows = [vars(f) | {"search_val_acc": search[f.trial_id]} for f in ended]
+    pd.DataFrame(rows).to_csv(tmp_path / "finals.csv", index=False)
+    table = read_standings(tmp_path / "finals.csv")
+    assert table == standings({(f.trial_id, f.seed): f for f in ended}, search)
+    (tmp_path / "other.csv").write_text("trial_id,val_acc\n1,0.5\n")
+    with pytest.raises(ValueError, match="is not a table of finals"):
+        read_standings(tmp_path / "other.csv")

@@ -1,0 +1,110 @@
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from cnnlib import testing
+from cnnlib.champion import digest, read_champion
+from cnnlib.claim import Claim, ClaimedError
+from cnnlib.journal import Journal, read_events
+from cnnlib.model import CustomCNN
+from cnnlib.results import openings
+from cnnlib.story import story
+from cnnlib.testing import OpenedBeforeError, test_champion
+from cnnlib.trial import save_weights
+from tests.test_champion import sweep  # noqa: F401
+
+
+@pytest.fixture
+def journaled(sweep: Path) -> Path:  # noqa: F811
+    Journal(sweep).close()
+    return sweep
+
+
+def other_weights(folder: Path) -> None:
+    champion = read_champion(folder)
+    torch.manual_seed(5)
+    model = CustomCNN(champion.config, num_classes=3, image_size=champion.image_size)
+    save_weights(model, champion.folder / "weights.safetensors")
+
+
+@pytest.fixture
+def no_second_look(journaled: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The test of a champion, after which nobody may look at the photographs again."""
+    metrics = test_champion(journaled)
+
+    def look(*_: Any, **__: Any) -> None:
+        raise AssertionError("the test photographs were opened again")
+
+    monkeypatch.setattr(testing, "predict_test", look)
+    monkeypatch.setattr(testing, "find_dataset", look)
+    return metrics
+
+
+def test_a_champion_is_tested_once_and_then_shown_from_the_journal(
+    journaled: Path, no_second_look: dict[str, Any]
+) -> None:
+    (journaled / "champion" / "test_predictions.csv").unlink()
+    assert test_champion(journaled) == no_second_look
+    [event] = [event for event in read_events(journaled) if event["event"] == "tested"]
+    assert event["test_acc"] == no_second_look["test_acc"]
+    assert event["weights"] == digest(journaled / "champion" / "weights.safetensors")
+    assert event["leaks"] == {"exact": 0, "near": 0}
+    assert (event["number"], event["reason"]) == (1, None)
+    [line] = story([event])
+    assert "tested    opening 1, trial 0001: " in line
+
+
+def test_another_champion_is_refused_before_anyone_looks(
+    journaled: Path, no_second_look: dict[str, Any]
+) -> None:
+    other_weights(journaled)
+    with pytest.raises(OpenedBeforeError, match="were opened for trial 0001 on"):
+        test_champion(journaled)
+    assert len(openings(journaled)) == 1
+
+
+def test_a_reason_opens_the_test_again_and_is_written_down(journaled: Path) -> None:
+    first = test_champion(journaled)
+    other_weights(journaled)
+    second = test_champion(journaled, reason="trained longer")
+    assert [test["number"] for test in openings(journaled)] == [1, 2]
+    assert openings(journaled)[1]["reason"] == "trained longer"
+    assert second["test_correct"] != first["test_correct"]
+
+
+def test_a_folder_without_a_journal_keeps_the_record_in_its_metrics(sweep: Path) -> None:  # noqa: F811
+    metrics = test_champion(sweep)
+    [record] = openings(sweep)
+    assert record["test_acc"] == metrics["test_acc"]
+    other_weights(sweep)
+    with pytest.raises(OpenedBeforeError):
+        test_champion(sweep)
+
+
+def test_a_sweep_that_runs_is_not_disturbed(journaled: Path) -> None:
+    claim = Claim(journaled)
+    with pytest.raises(ClaimedError):
+        test_champion(journaled)
+    claim.release()
+    assert not openings(journaled)
+    assert not (journaled / "champion" / "test_predictions.csv").exists()
+
+
+def test_the_reference_is_tested_on_the_same_photographs(journaled: Path) -> None:
+    champion = journaled / "champion"
+    reference = champion / "reference"
+    reference.mkdir()
+    for name in ("config.json", "classes.json", "metrics.json", "weights.safetensors"):
+        shutil.copy(champion / name, reference / name)
+    test_champion(journaled)
+    table = pd.read_csv(champion / "test_predictions.csv")
+    assert list(table["reference_predicted"]) == list(table["predicted"])
+    guesses = table[["predicted", "second", "third"]]
+    assert all(set(row) == {"blue", "green", "red"} for row in guesses.to_numpy())
+    right = table["label"] == table["predicted"]
+    assert (table["label_probability"][right] == table["confidence"][right]).all()
+    assert (table["label_probability"][~right] < table["confidence"][~right]).all()
