@@ -18,7 +18,7 @@ from cnnlib.bill import accelerator, hours, prices
 from cnnlib.checkpoints import largest
 from cnnlib.config import TrialConfig, told
 from cnnlib.halving import expected
-from cnnlib.node import Node
+from cnnlib.machine import Machine
 from cnnlib.plan import Plan, size
 from cnnlib.space import searched
 from cnnlib.tracking import run_name
@@ -43,23 +43,26 @@ def examine(plan: Plan) -> Iterator[Check]:
     on_cluster = "RAY_ADDRESS" in os.environ
     source = str(plan.settings.data)
     yield storage_check(plan)
-    nodes = [Node.here(source)]
+    machines = [Machine.here(source)]
     if on_cluster:
-        from cnnlib.survey import on_every_node
+        from cnnlib.survey import on_every_machine
 
         try:
             with _probe(plan) as probe:
-                nodes = on_every_node(Node.here, source, str(probe))
+                machines = on_every_machine(Machine.here, source, str(probe))
         except (ConnectionError, RuntimeError) as error:
             yield Check("cluster", " ".join(str(error).split()), ok=False)
             return
-        cores, gpus = sum(node.cpus for node in nodes), sum(len(node.gpus) for node in nodes)
-        yield Check("cluster", f"{len(nodes)} machines, {cores} cores, {gpus} GPUs")
-    yield from node_checks(nodes, plan)
-    yield from gpu_checks(nodes, plan.settings.gpus_per_trial, may_grow=on_cluster)
-    slots = slots_of(nodes, plan)
+        cores, gpus = (
+            sum(machine.cpus for machine in machines),
+            sum(len(machine.gpus) for machine in machines),
+        )
+        yield Check("cluster", f"{len(machines)} machines, {cores} cores, {gpus} GPUs")
+    yield from machine_checks(machines, plan)
+    yield from gpu_checks(machines, plan.settings.gpus_per_trial, may_grow=on_cluster)
+    slots = slots_of(machines, plan)
     yield disk_check(plan, slots)
-    yield from speed_checks(plan, nodes, slots)
+    yield from speed_checks(plan, machines, slots)
     if plan.wandb == "online":
         problem = check_account()
         yield Check("W&B", problem or "the account is known to the server", ok=not problem)
@@ -96,44 +99,46 @@ def _probe(plan: Plan) -> Iterator[Path]:
             parent.rmdir()
 
 
-def node_checks(nodes: Sequence[Node], plan: Plan) -> Iterator[Check]:
+def machine_checks(machines: Sequence[Machine], plan: Plan) -> Iterator[Check]:
     """Whether every machine has the photographs, the storage and the same libraries."""
-    for node in nodes:
-        if node.problem:
+    for machine in machines:
+        if machine.problem:
             remedy = "put the photographs there, or give a URL that each machine can fetch"
-            yield Check("data", f"on {node.name}: {node.problem}; {remedy}", ok=False)
-        elif node.fingerprint != plan.dataset.fingerprint:
-            text = f"on {node.name} other photographs than here; copy the same ones to all machines"
-            yield Check("data", text, ok=False)
-        if node.sees_storage is False and not plan.mirror:
+            yield Check("data", f"on {machine.name}: {machine.problem}; {remedy}", ok=False)
+        elif machine.fingerprint != plan.dataset.fingerprint:
             text = (
-                f"{node.name} does not see what is written in {plan.folder.parent}; give "
+                f"on {machine.name} other photographs than here; copy the same ones to all machines"
+            )
+            yield Check("data", text, ok=False)
+        if machine.sees_storage is False and not plan.mirror:
+            text = (
+                f"{machine.name} does not see what is written in {plan.folder.parent}; give "
                 "--storage a disk that all machines share, or s3://..."
             )
             yield Check("storage", text, ok=False)
-    first = nodes[0]
-    for node in nodes[1:]:
-        if node.versions != first.versions:
+    first = machines[0]
+    for machine in machines[1:]:
+        if machine.versions != first.versions:
             text = (
-                f"{node.name} has {node.told_versions}, {first.name} {first.told_versions}; "
+                f"{machine.name} has {machine.told_versions}, {first.name} {first.told_versions}; "
                 "install the same ones: pip install -c constraints.txt -e ."
             )
             yield Check("versions", text, ok=False)
-    if all(node.fingerprint == plan.dataset.fingerprint for node in nodes):
-        where = "this machine" if len(nodes) == 1 else f"{len(nodes)} machines"
+    if all(machine.fingerprint == plan.dataset.fingerprint for machine in machines):
+        where = "this machine" if len(machines) == 1 else f"{len(machines)} machines"
         yield Check("data", f"all photographs are on {where}")
 
 
 def gpu_checks(
-    nodes: Sequence[Node], gpus_per_trial: float | str | None, *, may_grow: bool
+    machines: Sequence[Machine], gpus_per_trial: float | str | None, *, may_grow: bool
 ) -> Iterator[Check]:
     """Whether PyTorch can use the GPUs that are there, and whether there are any if asked for."""
-    for node in nodes:
-        if node.gpu_problem:
-            yield Check("GPU", f"on {node.name}: {node.gpu_problem}", ok=False)
-    kinds = sorted({gpu for node in nodes for gpu in node.gpus})
+    for machine in machines:
+        if machine.gpu_problem:
+            yield Check("GPU", f"on {machine.name}: {machine.gpu_problem}", ok=False)
+    kinds = sorted({gpu for machine in machines for gpu in machine.gpus})
     if kinds:
-        count = sum(len(node.gpus) for node in nodes)
+        count = sum(len(machine.gpus) for machine in machines)
         yield Check("GPU", f"{count} x {', '.join(kinds)}")
     elif may_grow:
         yield Check("GPU", "none is up; trials wait until the cluster has started one")
@@ -144,11 +149,11 @@ def gpu_checks(
         yield Check("GPU", "none, so trials run on the CPU")
 
 
-def slots_of(nodes: Sequence[Node], plan: Plan) -> int:
+def slots_of(machines: Sequence[Machine], plan: Plan) -> int:
     """Trials at once on these machines."""
     settings = plan.settings
-    slots = sum(node.cpus // settings.cpus_per_trial for node in nodes)
-    if gpus := sum(len(node.gpus) for node in nodes):
+    slots = sum(machine.cpus // settings.cpus_per_trial for machine in machines)
+    if gpus := sum(len(machine.gpus) for machine in machines):
         share = settings.gpus_per_trial
         slots = min(slots, int(gpus / (share if isinstance(share, float) and share else 0.5)))
     return max(1, min(slots, settings.max_concurrent or slots, plan.trials))
@@ -167,13 +172,13 @@ def disk_check(plan: Plan, slots: int) -> Check:
     return Check("disk", text)
 
 
-def speed_checks(plan: Plan, nodes: Sequence[Node], slots: int) -> Iterator[Check]:
+def speed_checks(plan: Plan, machines: Sequence[Machine], slots: int) -> Iterator[Check]:
     """Whether the largest network trains, and what that says of the sweep's time and cost."""
-    here = next((node for node in nodes if node.is_here), nodes[0])
-    if any(node.gpus for node in nodes) and not here.gpus:
+    here = next((machine for machine in machines if machine.is_here), machines[0])
+    if any(machine.gpus for machine in machines) and not here.gpus:
         yield Check("speed", "not known: the GPUs are on other machines; their first trial tells")
         return
-    if not any(node.gpus for node in nodes) and len(nodes) > 1:
+    if not any(machine.gpus for machine in machines) and len(machines) > 1:
         yield Check("speed", "not known before a machine with a GPU is up")
         return
     classes, px = len(plan.dataset.classes), plan.image_size
@@ -203,19 +208,19 @@ def speed_checks(plan: Plan, nodes: Sequence[Node], slots: int) -> Iterator[Chec
         f"{_named(plan, top.config)} trains, {1 / top.seconds:,.0f} images/s{peak}; the middle "
         f"one {1 / middle.seconds:,.0f} images/s",
     )
-    yield forecast(plan, nodes, slots, list(costs.values()), (middle, top))
+    yield forecast(plan, machines, slots, list(costs.values()), (middle, top))
 
 
 LARGE = "narrow the space by --set (fewer filters or neurons, smaller batches) or --image-size"
 
 
-def memory_fault(config: TrialConfig, plan: Plan, node: Node, slots: int) -> Check | None:
+def memory_fault(config: TrialConfig, plan: Plan, machine: Machine, slots: int) -> Check | None:
     """A fault where the trials at once may need more memory than there is."""
     needed = training_bytes(
         config, num_classes=len(plan.dataset.classes), image_size=plan.image_size
     )
-    there, what = (node.gpu_bytes, "GPU") if node.gpus else (node.free_bytes, "machine")
-    at_once = min(slots, 1 if node.gpus else slots)
+    there, what = (machine.gpu_bytes, "GPU") if machine.gpus else (machine.free_bytes, "machine")
+    at_once = min(slots, 1 if machine.gpus else slots)
     if needed * at_once <= there:
         return None
     text = (
@@ -227,7 +232,7 @@ def memory_fault(config: TrialConfig, plan: Plan, node: Node, slots: int) -> Che
 
 def forecast(
     plan: Plan,
-    nodes: Sequence[Node],
+    machines: Sequence[Machine],
     slots: int,
     costs: Sequence[float],
     measured: tuple[Measured, Measured],
@@ -240,7 +245,7 @@ def forecast(
     photos = plan.num_photos["train"] + plan.num_photos["val"] / 3  # forward only
     seconds = epochs * photos * image / slots
     text = f"about {hours(seconds / 3600)} with {slots} trials at once"
-    gpus = [gpu for node in nodes for gpu in node.gpus]
+    gpus = [gpu for machine in machines for gpu in machine.gpus]
     if gpus and (price := prices().get(accelerator(gpus[0]) or "")):
         on_demand, spot = (len(gpus) * seconds / 3600 * dollars for dollars in price)
         text += f", ${on_demand:,.2f} on demand or ${spot:,.2f} spot by cnnlib/prices.csv"

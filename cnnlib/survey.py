@@ -12,7 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 PATIENCE = 300  # seconds that a machine may take: it may have to fetch the photographs
 
 
-def on_every_node(question: Callable[..., Any], *arguments: Any) -> list[Any]:
+def on_every_machine(question: Callable[..., Any], *arguments: Any) -> list[Any]:
     """The answers, one a machine, from a process on each.
 
     Raises ConnectionError where there is no cluster or it refuses, RuntimeError where a machine

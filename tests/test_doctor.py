@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import torch
 
-from cnnlib import doctor, node, wandb_service, workload
-from cnnlib.doctor import Check, disk_check, examine, gpu_checks, node_checks, storage_check
-from cnnlib.node import Node
+from cnnlib import doctor, machine, wandb_service, workload
+from cnnlib.doctor import Check, disk_check, examine, gpu_checks, machine_checks, storage_check
+from cnnlib.machine import Machine
 from cnnlib.plan import Plan, Settings
 
 SMALL = ("first_layer_filters=8", "conv_layers=2,3", "num_neurons_dense=32", "batch_size=8")
-HERE = Node(
+HERE = Machine(
     name="head", versions=("3.11", "2.15.0"), fingerprint="", problem=None, sees_storage=True,
     gpus=(), gpu_problem=None, gpu_bytes=0, free_bytes=int(8e9), cpus=2,
 )  # fmt: skip
@@ -42,7 +42,7 @@ def fault(checks: Any) -> str:
     return text
 
 
-def found(plan: Plan, **changes: Any) -> Node:
+def found(plan: Plan, **changes: Any) -> Machine:
     return replace(HERE, fingerprint=plan.dataset.fingerprint, **changes)
 
 
@@ -100,8 +100,8 @@ class Refusing(BaseHTTPRequestHandler):
 
 
 def test_fault_storage_that_a_machine_does_not_see(plan: Plan) -> None:
-    nodes = [found(plan), found(plan, name="worker", sees_storage=False)]
-    text = fault(node_checks(nodes, plan))
+    machines = [found(plan), found(plan, name="worker", sees_storage=False)]
+    text = fault(machine_checks(machines, plan))
     assert "worker does not see what is written in" in text
     assert "s3://" in text
 
@@ -110,18 +110,20 @@ def test_fault_photographs_that_one_machine_lacks(plan: Plan) -> None:
     lacking = found(plan, name="worker") and replace(
         HERE, name="worker", fingerprint=None, problem="data: photos does not exist"
     )
-    text = fault(node_checks([found(plan), lacking], plan))
+    text = fault(machine_checks([found(plan), lacking], plan))
     assert "on worker: data: photos does not exist; put the photographs there" in text
 
 
 def test_fault_other_photographs_on_one_machine(plan: Plan) -> None:
     other = replace(HERE, name="worker", fingerprint="other")
-    assert "on worker other photographs than here" in fault(node_checks([found(plan), other], plan))
+    assert "on worker other photographs than here" in fault(
+        machine_checks([found(plan), other], plan)
+    )
 
 
 def test_fault_other_versions_on_one_machine(plan: Plan) -> None:
-    nodes = [found(plan), found(plan, name="worker", versions=("3.12", "2.11.0"))]
-    text = fault(node_checks(nodes, plan))
+    machines = [found(plan), found(plan, name="worker", versions=("3.12", "2.11.0"))]
+    text = fault(machine_checks(machines, plan))
     assert "worker has Python 3.12 and torch 2.11.0, head Python 3.11 and torch 2.15.0" in text
     assert "constraints.txt" in text
 
@@ -138,7 +140,7 @@ def test_fault_a_driver_that_is_too_old(tmp_path: Path, monkeypatch: pytest.Monk
     tool.write_text("#!/bin/sh\necho 470.57.02\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    gpus, problem = node.usable_gpus()
+    gpus, problem = machine.usable_gpus()
     text = fault(gpu_checks([replace(HERE, gpus=gpus, gpu_problem=problem)], None, may_grow=False))
     assert "on head: " in text
     assert "driver 470.57.02 cannot run" in text or "is a CPU build" in text
@@ -154,7 +156,7 @@ def test_fault_a_network_that_is_too_large_for_memory(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wide = planned(photos, tmp_path, set=("conv_layers=1", "num_neurons_dense=8,65536"))
-    monkeypatch.setattr(node, "free_memory", lambda: int(1e9))
+    monkeypatch.setattr(machine, "free_memory", lambda: int(1e9))
     text = fault(examine(wide))
     assert "dense-65536" in text
     assert "the machine has 1.0 GB; narrow the space by --set" in text
@@ -167,8 +169,8 @@ def test_fault_a_network_that_is_too_large_for_the_gpu(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(doctor, "measure", full)
-    nodes = [found(plan, name=os.uname().nodename, gpus=("NVIDIA T4",), gpu_bytes=int(16e9))]
-    text = fault(doctor.speed_checks(plan, nodes, 2))
+    machines = [found(plan, name=os.uname().nodename, gpus=("NVIDIA T4",), gpu_bytes=int(16e9))]
+    text = fault(doctor.speed_checks(plan, machines, 2))
     assert "does not fit into the GPU" in text
 
 

@@ -14,7 +14,7 @@ from cnnlib.dataset import find_dataset
 
 
 @dataclass(frozen=True)
-class Node:
+class Machine:
     """One machine."""
 
     name: str
@@ -29,7 +29,7 @@ class Node:
     cpus: int
 
     @classmethod
-    def here(cls, source: str, probe: str | None = None) -> "Node":
+    def here(cls, source: str, probe: str | None = None) -> "Machine":
         """This machine. `probe` is the path of a file that the driver has written."""
         fingerprint, problem = None, None
         try:
