@@ -129,6 +129,12 @@ class Finals:
         return [s for s in both if (s.trial_id, s.epochs) not in self.retrained]
 
     @property
+    def seconds(self) -> float:
+        """How long all that ended has trained."""
+        finals = sum(final.seconds for final in self.ended.values())
+        return finals + sum(training.seconds for training in self.retrained.values())
+
+    @property
     def standings(self) -> list[Standing]:
         """Finalists in the order of the search, then the reference."""
         if self.draw is None:

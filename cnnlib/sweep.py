@@ -142,7 +142,7 @@ def _run(plan: Plan) -> SweepResult:
         results = read_results(plan.folder)
         result = SweepResult(plan.folder, results.trials, results.epochs, None)
     if not before:  # the time of earlier drivers is not known
-        progress.note(_time_spent(said, result))
+        progress.note(_time_spent(said, result, finals))
     progress.note(tracking.line)
     return replace(result, interrupted=interrupted, trouble=trouble)
 
@@ -268,11 +268,12 @@ def _task(plan: Plan, progress: Progress) -> tuple[Task, dict[str, float]]:
     return task, {"cpu": cpus, "gpu": gpus}
 
 
-def _time_spent(about: dict[str, Any], results: SweepResult) -> str:
+def _time_spent(about: dict[str, Any], results: SweepResult, finals: Finals) -> str:
     """Where the time went: decoding, training, and the rest."""
     seconds, slots = about["seconds"], about["slots"]
-    training = results.epochs["seconds"].sum() / slots / seconds
+    training = results.epochs["seconds"].sum() + finals.seconds
+    share = training / slots / seconds
     return (
-        f"{clock(seconds)} in all: {slots} slots trained for {training:.0%} of it, the rest was "
+        f"{clock(seconds)} in all: {slots} slots trained for {share:.0%} of it, the rest was "
         f"start and waiting; decoding before it took {about['decode_seconds']:.1f} s"
     )
