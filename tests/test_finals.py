@@ -123,6 +123,17 @@ def test_the_journal_is_the_memory_of_the_finals(held: Held) -> None:
     assert len(fold(events).trials) == TERMS.trials, "finals are no trials of the search"
 
 
+def test_another_number_of_epochs_asks_for_another_retraining(held: Held) -> None:
+    held.end_all((0.70, 0.50), (0.62, 0.64), (0.40, 0.80), (0.9, 0.9))
+    winner = held.finals.winner
+    assert winner is not None
+    for epochs in (4, 3):  # of the last one the weights are kept
+        held.finals.end(Retrained(winner.trial_id, 3, epochs, 0.9, 5.0))
+    assert winner.trial_id in [s.trial_id for s in held.finals.unretrained]
+    held.finals.end(Retrained(winner.trial_id, 3, 4, 0.9, 5.0))
+    assert winner.trial_id not in [s.trial_id for s in held.finals.unretrained]
+
+
 def test_weights_are_the_retrained_ones_where_that_went_well(held: Held, tmp_path: Path) -> None:
     held.end_all((0.70, 0.50), (0.62, 0.64), (0.40, 0.80), (0.9, 0.9))
     winner = held.finals.winner

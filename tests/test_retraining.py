@@ -192,6 +192,26 @@ def test_the_screen_tells_the_finals_and_their_weights_are_pruned(plan: Plan) ->
     assert kept == sorted(Path(folder, BEST) for folder in folders)
 
 
+def test_a_kill_right_after_an_event_leaves_no_state_behind(plan: Plan) -> None:
+    sweep, execute = searched(), Executor(2)
+    hold(plan, sweep, execute)
+    last = execute.jobs[0].folder / LAST
+    last.write_text("not deleted yet")
+    hold(plan, sweep, Executor(0))
+    assert not last.exists()
+
+
+def test_weights_of_the_best_seed_outlast_a_round_that_was_cut_short(plan: Plan) -> None:
+    sweep = searched()
+    hold(plan, sweep, Executor(5))  # four on seed 4, and the best on seed 5
+    finals = read_finals(sweep.events, sweep.ledger)
+    assert finals.winner is not None
+    assert len(finals.winner.finals) == 1
+    for standing in finals.standings:
+        taken = finals.taken(plan.folder, standing, retrained=True)
+        assert (taken.folder / BEST).is_file()
+
+
 def test_without_retraining_nothing_learns_from_validation_photographs(plan: Plan) -> None:
     execute = Executor()
     plan = replace(plan, settings=replace(plan.settings, retrain=False))
