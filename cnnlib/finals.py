@@ -73,7 +73,7 @@ class Finals:
     ledger: Ledger
     draw: Draw | None = None
     ended: dict[tuple[str, int], Final] = field(default_factory=dict)  # by id and seed
-    retrained: dict[tuple[str, int], Retrained] = field(default_factory=dict)  # by id and epochs
+    retrained: dict[str, Retrained] = field(default_factory=dict)  # by id, the last
     chosen: dict[str, Any] | None = None  # the last choice
 
     def next_draw(
@@ -126,7 +126,17 @@ class Finals:
     def unretrained(self) -> list[Standing]:
         """Champion and reference, as far as they were not yet trained on all photographs."""
         both = [s for s in (self.winner, self.reference) if s]
-        return [s for s in both if (s.trial_id, s.epochs) not in self.retrained]
+        return [s for s in both if self._retrained(s) is None]
+
+    def _retrained(self, standing: Standing) -> Retrained | None:
+        done = self.retrained.get(standing.trial_id)
+        return done if done and done.epochs == standing.epochs else None
+
+    @property
+    def seconds(self) -> float:
+        """How long all that ended has trained."""
+        finals = sum(final.seconds for final in self.ended.values())
+        return finals + sum(training.seconds for training in self.retrained.values())
 
     @property
     def standings(self) -> list[Standing]:
@@ -198,14 +208,14 @@ class Finals:
             drawn = Draw.from_event(event)
             if self.draw and self.draw.max_epochs != drawn.max_epochs:
                 self.ended.clear()  # they do not compare with longer ones
+                self.retrained.clear()
             self.draw = drawn
         elif kind == "final":
             self.ended[event["trial_id"], event["seed"]] = Final(**_content(event, Final))
         elif kind == "champion":
             self.chosen = _without_time(event)
         elif kind == "retrained":
-            key = event["trial_id"], event["epochs"]
-            self.retrained[key] = Retrained(**_content(event, Retrained))
+            self.retrained[event["trial_id"]] = Retrained(**_content(event, Retrained))
 
     def difference(self, event: Mapping[str, Any]) -> str | None:
         """How an event of the finals differs from what follows from those before it, else None."""
@@ -224,13 +234,18 @@ class Finals:
             return f"it had ended on seed {event['seed']} before"
         return None
 
+    def best(self, trial_id: str) -> Final:
+        """Of all its finals the one with the highest score."""
+        finals = (final for final in self.ended.values() if final.trial_id == trial_id)
+        return max(finals, key=lambda final: (final.val_acc or 0.0, -final.seed))
+
     def taken(self, sweep: Path, standing: Standing, *, retrained: bool) -> Taken:
         """Whose weights stand for an entrant: retrained if asked for and done."""
-        done = self.retrained.get((standing.trial_id, standing.epochs))
+        done = self._retrained(standing)
         if retrained and done and not done.error:
             folder = retrained_folder(sweep, standing.trial_id, done.epochs)
             return Taken("retrained", folder, done.seed, done.epochs)
-        best = standing.best
+        best = self.best(standing.trial_id)
         folder = final_folder(sweep, best.trial_id, best.seed)
         return Taken("final", folder, best.seed, best.best_epoch)
 

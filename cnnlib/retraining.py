@@ -71,9 +71,11 @@ def hold_finals(plan: Plan, finals: Finals, execute: Execute, progress: Progress
     drawn = finals.next_draw(plan.finalists, plan.seeds, plan.reference)
     if drawn is None:
         return
-    if finals.draw and finals.draw.max_epochs != drawn.max_epochs:
-        shutil.rmtree(plan.folder / "finals", ignore_errors=True)
+    longer = finals.draw and finals.draw.max_epochs != drawn.max_epochs
     finals.begin(drawn)
+    if longer:
+        shutil.rmtree(plan.folder / "finals", ignore_errors=True)
+    prune(plan.folder, finals)  # a kill may have come before
     if jobs := _finals_left(plan, finals):
         also = " and the reference" if len(drawn.entrants) > len(drawn.finalists) else ""
         progress.note(
@@ -123,7 +125,6 @@ def _train(jobs: list[Job], finals: Finals, execute: Execute, progress: Progress
             raise OSError(errno.ENOSPC, f"{job} cannot write: {answer['error']}")
         training = ended(job, answer)
         finals.end(training)
-        (job.folder / LAST).unlink(missing_ok=True)
         prune(job.folder.parent.parent, finals)
         progress.note(f"{job}: {training.error or _said(training)}")
 
@@ -152,16 +153,19 @@ def ended(job: Job, answer: Answer) -> Final | Retrained:
 
 
 def prune(sweep: Path, finals: Finals) -> None:
-    """Deletes the weights that are not an entrant's best, or its last retrained."""
-    best: dict[str, Final] = {}
+    """Deletes all but the weights of each entrant's best final and its last retraining.
+
+    What has not ended keeps its state, to go on from.
+    """
     for final in finals.ended.values():
-        other = best.get(final.trial_id)
-        if other is None or (final.val_acc or 0.0) > (other.val_acc or 0.0):
-            best[final.trial_id] = final
-    for final in finals.ended.values():
-        if final is not best[final.trial_id]:
-            shutil.rmtree(final_folder(sweep, final.trial_id, final.seed), ignore_errors=True)
-    last = {trial_id: epochs for trial_id, epochs in finals.retrained}
-    for trial_id, epochs in finals.retrained:
-        if epochs != last[trial_id]:
-            shutil.rmtree(retrained_folder(sweep, trial_id, epochs), ignore_errors=True)
+        folder = final_folder(sweep, final.trial_id, final.seed)
+        if final != finals.best(final.trial_id):
+            shutil.rmtree(folder, ignore_errors=True)
+        (folder / LAST).unlink(missing_ok=True)
+    done = {retrained_folder(sweep, t, r.epochs) for t, r in finals.retrained.items()}
+    due = {retrained_folder(sweep, s.trial_id, s.epochs) for s in finals.unretrained}
+    for folder in (sweep / "finals").glob("*-all-*"):
+        if folder not in done | due:
+            shutil.rmtree(folder, ignore_errors=True)
+        if folder in done:
+            (folder / LAST).unlink(missing_ok=True)

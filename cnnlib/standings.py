@@ -61,11 +61,6 @@ class Standing:
         """The median of its best epochs, the lower of two in the middle."""
         return statistics.median_low(final.best_epoch for final in self.finals)
 
-    @property
-    def best(self) -> Final:
-        """The one with the highest score, the first of equals."""
-        return max(self.finals, key=lambda final: final.val_acc or 0.0)
-
 
 def standings(
     finals: Mapping[tuple[str, int], Final], search: Mapping[str, float | None]

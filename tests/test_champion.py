@@ -119,9 +119,9 @@ def final(sweep: Path, photos: Path) -> Path:
         finals.end(Final(trial_id, seed, 6, 5, score, 1.25, 7.5))
     for standing in finals.unretrained:
         finals.end(Retrained(standing.trial_id, 3, standing.epochs, 0.875, 3.5))
-    for folder in [final_folder(sweep, *key) for key in finals.ended] + [
-        retrained_folder(sweep, *key) for key in finals.retrained
-    ]:
+    kept = [final_folder(sweep, *key) for key in finals.ended]
+    kept += [retrained_folder(sweep, t, done.epochs) for t, done in finals.retrained.items()]
+    for folder in kept:
         folder.mkdir(parents=True)
         model = CustomCNN(trial.config, num_classes=3, image_size=8)
         save_weights(model, folder / "best.safetensors")

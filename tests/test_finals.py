@@ -1,10 +1,11 @@
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cnnlib.config import TrialConfig
-from cnnlib.finals import Finals, Retrained, read_finals
+from cnnlib.finals import Finals, Retrained, Taken, read_finals
 from cnnlib.ledger import read_ledger
 from cnnlib.results import fold
 from cnnlib.standings import REFERENCE, Final
@@ -120,6 +121,31 @@ def test_the_journal_is_the_memory_of_the_finals(held: Held) -> None:
     again.begin(held.draw)
     again.choose()
     assert len(fold(events).trials) == TERMS.trials, "finals are no trials of the search"
+
+
+def test_another_number_of_epochs_asks_for_another_retraining(held: Held) -> None:
+    held.end_all((0.70, 0.50), (0.62, 0.64), (0.40, 0.80), (0.9, 0.9))
+    winner = held.finals.winner
+    assert winner is not None
+    for epochs in (4, 3):  # of the last one the weights are kept
+        held.finals.end(Retrained(winner.trial_id, 3, epochs, 0.9, 5.0))
+    assert winner.trial_id in [s.trial_id for s in held.finals.unretrained]
+    held.finals.end(Retrained(winner.trial_id, 3, 4, 0.9, 5.0))
+    assert winner.trial_id not in [s.trial_id for s in held.finals.unretrained]
+
+
+def test_weights_are_the_retrained_ones_where_that_went_well(held: Held, tmp_path: Path) -> None:
+    held.end_all((0.70, 0.50), (0.62, 0.64), (0.40, 0.80), (0.9, 0.9))
+    winner = held.finals.winner
+    assert winner is not None
+    final = Taken("final", tmp_path / "finals" / f"{winner.trial_id}-s5", seed=5, epoch=4)
+    assert held.finals.taken(tmp_path, winner, retrained=True) == final
+    held.finals.end(Retrained(winner.trial_id, 3, 4, error="RuntimeError: it raised"))
+    assert held.finals.taken(tmp_path, winner, retrained=True) == final
+    held.finals.end(Retrained(winner.trial_id, 3, 4, 0.9, 5.0))
+    folder = tmp_path / "finals" / f"{winner.trial_id}-all-4"
+    assert held.finals.taken(tmp_path, winner, retrained=True) == Taken("retrained", folder, 3, 4)
+    assert held.finals.taken(tmp_path, winner, retrained=False) == final
 
 
 def test_longer_finals_begin_anew_and_more_seeds_are_added(held: Held) -> None:

@@ -1,8 +1,10 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cnnlib.config import TrialConfig
 from cnnlib.plan import Settings, data_name, seconds_of
 
 FAST = {"image_size": 32, "wandb": "off"}
@@ -35,7 +37,21 @@ def test_a_plan_answers_what_the_settings_leave_open(photos: Path, tmp_path: Pat
 def test_the_sample_has_its_own_sweep_file(tmp_path: Path) -> None:
     plan = Settings(storage=tmp_path, wandb="off").plan()
     assert (plan.trials, plan.max_epochs, plan.image_size) == (20, 9, 32)
+    assert (plan.finalists, plan.seeds) == (2, 2)
     assert re.fullmatch(r"sample-\d{8}-\d{6}", plan.name)
+
+
+def test_finals_have_a_quarter_of_the_time_and_can_be_left_out(
+    photos: Path, tmp_path: Path
+) -> None:
+    settings = Settings(data=photos, storage=tmp_path, time_budget="1h", **FAST)
+    plan = settings.plan()
+    assert (plan.finalists, plan.seeds, plan.search_budget) == (3, 3, 2700)
+    assert plan.reference == TrialConfig()
+    for off in ({"finalists": 1}, {"finalists": 0}, {"seeds": 0}, {"trials": 1}):
+        plan = replace(settings, **off).plan()
+        assert plan.search_budget == 3600
+        assert "finals: " not in str(plan)
 
 
 def test_no_more_trials_are_planned_than_there_are_configurations(
@@ -63,6 +79,9 @@ def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> No
         ({"image_size": -1}, "--image-size: -1 is not at least 1"),
         ({"gpus_per_trial": float("nan")}, "--gpus-per-trial: nan is not at least 0"),
         ({"max_concurrent": 0}, "--max-concurrent: 0 is not at least 1"),
+        ({"finalists": -1}, "--finalists: -1 is not at least 0"),
+        ({"seeds": -1}, "--seeds: -1 is not at least 0"),
+        ({"reference": "none.json"}, "No such file.*none.json"),
         ({"cpus_per_trial": 4096}, "--cpus-per-trial: 4096 is more than the"),
         ({"search": "grid"}, "--search: grid is not tpe or random"),
         ({"name": "a/b"}, "--name: a/b is not made of letters"),

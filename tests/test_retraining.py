@@ -79,9 +79,9 @@ def test_retraining_keeps_the_average_of_the_weights_and_the_schedule_of_the_who
     task: Task, tmp_path: Path
 ) -> None:
     config = replace(SMALL, ema=0.9, learning_rate_schedule="step")
-    answer = train_job(replace(task, max_epochs=3), Job("0001", config, 5, tmp_path, epochs=2))
+    answer = train_job(replace(task, max_epochs=6), Job("0001", config, 5, tmp_path, epochs=3))
     rates = [row["learning_rate"] for row in answer["rows"]]
-    assert rates == pytest.approx([1e-3, 1e-4])
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4])
     content = torch.load(tmp_path / LAST, weights_only=True)
     kept = load_file(tmp_path / BEST)["network.0.weight"]
     assert torch.equal(kept, content["state_dict"]["network.0.weight"])
@@ -171,6 +171,8 @@ def test_the_finals_go_on_where_they_were_cut_short_and_nothing_trains_twice(pla
         (j.trial_id, j.seed, j.epochs) for j in whole.jobs
     ]
     assert not is_due(plan, read_finals(sweep.events, sweep.ledger))
+    kinds = [event["event"] for event in sweep.events]
+    assert "final" not in kinds[kinds.index("retrain_started") :], "the choice may change till then"
     one, two = (read_finals(s.events, s.ledger) for s in (sweep, unbroken))
     assert one.choice == two.choice
 
@@ -188,6 +190,26 @@ def test_the_screen_tells_the_finals_and_their_weights_are_pruned(plan: Plan) ->
     folders = [f"{trial_id}-s5" for trial_id in finalists]
     folders += [f"{best}-all-1", "reference-all-1"]
     assert kept == sorted(Path(folder, BEST) for folder in folders)
+
+
+def test_a_kill_right_after_an_event_leaves_no_state_behind(plan: Plan) -> None:
+    sweep, execute = searched(), Executor(2)
+    hold(plan, sweep, execute)
+    last = execute.jobs[0].folder / LAST
+    last.write_text("not deleted yet")
+    hold(plan, sweep, Executor(0))
+    assert not last.exists()
+
+
+def test_weights_of_the_best_seed_outlast_a_round_that_was_cut_short(plan: Plan) -> None:
+    sweep = searched()
+    hold(plan, sweep, Executor(5))  # four on seed 4, and the best on seed 5
+    finals = read_finals(sweep.events, sweep.ledger)
+    assert finals.winner is not None
+    assert len(finals.winner.finals) == 1
+    for standing in finals.standings:
+        taken = finals.taken(plan.folder, standing, retrained=True)
+        assert (taken.folder / BEST).is_file()
 
 
 def test_without_retraining_nothing_learns_from_validation_photographs(plan: Plan) -> None:

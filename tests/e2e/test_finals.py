@@ -1,0 +1,76 @@
+"""Finals on a real Ray: the driver is killed between them and goes on."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cnnlib.champion import read_champion
+from cnnlib.journal import journal_exists, read_events
+from cnnlib.model import CustomCNN
+from cnnlib.results import read_results
+from cnnlib.standings import read_standings
+from cnnlib.story import replay
+from tests.chaos import kill, wait_until
+from tests.conftest import write_photos
+
+ROOT = Path(__file__).parents[2]
+
+
+def count(sweep: Path, kind: str) -> int:
+    return sum(e["event"] == kind for e in read_events(sweep)) if journal_exists(sweep) else 0
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sweep whose driver was killed after its first final."""
+    folder = tmp_path_factory.mktemp("finals")
+    write_photos(folder / "photos", train=20)
+    settings = ["first_layer_filters=2,4", "conv_layers=2,3", "num_neurons_dense=8"]
+    settings += ["learning_rate=0.01", "batch_size=8", "use_augmentation=false"]
+    command = [
+        sys.executable, str(ROOT / "jobs" / "tune.py"), "--data", str(folder / "photos"),
+        "--storage", str(folder), "--name", "one", "--trials", "4", "--max-epochs", "3",
+        "--image-size", "8", "--wandb", "off", "--finalists", "2", "--seeds", "2",
+        *(flag for text in settings for flag in ("--set", text)),
+    ]  # fmt: skip
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    wait_until(lambda: count(folder / "one", "final") or driver.poll() is not None)
+    kill(driver.pid)
+    driver.wait()
+    assert count(folder / "one", "champion") == 0
+    answer = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=240)
+    assert answer.returncode == 0, answer.stderr
+    assert not answer.stderr
+    assert " on new seeds, test " in answer.stdout.splitlines()[-1]
+    return folder / "one"
+
+
+def test_each_final_ended_once_and_the_choice_follows_from_them(sweep: Path) -> None:
+    events = list(read_events(sweep))
+    finals = [(e["trial_id"], e["seed"]) for e in events if e["event"] == "final"]
+    assert len(finals) == len(set(finals)) == 6, "two finalists and the reference on two seeds"
+    assert {seed for _, seed in finals} == {43, 44}
+    assert count(sweep, "champion") == 1
+    assert count(sweep, "retrained") == 2
+    assert replay(events)[0] is None
+    assert len(read_results(sweep).trials) == 4
+
+
+def test_champion_and_reference_are_there_and_nothing_else_is_kept(sweep: Path) -> None:
+    [choice] = [e for e in read_events(sweep) if e["event"] == "champion"]
+    champion, reference = read_champion(sweep), read_champion(sweep / "champion" / "reference")
+    assert (champion.trial_id, champion.origin) == (choice["trial_id"], "retrained")
+    assert champion.val_acc == choice["mean"]
+    assert reference.config.conv_layers == 3, "nearest to the study's at 8 px"
+    assert len(read_standings(sweep / "champion" / "finals.csv")) == 3
+    images = torch.zeros(1, 3, 8, 8)
+    assert CustomCNN.from_champion(sweep)(images).shape == reference.model()(images).shape
+    kept = [path.name for path in (sweep / "finals").rglob("*") if path.is_file()]
+    assert kept == ["best.safetensors"] * 5, "of three, and two retrained"
+    metrics = json.loads((sweep / "champion" / "metrics.json").read_text())
+    assert metrics["test_n"] == 9
+    assert "The finals" in (sweep / "report" / "report.md").read_text()
