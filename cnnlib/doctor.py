@@ -241,6 +241,9 @@ def forecast(
     epochs = float(plan.trials * plan.max_epochs)
     if plan.halving:
         epochs, _ = expected(plan.halving, plan.trials)
+    if plan.holds_finals:
+        entrants = min(plan.finalists, plan.trials) + bool(plan.reference)
+        epochs += entrants * plan.seeds * plan.max_epochs
     image = statistics.mean(seconds_an_image(cost, *measured) for cost in costs)
     photos = plan.num_photos["train"] + plan.num_photos["val"] / 3  # forward only
     seconds = epochs * photos * image / slots

@@ -133,12 +133,6 @@ class Finals:
         return done if done and done.epochs == standing.epochs else None
 
     @property
-    def seconds(self) -> float:
-        """How long all that ended has trained."""
-        finals = sum(final.seconds for final in self.ended.values())
-        return finals + sum(training.seconds for training in self.retrained.values())
-
-    @property
     def standings(self) -> list[Standing]:
         """Finalists in the order of the search, then the reference."""
         if self.draw is None:
