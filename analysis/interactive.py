@@ -16,6 +16,7 @@ from analysis.plotly_style import (
     PATTERNS,
     Figure,
     axis,
+    hatch,
     headed,
     layout,
     numbers,
@@ -38,34 +39,37 @@ def _highlight(sweep: SweepFolder, x: pd.Series, y: pd.Series) -> Figure:
 
 def history_figure(sweep: SweepFolder, drawn: pd.DataFrame) -> Figure:
     """val_acc in the order of the starts, and the best so far; what has no val_acc lies below."""
-    number = pd.Series(np.arange(1, len(sweep.trials) + 1), in_order(sweep.trials).index)
+    number = pd.Series(np.arange(1.0, len(sweep.trials) + 1), in_order(sweep.trials).index)
     ordered = in_order(drawn)
-    dots, best, *_ = optuna_study.history(optuna_study.study_of(ordered, []))
-    index = ordered.index[np.asarray(dots["x"], dtype=int)]
-    x, y = number[index], pd.Series(dots["y"], index, dtype=float)
-    traces = [*outcome_dots(ordered.loc[index], x, y)]
-    none = ordered[ordered["val_acc"].isna()]
-    if len(none):
-        floor = y.min() - 0.06 * max(y.max() - y.min(), 0.05) if len(y) else 0.0
-        flat = pd.Series(floor, none.index)
-        for trace in outcome_dots(none, number[none.index], flat):
-            trace["name"] = trace["name"].replace(" (n", ", no val_acc (n")
-            trace["legendgroup"] += ", no val_acc"
-            trace["hovertemplate"] = trace["hovertemplate"].replace("%{y:.3f}", "unknown")
-            traces.append(trace | {"marker": trace["marker"] | {"size": 6}})
-    line = {
-        **best, "x": numbers(number[ordered.index[np.asarray(best["x"], dtype=int)]]),
-        "y": numbers(best["y"]), "name": "best so far", "hoverinfo": "skip",
-        "line": {"color": BLACK, "width": 1.4, "shape": "hv"},
-    }  # fmt: skip
-    traces += [line, _highlight(sweep, x, y)]
+    measured = ordered[ordered["val_acc"].notna()]
+    traces = [*outcome_dots(measured, number, measured["val_acc"])]
+    traces += _without_accuracy(ordered[ordered["val_acc"].isna()], number, measured["val_acc"])
+    if len(measured):
+        _, best, *_ = optuna_study.history(optuna_study.study_of(measured, []))
+        traces.append({
+            **best, "x": numbers(number[measured.index[list(best["x"])]]),
+            "y": numbers(best["y"]), "name": "best so far", "hoverinfo": "skip",
+            "line": {"color": BLACK, "width": 1.4, "shape": "hv"},
+        })  # fmt: skip
+        traces.append(_highlight(sweep, number[measured.index], measured["val_acc"]))
     order = "its start" if starts(sweep.trials).notna().any() else "the table"
+    y_axis = axis(ACCURACY) if len(measured) else axis(ACCURACY, range=[-0.1, 1])
     return {
         "data": traces,
-        "layout": layout(
-            axis(f"trial, in the order of {order}", rangemode="tozero"), axis(ACCURACY)
-        ),
+        "layout": layout(axis(f"trial, in the order of {order}", rangemode="tozero"), y_axis),
     }
+
+
+def _without_accuracy(trials: pd.DataFrame, number: pd.Series, known: pd.Series) -> list[Figure]:
+    """Dots below all others."""
+    floor = known.min() - 0.06 * max(np.ptp(known), 0.05) if len(known) else 0.0
+    traces = [*outcome_dots(trials, number, pd.Series(floor, trials.index))]
+    for trace in traces:
+        trace["name"] = trace["name"].replace(" (n", ", no val_acc (n")
+        trace["legendgroup"] += ", no val_acc"
+        trace["hovertemplate"] = trace["hovertemplate"].replace("%{y:.3f}", "unknown")
+        trace["marker"]["size"] = 6
+    return traces
 
 
 def slice_figures(sweep: SweepFolder, drawn: pd.DataFrame, names: list[str]) -> list[Figure]:
@@ -164,8 +168,7 @@ def workers_figure(workers: Workers, trials: pd.DataFrame) -> Figure:
             "text": [plain(name) for name in group["trial_id"]], "textposition": "none",
             "customdata": numbers(group["val_acc"]),
             "marker": {"color": OUTCOMES[outcome]["color"], "line": {"color": "#fff", "width": 1},
-                       "pattern": {"shape": PATTERNS[outcome], "fgcolor": "#fff", "size": 6,
-                                   "solidity": 0.25}},
+                       "pattern": hatch(PATTERNS[outcome])},
             "hovertemplate": "trial %{text}<br>%{x:.3~g} minutes<br>val_acc %{customdata:.3f}"
                              f"<extra>{outcome}</extra>",
         }

@@ -87,7 +87,7 @@ def _curves(sweep: SweepFolder, epochs: pd.DataFrame, trials: pd.DataFrame, metr
             "line": {"color": GREY, "width": 1.4, "dash": "dot"}}  # fmt: skip
     traces += [rung] if rungs else []
     shapes = [
-        {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "layer": "below",
+        {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "y domain", "layer": "below",
          "line": {"color": GREY, "width": 1.2, "dash": "dot"}}
         for at in rungs
     ]  # fmt: skip

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis import optuna_study
 from analysis.figures import BLACK, BLUE
-from analysis.plotly_style import Figure, axis, layout, numbers, plain
+from analysis.plotly_style import Figure, axis, hatch, layout, numbers, plain
 from analysis.values import groups_of, is_log
 
 MAX_CONTOUR = 150
@@ -15,28 +15,38 @@ PALE = "#b6c2cf"
 
 def importance_figure(importance: pd.DataFrame) -> Figure:
     """A bar for each hyperparameter with its interval, pale and hatched where that reaches 0."""
+    place = pd.Series(range(len(importance)), importance.index)
     sure = importance["low"] > 0
-    share, low, high = (100 * importance[name] for name in ("importance", "low", "high"))
-    bar = {
-        "type": "bar", "orientation": "h", "x": numbers(share, 4),
-        "y": list(range(len(importance))), "width": 0.62,
-        "error_x": {"type": "data", "symmetric": False, "array": numbers(high - share, 4),
-                    "arrayminus": numbers(share - low, 4), "color": "#1b1f24", "thickness": 1.4,
-                    "width": 4},
-        "marker": {"color": [BLUE if is_sure else PALE for is_sure in sure],
-                   "pattern": {"shape": ["" if is_sure else "/" for is_sure in sure],
-                               "fgcolor": "#fff", "size": 6}},
-        "customdata": [[f"{a:.0f}%", f"{b:.0f}%"] for a, b in zip(low, high, strict=True)],
-        "hovertemplate": "%{x:.1f}% of the variance<br>95% interval %{customdata[0]} to"
-                         " %{customdata[1]}<extra></extra>",
-    }  # fmt: skip
+    bars = [
+        _bars(importance[kept], place[kept], look)
+        for kept, look in (
+            (sure, {"name": "surely explains some", "color": BLUE, "shape": ""}),
+            (~sure, {"name": "may explain nothing", "color": PALE, "shape": "/"}),
+        )
+        if kept.any()
+    ]
     names: dict[str, Any] = {
         "tickvals": list(range(len(importance))), "range": [len(importance) - 0.4, -0.6],
         "ticktext": [plain(name, 24) for name in importance["hyperparameter"]],
         "showgrid": False, "fixedrange": True,
     }  # fmt: skip
     x_axis = axis("% of the variance of val_acc", rangemode="tozero")
-    return {"data": [bar], "layout": layout(x_axis, axis(**names))}
+    return {"data": bars, "layout": layout(x_axis, axis(**names), barmode="overlay")}
+
+
+def _bars(importance: pd.DataFrame, place: pd.Series, look: dict[str, str]) -> dict[str, Any]:
+    share, low, high = (100 * importance[name] for name in ("importance", "low", "high"))
+    return {
+        "type": "bar", "orientation": "h", "name": look["name"], "x": numbers(share, 4),
+        "y": place.tolist(), "width": 0.62,
+        "error_x": {"type": "data", "symmetric": False, "array": numbers(high - share, 4),
+                    "arrayminus": numbers(share - low, 4), "color": "#1b1f24", "thickness": 1.4,
+                    "width": 4},
+        "marker": {"color": look["color"], "pattern": hatch(look["shape"])},
+        "customdata": [[f"{a:.0f}%", f"{b:.0f}%"] for a, b in zip(low, high, strict=True)],
+        "hovertemplate": "%{x:.1f}% of the variance<br>95% interval %{customdata[0]} to"
+                         " %{customdata[1]}<extra></extra>",
+    }  # fmt: skip
 
 
 def is_continuous(trials: pd.DataFrame, names: tuple[str, str]) -> bool:

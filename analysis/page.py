@@ -181,7 +181,8 @@ def _html_plot(plot: Plot, figures: Path) -> str:
         f'<script type="application/json">{as_json(panel.figure)}</script></div>'
         for panel in plot.panels
     )
-    kind = {1: "", 4: " pairs"}.get(len(plot.panels), " several")
+    number = len(plot.panels)
+    kind = "" if number == 1 else " pairs" if number <= 4 else " several"
     hint = f' <span class="hint">{html.escape(plot.hint)}</span>' if plot.hint else ""
     return (
         f'<figure><div class="live{kind}">{panels}</div>'

@@ -74,6 +74,11 @@ def headed(figure_layout: dict[str, Any], text: str) -> dict[str, Any]:
     return figure_layout | {"title": title, "margin": figure_layout["margin"] | {"t": 32}}
 
 
+def hatch(shape: str) -> dict[str, Any]:
+    """White lines of this shape over a bar's colour."""
+    return {"shape": shape, "fillmode": "overlay", "fgcolor": "#fff", "size": 6, "solidity": 0.25}
+
+
 def outcome_dots(
     trials: pd.DataFrame, x: pd.Series, y: pd.Series, *, hover: str = "", size: int = 8
 ) -> Iterator[dict[str, Any]]:
