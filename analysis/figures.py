@@ -202,11 +202,21 @@ def _lines(epochs: pd.DataFrame, metric: str) -> dict[str, np.ndarray]:
     return dict(zip(names[starts], points, strict=True))
 
 
-def _scale_loss(ax: Axes, losses: pd.Series) -> None:
-    """A few exploded losses must not flatten all curves: they leave the plot, and it says so."""
+def loss_limits(losses: pd.Series) -> tuple[float, int, bool]:
+    """Where a plot of losses ends, how many lie above, and whether it needs a log scale.
+
+    A few exploded losses must not flatten all curves: they leave the plot, and it says so.
+    """
     top = 1.3 * losses.quantile(0.98)
     outside = int((losses > top).sum())
-    if outside and losses.max() > 3 * top:
+    if not outside or losses.max() <= 3 * top:
+        top, outside = losses.max(), 0
+    return float(top), outside, bool(losses.min() > 0 and top / losses.min() > 30)
+
+
+def _scale_loss(ax: Axes, losses: pd.Series) -> None:
+    top, outside, log = loss_limits(losses)
+    if outside:
         ax.set_ylim(losses.min() - 0.05 * (top - losses.min()), top)
         ax.text(
             0.99,
@@ -218,9 +228,7 @@ def _scale_loss(ax: Axes, losses: pd.Series) -> None:
             fontsize=8,
             color="#57606a",
         )
-    else:
-        top = losses.max()
-    if losses.min() > 0 and top / losses.min() > 30:
+    if log:
         ax.set_yscale("log")
         ax.yaxis.set(major_formatter=_PLAIN, minor_formatter=NullFormatter())
 

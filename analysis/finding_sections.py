@@ -3,8 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-from analysis import gallery
+from analysis import gallery, plot_sections
 from analysis.findings import NEXT_SWEEP, Findings
+from analysis.folder import SweepFolder
 from analysis.interplay import MIN_FREEDOM
 from analysis.page import Block, Folded, Paragraph, Picture, Points, Section, Table
 from analysis.summary import counted
@@ -57,7 +58,7 @@ def _figures(verdict: Verdict) -> tuple[str | None, str | None, int, int]:
     return f"{100 * contrast.effect:+.1f}", interval, *n
 
 
-def effect_section(findings: Findings, figures: Path) -> Section:
+def effect_section(sweep: SweepFolder, findings: Findings, figures: Path) -> Section:
     """What each value adds, how much each hyperparameter explains, and which depend on others."""
     title, effects, n = "What each value adds", findings.effects, len(findings.comparison.scores)
     if effects.effects.empty:
@@ -79,15 +80,9 @@ def effect_section(findings: Findings, figures: Path) -> Section:
                 " after correction for the number of comparisons; a dot may be chance. As a file:"
                 " tables/effects.csv.",
             ),
-            Picture(
-                "importance",
-                f"Share of the variance explained by each of {num_names} hyperparameters, with 95%"
-                " intervals.",
-                "The share of the variance of val_acc that a hyperparameter would explain if each"
-                " of its values were tried equally often; a hyperparameter without effect has 0."
-                f" What is left is noise and interplay (n = {n} trials).",
-            ),
+            plot_sections.importance_plot(findings),
             *_pair_blocks(findings),
+            *plot_sections.pair_blocks(sweep.trials, findings, figures),
         ],
     )
 

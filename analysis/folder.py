@@ -55,6 +55,16 @@ class SweepFolder:
             return str(champion)
         return None if self.best is None else str(self.best["trial_id"])
 
+    @property
+    def rungs(self) -> list[float]:
+        """The epochs at which trials were stopped, as far as known."""
+        return [at for at in self.settings.get("rungs") or [] if isinstance(at, int | float)]
+
+    @property
+    def role(self) -> str:
+        """What the trial to point out is."""
+        return "champion" if self.champion else "best trial"
+
 
 def read_folder(path: Path) -> SweepFolder:
     """The sweep in `path`.

@@ -30,6 +30,8 @@ from analysis.parallel import plot_parallel
 from analysis.pictures import find_photo, plot_photo, square_photo
 from analysis.predictions import class_order, class_recalls, confusion_counts, stratified_sample
 from analysis.values import varied
+from analysis.workload import Cost, Workers
+from analysis.workload_figures import plot_cost, plot_distribution, plot_pair, plot_workers
 
 WIDTH = 9.6  # inches
 NUM_PHOTOS = 30
@@ -73,7 +75,7 @@ def save_parallel(sweep: SweepFolder, path: Path) -> None:
 
 def save_curves(sweep: SweepFolder, path: Path) -> None:
     """Accuracy and loss, of validation and training, against epoch."""
-    rungs = [rung for rung in sweep.settings.get("rungs") or [] if isinstance(rung, int | float)]
+    rungs = sweep.rungs
     with _figure(path, 6.6) as figure:
         axes = figure.subplots(2, 2).ravel()
         for ax, metric in zip(axes, CURVES, strict=True):
@@ -161,6 +163,35 @@ def save_importance(effects: Effects, path: Path) -> None:
     """What each hyperparameter explains."""
     with _figure(path, 0.9 + 0.3 * len(effects.importance)) as figure:
         plot_importance(figure.add_subplot(), effects.importance)
+
+
+def save_pair(cells: pd.DataFrame, first: str, second: str, path: Path) -> None:
+    """The scores of the strongest pair."""
+    with _figure(path, 1.2 + 0.55 * cells["first"].nunique()) as figure:
+        ax = figure.add_subplot()
+        plot_pair(ax, cells, first, second)
+        figure.colorbar(ax.images[0], ax=ax, fraction=0.03, pad=0.02).set_label("mean val_acc")
+
+
+def save_cost(cost: Cost, highlight: str | None, path: Path) -> None:
+    """Accuracy against cost."""
+    with _figure(path, 3.9) as figure:
+        plot_cost(figure.add_subplot(), cost, highlight=highlight)
+        figure.legend(loc="outside upper right", ncols=4)
+
+
+def save_distribution(trials: pd.DataFrame, path: Path) -> None:
+    """How val_acc is distributed over the trials."""
+    with _figure(path, 3.2) as figure:
+        plot_distribution(figure.add_subplot(), trials)
+        figure.legend(loc="outside upper right", ncols=2)
+
+
+def save_workers(workers: Workers, path: Path) -> None:
+    """Which worker ran which trial when."""
+    with _figure(path, min(9.0, 1.3 + 0.3 * len(workers.names))) as figure:
+        plot_workers(figure.add_subplot(), workers)
+        figure.legend(loc="outside upper right", ncols=5)
 
 
 def save_confusion(predictions: pd.DataFrame, classes: list[str], path: Path) -> None:

@@ -52,6 +52,19 @@ def interplay(comparison: Comparison) -> pd.DataFrame:
     return table.sort_values("ratio", ascending=False, kind="stable", ignore_index=True)[COLUMNS]
 
 
+def cells_of(comparison: Comparison, first: str, second: str) -> pd.DataFrame:
+    """The mean score and n of each pair of values that trials had: first, second, mean, n."""
+    table = pd.DataFrame(
+        {
+            "first": comparison.levels[first],
+            "second": comparison.levels[second],
+            "score": comparison.scores,
+        }
+    )
+    grouped = table.groupby(["first", "second"], observed=True)["score"]
+    return grouped.agg(mean="mean", n="size").reset_index()
+
+
 def _basis(columns: np.ndarray) -> np.ndarray:
     """Orthonormal columns of the same span, (trials, rank)."""
     gram = columns.T @ columns

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from analysis.plotly_style import Figure, as_json
 from analysis.values import is_missing, shown
-from analysis.web import SCRIPT, SECURITY, STYLE
+from analysis.web import SCRIPT, STYLE, packed_plotly, plotly, security
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,28 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Panel:
+    """One interactive figure, said in a sentence to those who do not see it."""
+
+    figure: Figure
+    alt: str
+    height: int = 380
+    """In pixels."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Interactive panels; in print, in Markdown and without scripts a picture is in their place."""
+
+    panels: Sequence[Panel]
+    still: Picture
+    hint: str = ""
+    """What only the interactive panels need said."""
+    filters: bool = False
+    """Whether it filters the table of trials."""
+
+
+@dataclass(frozen=True)
 class Folded:
     """Preformatted text behind a line that opens it."""
 
@@ -68,7 +91,7 @@ class Folded:
     text: str
 
 
-Block = Paragraph | Points | KeyFigures | Table | Picture | Folded
+Block = Paragraph | Points | KeyFigures | Table | Picture | Plot | Folded
 
 
 @dataclass(frozen=True)
@@ -101,14 +124,18 @@ def as_html(page: Page, figures: Path) -> str:
         for i, section in enumerate(page.sections, start=1)
     )
     title = html.escape(page.title)
+    scripts, packed = [SCRIPT], ""
+    if any(isinstance(block, Plot) for section in page.sections for block in section.blocks):
+        scripts.append(plotly())
+        packed = f'<script type="text/plain" id="plotly">{packed_plotly()}</script>'
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{SECURITY}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{security(*scripts)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="data:,"><title>{title}</title><style>{STYLE}</style></head>\n'
         f'<body><header><h1>{title}</h1><p class="quiet">{html.escape(page.subtitle)}</p>'
         f'<nav aria-label="Sections">{links}</nav></header>\n<main>{sections}</main>'
-        f"<script>{SCRIPT}</script></body></html>\n"
+        f"{packed}<script>{SCRIPT}</script></body></html>\n"
     )
 
 
@@ -131,16 +158,42 @@ def _html_block(block: Block, figures: Path) -> str:
                 f"<details><summary>{html.escape(title)}</summary>"
                 f'<div class="box" tabindex="0"><pre>{html.escape(text)}</pre></div></details>'
             )
-        case Picture(name, alt, caption, wide):
-            size = ' class="wide"' if wide else ""
-            source = _embedded(figures / f"{name}.png")
-            picture = f'<img{size} src="{source}" alt="{html.escape(alt)}">'
-            return (
-                f'<figure><div class="box" tabindex="0">{picture}</div>'
-                f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-            )
+        case Picture(caption=caption):
+            picture = _html_picture(block, figures)
+            return f"<figure>{picture}<figcaption>{html.escape(caption)}</figcaption></figure>"
+        case Plot():
+            return _html_plot(block, figures)
         case Table():
             return _html_table(block)
+
+
+def _html_picture(picture: Picture, figures: Path, kind: str = "box") -> str:
+    size = ' class="wide"' if picture.wide else ""
+    source = _embedded(figures / f"{picture.name}.png")
+    image = f'<img{size} src="{source}" alt="{html.escape(picture.alt)}">'
+    return f'<div class="{kind}" tabindex="0">{image}</div>'
+
+
+def _html_plot(plot: Plot, figures: Path) -> str:
+    panels = "".join(
+        f'<div class="panel" role="img" aria-label="{html.escape(panel.alt)}"'
+        f' style="height:{panel.height}px">'
+        f'<script type="application/json">{as_json(panel.figure)}</script></div>'
+        for panel in plot.panels
+    )
+    number = len(plot.panels)
+    kind = "" if number == 1 else " pairs" if number <= 4 else " several"
+    hint = f' <span class="hint">{html.escape(plot.hint)}</span>' if plot.hint else ""
+    return (
+        f'<figure><div class="live{kind}">{panels}</div>'
+        f"{_html_picture(plot.still, figures, 'box still')}{_MATCHES if plot.filters else ''}"
+        f"<figcaption>{html.escape(plot.still.caption)}{hint}</figcaption></figure>"
+    )
+
+
+_MATCHES = (
+    '<p class="filtered"><span></span><button type="button" hidden>Clear filters</button></p>'
+)
 
 
 def _embedded(path: Path) -> str:
@@ -166,8 +219,9 @@ def _html_table(table: Table) -> str:
         for i, row in enumerate(table.rows)
     )
     kind = ' class="sortable"' if table.sortable else ' class="prose"' if table.prose else ""
+    above = _MATCHES.replace("<p ", '<p role="status" ') if table.sortable else ""
     return (
-        f'<div class="box" tabindex="0"><table{kind}><thead><tr>{head}</tr></thead>'
+        f'{above}<div class="box" tabindex="0"><table{kind}><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 
@@ -206,6 +260,8 @@ def _markdown_block(block: Block) -> str:
             return (
                 f"<details><summary>{html.escape(title)}</summary>\n<pre>{body}</pre>\n</details>"
             )
+        case Plot(still=still):
+            return _markdown_block(still)
         case Picture(name, alt, caption):
             return f"![{_plain(alt)}](figures/{name}.png)\n\n*{_plain(caption)}*"
         case Table(head, rows):

@@ -33,7 +33,7 @@ def plot_parallel(
     table = trials[trials["val_acc"].notna()].sort_values("val_acc", kind="stable")
     scales = {name: scale_of(table[name]) for name in names}
     scales["val_acc"] = scale_of(table["val_acc"])
-    places = _places(scales)
+    places = places_of(scales)
     colours = _colours(table["val_acc"])
     y = -np.arange(len(scales))
     is_thick = (table["trial_id"] == highlight).to_numpy()
@@ -65,7 +65,7 @@ def _colours(accuracies: pd.Series) -> ScalarMappable:
     return ScalarMappable(Normalize(low, high), COLOURS)
 
 
-def _places(scales: dict[str, Scale]) -> pd.DataFrame:
+def places_of(scales: dict[str, Scale]) -> pd.DataFrame:
     """Per trial and axis, 0 to 1; shared values with a little jitter, unknown ones at the end."""
     random = np.random.default_rng(0)
     columns = {}
@@ -99,7 +99,7 @@ def _draw_axes(ax: Axes, scales: dict[str, Scale], *, missing: bool) -> None:
     for number, (name, scale) in enumerate(scales.items()):
         ax.hlines(-number, 0, 1, color="#8c959f", linewidth=1, zorder=3)
         last = number == len(scales) - 1
-        for place, text in _apart(scale.ticks):
+        for place, text in apart(scale.ticks):
             ax.annotate(
                 text,
                 (place, -number),
@@ -138,13 +138,15 @@ def _draw_axes(ax: Axes, scales: dict[str, Scale], *, missing: bool) -> None:
     ax.axis("off")
 
 
-def _apart(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+def apart(
+    ticks: Sequence[tuple[float, str]], character: float = CHARACTER
+) -> list[tuple[float, str]]:
     """The ticks, shortened, without those whose labels would overlap; both ends come first."""
     kept: list[tuple[float, str]] = []
     for place, text in [*ticks[-1:], *ticks[:-1]]:
         label = shortened(text, LABEL_LENGTH)
         if all(
-            abs(place - other) > CHARACTER * (len(label) + len(word)) / 2 + 0.008
+            abs(place - other) > character * (len(label) + len(word)) / 2 + 0.008
             for other, word in kept
         ):
             kept.append((place, label))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import final_section, finding_sections, gallery, summary
+from analysis import final_section, finding_sections, gallery, plot_sections, summary
 from analysis.exam_section import exam_blocks
 from analysis.findings import Findings
 from analysis.folder import SweepFolder
@@ -18,8 +18,9 @@ from analysis.page import (
     Section,
     Table,
 )
+from analysis.plot_sections import MAX_ROWS
 from analysis.predictions import class_order, class_recalls, confusion_counts, most_confused
-from analysis.values import constant, is_missing, shown, varied
+from analysis.values import constant, is_missing, shown
 
 TRIALS_FIRST = ("trial_id", "status", "val_acc")
 TRIALS_LAST = ("epochs", "best_epoch", "val_loss", "seconds", "node", "started", "error")
@@ -34,16 +35,18 @@ def build_page(
         _summary(sweep, findings),
         finding_sections.takeaway_section(findings),
         finding_sections.claim_section(findings),
-        finding_sections.effect_section(findings, figures),
+        finding_sections.effect_section(sweep, findings, figures),
         finding_sections.next_section(findings),
-        final_section.final_section(sweep),
-        _best(sweep),
-        _timeline(sweep, figures),
-        _parallel(sweep, figures),
-        _curves(sweep, figures),
-        _hyperparameters(sweep, figures),
-        _test(sweep, report, photo_folders),
+        plot_sections.history_section(sweep, figures),
+        plot_sections.curve_section(sweep, figures),
+        plot_sections.hyperparameter_section(sweep, figures),
+        plot_sections.cost_section(sweep, figures),
+        plot_sections.worker_section(sweep, figures),
+        plot_sections.parallel_section(sweep, figures),
         _trials(sweep),
+        _best(sweep),
+        final_section.final_section(sweep),
+        _test(sweep, report, photo_folders),
         _how(sweep),
     ]
     started = sweep.settings.get("started")
@@ -98,103 +101,6 @@ def _best(sweep: SweepFolder) -> Section:
     if sweep.model_summary:
         blocks.append(Folded("Summary of the model, layer by layer", sweep.model_summary))
     return Section("Best configuration", blocks)
-
-
-def _timeline(sweep: SweepFolder, figures: Path) -> Section:
-    if not len(sweep.trials):
-        return Section("Accuracy against time", [])
-    gallery.save_timeline(sweep, figures / "timeline.png")
-    return Section(
-        "Accuracy against time",
-        [
-            Picture(
-                "timeline",
-                f"Validation accuracy of {len(sweep.trials)} trials against their start, with the"
-                " best so far as a step line.",
-                "Each trial is a dot at its start; colour and shape tell its outcome. The black"
-                " line is the best validation accuracy among the trials started so far. Trials"
-                " without an accuracy stand on the floor.",
-            )
-        ],
-    )
-
-
-def _parallel(sweep: SweepFolder, figures: Path) -> Section:
-    title = "Parallel coordinates"
-    measured = sweep.trials[sweep.trials["val_acc"].notna()]
-    names = varied(measured, sweep.hyperparameters)
-    if not len(measured):
-        return Section(title, [Paragraph("No trial has a validation accuracy to draw.")])
-    if not names:
-        return Section(title, [Paragraph("No hyperparameter takes two values in these trials.")])
-    gallery.save_parallel(sweep, figures / "parallel.png")
-    constant = [name for name in sweep.hyperparameters if name not in names]
-    left_out = f" Not drawn, because they do not vary: {', '.join(constant)}." if constant else ""
-    return Section(
-        title,
-        [
-            Picture(
-                "parallel",
-                f"Parallel coordinates of {len(measured)} trials over {', '.join(names)} and"
-                " val_acc.",
-                f"Each trial with an accuracy (n = {len(measured)}) is a line from its first"
-                f" hyperparameter down to its val_acc: the darker, the better."
-                f" {_highlighted(sweep)} is thick, with its values in bold. Values that trials"
-                " share are spread a little so that no line hides another; numbers that span two"
-                f" decades or more are on a log scale.{left_out}",
-            )
-        ],
-    )
-
-
-def _highlighted(sweep: SweepFolder) -> str:
-    return f"The {'champion' if sweep.champion else 'best trial'} ({sweep.highlight})"
-
-
-def _curves(sweep: SweepFolder, figures: Path) -> Section:
-    title = "Learning curves"
-    metrics = [name for name in gallery.CURVES if name in sweep.epochs]
-    logged = sweep.epochs.dropna(subset=metrics, how="all")
-    if not metrics or not len(logged):
-        return Section(title, [Paragraph("No epoch was logged, so there are no curves.")])
-    gallery.save_curves(sweep, figures / "curves.png")
-    num_drawn = logged["trial_id"].nunique()
-    thick = f" {_highlighted(sweep)} is thick." if sweep.highlight else ""
-    return Section(
-        title,
-        [
-            Picture(
-                "curves",
-                f"Validation and training accuracy and loss of {num_drawn} trials against epoch.",
-                f"A thin line per trial (n = {num_drawn}); colour and line style tell its outcome,"
-                f" and trials that were stopped end in a marker.{thick}",
-            )
-        ],
-    )
-
-
-def _hyperparameters(sweep: SweepFolder, figures: Path) -> Section:
-    measured = sweep.trials[sweep.trials["val_acc"].notna()]
-    if not varied(measured, sweep.hyperparameters):
-        return Section("Each hyperparameter by itself", [])
-    gallery.save_hyperparameters(sweep, figures / "hyperparameters.png")
-    return Section(
-        "Each hyperparameter by itself",
-        [
-            Paragraph(
-                "These are raw accuracies, not adjusted for anything: the trials differ in their"
-                " other hyperparameters too, and the search tries promising values more often. A"
-                " difference here is a hint, not an effect."
-            ),
-            Picture(
-                "hyperparameters",
-                f"Validation accuracy of {len(measured)} trials against each hyperparameter.",
-                "Each trial with an accuracy is a dot, the bar is the median, and n counts the dots"
-                " of a value. Numbers with many values are summarised in four groups of equal size,"
-                " from left to right.",
-            ),
-        ],
-    )
 
 
 def _test(sweep: SweepFolder, report: Path, photo_folders: list[Path]) -> Section:
@@ -278,11 +184,13 @@ def _trials(sweep: SweepFolder) -> Section:
     if not len(sweep.trials):
         return Section("All trials", [Paragraph("There are no trials yet.")])
     same = constant(sweep.trials, sweep.hyperparameters)
-    table = trials_table(sweep).drop(columns=same)
+    table = trials_table(sweep).drop(columns=same).head(MAX_ROWS)
     rows = table.to_numpy(dtype=object).tolist()
     ids = table["trial_id"].tolist()
     marked = ids.index(sweep.highlight) if sweep.highlight in ids else None
     note = "Best first; a click on a heading sorts. As a file: tables/trials.csv."
+    if len(table) < len(sweep.trials):
+        note = f"The best {len(table):,} of {len(sweep.trials):,} trials. {note}"
     if same:
         values = [f"{name} {shown(_only_value(sweep, name))}" for name in same]
         note += f" The same in all trials: {', '.join(values)}."

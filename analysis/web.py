@@ -1,8 +1,38 @@
-"""The page's style sheet and its few lines of script; nothing is loaded from anywhere."""
+"""The page's style sheet, its script, and plotly packed; nothing is loaded from anywhere."""
 
-SECURITY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-)
+import base64
+import gzip
+import hashlib
+from functools import cache
+from pathlib import Path
+
+SCRIPT = Path(__file__).with_name("page.js").read_text("utf-8")
+
+
+def security(*scripts: str) -> str:
+    """The page's Content-Security-Policy: no request to any host, and no script but these."""
+    digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
+    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    return (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes};"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def plotly() -> str:
+    """The source of plotly.js as plotly's package ships it."""
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs()
+
+
+@cache
+def packed_plotly() -> str:
+    """The same, a fifth as large for the page to unpack: gzip in base64."""
+    packed = gzip.compress(plotly().encode(), 9, mtime=0)
+    return base64.b64encode(packed).decode()
+
 
 STYLE = """
 :root { --ink: #1b1f24; --quiet: #57606a; --line: #d8dee4; --soft: #f6f8fa; --accent: #0072b2; }
@@ -30,7 +60,24 @@ figure img { display: block; width: 100%; height: auto; }
 figure img.wide { width: auto; max-width: none; }
 figcaption { font-size: .9rem; max-width: 50rem; margin-top: .5rem; overflow-wrap: anywhere; }
 .box { overflow-x: auto; max-width: 100%; }
-.box:focus-visible, button:focus-visible, a:focus-visible { outline: 2px solid var(--accent);
+.live { display: none; gap: .4rem 1.4rem; }
+.plots .live { display: grid; } .plots .still { display: none; }
+.live.several { grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); }
+.live.pairs { grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); }
+.legend { display: flex; flex-wrap: wrap; gap: 0 .9rem; margin-bottom: .4rem; }
+.legend button { display: flex; align-items: center; gap: .3rem; font: inherit; font-size: .85rem;
+  color: inherit; background: none; border: 0; padding: .25rem 0; cursor: pointer; }
+.legend button[aria-pressed=false] { opacity: .45; text-decoration: line-through; }
+.panel { min-width: 0; overflow: hidden; }
+.hint { display: none; } .plots .hint { display: inline; }
+.filtered { display: none; } .plots .filtered, .filters td { display: revert; }
+.filtered { min-height: 2rem; } .filtered button { margin-left: .6rem; }
+.filtered button { font: inherit; color: var(--accent); background: #fff; padding: .1rem .6rem;
+  border: 1px solid var(--line); border-radius: 6px; cursor: pointer; }
+.filters input { font: inherit; width: 100%; min-width: 4.5rem; padding: .1rem .3rem; border: 1px
+  solid var(--line); border-radius: 4px; background: #fff; }
+.box:focus-visible, input:focus-visible, summary:focus-visible, button:focus-visible,
+a:focus-visible { outline: 2px solid var(--accent);
   outline-offset: 2px; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .35rem .8rem .35rem .5rem; border-bottom: 1px solid
@@ -66,6 +113,8 @@ pre { font: .8rem/1.5 ui-monospace, Menlo, Consolas, monospace; background: var(
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
   nav, th button::after { display: none; }
+  .plots .live, .plots .hint, .plots .filtered, .legend, .filters { display: none; }
+  .plots .still { display: block; } tr[hidden] { display: table-row; }
   h2 { break-after: avoid; margin-top: 1.6rem; }
   figure, tr, .key { break-inside: avoid; }
   .box { overflow: visible; }
@@ -74,24 +123,4 @@ pre { font: .8rem/1.5 ui-monospace, Menlo, Consolas, monospace; background: var(
   th, td, th button { white-space: normal; padding: 1.5pt; overflow-wrap: break-word; }
   th button { overflow-wrap: anywhere; text-align: left; }
 }
-"""
-
-SCRIPT = """
-document.querySelectorAll('table.sortable').forEach(table => {
-  const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
-  heads.forEach((head, column) => head.querySelector('button').addEventListener('click', () => {
-    const down = head.getAttribute('aria-sort') !== 'descending';
-    heads.forEach(other => other.removeAttribute('aria-sort'));
-    head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
-    const key = row => row.cells[column].dataset.sort ?? row.cells[column].textContent;
-    [...body.rows].sort((one, two) => {
-      const a = key(one), b = key(two);
-      if (a === '' || b === '') return (a === '') - (b === '');
-      const order = isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b;
-      return down ? -order : order;
-    }).forEach(row => body.append(row));
-  }));
-});
-addEventListener('beforeprint', () =>
-  document.querySelectorAll('details').forEach(details => { details.open = true; }));
 """

@@ -20,9 +20,9 @@ from cnnlib.space import read_sweep_file
 from cnnlib.testing import OpenedBeforeError
 
 SECTIONS = ["Summary", "Takeaways", "Claims", "What each value adds", "What to try next",
-            "Best configuration", "Accuracy against time", "Parallel coordinates",
-            "Learning curves", "Each hyperparameter by itself", "The test", "All trials",
-            "How it was run"]  # fmt: skip
+            "Accuracy against time", "Learning curves", "Each hyperparameter by itself",
+            "Accuracy against cost", "Workers", "Parallel coordinates", "All trials",
+            "Best configuration", "The test", "How it was run"]  # fmt: skip
 NASTY = ["<script>alert(1)</script>", "Tom & Jerry", "$\\frac{1$", "a|b`*"]
 EPOCHS_HEAD = "trial_id,epoch,train_loss,train_acc,val_loss,val_acc\n"
 
@@ -125,18 +125,18 @@ def test_nothing_from_the_data_becomes_markup(sweep):
 def test_every_figure_is_in_the_page_with_an_alt_text(sweep):
     page = page_of(sweep)
     images = re.findall(r'<img[^>]*src="data:image/(png|jpeg);base64,([^"]+)" alt="([^"]+)"', page)
-    assert len(images) == page.count("<img") == 8
+    assert len(images) == page.count("<img") == 11
     for _, content, alt in images:
         assert len(alt) > 20
         Image.open(io.BytesIO(base64.b64decode(content))).verify()
-    assert len(page) < 1_500_000
+    assert len(page) < 3_500_000
 
 
 def test_the_markdown_links_figures_that_exist(sweep):
     write_report(sweep)
     markdown = (sweep / "report" / "report.md").read_text("utf-8")
     links = re.findall(r"\]\((.*?)\)", markdown)
-    assert len(links) == 8 and all((sweep / "report" / link).exists() for link in links)
+    assert len(links) == 11 and all((sweep / "report" / link).exists() for link in links)
 
 
 def test_the_sentences_say_what_the_tables_say(sweep):
@@ -263,7 +263,7 @@ EDGES = {
 def test_every_table_gives_a_page(tmp_path, name):
     folder = write_tables(tmp_path / "s", *EDGES[name])
     titles = headings(page_of(folder))
-    assert titles[0] == "Summary" and titles[-2:] == ["All trials", "How it was run"]
+    assert titles[0] == "Summary" and "All trials" in titles and titles[-1] == "How it was run"
 
 
 @pytest.mark.parametrize("num_classes", [2, 100])
