@@ -41,9 +41,8 @@ def summary_of(sweep: SweepFolder, claims: pd.DataFrame) -> dict[str, object]:
         found |= {"test_acc": score.accuracy, "test_low": score.low, "test_high": score.high}
         found["test_n"] = score.n
     found |= {f"champion/{name}": value for name, value in sweep.champion.get("config", {}).items()}
-    found |= {f"claims/{claim}": verdict for claim, verdict in zip(
-        claims["claim"], claims["verdict"], strict=True
-    )}  # fmt: skip
+    verdicts = zip(claims["claim"], claims["verdict"], strict=True)
+    found |= {f"claims/{_key(claim)}": verdict for claim, verdict in verdicts}
     return {name: value for name, value in found.items() if not is_missing(value)}
 
 
