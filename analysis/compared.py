@@ -81,10 +81,9 @@ def compare_sweeps(folders: Sequence[Path], claims: Sequence[Claim]) -> Compared
         except (ValueError, OSError) as error:
             broken.append(f"{folder.name} is left out: {' '.join(str(error).split())}")
     if len(sweeps) < 2:
-        left_out = "".join(f"; {line}" for line in broken)
-        only = next(iter(sweeps.values()), None)
-        hint = f": python analysis/report.py {only.path}" if only else ""
-        raise ValueError(f"{folders[0].parent} holds {len(sweeps)} sweep to report{hint}{left_out}")
+        one = "".join(f", report it: python analysis/report.py {s.path}" for s in sweeps.values())
+        found = f"{folders[0].parent} holds {len(sweeps) or 'no'} sweep that can be read{one}"
+        raise ValueError("; ".join([*broken, found]))
     verdicts = {name: judge(claims, compare(sweep)) for name, sweep in sweeps.items()}
     return Compared(sweeps, verdicts, _duels(sweeps), broken)
 

@@ -10,6 +10,7 @@ from analysis.web import SECURITY
 
 BAR = """
 <style>
+body { padding-bottom: 7rem; }
 #watch { position: fixed; right: .75rem; bottom: .75rem; max-width: calc(100vw - 1.5rem);
   display: flex; gap: .75rem; align-items: center; padding: .45rem .5rem .45rem .9rem; z-index: 9;
   background: #1b1f24; color: #fff; border-radius: 8px; font: .85rem/1.4 system-ui, sans-serif; }

@@ -68,4 +68,7 @@ def opened(folder: str, out: Path | None = None) -> Iterator[Place]:
         copy.mkdir()
         place = Place(copy, out or Path(f"{name}-report"), Remote(url))
         place.refresh()
-        yield place
+        try:
+            yield place
+        except (ValueError, OSError) as error:  # the user knows nothing of the copy
+            raise ValueError(str(error).replace(str(copy), url)) from None

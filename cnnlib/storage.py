@@ -159,30 +159,27 @@ class Remote:
 
     def __init__(self, url: str) -> None:
         """`url` as Mirror takes it, with the folder's name; raises ValueError where it is none."""
-        self._remote, self._base = _opened(url)
+        self._remote, self._base = _opened(url, "FOLDER")
         self._fetched: dict[str, tuple[int, int]] = {}  # path -> its size and time there
 
-    def fetch(self, folder: Path, *, without: Collection[str] = ()) -> bool:
-        """Copies what is new or changed since the last call into `folder`; whether there is any.
+    def fetch(self, folder: Path, *, without: Collection[str] = ()) -> None:
+        """Copies what is new or changed since the last call into `folder`.
 
         Nothing that lies below a folder of a name in `without` is copied.
         """
         selector = fs.FileSelector(self._base, recursive=True, allow_not_found=True)
-        changed = False
         for info in self._remote.get_file_info(selector):
             name = info.path.removeprefix(f"{self._base}/")
             state = (info.size, info.mtime_ns)
             if info.type != fs.FileType.File or self._fetched.get(name) == state:
                 continue
-            if set(name.split("/")[:-1]) & set(without):
+            if set(name.split("/")[:-1]) & {*without, ".."}:
                 continue
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with self._remote.open_input_stream(info.path) as stream, target.open("wb") as file:
                 shutil.copyfileobj(stream, file, 1 << 20)
             self._fetched[name] = state
-            changed = True
-        return changed
 
     def send(self, folder: Path, under: str, names: Collection[str]) -> None:
         """Copies files of `folder`, by their path in it, into the storage's folder `under`."""
@@ -197,9 +194,9 @@ class Remote:
                 shutil.copyfileobj(content, stream, 1 << 20)
 
 
-def _opened(url: str) -> tuple[Any, str]:
+def _opened(url: str, flag: str = "--storage") -> tuple[Any, str]:
     try:
         return fs.FileSystem.from_uri(url)
     except Exception as error:
         text = " ".join(str(error).split())
-        raise ValueError(f"--storage: {url} is no storage: {text}") from None
+        raise ValueError(f"{flag}: {url} is no storage: {text}") from None
