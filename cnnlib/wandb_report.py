@@ -29,21 +29,26 @@ def send_report(
         raise ValueError("--wandb: W&B is switched off on this machine (WANDB_MODE)")
     folder.mkdir(parents=True, exist_ok=True)
     connect()
+    identifier = run_id(sweep, "report")
+    run = _open(mode, identifier, folder, sweep, project)
+    accepted = run is not None
+    if not accepted:
+        mode = "offline"
+        run = _open(mode, f"{identifier}-offline", folder, sweep, project)
+    files = f"{shlex.quote(str(folder.absolute()))}/wandb"
+    run.log(_content(report))
+    run.summary.update(dict(summary))
+    url = run.url
     try:
-        run = _open(mode, run_id(sweep, "report"), folder, sweep, project)
-        if run is None:
-            mode = "offline"
-            run = _open(mode, f"{run_id(sweep, 'report')}-offline", folder, sweep, project)
-        run.log(_content(report))
-        run.summary.update(dict(summary))
-        url = run.url
         run.finish()
-    finally:
+    except TimeoutError:
+        send = f"wandb sync --include-online {files}/run-*"
+        raise OSError(f"W&B does not answer; send the report with: {send}") from None
+    if accepted:  # or the service would wait for what it cannot send
         disconnect()
     if mode == "online":
         return f"W&B: the report online: {url}"
-    files = f"{shlex.quote(str(folder.absolute()))}/wandb/offline-run-*"
-    return f"W&B: the report offline; send it with: wandb sync {files}"
+    return f"W&B: the report offline; send it with: wandb sync {files}/offline-run-*"
 
 
 def _open(mode: Any, identifier: str, folder: Path, sweep: str, project: str) -> Any:
