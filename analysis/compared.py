@@ -207,7 +207,7 @@ def _as_text(columns: dict[str, dict[str, object]]) -> pd.DataFrame:
     }
     table = pd.DataFrame(cells, index=pd.Index(names, name="setting"))
     known = [any(not is_missing(c.get(name)) for c in columns.values()) for name in names]
-    return table[known]
+    return table[pd.Series(known, table.index, dtype=bool)]
 
 
 def that_differ(table: pd.DataFrame) -> pd.DataFrame:

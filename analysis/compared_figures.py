@@ -70,7 +70,7 @@ def plot_claim(ax: Axes, verdicts: Sequence[tuple[str, Verdict]]) -> None:
         contrast, look = verdict.contrast, VERDICT_LOOKS[verdict.verdict]
         if np.isnan(contrast.effect):
             ax.text(
-                0.5, row, "not asked", color=GREY, fontsize=7.5, ha="center", va="center",
+                0.98, row, "not asked", color=GREY, fontsize=7.5, ha="right", va="center",
                 transform=ax.get_yaxis_transform(),
             )  # fmt: skip
             continue
@@ -79,6 +79,4 @@ def plot_claim(ax: Axes, verdicts: Sequence[tuple[str, Verdict]]) -> None:
     ax.set_yticks(range(len(verdicts)), [shortened(name, 22) for name, _ in verdicts])
     ax.set_ylim(len(verdicts) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
-    if all(np.isnan(verdict.contrast.effect) for _, verdict in verdicts):
-        ax.set(xlim=(-1, 1), xticks=[0])
     ax.margins(x=0.12)

@@ -1,6 +1,5 @@
 """The page that compares several sweeps: its sections, and the folder it is written into."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from analysis.compared import (
     sweeps_in,
     that_differ,
 )
-from analysis.finding_sections import MARKS
+from analysis.compared_claims import claims_section, named
 from analysis.gallery import _figure as saved_figure
 from analysis.page import (
     Block,
@@ -33,10 +32,9 @@ from analysis.page import (
     as_markdown,
 )
 from analysis.summary import percent
-from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
 
+FIGURES = ("progress", "claims")
 SIGNIFICANT = 0.05
-MAX_NAMES = 6  # more are counted
 
 
 def write_comparison(folder: Path, report: Path, claims: Sequence[Claim]) -> Path:
@@ -47,6 +45,8 @@ def write_comparison(folder: Path, report: Path, claims: Sequence[Claim]) -> Pat
     compared = compare_sweeps(sweeps_in(folder), claims)
     for part in ("figures", "tables"):
         (report / part).mkdir(parents=True, exist_ok=True)
+    for name in FIGURES:  # an earlier comparison may have had one that this has no data for
+        (report / "figures" / f"{name}.png").unlink(missing_ok=True)
     page = build_page(compared, report / "figures", folder.resolve().name)
     for name, table in (
         ("sweeps", overview(compared)),
@@ -65,12 +65,13 @@ def build_page(compared: Compared, figures: Path, name: str) -> Page:
     """The page, whose figures are drawn into `figures` on the way."""
     sections = [
         _summary(compared),
-        _champions(compared),
+        _tests(compared),
+        _configurations(compared),
         _progress(compared, figures),
-        _claims(compared, figures),
+        claims_section(compared, figures),
         _changed(compared),
     ]
-    subtitle = f"Comparison of {_named(list(compared.sweeps))}"
+    subtitle = f"Comparison of {named(list(compared.sweeps))}"
     return Page(name, subtitle, sections)
 
 
@@ -127,7 +128,7 @@ def _winner_sentences(compared: Compared) -> list[str]:
         sentences.append(f"It is ahead of {sure} of the {len(duels)} others beyond chance.")
     untested = [name for name in compared.sweeps if name not in scores]
     if untested:
-        sentences.append(f"Not tested: {_named(untested)}.")
+        sentences.append(f"Not tested: {named(untested)}.")
     return sentences
 
 
@@ -157,46 +158,43 @@ def _cautions(compared: Compared) -> list[str]:
     return sentences
 
 
-def _champions(compared: Compared) -> Section:
-    rows = duels_table(compared.duels)
-    blocks: list[Block] = []
-    if len(rows):
-        text = (
-            "Accuracy on test photographs, the first champion's less the second's, with 95%"
-            " interval. Where both were tested on the same photographs each photograph is compared"
-            " with itself (McNemar's exact test, Newcombe's interval for pairs); else the shares"
-            " are compared (chi-squared, Newcombe). p is corrected for all pairs (Holm)."
+def _tests(compared: Compared) -> Section:
+    title = "Champions on the test photographs"
+    if not compared.duels:
+        text = "Fewer than two champions were tested: there is no difference to tell."
+        return Section(title, [Paragraph(text)])
+    text = (
+        "Accuracy on test photographs, the first champion's less the second's, with 95%"
+        " interval. Where both were tested on the same photographs each photograph is compared"
+        " with itself (McNemar's exact test, Newcombe's interval for pairs); else the shares"
+        " are compared (chi-squared, Newcombe). p is corrected for all pairs (Holm)."
+    )
+    head = ("first", "second", "points", "95% interval", "p", "only first right",
+            "only second right", "photographs")  # fmt: skip
+    rows = [
+        (
+            duel.first,
+            duel.second,
+            f"{100 * duel.difference.effect:+.1f}",
+            f"{100 * duel.difference.low:+.1f} to {100 * duel.difference.high:+.1f}",
+            f"{duel.p_adjusted:.3f}" if duel.p_adjusted >= 0.001 else "below 0.001",
+            duel.difference.only_first,
+            duel.difference.only_second,
+            "the same" if duel.is_paired else "different ones",
         )
-        head = ("champions", "points", "95% interval", "p", "only the first right",
-                "only the second right", "photographs")  # fmt: skip
-        cells = [
-            (
-                f"{duel.first} – {duel.second}",
-                f"{100 * duel.difference.effect:+.1f}",
-                f"{100 * duel.difference.low:+.1f} to {100 * duel.difference.high:+.1f}",
-                f"{duel.p_adjusted:.3f}",
-                duel.difference.only_first,
-                duel.difference.only_second,
-                "the same" if duel.is_paired else "different ones",
-            )
-            for duel in compared.duels
-        ]
-        blocks += [Paragraph(text), Table(head, cells)]
-    else:
-        blocks.append(Paragraph("Fewer than two champions were tested: there is no difference."))
-    configs = champion_table(compared)
-    differing = that_differ(configs)
-    if len(differing):
-        blocks += [
-            Paragraph(
-                "Where the champions' configurations (the best trial's, where there is no champion)"
-                f" differ. {_the_same(configs)}"
-            ),
-            _side_by_side("hyperparameter", differing),
-        ]
-    elif len(configs):
-        blocks.append(Paragraph("The champions' configurations are the same."))
-    return Section("Champions", blocks)
+        for duel in compared.duels
+    ]
+    return Section(title, [Paragraph(text), Table(head, rows)])
+
+
+def _configurations(compared: Compared) -> Section:
+    title, table = "Champions' configurations", champion_table(compared)
+    differing = that_differ(table)
+    if differing.empty:
+        text = "They are the same." if len(table) else "None is known."
+        return Section(title, [Paragraph(f"{text} {_the_same(table)}")])
+    text = f"Of a sweep without a champion it is the best trial's. {_the_same(table)}"
+    return Section(title, [Paragraph(text), _side_by_side("hyperparameter", differing)])
 
 
 def duels_table(duels: Sequence[Duel]) -> pd.DataFrame:
@@ -244,90 +242,20 @@ def _progress(compared: Compared, figures: Path) -> Section:
     caption = (
         "Each trial with an accuracy is a dot, the line is the best so far of its sweep; against"
         " time a trial counts when its training ended. The more trials, the luckier the best:"
-        f" compare the lines at one number of trials.{unknown.format(_named(without))}"
+        f" compare the lines at one number of trials.{unknown.format(named(without))}"
     )
     alt = f"Best validation accuracy so far of {len(trials)} sweeps against trials and hours."
     return Section(title, [Picture("progress", alt, caption)])
 
 
-def _named(names: Sequence[str]) -> str:
-    """The names, or how many there are if a reader would not read them all."""
-    return ", ".join(names) if len(names) <= MAX_NAMES else f"{len(names)} sweeps"
-
-
-def _claims(compared: Compared, figures: Path) -> Section:
-    by_claim = list(zip(*compared.verdicts.values(), strict=True))
-    names = list(compared.verdicts)
-    claims = [verdicts[0].claim.text for verdicts in by_claim]
-    _save_claims(names, by_claim, figures / "claims.png")
-    rows = [
-        (name, *(_cell(verdict) for verdict in verdicts))
-        for name, verdicts in compared.verdicts.items()
-    ]
-    return Section(
-        "The same claims",
-        [
-            Paragraph(
-                "Each claim is judged by each sweep's own trials, as in its own report. A sweep"
-                " without evidence does not contradict one that has it: look whether the intervals"
-                " overlap. As a file: tables/claims.csv."
-            ),
-            Points(
-                [f"{text} {_agreement(names, row)}" for text, row in zip(claims, by_claim)],  # noqa: B905
-                numbered=True,
-            ),
-            Picture(
-                "claims",
-                f"What {len(names)} sweeps say of {len(claims)} claims, in points with intervals.",
-                "How many points more val_acc the trials on the claim's higher side reach, with 95%"
-                " intervals: ▲ supported, ▼ contradicted, ● no evidence.",
-            ),
-            Table(("sweep", *(f"claim {i}" for i in range(1, len(claims) + 1))), rows),
-        ],
-    )
-
-
-def _cell(verdict: Verdict) -> str:
-    effect = verdict.contrast.effect
-    mark = MARKS[verdict.verdict].partition(" ")[0]
-    return mark if effect != effect else f"{mark} {100 * effect:+.1f}"
-
-
-def _agreement(names: Sequence[str], verdicts: Sequence[Verdict]) -> str:
-    """Which sweeps say what of one claim."""
-    sides: dict[str, list[str]] = defaultdict(list)
-    for name, verdict in zip(names, verdicts, strict=True):
-        sides[verdict.verdict].append(name)
-    if len(sides) == 1 and NO_EVIDENCE in sides:
-        return "No sweep has evidence."
-    parts = [f"{verdict} by {_named(sides[verdict])}"
-             for verdict in (SUPPORTED, CONTRADICTED) if sides[verdict]]  # fmt: skip
-    if sides[NO_EVIDENCE]:
-        parts.append(f"no evidence in {_named(sides[NO_EVIDENCE])}")
-    sentence = "; ".join(parts)
-    return f"{sentence[0].upper()}{sentence[1:]}."
-
-
-def _save_claims(names: Sequence[str], by_claim: Sequence[Sequence[Verdict]], path: Path) -> None:
-    num_rows = -(-len(by_claim) // 3)
-    with saved_figure(path, num_rows * (0.95 + 0.2 * len(names))) as figure:
-        axes = figure.subplots(num_rows, 3, squeeze=False, sharey=True).ravel()
-        for number, (ax, verdicts) in enumerate(zip(axes, by_claim, strict=False), start=1):
-            compared_figures.plot_claim(ax, list(zip(names, verdicts, strict=True)))
-            ax.set_title(f"claim {number}")
-        for ax in axes[len(by_claim) :]:
-            ax.set_visible(False)
-        figure.supxlabel("effect on val_acc in points", fontsize=9)
-
-
 def _changed(compared: Compared) -> Section:
     settings = settings_table(compared)
     without = [name for name, sweep in compared.sweeps.items() if not sweep.settings]
-    text = f"No sweep.json, so how it was run is not known: {_named(without)}."
+    text = f"No sweep.json, so how it was run is not known: {named(without)}."
     blocks: list[Block] = [Paragraph(text)] if without else []
+    if same := _the_same(settings):
+        blocks.append(Paragraph(same))
     differing = that_differ(settings)
     if len(differing):
         blocks.append(_side_by_side("setting", differing))
-    if same := _the_same(settings):
-        blocks.append(Paragraph(same))
     return Section("What changed", blocks)

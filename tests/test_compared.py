@@ -101,7 +101,7 @@ def test_the_page_says_who_is_ahead_and_what_changed(
     for words in (
         "The champion of second is right most often on test photographs: 59.0%",
         "It is 9.0 points ahead of first&#x27;s, a difference that chance does not explain.",
-        "first – second</td><td>-9.0</td>",
+        "<td>first</td><td>second</td><td>-9.0</td>",
         "broken is left out: ",
         "The seeds differ",
         "Batch normalisation improves validation accuracy. Supported by first, second.",

@@ -154,3 +154,25 @@ def test_a_port_that_is_not_free_is_one_line(
         assert main([str(tmp_path), "--watch", *asked]) == 2
     error = capsys.readouterr().err
     assert words in error and len(error.splitlines()) == 1
+
+
+def test_watching_never_opens_the_test_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: Journal
+) -> None:
+    folder = tmp_path / "my & sweep"
+    propose(journal, "0001", 0.5)
+    (folder / "champion").mkdir()
+    (folder / "champion" / "config.json").write_text('{"trial_id": "0001"}')
+    views = []
+
+    def watched(place: Place, build: Callable[[Path], Path], *, port: int) -> int:
+        watch = Watch(place, build)
+        watch.look()
+        views.append(watch.view)
+        return 0
+
+    monkeypatch.setattr("analysis.report.watch", watched)
+    monkeypatch.setattr("analysis.report._test_if_untested", lambda *_: pytest.fail("tested"))
+    assert main([str(folder), "--watch"]) == 0
+    assert "The champion has not been tested." in views[0].page
+    assert not (folder / "report").exists()
