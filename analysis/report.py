@@ -3,14 +3,19 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 if __name__ == "__main__":  # as a script: see the project's root, not this folder's modules
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.claims import SHIPPED, read_claims
+from analysis.claims import SHIPPED, Claim, read_claims
+from analysis.compared import sweeps_in
 from analysis.folder import SweepFolder, read_folder
 from analysis.page import as_html, as_markdown
+from analysis.place import Place, opened
+from analysis.sending import send
+from analysis.watch import watch
 
 FIGURES = (
     "effects",
@@ -30,19 +35,25 @@ FIGURES = (
 )
 
 
-def write_report(folder: Path, *, data: str | None = None, claims: Path | None = None) -> Path:
-    """The path of the page `folder`/report/index.html, which is new, as is all that it shows.
+def write_report(
+    folder: Path,
+    *,
+    data: str | None = None,
+    claims: Path | None = None,
+    report: Path | None = None,
+) -> Path:
+    """The path of the page `report`/index.html, which is new, as is all that it shows.
 
     `data` is a folder below which the test photographs may lie, `claims` a YAML file of claims to
-    be judged with those of the published study.
+    be judged with those of the published study; the report goes to `folder`/report by default.
     """
-    judged = read_claims(SHIPPED) + (read_claims(claims) if claims else [])
+    judged = _judged(claims)
     sweep = read_folder(Path(folder))
     # matplotlib takes a second to load: not before the folder is known to be readable
     from analysis.findings import find
     from analysis.sections import build_page, trials_table
 
-    report = Path(folder) / "report"
+    report = report or Path(folder) / "report"
     for part in ("figures", "tables"):
         (report / part).mkdir(parents=True, exist_ok=True)
     _remove_own_figures(report)
@@ -54,6 +65,10 @@ def write_report(folder: Path, *, data: str | None = None, claims: Path | None =
     index = report / "index.html"
     index.write_text(as_html(page, report / "figures"), "utf-8")
     return index
+
+
+def _judged(claims: Path | None) -> list[Claim]:
+    return read_claims(SHIPPED) + (read_claims(claims) if claims else [])
 
 
 def _remove_own_figures(report: Path) -> None:
@@ -97,7 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="analysis/report.py",
         description="Write the report of a sweep into FOLDER/report and print the page's path.",
     )
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="the sweep's folder")
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        help="the sweep's folder, or one of several sweeps to be compared; s3:// and gs:// too",
+    )
     parser.add_argument(
         "--data",
         help="where the photographs are, if the sweep's own record of it does not hold here",
@@ -111,14 +130,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="REASON",
         help="test this champion although the test photographs were opened for another",
     )
+    _add_flags_of_other_ways(parser)
     flags = parser.parse_args(arguments)
     try:
-        if not flags.no_test:
-            _test_if_untested(flags.folder, flags.data, flags.open_test_again)
-        page = write_report(flags.folder, data=flags.data, claims=flags.claims)
+        with opened(flags.folder, flags.out) as place:
+            return _report(place, flags)
     except (ValueError, OSError) as error:
         print(f"analysis/report.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+
+
+def _add_flags_of_other_ways(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--out", type=Path, metavar="FOLDER", help="where the report goes instead")
+    add("--upload", action="store_true", help="copy the report of a sweep in a bucket there too")
+    add("--watch", action="store_true", help="serve the report on loopback while the sweep runs")
+    add("--port", type=int, default=8765, metavar="N", help="for --watch (8765; 0: a free one)")
+    add("--wandb", action="store_true", help="send the report to a run of the sweep in W&B")
+    add("--wandb-project", default="cnnlib", metavar="NAME", help="W&B project (cnnlib)")
+
+
+def _report(place: Place, flags: argparse.Namespace) -> int:
+    write = partial(write_report, place.folder, data=flags.data, claims=flags.claims)
+    if flags.upload and not place.remote:
+        raise ValueError("--upload: FOLDER is on this disk, and so is its report")
+    if sweeps_in(place.folder):
+        if flags.watch or flags.wandb:
+            raise ValueError(f"{place.folder} holds several sweeps: --watch and --wandb take one")
+        from analysis.compared_sections import write_comparison
+
+        name = "comparison"
+        page = write_comparison(place.folder, place.report(name), _judged(flags.claims))
+    elif flags.watch:
+        return watch(place, lambda into: write(report=into), port=flags.port)
+    else:
+        if not (flags.no_test or place.remote):  # a test is recorded where the sweep is
+            _test_if_untested(place.folder, flags.data, flags.open_test_again)
+        name = "report"
+        page = write(report=place.report(name))
+        if flags.wandb:
+            print(send(place, page.parent, project=flags.wandb_project))
+    if flags.upload:
+        place.upload(page.parent, name)
     print(page)
     return 0
 

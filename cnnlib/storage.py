@@ -9,6 +9,7 @@ import logging
 import shutil
 import threading
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -162,9 +163,49 @@ class Mirror:
         return path.read_bytes()[:size] if path.is_file() else None
 
 
-def _opened(url: str) -> tuple[Any, str]:
+class Remote:
+    """A folder of a storage to read, also while a driver elsewhere writes it."""
+
+    def __init__(self, url: str) -> None:
+        """`url` as Mirror takes it, with the folder's name; raises ValueError where it is none."""
+        self._remote, self._base = _opened(url, "FOLDER")
+        self._fetched: dict[str, tuple[int, int]] = {}  # path -> its size and time there
+
+    def fetch(self, folder: Path, *, without: Collection[str] = ()) -> None:
+        """Copies what is new or changed since the last call into `folder`.
+
+        Nothing that lies below a folder of a name in `without` is copied.
+        """
+        selector = fs.FileSelector(self._base, recursive=True, allow_not_found=True)
+        for info in self._remote.get_file_info(selector):
+            name = info.path.removeprefix(f"{self._base}/")
+            state = (info.size, info.mtime_ns)
+            if info.type != fs.FileType.File or self._fetched.get(name) == state:
+                continue
+            if set(name.split("/")[:-1]) & {*without, ".."}:
+                continue
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with self._remote.open_input_stream(info.path) as stream, target.open("wb") as file:
+                shutil.copyfileobj(stream, file, 1 << 20)
+            self._fetched[name] = state
+
+    def send(self, folder: Path, under: str, names: Collection[str]) -> None:
+        """Copies files of `folder`, by their path in it, into the storage's folder `under`."""
+        for name in names:
+            path = f"{self._base}/{under}/{name}"
+            if not isinstance(self._remote, fs.S3FileSystem):  # buckets have no folders
+                self._remote.create_dir(path.rpartition("/")[0], recursive=True)
+            with (
+                (folder / name).open("rb") as content,
+                self._remote.open_output_stream(path) as stream,
+            ):
+                shutil.copyfileobj(content, stream, 1 << 20)
+
+
+def _opened(url: str, flag: str = "--storage") -> tuple[Any, str]:
     try:
         return fs.FileSystem.from_uri(url)
     except Exception as error:
         text = " ".join(str(error).split())
-        raise ValueError(f"--storage: {url} is no storage: {text}") from None
+        raise ValueError(f"{flag}: {url} is no storage: {text}") from None

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 MODULES = sorted([*ROOT.glob("cnnlib/*.py"), *ROOT.glob("analysis/*.py"), *ROOT.glob("jobs/*.py")])
 KNOWN_TO = {
     "ray": {"pool", "recorder", "survey", "sweep", "trial"},
-    "wandb": {"tracking", "wandb_files", "wandb_service"},
+    "wandb": {"tracking", "wandb_files", "wandb_report", "wandb_service"},
     "hyperopt": {"tpe"},
     "pyarrow": {"storage"},
 }

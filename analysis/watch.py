@@ -1,0 +1,172 @@
+"""A live view of a running sweep: its report on loopback, made again as the journal grows.
+
+The main thread makes the page, so that Ctrl-C ends it and figures are drawn where they always are;
+requests are answered by threads of their own. Nothing is written into the sweep's folder.
+"""
+
+import json
+import logging
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from analysis.live import live, waiting_page
+from analysis.place import Place
+from cnnlib.claim import EXPIRES, NAME, read_claim
+from cnnlib.journal import journal_exists, read_events
+
+logger = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+PAUSE = 3.0  # seconds between looks at the folder
+SHARE = 4  # after a page that took t seconds comes a pause of SHARE * t: trials need the cores
+DRIVING = {"sweep", "resumed", "proposed", "started", "epoch", "closed"}  # events of a driver
+WATCHED = ("journal/*.jsonl", "trials.csv", "epochs.csv", "sweep.json", "champion/*")
+
+Stamp = frozenset[tuple[str, int, int]]
+
+
+@dataclass(frozen=True)
+class View:
+    """What a browser is shown; another version is another page."""
+
+    page: str
+    version: str
+    made: str = ""
+    """When; empty as long as there is nothing to show."""
+    note: str = ""
+
+
+def stamp_of(folder: Path) -> Stamp:
+    """Name, size and time of the files that a page is made of: it differs when one has grown."""
+    states = set()
+    for pattern in WATCHED:
+        for path in folder.glob(pattern):
+            try:
+                stat = path.stat()
+            except FileNotFoundError:  # replaced right now
+                continue
+            states.add((str(path), stat.st_size, stat.st_mtime_ns))
+    return frozenset(states)
+
+
+def state_of(folder: Path) -> str:
+    """How far the sweep is, in a sentence."""
+    if not journal_exists(folder):
+        return "Tables without a journal: the page follows them when they change."
+    last: dict[str, Any] = {}
+    for event in read_events(folder):
+        if event["event"] in DRIVING:
+            last = event
+    if last.get("event") == "closed":
+        reason = last["reason"]
+        return f"The sweep has ended ({reason}): this page changes only if it goes on."
+    claim = read_claim(folder / NAME)
+    silent = time.time() - claim["alive"] if claim else 0.0
+    if silent > EXPIRES:
+        return f"No sign of life of the sweep for {silent / 60:.0f} min; --resume goes on with it."
+    return "The sweep is running."
+
+
+class Watch:
+    """The latest view of a sweep, made by `look`."""
+
+    def __init__(self, place: Place, build: Callable[[Path], Path]) -> None:
+        """`build` writes a report into the folder it is given and returns the path of its page."""
+        self._place = place
+        self._build = build
+        self._stamp: Stamp | None = None
+        self.view = View(*live(waiting_page(place.folder.name)))
+
+    def look(self) -> None:
+        """Makes the page again if what it shows has grown."""
+        note = ""
+        try:
+            self._place.refresh()
+            stamp = stamp_of(self._place.folder)
+            if stamp and stamp != self._stamp:
+                self._stamp = stamp  # a page that fails is not tried again before something grows
+                self.view = self._made()
+            if self.view.made:
+                note = f"{state_of(self._place.folder)} As of {self.view.made}."
+        except Exception as error:  # of a state that lasts a second: the next one may do
+            logger.debug("no page", exc_info=True)
+            note = f"Not up to date: {' '.join(str(error).split())}"
+        self.view = replace(self.view, note=note)
+
+    def _made(self) -> View:
+        with tempfile.TemporaryDirectory(prefix="cnnlib-watch-") as scratch:
+            page, version = live(self._build(Path(scratch)).read_text("utf-8"))
+        return View(page, version, time.strftime("%H:%M:%S"))
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, port: int, watch: Watch) -> None:
+        self.watch = watch
+        super().__init__((HOST, port), _Answer)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        logger.debug("a browser went away", exc_info=True)
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        view, path = self.server.watch.view, self.path.partition("?")[0]
+        host = self.headers.get("Host", "").partition(":")[0]
+        if host not in (HOST, "localhost"):  # a page elsewhere whose name was pointed at loopback
+            self.send_error(403)
+        elif path == "/":
+            self._send("text/html; charset=utf-8", view.page.encode())
+        elif path == "/version":
+            content = {"version": view.version, "note": view.note}
+            self._send("application/json", json.dumps(content).encode())
+        else:
+            self.send_error(404)
+
+    def _send(self, kind: str, content: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+def watch(place: Place, build: Callable[[Path], Path], *, port: int) -> int:
+    """Serves the sweep's page until Ctrl-C, which is how this ends; the exit code 0.
+
+    Raises ValueError where the folder is a file or the port is taken.
+    """
+    if place.folder.exists() and not place.folder.is_dir():
+        raise ValueError(f"{place.folder} is not a folder")
+    view = Watch(place, build)
+    try:
+        server = _Server(port, view)
+    except (OSError, OverflowError) as error:
+        raise ValueError(f"--port: {port} cannot be served on {HOST}: {error}") from None
+    threading.Thread(target=server.serve_forever, name="watch", daemon=True).start()
+    try:
+        print(f"watching {place.folder} at http://{HOST}:{server.server_port}/ (Ctrl-C ends it)")
+        sys.stdout.flush()
+        while True:
+            began = time.monotonic()
+            view.look()
+            time.sleep(max(PAUSE, SHARE * (time.monotonic() - began)))
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        server.shutdown()
+        server.server_close()
