@@ -21,6 +21,7 @@ from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.data import CustomDataModule
 from cnnlib.dataset import Dataset
 from cnnlib.model import CustomCNN
+from cnnlib.results import CLASS_COUNTS
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,13 @@ class EpochReport(Checkpoint):
         self._began = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        metrics: dict[str, Any] = {n: value.item() for n, value in trainer.callback_metrics.items()}
         best = max((row["val_acc"] for row in self._rows), default=-1.0)
         if metrics["val_acc"] > best:
             save_weights(pl_module, self._weights)
+            classes = trainer.datamodule.classes  # type: ignore[attr-defined]
+            counts = pl_module.class_counts.int().T.tolist()  # type: ignore[operator, union-attr]
+            metrics[CLASS_COUNTS] = dict(zip(classes, counts, strict=True))
         seconds = time.perf_counter() - self._began
         num_images = len(trainer.datamodule.split_indices[0])  # type: ignore[attr-defined]
         self._rows.append(
