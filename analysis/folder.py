@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.predictions import read_predictions
 from cnnlib.config import is_off, told
-from cnnlib.results import Results, read_results
+from cnnlib.results import CLASS_COLUMNS, Results, read_results
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class SweepFolder:
     metrics: dict[str, Any] = field(default_factory=dict)
     model_summary: str = ""
     predictions: pd.DataFrame | None = None
+    class_recalls: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CLASS_COLUMNS))
 
     @property
     def name(self) -> str:
@@ -76,6 +77,9 @@ def read_folder(path: Path) -> SweepFolder:
         metrics=_read_json(champion / "metrics.json", dict),
         model_summary=summary.read_text("utf-8", "replace") if summary.exists() else "",
         predictions=read_predictions(predictions) if predictions.exists() else None,
+        class_recalls=results.class_recalls.assign(
+            val_recall=_finite(results.class_recalls["val_recall"])
+        ),
     )
 
 

@@ -24,6 +24,14 @@ TABLES = {  # and the columns without which nothing can be told
     "epochs": ["trial_id", "epoch"],
     "class_recalls": ["trial_id", "class", "val_recall"],
 }
+# A class may be called "NA", or "7".
+READING: dict[str, Any] = {
+    "class_recalls": {
+        "dtype": {"trial_id": str, "class": str},
+        "keep_default_na": False,
+        "na_values": {"val_recall": [""], "n": [""]},
+    }
+}
 CLASS_COLUMNS = ["trial_id", "epoch", "class", "val_recall", "n"]
 CLASS_COUNTS = "class_counts"
 """What an epoch that is its trial's best so far reports: of each class, [recognised, all]."""
@@ -88,8 +96,7 @@ def read_results(folder: str | Path) -> Results:
         if not path.is_file():
             raise FileNotFoundError(f"no results in {folder}: expected {path.name} or a journal")
         try:
-            names = {"class": str} if name == "class_recalls" else None  # one may be called "NA"
-            table = pd.read_csv(path, dtype={"trial_id": str}, converters=names)
+            table = pd.read_csv(path, **{"dtype": {"trial_id": str}} | READING.get(name, {}))
         except (ValueError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is not a CSV table: {error}") from None
         missing = [key for key in keys if key not in table]
