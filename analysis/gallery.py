@@ -39,7 +39,7 @@ CURVES = ("val_acc", "train_acc", "val_loss", "train_loss")
 
 
 @contextlib.contextmanager
-def _figure(
+def saved_figure(
     path: Path, height: float, *, width: float = WIDTH, photos: bool = False
 ) -> Iterator[Figure]:
     """A figure of the report's width that is saved to `path` at the end of the block."""
@@ -57,7 +57,7 @@ def _figure(
 
 def save_timeline(sweep: SweepFolder, path: Path) -> None:
     """Accuracy against time."""
-    with _figure(path, 3.9) as figure:
+    with saved_figure(path, 3.9) as figure:
         ax = figure.add_subplot()
         plot_timeline(ax, sweep.trials, highlight=sweep.highlight)
         figure.legend(loc="outside upper right", ncols=4)
@@ -67,14 +67,14 @@ def save_parallel(sweep: SweepFolder, path: Path) -> None:
     """Parallel coordinates over the hyperparameters that vary."""
     measured = sweep.trials[sweep.trials["val_acc"].notna()]
     names = varied(measured, sweep.hyperparameters)
-    with _figure(path, 1.0 + 0.6 * len(names)) as figure:
+    with saved_figure(path, 1.0 + 0.6 * len(names)) as figure:
         plot_parallel(figure.add_subplot(), measured, names, highlight=sweep.highlight)
 
 
 def save_curves(sweep: SweepFolder, path: Path) -> None:
     """Accuracy and loss, of validation and training, against epoch."""
     rungs = [rung for rung in sweep.settings.get("rungs") or [] if isinstance(rung, int | float)]
-    with _figure(path, 6.6) as figure:
+    with saved_figure(path, 6.6) as figure:
         axes = figure.subplots(2, 2).ravel()
         for ax, metric in zip(axes, CURVES, strict=True):
             plot_curves(
@@ -116,7 +116,7 @@ def save_hyperparameters(sweep: SweepFolder, path: Path) -> None:
     names = varied(sweep.trials[sweep.trials["val_acc"].notna()], sweep.hyperparameters)
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    with _figure(path, 0.5 + 2.65 * rows) as figure:
+    with saved_figure(path, 0.5 + 2.65 * rows) as figure:
         axes = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
         for ax, name in zip(axes, names, strict=False):
             plot_hyperparameter(ax, sweep.trials, name, highlight=sweep.highlight)
@@ -153,13 +153,13 @@ def save_hyperparameters(sweep: SweepFolder, path: Path) -> None:
 
 def save_effects(effects: Effects, when: str, path: Path) -> None:
     """What each value adds."""
-    with _figure(path, effect_height(effects.effects, effects.importance)) as figure:
+    with saved_figure(path, effect_height(effects.effects, effects.importance)) as figure:
         plot_effects(figure.add_subplot(), effects.effects, effects.importance, when=when)
 
 
 def save_importance(effects: Effects, path: Path) -> None:
     """What each hyperparameter explains."""
-    with _figure(path, 0.9 + 0.3 * len(effects.importance)) as figure:
+    with saved_figure(path, 0.9 + 0.3 * len(effects.importance)) as figure:
         plot_importance(figure.add_subplot(), effects.importance)
 
 
@@ -168,7 +168,7 @@ def save_confusion(predictions: pd.DataFrame, classes: list[str], path: Path) ->
     order = class_order(predictions, classes)
     wide = len(order) > WIDE_FROM
     height = 2.4 + 0.112 * len(order) if wide else min(8.4, 3.2 + 0.46 * len(order))
-    with _figure(path, height, width=height + 1 if wide else WIDTH) as figure:
+    with saved_figure(path, height, width=height + 1 if wide else WIDTH) as figure:
         ax = figure.add_subplot()
         plot_confusion(ax, confusion_counts(predictions, order))
         bar = figure.colorbar(ax.images[0], ax=ax, fraction=0.03, pad=0.02)
@@ -179,7 +179,7 @@ def save_recalls(predictions: pd.DataFrame, classes: list[str], path: Path) -> N
     """Recall by class."""
     recalls = class_recalls(predictions, class_order(predictions, classes))
     step = 0.34 if len(recalls) <= 30 else 0.135
-    with _figure(path, 1.0 + step * len(recalls)) as figure:
+    with saved_figure(path, 1.0 + step * len(recalls)) as figure:
         plot_recalls(figure.add_subplot(), recalls)
 
 
@@ -189,7 +189,7 @@ def save_photographs(
     """Thirty test photographs, ten columns of three, column by column in order of class."""
     sample = stratified_sample(predictions, num_photos=NUM_PHOTOS, seed=seed)
     rows = 3
-    with _figure(path, 0.2 + rows * (WIDTH / 10 + 0.34), photos=True) as figure:
+    with saved_figure(path, 0.2 + rows * (WIDTH / 10 + 0.34), photos=True) as figure:
         axes = figure.subplots(rows, 10, squeeze=False)
         for number in range(rows * 10):
             ax = axes[number % rows, number // rows]

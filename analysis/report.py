@@ -22,6 +22,11 @@ FIGURES = (
     "recalls",
     "confusion",
     "photographs",
+    "confidence",
+    "mistakes",
+    "pairs",
+    "filters",
+    "neurons",
 )
 
 

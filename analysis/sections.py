@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import finding_sections, gallery, summary
+from analysis import finding_sections, gallery, photo_sections, summary
 from analysis.findings import Findings
 from analysis.folder import SweepFolder
 from analysis.page import (
@@ -41,6 +41,8 @@ def build_page(
         _curves(sweep, figures),
         _hyperparameters(sweep, figures),
         _test(sweep, figures, photo_folders),
+        photo_sections.mistake_section(sweep, figures, photo_folders),
+        photo_sections.network_section(sweep, figures, photo_folders),
         _trials(sweep),
         _how(sweep),
     ]

@@ -1,6 +1,6 @@
 """Does the report find what helps one class and hurts another, and only then?
 
-python benchmarks/class_effects.py [--sweeps N] [--processes N]
+python benchmarks/class_effects.py [--scenario NAME] [--sweeps N] [--processes N]
 
 Simulated sweeps of 60 trials at random over the study's values, 10 classes with 32 validation
 photographs each. Hyperparameters move all classes alike, classes differ in difficulty, and a trial
@@ -80,10 +80,11 @@ def assess(scenario: str, seed: int) -> dict[str, bool]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scenario", choices=SCENARIOS, action="append")
     parser.add_argument("--sweeps", type=int, default=400)
     parser.add_argument("--processes", type=int, default=2)
     flags = parser.parse_args()
-    for scenario in SCENARIOS:
+    for scenario in flags.scenario or SCENARIOS:
         with Pool(flags.processes) as pool:
             table = pd.DataFrame(pool.map(partial(assess, scenario), range(flags.sweeps)))
         for name in table if scenario == "planted" else ["any false one called"]:

@@ -88,8 +88,8 @@ def main() -> None:
         size = (folder / "report" / "index.html").stat().st_size / 1e6
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
-        f"{flags.trials:,} trials of {flags.epochs} epochs, {flags.classes} classes: {seconds:.1f} s"
-        f" ({usage.ru_utime + usage.ru_stime:.1f} s of a core), {usage.ru_maxrss / 2**20:.2f} GiB,"
+        f"{flags.trials:,} trials of {flags.epochs} epochs, {flags.classes} classes:"
+        f" {seconds:.1f} s ({usage.ru_utime + usage.ru_stime:.1f} s of a core), {usage.ru_maxrss / 2**20:.2f} GiB,"
         f" page {size:.1f} MB"
     )
 

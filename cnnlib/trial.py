@@ -73,13 +73,10 @@ class EpochReport(Checkpoint):
         self._began = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        metrics: dict[str, Any] = {n: value.item() for n, value in trainer.callback_metrics.items()}
+        metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
         best = max((row["val_acc"] for row in self._rows), default=-1.0)
         if metrics["val_acc"] > best:
             save_weights(pl_module, self._weights)
-            classes = trainer.datamodule.classes  # type: ignore[attr-defined]
-            counts = pl_module.class_counts.int().T.tolist()  # type: ignore[operator, union-attr]
-            metrics[CLASS_COUNTS] = dict(zip(classes, counts, strict=True))
         seconds = time.perf_counter() - self._began
         num_images = len(trainer.datamodule.split_indices[0])  # type: ignore[attr-defined]
         self._rows.append(
@@ -89,6 +86,9 @@ class EpochReport(Checkpoint):
                 "learning_rate": self._learning_rate,
                 "seconds": seconds,
                 "images_per_second": num_images / seconds,
+                **(
+                    _class_counts(trainer, pl_module) if metrics.get("val_acc", -1.0) > best else {}
+                ),
             }
         )
         if self._last is not None:
@@ -101,6 +101,11 @@ class EpochReport(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._rows = list(state_dict["rows"])
+
+
+def _class_counts(trainer: Any, model: Any) -> dict[str, Any]:
+    counts = model.class_counts.int().T.tolist()
+    return {CLASS_COUNTS: dict(zip(trainer.datamodule.classes, counts, strict=True))}
 
 
 def is_over(rows: Sequence[dict[str, Any]], max_epochs: int | None, patience: int) -> bool:
