@@ -46,8 +46,8 @@ def estimate_effects(comparison: Comparison) -> Effects:
     A value's p-value is corrected for the other values of its hyperparameter, and is never below
     the hyperparameter's own, which is corrected for the number of hyperparameters.
     """
-    factors = {name: _with_reference(levels) for name, levels in comparison.levels.items()}
-    compared = {name: f for name, f in factors.items() if len(_kept(f))}
+    factors = {name: with_reference(levels) for name, levels in comparison.levels.items()}
+    compared = {name: f for name, f in factors.items() if len(kept_levels(f))}
     skipped = tuple(str(name) for name in factors if name not in compared)
     scores = comparison.scores.to_numpy(float)
     fits = _fits(scores, comparison.levels, compared)
@@ -56,7 +56,7 @@ def estimate_effects(comparison: Comparison) -> Effects:
             pd.DataFrame(columns=EFFECT_COLUMNS), pd.DataFrame(columns=IMPORTANCE_COLUMNS),
             not_compared=tuple(map(str, factors)),
         )  # fmt: skip
-    raw = [found.p_value(_kept(compared[name])) for name, found in fits.items()]
+    raw = [found.p_value(kept_levels(compared[name])) for name, found in fits.items()]
     p_values = dict(zip(fits, map(float, holm(np.array(raw))), strict=True))
     rows = [row for name, f in fits.items() for row in _rows(f, compared[name], p_values[name])]
     return Effects(
@@ -72,7 +72,7 @@ def effects_against(
     comparison: Comparison, effects: Effects, name: str, value: str
 ) -> pd.DataFrame:
     """The rows of a hyperparameter in effects.csv, with another value as their reference."""
-    factor = _with_reference(comparison.levels[name], value)
+    factor = with_reference(comparison.levels[name], value)
     found = _fits(comparison.scores.to_numpy(float), comparison.levels, {name: factor})
     rows = [row for f in found.values() for row in _rows(f, factor, effects.p_values[name])]
     return pd.DataFrame(rows, columns=EFFECT_COLUMNS)
@@ -85,7 +85,7 @@ def best_value(effects: Effects, name: str) -> str:
     return str(best["value"] if best["effect"] > 0 else best["reference"])
 
 
-def _with_reference(levels: pd.Series, value: str | None = None) -> pd.Series:
+def with_reference(levels: pd.Series, value: str | None = None) -> pd.Series:
     """The levels with the reference in front: `value`, or the first that enough trials share."""
     counts = levels.value_counts(sort=False)
     shared = [v for v, n in counts.items() if n >= MIN_TRIALS and v != NOT_LOGGED]
@@ -94,7 +94,7 @@ def _with_reference(levels: pd.Series, value: str | None = None) -> pd.Series:
     return levels.cat.reorder_categories(order)
 
 
-def _kept(factor: pd.Series) -> list[int]:
+def kept_levels(factor: pd.Series) -> list[int]:
     """The numbers, less one, of the levels that can be compared with the reference."""
     counts = factor.value_counts(sort=False)
     if counts.iloc[0] < MIN_TRIALS or counts.index[0] == NOT_LOGGED:
@@ -120,7 +120,7 @@ def _fits(
 
 
 def _rows(found: Fit, factor: pd.Series, p_value: float) -> list[tuple]:
-    counts, kept = factor.value_counts(sort=False), _kept(factor)
+    counts, kept = factor.value_counts(sort=False), kept_levels(factor)
     answers = [found.contrast(number) for number in kept]
     adjusted = np.maximum(holm(np.array([p for *_, p in answers])), p_value)
     return [
@@ -141,7 +141,7 @@ def _importance(fits: dict[str, Fit], factors: dict[str, pd.Series]) -> pd.DataF
     rng = np.random.default_rng(0)
     means, draws = {}, {}
     for name, found in fits.items():
-        kept = _kept(factors[name])
+        kept = kept_levels(factors[name])
         effects = found.effects[kept]
         both = (estimate.covariance[np.ix_(kept, kept)] for estimate in found.estimates)
         covariance = max(both, key=np.trace)
@@ -158,7 +158,7 @@ def _importance(fits: dict[str, Fit], factors: dict[str, pd.Series]) -> pd.DataF
     for name, values in draws.items():
         low, high = np.quantile(np.clip(values, 0, None) / whole, [0.025, 0.975]).tolist()
         share = means[name] / total if total else 0.0
-        if all(map(fits[name].rests_on_few, _kept(factors[name]))):
+        if all(map(fits[name].rests_on_few, kept_levels(factors[name]))):
             low = 0.0
         rows.append((name, share, min(low, share), max(high, share)))
     table = pd.DataFrame(rows, columns=IMPORTANCE_COLUMNS)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.predictions import read_predictions
 from cnnlib.config import is_off, told
-from cnnlib.results import Results, openings, read_results
+from cnnlib.results import CLASS_COLUMNS, Results, openings, read_results
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class SweepFolder:
     """Each time that the test photographs were opened."""
     leaks: pd.DataFrame | None = None
     """Test photographs that are copies of ones trained on; None where nobody looked."""
+    class_recalls: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CLASS_COLUMNS))
 
     @property
     def name(self) -> str:
@@ -92,6 +93,9 @@ def read_folder(path: Path) -> SweepFolder:
         predictions=read_predictions(predictions) if predictions.exists() else None,
         openings=openings(path),
         leaks=pd.read_csv(leaks, dtype=str) if leaks.exists() else None,
+        class_recalls=results.class_recalls.assign(
+            val_recall=_finite(results.class_recalls["val_recall"])
+        ),
     )
 
 

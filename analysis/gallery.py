@@ -41,7 +41,7 @@ CURVES = ("val_acc", "train_acc", "val_loss", "train_loss")
 
 
 @contextlib.contextmanager
-def _figure(
+def saved_figure(
     path: Path, height: float, *, width: float = WIDTH, photos: bool = False
 ) -> Iterator[Figure]:
     """A figure of the report's width that is saved to `path` at the end of the block."""
@@ -59,7 +59,7 @@ def _figure(
 
 def save_timeline(sweep: SweepFolder, path: Path) -> None:
     """Accuracy against time."""
-    with _figure(path, 3.9) as figure:
+    with saved_figure(path, 3.9) as figure:
         ax = figure.add_subplot()
         plot_timeline(ax, sweep.trials, highlight=sweep.highlight)
         figure.legend(loc="outside upper right", ncols=4)
@@ -69,14 +69,14 @@ def save_parallel(sweep: SweepFolder, path: Path) -> None:
     """Parallel coordinates over the hyperparameters that vary."""
     measured = sweep.trials[sweep.trials["val_acc"].notna()]
     names = varied(measured, sweep.hyperparameters)
-    with _figure(path, 1.0 + 0.6 * len(names)) as figure:
+    with saved_figure(path, 1.0 + 0.6 * len(names)) as figure:
         plot_parallel(figure.add_subplot(), measured, names, highlight=sweep.highlight)
 
 
 def save_curves(sweep: SweepFolder, path: Path) -> None:
     """Accuracy and loss, of validation and training, against epoch."""
     rungs = sweep.rungs
-    with _figure(path, 6.6) as figure:
+    with saved_figure(path, 6.6) as figure:
         axes = figure.subplots(2, 2).ravel()
         for ax, metric in zip(axes, CURVES, strict=True):
             plot_curves(
@@ -118,7 +118,7 @@ def save_hyperparameters(sweep: SweepFolder, path: Path) -> None:
     names = varied(sweep.trials[sweep.trials["val_acc"].notna()], sweep.hyperparameters)
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    with _figure(path, 0.5 + 2.65 * rows) as figure:
+    with saved_figure(path, 0.5 + 2.65 * rows) as figure:
         axes = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
         for ax, name in zip(axes, names, strict=False):
             plot_hyperparameter(ax, sweep.trials, name, highlight=sweep.highlight)
@@ -155,19 +155,19 @@ def save_hyperparameters(sweep: SweepFolder, path: Path) -> None:
 
 def save_effects(effects: Effects, when: str, path: Path) -> None:
     """What each value adds."""
-    with _figure(path, effect_height(effects.effects, effects.importance)) as figure:
+    with saved_figure(path, effect_height(effects.effects, effects.importance)) as figure:
         plot_effects(figure.add_subplot(), effects.effects, effects.importance, when=when)
 
 
 def save_importance(effects: Effects, path: Path) -> None:
     """What each hyperparameter explains."""
-    with _figure(path, 0.9 + 0.3 * len(effects.importance)) as figure:
+    with saved_figure(path, 0.9 + 0.3 * len(effects.importance)) as figure:
         plot_importance(figure.add_subplot(), effects.importance)
 
 
 def save_pair(cells: pd.DataFrame, first: str, second: str, path: Path) -> None:
     """The scores of the strongest pair."""
-    with _figure(path, 1.2 + 0.55 * cells["first"].nunique()) as figure:
+    with saved_figure(path, 1.2 + 0.55 * cells["first"].nunique()) as figure:
         ax = figure.add_subplot()
         plot_pair(ax, cells, first, second)
         figure.colorbar(ax.images[0], ax=ax, fraction=0.03, pad=0.02).set_label("mean val_acc")
@@ -175,21 +175,21 @@ def save_pair(cells: pd.DataFrame, first: str, second: str, path: Path) -> None:
 
 def save_cost(cost: Cost, highlight: str | None, path: Path) -> None:
     """Accuracy against cost."""
-    with _figure(path, 3.9) as figure:
+    with saved_figure(path, 3.9) as figure:
         plot_cost(figure.add_subplot(), cost, highlight=highlight)
         figure.legend(loc="outside upper right", ncols=4)
 
 
 def save_distribution(trials: pd.DataFrame, path: Path) -> None:
     """How val_acc is distributed over the trials."""
-    with _figure(path, 3.2) as figure:
+    with saved_figure(path, 3.2) as figure:
         plot_distribution(figure.add_subplot(), trials)
         figure.legend(loc="outside upper right", ncols=2)
 
 
 def save_workers(workers: Workers, path: Path) -> None:
     """Which worker ran which trial when."""
-    with _figure(path, min(9.0, 1.3 + 0.3 * len(workers.names))) as figure:
+    with saved_figure(path, min(9.0, 1.3 + 0.3 * len(workers.names))) as figure:
         plot_workers(figure.add_subplot(), workers)
         figure.legend(loc="outside upper right", ncols=5)
 
@@ -199,7 +199,7 @@ def save_confusion(predictions: pd.DataFrame, classes: list[str], path: Path) ->
     order = class_order(predictions, classes)
     wide = len(order) > WIDE_FROM
     height = 2.4 + 0.112 * len(order) if wide else min(8.4, 3.2 + 0.46 * len(order))
-    with _figure(path, height, width=height + 1 if wide else WIDTH) as figure:
+    with saved_figure(path, height, width=height + 1 if wide else WIDTH) as figure:
         ax = figure.add_subplot()
         plot_confusion(ax, confusion_counts(predictions, order))
         bar = figure.colorbar(ax.images[0], ax=ax, fraction=0.03, pad=0.02)
@@ -208,7 +208,7 @@ def save_confusion(predictions: pd.DataFrame, classes: list[str], path: Path) ->
 
 def save_calibration(bins: pd.DataFrame, path: Path) -> None:
     """The reliability diagram."""
-    with _figure(path, 5.2, width=6.4) as figure:
+    with saved_figure(path, 5.2, width=6.4) as figure:
         plot_calibration(figure.add_subplot(), bins)
 
 
@@ -216,7 +216,7 @@ def save_recalls(predictions: pd.DataFrame, classes: list[str], path: Path) -> N
     """Recall by class."""
     recalls = class_recalls(predictions, class_order(predictions, classes))
     step = 0.34 if len(recalls) <= 30 else 0.135
-    with _figure(path, 1.0 + step * len(recalls)) as figure:
+    with saved_figure(path, 1.0 + step * len(recalls)) as figure:
         plot_recalls(figure.add_subplot(), recalls)
 
 
@@ -226,7 +226,7 @@ def save_photographs(
     """Thirty test photographs, ten columns of three, column by column in order of class."""
     sample = stratified_sample(predictions, num_photos=NUM_PHOTOS, seed=seed)
     rows = 3
-    with _figure(path, 0.2 + rows * (WIDTH / 10 + 0.34), photos=True) as figure:
+    with saved_figure(path, 0.2 + rows * (WIDTH / 10 + 0.34), photos=True) as figure:
         axes = figure.subplots(rows, 10, squeeze=False)
         for number in range(rows * 10):
             ax = axes[number % rows, number // rows]

@@ -6,7 +6,7 @@ Only pages that are served get it; the report on disk asks for nothing.
 import html
 import time
 
-from analysis.web import SECURITY
+from analysis.web import allowing, security
 
 BAR = """
 <style>
@@ -21,7 +21,8 @@ body { padding-bottom: 7rem; }
 </style>
 <aside id="watch" aria-label="Live view"><span role="status"></span>
 <button type="button" aria-pressed="false">Hold</button></aside>
-<script>
+"""
+SCRIPT = """
 (() => {
   const kept = JSON.parse(sessionStorage.getItem('watch') ?? '{"open": []}');
   const [note, button] = document.querySelector('#watch').children;
@@ -60,7 +61,6 @@ body { padding-bottom: 7rem; }
   };
   ask();
 })();
-</script>
 """
 
 
@@ -68,8 +68,8 @@ def live(page: str) -> tuple[str, str]:
     """The page with the bar, and the version by which the bar knows it from later ones."""
     version = str(time.time_ns())
     before, end, after = page.rpartition("</body>")
-    allowed = before.replace(SECURITY, f"{SECURITY}; connect-src 'self'", 1)
-    return allowed + BAR.replace("VERSION", version) + end + after, version
+    script = SCRIPT.replace("VERSION", version)
+    return f"{allowing(before, script)}{BAR}<script>{script}</script>{end}{after}", version
 
 
 def waiting_page(name: str) -> str:
@@ -77,7 +77,7 @@ def waiting_page(name: str) -> str:
     title = html.escape(name)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{SECURITY}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{security()}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="data:,"><title>{title}</title></head>'
         "<body style='font: 1.1rem/1.6 system-ui, sans-serif; margin: 3rem 1.5rem'>"

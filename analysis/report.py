@@ -32,6 +32,11 @@ FIGURES = (
     "calibration",
     "confusion",
     "photographs",
+    "confidence",
+    "mistakes",
+    "pairs",
+    "filters",
+    "neurons",
 )
 
 

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import final_section, finding_sections, gallery, plot_sections, summary
+from analysis import (
+    final_section,
+    finding_sections,
+    gallery,
+    photo_sections,
+    plot_sections,
+    summary,
+)
 from analysis.exam_section import exam_blocks
 from analysis.findings import Findings
 from analysis.folder import SweepFolder
@@ -47,6 +54,8 @@ def build_page(
         _best(sweep),
         final_section.final_section(sweep),
         _test(sweep, report, photo_folders),
+        photo_sections.mistake_section(sweep, figures, photo_folders),
+        photo_sections.network_section(sweep, figures, photo_folders),
         _how(sweep),
     ]
     started = sweep.settings.get("started")

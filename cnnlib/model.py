@@ -89,6 +89,8 @@ class CustomCNN(LightningModule):
         self.network = network(config, num_classes, image_size)
         self._average = recipe.MovingAverage(self.network, config.ema) if config.ema else None
         self._totals: dict[str, list[Tensor]] = {}
+        self.class_counts = torch.zeros(2, num_classes)
+        """Validation images of the last epoch by class: recognised, all."""
 
     @classmethod
     def from_champion(cls, folder: str | Path) -> "CustomCNN":
@@ -120,8 +122,11 @@ class CustomCNN(LightningModule):
         smoothing = self.config.label_smoothing if stage == "train" else 0.0
         loss = F.cross_entropy(scores, labels, label_smoothing=smoothing)
         with torch.no_grad():
-            correct = (scores.argmax(1) == labels).sum()
-            sums = torch.stack([loss.detach().float() * len(labels), correct.float()])
+            hits = (scores.argmax(1) == labels).float()
+            sums = torch.stack([loss.detach().float() * len(labels), hits.sum()])
+            if stage == "val":
+                counts = torch.stack([hits, torch.ones_like(hits)])
+                self.class_counts.index_add_(1, labels, counts)
         total = self._totals.setdefault(stage, [torch.zeros_like(sums), sums.new_zeros(())])
         total[0] += sums
         total[1] += len(labels)
@@ -136,6 +141,9 @@ class CustomCNN(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self._log_epoch("train")
+
+    def on_validation_epoch_start(self) -> None:
+        self.class_counts = torch.zeros_like(self.class_counts, device=self.device)
 
     def on_validation_epoch_end(self) -> None:
         self._log_epoch("val")

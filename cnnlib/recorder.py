@@ -15,7 +15,7 @@ from cnnlib.checkpoints import prune
 from cnnlib.config import hyperparameters, told
 from cnnlib.ledger import Ledger, Trial
 from cnnlib.progress import Progress
-from cnnlib.results import EPOCH_COLUMNS
+from cnnlib.results import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.space import searched
 from cnnlib.tracking import Tracked, Tracking, run_name
 
@@ -55,7 +55,8 @@ class Recorder(tune.Callback):
         if "error" in result or result["epoch"] <= self._ledger.trials[trial_id].epoch:
             return True  # a failure, which ends by itself, or what a trial repeats
         metrics = {name: result[name] for name in METRICS}
-        decision = self._ledger.epoch(trial_id, {**metrics, "node": result["node"]})
+        more = {name: result[name] for name in ("node", CLASS_COUNTS) if name in result}
+        decision = self._ledger.epoch(trial_id, metrics | more)
         self._tracking.log(trial_id, metrics)
         self._progress.epoch(trial_id, metrics["val_acc"])
         return decision is None or not decision.stop

@@ -1,8 +1,9 @@
-"""The two tables of a sweep, trials and epochs, from its journal or from CSV files."""
+"""The tables of a sweep, trials, epochs and recalls by class, from its journal or CSV files."""
 
 import json
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,32 @@ EPOCH_COLUMNS = [
     "trial_id", "epoch", "train_loss", "train_acc", "val_loss", "val_acc", "learning_rate",
     "seconds", "images_per_second",
 ]  # fmt: skip
+TABLES = {  # and the columns without which nothing can be told
+    "trials": ["trial_id"],
+    "epochs": ["trial_id", "epoch"],
+    "class_recalls": ["trial_id", "class", "val_recall"],
+}
+# A class may be called "NA", or "7".
+READING: dict[str, Any] = {
+    "class_recalls": {
+        "dtype": {"trial_id": str, "class": str},
+        "keep_default_na": False,
+        "na_values": {"val_recall": [""], "n": [""]},
+    }
+}
+CLASS_COLUMNS = ["trial_id", "epoch", "class", "val_recall", "n"]
+CLASS_COUNTS = "class_counts"
+"""What an epoch that is its trial's best so far reports: of each class, [recognised, all]."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """A sweep as two tables; DESIGN.md lists their columns."""
+    """A sweep as tables; DESIGN.md lists their columns."""
 
     trials: pd.DataFrame
     epochs: pd.DataFrame
+    class_recalls: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CLASS_COLUMNS))
+    """Validation recall by class, at the epochs that were their trial's best so far."""
 
     @property
     def hyperparameters(self) -> list[str]:
@@ -39,8 +58,11 @@ class Results:
         return self.trials.loc[self.trials["val_acc"].idxmax()]
 
     def write(self, folder: Path) -> None:
-        """Writes trials.csv and epochs.csv, each replaced in one step."""
-        for name, table in (("trials", self.trials), ("epochs", self.epochs)):
+        """Writes trials.csv, epochs.csv and what is known by class, each replaced in one step."""
+        tables = {"trials": self.trials, "epochs": self.epochs}
+        if len(self.class_recalls):
+            tables["class_recalls"] = self.class_recalls
+        for name, table in tables.items():
             part = folder / f".{name}.csv.part"
             table.to_csv(part, index=False)
             part.replace(folder / f"{name}.csv")
@@ -67,12 +89,14 @@ def read_results(folder: str | Path) -> Results:
     if journal_exists(folder):
         return fold(read_events(folder))
     tables = {}
-    for name, keys in (("trials", ["trial_id"]), ("epochs", ["trial_id", "epoch"])):
+    for name, keys in TABLES.items():
         path = folder / f"{name}.csv"
+        if name == "class_recalls" and not path.exists():
+            continue
         if not path.is_file():
             raise FileNotFoundError(f"no results in {folder}: expected {path.name} or a journal")
         try:
-            table = pd.read_csv(path, dtype={"trial_id": str})
+            table = pd.read_csv(path, **{"dtype": {"trial_id": str}} | READING.get(name, {}))
         except (ValueError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is not a CSV table: {error}") from None
         missing = [key for key in keys if key not in table]
@@ -94,6 +118,7 @@ def fold(events: Iterable[dict[str, Any]]) -> Results:
     """The tables that these journal events amount to."""
     trials: dict[str, dict[str, Any]] = {}
     epochs: dict[tuple[str, int], dict[str, Any]] = {}
+    recalls: list[tuple] = []
     for event in events:
         kind, trial_id = event["event"], str(event.get("trial_id"))
         if kind == "proposed":
@@ -102,12 +127,18 @@ def fold(events: Iterable[dict[str, Any]]) -> Results:
             trials[trial_id].setdefault("started", event["time"])
         elif kind == "epoch":
             epochs[trial_id, event["epoch"]] = {c: event.get(c) for c in EPOCH_COLUMNS}
+            for name, (hits, n) in event.get(CLASS_COUNTS, {}).items():
+                recalls.append((trial_id, event["epoch"], name, hits / n if n else math.nan, n))
             trials[trial_id]["node"] = event.get("node")
         elif kind in ("finished", "stopped", "failed"):
             status = "completed" if kind == "finished" else kind
             trials[trial_id] |= {"status": status, "error": event.get("error")}
     epoch_table = pd.DataFrame(list(epochs.values()), columns=EPOCH_COLUMNS)
-    return Results(_with_bests(pd.DataFrame(list(trials.values())), epoch_table), epoch_table)
+    return Results(
+        _with_bests(pd.DataFrame(list(trials.values())), epoch_table),
+        epoch_table,
+        pd.DataFrame(recalls, columns=CLASS_COLUMNS),
+    )
 
 
 def _with_bests(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.data import VAL_SPLIT, CustomDataModule
 from cnnlib.dataset import Dataset
 from cnnlib.model import CustomCNN
+from cnnlib.results import CLASS_COUNTS
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,9 @@ class EpochReport(Checkpoint):
                 "learning_rate": self._learning_rate,
                 "seconds": seconds,
                 "images_per_second": num_images / seconds,
+                **(
+                    _class_counts(trainer, pl_module) if metrics.get("val_acc", -1.0) > best else {}
+                ),
             }
         )
         if self._last is not None:
@@ -104,6 +108,11 @@ class EpochReport(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._rows = list(state_dict["rows"])
+
+
+def _class_counts(trainer: Any, model: Any) -> dict[str, Any]:
+    counts = model.class_counts.int().T.tolist()
+    return {CLASS_COUNTS: dict(zip(trainer.datamodule.classes, counts, strict=True))}
 
 
 def is_over(rows: Sequence[dict[str, Any]], max_epochs: int | None, patience: int) -> bool:

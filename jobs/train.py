@@ -82,6 +82,7 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     from cnnlib.about import provenance
     from cnnlib.champion import WEIGHTS, Champion, write_champion
     from cnnlib.model import CustomCNN
+    from cnnlib.results import CLASS_COUNTS
     from cnnlib.tracking import Tracking, run_name
     from cnnlib.trial import train
 
@@ -93,6 +94,7 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     rows: list[dict[str, Any]] = []
 
     def on_epoch(metrics: dict[str, Any]) -> None:
+        metrics = {name: value for name, value in metrics.items() if name != CLASS_COUNTS}
         rows.append(metrics)
         tracking.log("train", metrics)
         print(

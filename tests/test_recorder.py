@@ -64,6 +64,14 @@ def test_what_a_trial_repeats_after_a_loss_counts_once(recorder: Recorder, sweep
     assert [e["val_acc"] for e in sweep.told("epoch")] == [0.1, 0.2, 0.3]
 
 
+def test_what_is_known_of_classes_goes_into_the_journal(recorder: Recorder, sweep: Sweep) -> None:
+    assert isinstance(Search(recorder).suggest("a"), dict)
+    counts = {"class_counts": {"Fungi": [3, 10]}}
+    recorder.goes_on("0001", result(1, 0.3) | counts)
+    recorder.goes_on("0001", result(2, 0.2))
+    assert [e.get("class_counts") for e in sweep.told("epoch")] == [{"Fungi": [3, 10]}, None]
+
+
 def test_a_failure_is_recorded_and_a_full_disk_is_no_failure(
     recorder: Recorder, sweep: Sweep
 ) -> None:

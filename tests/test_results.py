@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from cnnlib.journal import Journal
-from cnnlib.results import EPOCH_COLUMNS, fold, read_results
+from cnnlib.results import CLASS_COLUMNS, EPOCH_COLUMNS, fold, read_results
 
 
 def epoch(trial_id: str, number: int, val_acc: float, **more: Any) -> dict[str, Any]:
@@ -27,8 +27,8 @@ EVENTS = [
     event("started", "0001"),
     proposed("0002"),
     event("started", "0002"),
-    epoch("0001", 1, 0.3, node="a"),
-    epoch("0001", 2, 0.6, node="a"),
+    epoch("0001", 1, 0.3, node="a", class_counts={"NA": [0, 0], "Fungi": [3, 10]}),
+    epoch("0001", 2, 0.6, node="a", class_counts={"NA": [0, 0], "Fungi": [6, 10]}),
     epoch("0002", 1, 0.2, node="b"),
     event("stopped", "0002", rung=1, cutoff=0.3),
     epoch("0001", 3, 0.6, node="a"),
@@ -59,6 +59,18 @@ def test_the_columns_are_those_of_the_design() -> None:
     ]  # fmt: skip
     assert list(results.epochs.columns) == EPOCH_COLUMNS
     assert results.hyperparameters == ["dropout"]
+    assert list(results.class_recalls.columns) == CLASS_COLUMNS
+
+
+def test_recalls_by_class_are_those_of_the_epochs_that_were_best_so_far() -> None:
+    table = fold(EVENTS).class_recalls
+    fungi = table[table["class"] == "Fungi"]
+    assert fungi[["trial_id", "epoch", "n"]].to_numpy().tolist() == [
+        ["0001", 1, 10],
+        ["0001", 2, 10],
+    ]
+    assert fungi["val_recall"].tolist() == [0.3, 0.6]
+    assert table.loc[table["class"] == "NA", "val_recall"].isna().all(), "none to validate on"
 
 
 def test_a_trial_that_goes_on_keeps_its_epochs_and_its_start() -> None:
@@ -102,6 +114,7 @@ def test_tables_are_the_same_from_the_journal_and_from_its_csv_files(tmp_path: P
     results.write(tmp_path / "copy")
     copy = read_results(tmp_path / "copy")
     pd.testing.assert_frame_equal(results.epochs, copy.epochs, check_dtype=False)
+    pd.testing.assert_frame_equal(results.class_recalls, copy.class_recalls, check_dtype=False)
     pd.testing.assert_frame_equal(
         results.trials.astype(object).where(results.trials.notna(), None),
         copy.trials.astype(object).where(copy.trials.notna(), None),

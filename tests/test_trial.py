@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
 from cnnlib.model import CustomCNN
-from cnnlib.results import EPOCH_COLUMNS
+from cnnlib.results import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.trial import (
     EpochReport,
     Task,
@@ -46,8 +46,13 @@ def test_every_epoch_is_reported_with_the_columns_of_the_design(
     epochs = rows(photos, tmp_path, TrialConfig(**SMALL))
     assert [row["epoch"] for row in epochs] == [1, 2, 3]
     for row in epochs:
+        counts = row.pop(CLASS_COUNTS, None)
         assert set(row) == set(EPOCH_COLUMNS) - {"trial_id"}
         assert all(math.isfinite(value) for value in row.values())
+        if counts:
+            assert list(counts) == ["blue", "green", "red"]
+            assert [n for _, n in counts.values()] == [2, 2, 2]
+            assert sum(hits for hits, _ in counts.values()) == round(6 * row["val_acc"])
         assert row["learning_rate"] == 1e-3
 
 
@@ -79,16 +84,20 @@ def test_an_epochs_learning_rate_is_the_one_that_it_began_with(
     assert [row["learning_rate"] for row in epochs] == pytest.approx([1e-3, 1e-4, 1e-5])
 
 
-def test_a_worse_epoch_does_not_replace_the_best_weights(tmp_path: Path) -> None:
+def test_only_a_better_epoch_replaces_the_best_weights_and_tells_its_classes(
+    tmp_path: Path,
+) -> None:
     model = torch.nn.Linear(1, 1)
     weights = tmp_path / "best.safetensors"
-    report = EpochReport(lambda metrics: None, weights, last=None, patience=0, seed=1)
+    told: list[dict[str, Any]] = []
+    report = EpochReport(told.append, weights, last=None, patience=0, seed=1)
     trainer = SimpleNamespace(
         current_epoch=0,
         max_epochs=9,
         optimizers=[SimpleNamespace(param_groups=[{"lr": 0.1}])],
-        datamodule=SimpleNamespace(split_indices=([0], [1])),
+        datamodule=SimpleNamespace(split_indices=([0], [1]), classes=("a",)),
     )
+    model.class_counts = torch.tensor([[3.0], [5.0]])
     kept = []
     for val_acc in (0.2, 0.6, 0.6, 0.4, math.nan):
         torch.nn.init.constant_(model.bias, val_acc)
@@ -96,6 +105,7 @@ def test_a_worse_epoch_does_not_replace_the_best_weights(tmp_path: Path) -> None
         report.on_train_epoch_end(trainer, model)  # type: ignore[arg-type]
         kept.append(round(load_file(weights)["bias"].item(), 1))
     assert kept == [0.2, 0.6, 0.6, 0.6, 0.6]
+    assert [row.get(CLASS_COUNTS) for row in told] == [{"a": [3, 5]}] * 2 + [None] * 3
 
 
 def test_colours_are_learnt(photos: Path, tmp_path: Path) -> None:
