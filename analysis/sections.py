@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import finding_sections, gallery, summary
+from analysis.audit import audit_section
 from analysis.findings import Findings
 from analysis.folder import SweepFolder
 from analysis.page import (
@@ -21,7 +22,7 @@ from analysis.predictions import class_order, class_recalls, confusion_counts, m
 from analysis.values import constant, is_missing, shown, varied
 
 TRIALS_FIRST = ("trial_id", "status", "val_acc")
-TRIALS_LAST = ("epochs", "best_epoch", "val_loss", "seconds", "node", "started", "error")
+TRIALS_LAST = ("epochs", "audited", "best_epoch", "val_loss", "seconds", "node", "started", "error")
 
 
 def build_page(
@@ -34,6 +35,7 @@ def build_page(
         finding_sections.takeaway_section(findings),
         finding_sections.claim_section(findings),
         finding_sections.effect_section(findings, figures),
+        audit_section(sweep),
         finding_sections.next_section(findings),
         _best(sweep),
         _timeline(sweep, figures),

@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     add("--cpus-per-trial", type=int, metavar="N", help="CPU cores for a trial (default 1)")
     add("--max-concurrent", type=int, metavar="N", help="trials at once (default: what fits)")
     add("--time-budget", metavar="TIME", help="ends the search after 2h, 90m or 1h30m")
+    add("--audit", type=float, metavar="SHARE", help="of the trials to stop that run on (0)")
     add("--patience", type=int, metavar="N", help="epochs without progress that end a trial (5)")
     add("--seed", type=int, metavar="N", help="of the split, the search and the training (42)")
     add("--storage", metavar="PLACE", help="folder or s3://bucket/path for sweeps (results/)")
