@@ -127,7 +127,7 @@ def test_a_driver_elsewhere_keeps_its_claim(url: str, tmp_path: Path) -> None:
     (here / NAME).write_text(json.dumps(claim))
     assert Mirror(url, here)._send()
     with pytest.raises(
-        ClaimedError, match=r"s is being written by process 7 on elsewhere, for 10\d s"
+        ClaimedError, match=r"/s is being written by process 7 on elsewhere"
     ):
         Mirror(url, tmp_path / "other" / "s").fetch()
     (here / NAME).write_text(json.dumps(claim | {"alive": now - 100}))
