@@ -7,7 +7,7 @@ from pathlib import Path
 from analysis.compared import Compared
 from analysis.compared_figures import plot_claim
 from analysis.finding_sections import MARKS
-from analysis.gallery import _figure as saved_figure
+from analysis.gallery import saved_figure
 from analysis.page import Block, Paragraph, Picture, Points, Section, Table
 from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
 

@@ -18,7 +18,7 @@ from analysis.compared import (
     that_differ,
 )
 from analysis.compared_claims import claims_section, named
-from analysis.gallery import _figure as saved_figure
+from analysis.gallery import saved_figure
 from analysis.page import (
     Block,
     KeyFigures,

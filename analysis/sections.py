@@ -12,6 +12,7 @@ from analysis import (
     plot_sections,
     summary,
 )
+from analysis.audit import audit_section
 from analysis.exam_section import exam_blocks
 from analysis.findings import Findings
 from analysis.folder import SweepFolder
@@ -30,7 +31,7 @@ from analysis.predictions import class_order, class_recalls, confusion_counts, m
 from analysis.values import constant, is_missing, shown
 
 TRIALS_FIRST = ("trial_id", "status", "val_acc")
-TRIALS_LAST = ("epochs", "best_epoch", "val_loss", "seconds", "node", "started", "error")
+TRIALS_LAST = ("epochs", "audited", "best_epoch", "val_loss", "seconds", "node", "started", "error")
 
 
 def build_page(
@@ -43,6 +44,7 @@ def build_page(
         finding_sections.takeaway_section(findings),
         finding_sections.claim_section(findings),
         finding_sections.effect_section(sweep, findings, figures),
+        audit_section(sweep),
         finding_sections.next_section(findings),
         plot_sections.history_section(sweep, figures),
         plot_sections.curve_section(sweep, figures),

@@ -89,7 +89,8 @@ def main() -> None:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
         f"{flags.trials:,} trials of {flags.epochs} epochs, {flags.classes} classes:"
-        f" {seconds:.1f} s ({usage.ru_utime + usage.ru_stime:.1f} s of a core), {usage.ru_maxrss / 2**20:.2f} GiB,"
+        f" {seconds:.1f} s ({usage.ru_utime + usage.ru_stime:.1f} s of a core), "
+        f"{usage.ru_maxrss / 2**20:.2f} GiB,"
         f" page {size:.1f} MB"
     )
 

@@ -28,6 +28,7 @@ def about(plan: Plan) -> dict[str, Any]:
         "image_size": plan.image_size,
         "seed": settings.seed,
         "patience": settings.patience,
+        "audit": settings.audit,
         "decode_seconds": plan.decode_seconds,
         "rungs": list(plan.halving.rungs) if plan.halving else [],
         "reduction_factor": plan.halving.reduction_factor if plan.halving else None,

@@ -77,7 +77,7 @@ def read_claim(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def refused(folder: Path, claim: dict[str, Any] | None, *, held: bool) -> str | None:
+def refused(folder: Path | str, claim: dict[str, Any] | None, *, held: bool) -> str | None:
     """Why a second driver may not have the folder, or None; `held` where its lock is taken."""
     if claim is None:
         return f"{folder} is being written by another driver" if held else None

@@ -48,32 +48,56 @@ class Decision:
     stop: bool
     rung: int
     cutoff: float | None  # None for the first trial at a rung
+    audited: bool = False  # it is below the cutoff, and runs on to tell whether stopping is right
+
+    @property
+    def why(self) -> str:
+        """Why a trial stops, or would: at epoch 3, below the cutoff 0.310."""
+        return f"at epoch {self.rung}, below the cutoff {self.cutoff:.3f}"
 
 
 @dataclass
 class Rungs:
-    """The scores seen at each rung, and the decisions that follow from them."""
+    """The scores seen at each rung, and the decisions that follow from them.
+
+    A random share `audit` of the trials that would stop run on to their last epoch. They are out of
+    the contest: as if stopped, they count at the rung where they fell and at no later one, so the
+    cutoffs of the others are those of a sweep without audit.
+    """
 
     plan: Halving
+    audit: float = 0.0
+    seed: int = 0
+    audited: set[str] = field(default_factory=set)
     scores: dict[int, dict[str, float]] = field(default_factory=dict)  # rung -> trial_id -> score
     _ordered: dict[int, list[float]] = field(default_factory=dict)  # rung -> scores, rising
 
     def decide(self, trial_id: str, epoch: int, score: float) -> Decision | None:
-        """The decision on a trial after this epoch; None between rungs and for a repeated epoch.
+        """The decision on a trial after this epoch; None between rungs and for a repeated epoch,
+        and for a trial that was audited before.
 
         `score` is the trial's best so far, as it is judged at the end. One that is not finite
         counts as the worst: NaN is not below any cutoff, so that Ray's own ASHA never stops it.
         """
         if epoch not in self.plan.rungs or trial_id in self.scores.get(epoch, {}):
             return None
+        if trial_id in self.audited:
+            return None
         cutoff = _quantile(self._ordered.get(epoch, []), 1 - 1 / self.plan.reduction_factor)
-        return Decision(cutoff is not None and finite(score) < cutoff, epoch, cutoff)
+        below = cutoff is not None and finite(score) < cutoff
+        audited = below and self._is_drawn(trial_id, epoch)
+        return Decision(below and not audited, epoch, cutoff, audited)
 
-    def add(self, trial_id: str, epoch: int, score: float) -> None:
-        """Takes note of the score of a trial at a rung."""
-        if epoch in self.plan.rungs:
-            self.scores.setdefault(epoch, {})[trial_id] = finite(score)
-            bisect.insort(self._ordered.setdefault(epoch, []), finite(score))
+    def _is_drawn(self, trial_id: str, rung: int) -> bool:
+        """From nothing but the seed, the trial and the rung: who resumes or replays draws alike."""
+        return random.Random(f"audit-{self.seed}-{trial_id}-{rung}").random() < self.audit
+
+    def add(self, trial_id: str, decision: Decision, score: float) -> None:
+        """Takes note of the decision on a trial and of the score that it had."""
+        self.scores.setdefault(decision.rung, {})[trial_id] = finite(score)
+        bisect.insort(self._ordered.setdefault(decision.rung, []), finite(score))
+        if decision.audited:
+            self.audited.add(trial_id)
 
 
 def finite(score: float) -> float:
@@ -91,7 +115,7 @@ def _quantile(ordered: list[float], share: float) -> float | None:
     return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
-def expected(plan: Halving, trials: int) -> tuple[float, float]:
+def expected(plan: Halving, trials: int, audit: float = 0.0) -> tuple[float, float]:
     """Epochs trained in all, and trials that reach the last one, when scores tell nothing apart.
 
     The mean of simulations in which each trial has one random score at every rung and reports
@@ -99,14 +123,16 @@ def expected(plan: Halving, trials: int) -> tuple[float, float]:
     """
     generator, repeats = random.Random(0), max(1, 2_000 // trials)
     epochs = reached = 0
-    for _ in range(repeats):
-        rungs = Rungs(plan)
+    for repeat in range(repeats):
+        rungs = Rungs(plan, audit, seed=repeat)
         for number in range(trials):
             score, last = generator.random(), plan.max_epochs
             for rung in plan.rungs:
                 decision = rungs.decide(str(number), rung, score)
-                rungs.add(str(number), rung, score)
-                if decision and decision.stop:
+                if decision is None:  # audited
+                    break
+                rungs.add(str(number), decision, score)
+                if decision.stop:
                     last = rung
                     break
             epochs += last

@@ -35,6 +35,7 @@ class Terms:
     fingerprint: str  # of the photographs
     num_initial: int = 0  # proposals at random before TPE's; 0: not known yet
     known: tuple[Outcome, ...] = ()  # what another sweep found: --warm-start
+    audit: float = 0.0  # share of the trials that would stop and run on
 
     @property
     def halving(self) -> Halving | None:
@@ -47,7 +48,7 @@ class Terms:
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "Terms":
-        values = {name: event[name] for name in cls.__dataclass_fields__}
+        values = {name: event[name] for name in cls.__dataclass_fields__ if name in event}
         values["space"] = {n: _values(v) for n, v in event["space"].items()}
         values["known"] = tuple(
             Outcome(TrialConfig.from_mapping(known["config"]), known["score"])
@@ -71,6 +72,7 @@ class Trial:
     best: float = WORST
     best_epoch: int = 0
     stop: Decision | None = None  # the decision that ended it
+    audited: bool = False  # it would have been stopped
     status: str = "running"
 
 
@@ -203,7 +205,8 @@ class Ledger:
         kind = event["event"]
         if kind == "sweep":
             self._terms = Terms.from_event(event)
-            self._rungs = Rungs(self._terms.halving) if self._terms.halving else None
+            if self._terms.halving:
+                self._rungs = Rungs(self._terms.halving, self._terms.audit, self._terms.seed)
             self._tpe = Tpe(
                 self._terms.space,
                 image_size=self._terms.image_size,
@@ -241,8 +244,9 @@ class Ledger:
         if "decision" in event:
             decision = Decision(**event["decision"])
             assert self._rungs is not None
-            self._rungs.add(trial.trial_id, trial.epoch, trial.best)
+            self._rungs.add(trial.trial_id, decision, trial.best)
             trial.stop = decision if decision.stop else None
+            trial.audited = decision.audited
 
 
 def alike(error: str) -> str:

@@ -48,6 +48,7 @@ LEAST = {
     "gpus_per_trial": 0,
     "cpus_per_trial": 1,
     "max_concurrent": 1,
+    "audit": 0,
     "patience": 0,
     "finalists": 0,
     "seeds": 0,
@@ -81,6 +82,7 @@ class Settings:
     cpus_per_trial: int = 1
     max_concurrent: int | None = None  # None: as many trials as fit
     time_budget: str | None = None  # '2h', '90m', '1h30m'
+    audit: float = 0.0  # share of the trials that ASHA would stop and that run on all the same
     patience: int = 5  # epochs without a better val_acc that end a trial; 0: none do
     seed: int = 42
     finalists: int | None = None  # trials that are trained again at the end; 0 or 1: none are
@@ -105,6 +107,8 @@ class Settings:
         check_least(self)
         if self.search not in (None, "tpe", "random"):
             raise ValueError(f"--search: {self.search} is not tpe or random")
+        if self.audit > 1:
+            raise ValueError(f"--audit: {self.audit:g} is not a share between 0 and 1")
         self._check_machine()
         folder = self._folder()
         mirror = self._mirror(folder)
@@ -161,6 +165,7 @@ class Settings:
             reduction_factor=halving.reduction_factor if halving else None,
             fingerprint="",
             known=read_known(self.warm_start, space) if self.warm_start else (),
+            audit=self.audit,
         )
         return terms, num_points
 
@@ -280,6 +285,8 @@ class Plan:
             epochs = ", ".join(map(str, self.halving.rungs))
             best = f"the best {1 / self.halving.reduction_factor:.0%}"
             rungs = f"after epoch {epochs} a trial goes on if it is among {best} so far"
+            if self.terms.audit:
+                rungs += f"; {self.terms.audit:.0%} of the others go on all the same, as an audit"
         return (
             f"{self.trials} trials of {points} configurations ({len(searched(self.space))} "
             f"hyperparameters, {self.search}) on {self.settings.data} ({len(self.dataset.classes)} "
@@ -297,7 +304,7 @@ class Plan:
         """How much is trained if scores tell nothing apart, and what the disk must hold."""
         epochs, reached = float(self.trials * self.max_epochs), float(self.trials)
         if self.halving:
-            epochs, reached = expected(self.halving, self.trials)
+            epochs, reached = expected(self.halving, self.trials, self.terms.audit)
         trial, best = largest(self.space, len(self.dataset.classes), self.image_size)
         kept = 3  # of the search, as the champion, in model.pt2
         if self.holds_finals:  # each finalist's; the reference's twice; two retrained

@@ -5,7 +5,9 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import TextIO
+
+from cnnlib.ledger import Trial
 
 PAUSE = 15.0  # seconds between progress lines where the screen cannot rewrite one
 
@@ -22,16 +24,18 @@ class Progress:
     )
     running: dict[str, float] = field(default_factory=dict)  # trial_id -> seconds when it began
     best: tuple[float, str] | None = None
+    num_audited: int = 0
     _seconds: list[float] = field(default_factory=list)  # of ended trials
     _began: float = field(default_factory=time.monotonic)
     _shown: float = -math.inf
 
-    def go_on(self, trials: Iterable[Any]) -> None:
-        """Counts what was there before; a trial has trial_id, status, best and best_epoch."""
+    def go_on(self, trials: Iterable[Trial]) -> None:
+        """Counts what was there before."""
         known = list(trials)
         for trial in known:
             if trial.status in self.counts:
                 self.counts[trial.status] += 1
+            self.num_audited += trial.audited
             if trial.best_epoch and trial.best > (self.best[0] if self.best else -1.0):
                 self.best = (trial.best, trial.trial_id)
         ended = sum(self.counts.values())
@@ -47,6 +51,11 @@ class Progress:
         if val_acc > (self.best[0] if self.best else -1.0):  # false for NaN
             self.best = (val_acc, trial_id)
         self._say(None)
+
+    def audited(self, trial_id: str, text: str) -> None:
+        """A trial that would stop goes on."""
+        self.num_audited += 1
+        self._say(f"trial {trial_id} audited    {text}")
 
     def ended(self, trial_id: str, status: str, text: str) -> None:
         """A trial is completed, stopped or failed."""
@@ -79,6 +88,8 @@ class Progress:
             f"{self.counts['stopped']} stopped",
             f"{self.counts['failed']} failed",
         ]
+        if self.num_audited:
+            parts.append(f"{self.num_audited} audited")
         if self.best:
             parts.append(f"best val_acc {self.best[0]:.3f} (trial {self.best[1]})")
         if self._seconds and done < self.num_trials:

@@ -59,6 +59,8 @@ class Recorder(tune.Callback):
         decision = self._ledger.epoch(trial_id, metrics | more)
         self._tracking.log(trial_id, metrics)
         self._progress.epoch(trial_id, metrics["val_acc"])
+        if decision and decision.audited:
+            self._progress.audited(trial_id, f"{decision.why}, goes on all the same")
         return decision is None or not decision.stop
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
@@ -93,7 +95,7 @@ class Recorder(tune.Callback):
             folder = self._checkpoints.parent
             text = f"{error}; its log: python -m cnnlib.journal {folder} --trial {trial_id}"
         if status == "stopped" and trial.stop:
-            text = f"at epoch {trial.stop.rung}, below the cutoff {trial.stop.cutoff:.3f}"
+            text = trial.stop.why
         if trial.best_epoch:
             text = f"val_acc {trial.best:.3f}  {text}"
         self._tracking.finish(trial_id, status, _summary(trial))

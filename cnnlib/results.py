@@ -13,7 +13,7 @@ from cnnlib.journal import journal_exists, read_events
 
 FIXED_TRIAL_COLUMNS = [
     "trial_id", "status", "epochs", "best_epoch", "val_acc", "val_loss", "seconds", "node",
-    "error", "started",
+    "error", "started", "audited",
 ]  # fmt: skip
 EPOCH_COLUMNS = [
     "trial_id", "epoch", "train_loss", "train_acc", "val_loss", "val_acc", "learning_rate",
@@ -119,10 +119,14 @@ def fold(events: Iterable[dict[str, Any]]) -> Results:
     trials: dict[str, dict[str, Any]] = {}
     epochs: dict[tuple[str, int], dict[str, Any]] = {}
     recalls: list[tuple] = []
+    audited: dict[str, Any] = {}  # the column is there only where trials were to be audited
     for event in events:
         kind, trial_id = event["event"], str(event.get("trial_id"))
-        if kind == "proposed":
-            trials[trial_id] = {"trial_id": trial_id, "status": "running", **event["config"]}
+        if kind == "sweep" and event.get("audit"):
+            audited = {"audited": None}
+        elif kind == "proposed":
+            own = {"trial_id": trial_id, "status": "running", **audited}
+            trials[trial_id] = {**own, **event["config"]}
         elif kind == "started":
             trials[trial_id].setdefault("started", event["time"])
         elif kind == "epoch":
@@ -130,6 +134,8 @@ def fold(events: Iterable[dict[str, Any]]) -> Results:
             for name, (hits, n) in event.get(CLASS_COUNTS, {}).items():
                 recalls.append((trial_id, event["epoch"], name, hits / n if n else math.nan, n))
             trials[trial_id]["node"] = event.get("node")
+            if event.get("decision", {}).get("audited"):
+                trials[trial_id]["audited"] = event["epoch"]
         elif kind in ("finished", "stopped", "failed"):
             status = "completed" if kind == "finished" else kind
             trials[trial_id] |= {"status": status, "error": event.get("error")}
@@ -143,9 +149,12 @@ def fold(events: Iterable[dict[str, Any]]) -> Results:
 
 def _with_bests(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """`trials` in DESIGN.md's order of columns, completed by what its epochs say."""
-    trials = trials.reindex(columns=list(dict.fromkeys([*trials.columns, *FIXED_TRIAL_COLUMNS])))
-    names = [c for c in trials.columns if c not in FIXED_TRIAL_COLUMNS]
-    order = ["trial_id", "status", *names, *FIXED_TRIAL_COLUMNS[2:]]
+    fixed = [c for c in FIXED_TRIAL_COLUMNS if c != "audited" or c in trials]
+    names = [c for c in trials.columns if c not in fixed]
+    order = [*fixed[:2], *names, *fixed[2:]]
+    trials = trials.reindex(columns=order)
+    if "audited" in trials:
+        trials["audited"] = trials["audited"].astype("Int64")
     if epochs.empty:
         return trials[order]
     by_trial = epochs.groupby("trial_id")

@@ -60,7 +60,7 @@ class Mirror:
         files = self._files()
         if NAME in files:
             claim = json.loads(self._content(NAME) or b"null")
-            if refusal := refused(Path(self.url), claim, held=False):
+            if refusal := refused(self.url, claim, held=False):
                 raise ClaimedError(refusal)
         segments = [name for name in files if name.startswith("journal/")]
         if all(self._content(name) == self._here(name, files[name]) for name in segments):
@@ -109,7 +109,8 @@ class Mirror:
                 del self._sent[name]
         except OSError as error:
             if self._reachable:
-                text = " ".join(str(error).split())[:200]
+                # pyarrow's text begins with what it was about to do
+                text = " ".join(str(error).split()).rpartition(" operation: ")[2][:200]
                 logger.warning("%s: %s; the sweep goes on, and this is tried again", self.url, text)
             self._reachable = False
             return False

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from cnnlib import finals
+from cnnlib.halving import Decision
 from cnnlib.ledger import ENDINGS, Ledger
 
 Event = Mapping[str, Any]
@@ -23,9 +24,10 @@ def story(events: Iterable[Event], *, logs: bool = False) -> Iterator[str]:
 
 def _sweep(event: Event) -> str:
     known = f", {len(event['known'])} outcomes known" if event["known"] else ""
+    audit = f", audit {event['audit']:.0%}" if event.get("audit") else ""
     return (
         f"{event['trials']} trials of up to {event['max_epochs']} epochs at {event['image_size']} "
-        f"px by {event['search']}, seed {event['seed']}{known}"
+        f"px by {event['search']}, seed {event['seed']}{audit}{known}"
     )
 
 
@@ -35,7 +37,10 @@ def _epoch(event: Event) -> str:
         decision = event["decision"]
         cutoff = decision["cutoff"]
         against = "first there" if cutoff is None else f"cutoff {cutoff:.3f}"
-        text += f"; rung {decision['rung']}, {against}: {'stop' if decision['stop'] else 'go on'}"
+        then = "stop" if decision["stop"] else "go on"
+        if decision.get("audited"):
+            then = "would stop, goes on as an audit"
+        text += f"; rung {decision['rung']}, {against}: {then}"
     return text
 
 
@@ -125,8 +130,8 @@ def _difference(ledger: Ledger, event: Event) -> str | None:
         if trial.stop or event["epoch"] != trial.epoch + 1:
             return f"epoch {event['epoch']} follows epoch {trial.epoch}"
         decision = ledger.decision(trial.trial_id, event["epoch"], event["val_acc"])
-        derived, written = decision and asdict(decision), event.get("decision")
-        return None if derived == written else f"derived {derived}, written {written}"
+        written = Decision(**event["decision"]) if "decision" in event else None
+        return None if decision == written else f"derived {decision}, written {written}"
     if kind in ENDINGS and kind != "failed" and (kind == "stopped") != bool(trial.stop):
         return f"derived {'stopped' if trial.stop else 'finished'}"
     return None

@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     add("--cpus-per-trial", type=int, metavar="N", help="CPU cores for a trial (default 1)")
     add("--max-concurrent", type=int, metavar="N", help="trials at once (default: what fits)")
     add("--time-budget", metavar="TIME", help="2h, 90m or 1h30m, the last quarter for the finals")
+    add("--audit", type=float, metavar="SHARE", help="of the trials to stop that run on (0)")
     add("--patience", type=int, metavar="N", help="epochs without progress that end a trial (5)")
     add("--seed", type=int, metavar="N", help="of the split, the search and the training (42)")
     add("--finalists", type=int, metavar="N", help="trials that are trained again at the end (3)")

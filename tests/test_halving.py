@@ -8,7 +8,8 @@ from cnnlib.halving import WORST, Decision, Halving, Rungs, expected
 
 def report(rungs: Rungs, trial_id: str, epoch: int, score: float) -> Decision | None:
     decision = rungs.decide(trial_id, epoch, score)
-    rungs.add(trial_id, epoch, score)
+    if decision:
+        rungs.add(trial_id, decision, score)
     return decision
 
 
@@ -67,3 +68,55 @@ def test_the_plan_of_many_trials_is_near_one_third_at_each_rung() -> None:
     assert 80 < reached < 180  # one in nine, and those that came while the rungs were empty
     assert 1000 * (1 + 2 / 3 + 6 / 9) * 0.9 < epochs < 1000 * (1 + 2 / 3 + 6 / 9) * 1.3
     assert expected(Halving(9, 1, 3.0), 1) == (9, 1)
+
+
+def contest(audit: float, trials: int = 300) -> tuple[dict[tuple[str, int], Decision], Rungs]:
+    """What is decided on trials with random scores, one after the other."""
+    rungs, generator = Rungs(Halving(9, 1, 3.0), audit, seed=5), np.random.default_rng(1)
+    decisions = {}
+    for number in range(trials):
+        for epoch, score in zip((1, 3), generator.random(2), strict=True):
+            decision = report(rungs, str(number), epoch, score)
+            if decision:
+                decisions[str(number), epoch] = decision
+            if decision and decision.stop:
+                break
+    return decisions, rungs
+
+
+def test_an_audit_lets_a_share_go_on_and_changes_nothing_for_the_others() -> None:
+    plain, plain_rungs = contest(0.0)
+    audited, rungs = contest(0.2)
+    assert rungs.scores == plain_rungs.scores, "no cutoff is distorted"
+    assert audited.keys() == plain.keys(), "an audited trial is not judged again"
+    drawn = {key for key, decision in audited.items() if decision.audited}
+    assert rungs.audited == {trial_id for trial_id, _ in drawn}
+    below = {key for key, decision in plain.items() if decision.stop}
+    assert drawn < below
+    assert 0.1 < len(drawn) / len(below) < 0.3
+    for key, decision in audited.items():
+        assert (decision.rung, decision.cutoff) == (plain[key].rung, plain[key].cutoff)
+        assert decision.stop == (plain[key].stop and not decision.audited)
+
+
+def test_who_is_audited_follows_from_seed_trial_and_rung() -> None:
+    def drawn(seed: int, rung: int, names: list[str]) -> set[str]:
+        rungs = Rungs(Halving(9, 1, 3.0), 0.5, seed)
+        for name in names:
+            report(rungs, f"good {name}", rung, 0.9)
+        for name in names:
+            report(rungs, name, rung, 0.1)
+        return rungs.audited
+
+    names = [str(number) for number in range(20)]
+    assert drawn(1, 1, names) == drawn(1, 1, names[::-1])
+    assert drawn(1, 1, names) != drawn(2, 1, names)
+    assert drawn(1, 1, names) != drawn(1, 3, names)
+
+
+def test_the_plan_counts_the_audit() -> None:
+    plan = Halving(9, 1, 3.0)
+    (epochs, reached), (more, also) = expected(plan, 200), expected(plan, 200, 0.2)
+    assert also - reached == pytest.approx(0.2 * (200 - reached), rel=0.1)
+    assert 6 < (more - epochs) / (also - reached) < 8, "epochs after rung 3 and 1"
+    assert expected(plan, 200, 1.0) == (1800, 200)

@@ -74,12 +74,18 @@ class Sweep:
         return [event for event in self.events if event["event"] in kinds]
 
 
+def finished(audit: float) -> Sweep:
+    sweep = Sweep()
+    sweep.begin(replace(TERMS, audit=audit))
+    sweep.run()
+    return sweep
+
+
 @pytest.fixture(scope="module")
 def unbroken() -> Sweep:
-    sweep = Sweep()
-    sweep.begin()
-    sweep.run()
+    sweep = finished(0.5)
     assert {"stopped", "finished"} <= {event["event"] for event in sweep.events}
+    assert any(trial.audited for trial in sweep.ledger.trials.values())
     return sweep
 
 
@@ -90,7 +96,7 @@ def prefixes(events: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 def test_a_sweep_that_is_cut_anywhere_goes_on_as_the_unbroken_one(unbroken: Sweep) -> None:
     for before in prefixes(unbroken.events):
         sweep = Sweep(before)
-        sweep.begin()
+        sweep.begin(unbroken.ledger.terms)
         sweep.run()
         assert sweep.told() == unbroken.told()
 
@@ -106,6 +112,27 @@ def test_four_at_once_cut_again_and_again_repeat_nothing_and_replay_cleanly() ->
         assert replay(sweep.events)[0] is None
         assert len(sweep.ledger.trials) == TERMS.trials
         assert all(trial.status != "running" for trial in sweep.ledger.trials.values())
+
+
+def test_an_audited_trial_runs_to_its_end_and_is_not_judged_again(unbroken: Sweep) -> None:
+    for trial in unbroken.ledger.trials.values():
+        epochs = [e for e in unbroken.told("epoch") if e["trial_id"] == trial.trial_id]
+        decisions = [e["decision"] for e in epochs if "decision" in e]
+        assert trial.audited == decisions[-1]["audited"]
+        if trial.audited:
+            assert (trial.status, trial.epoch) == ("completed", TERMS.max_epochs)
+
+
+def test_a_journal_from_before_there_were_audits_is_read_and_replayed() -> None:
+    events = []
+    for event in finished(0.0).events:
+        old = {name: value for name, value in event.items() if name != "audit"}
+        if decision := old.get("decision"):
+            old["decision"] = {name: decision[name] for name in ("stop", "rung", "cutoff")}
+        events.append(old)
+    assert replay(events)[0] is None
+    ledger = read_ledger(events, write=lambda event, **content: {})
+    assert ledger.terms == TERMS
 
 
 def test_a_trial_whose_end_was_decided_ends_without_running_again(unbroken: Sweep) -> None:

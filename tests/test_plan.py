@@ -34,6 +34,14 @@ def test_a_plan_answers_what_the_settings_leave_open(photos: Path, tmp_path: Pat
     assert not plan.folder.exists(), "a plan writes nothing"
 
 
+def test_an_audit_is_planned(photos: Path, tmp_path: Path) -> None:
+    settings = Settings(data=photos, storage=tmp_path, name="one", **FAST)
+    plain, audited = settings.plan(), replace(settings, audit=0.2).plan()
+    assert "; 20% of the others go on all the same, as an audit\n" in str(audited)
+    epochs = [int(re.search(r"expected: (\d+) epochs", str(p))[1]) for p in (plain, audited)]
+    assert epochs[0] < epochs[1]
+
+
 def test_the_sample_has_its_own_sweep_file(tmp_path: Path) -> None:
     plan = Settings(storage=tmp_path, wandb="off").plan()
     assert (plan.trials, plan.max_epochs, plan.image_size) == (20, 9, 32)
@@ -83,6 +91,8 @@ def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> No
         ({"seeds": -1}, "--seeds: -1 is not at least 0"),
         ({"reference": "none.json"}, "No such file.*none.json"),
         ({"cpus_per_trial": 4096}, "--cpus-per-trial: 4096 is more than the"),
+        ({"audit": -0.1}, "--audit: -0.1 is not at least 0"),
+        ({"audit": 10}, "--audit: 10 is not a share between 0 and 1"),
         ({"search": "grid"}, "--search: grid is not tpe or random"),
         ({"name": "a/b"}, "--name: a/b is not made of letters"),
         ({"storage": "ftp://bucket", "name": "x"}, "--storage: ftp://bucket/x is no storage"),

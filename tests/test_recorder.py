@@ -1,5 +1,6 @@
 import errno
-from dataclasses import replace
+import io
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from ray.tune.search import Searcher
 
+from cnnlib.halving import Decision
 from cnnlib.progress import Progress
 from cnnlib.recorder import METRICS, Recorder, Scheduler, Search, silent, tracked
 from cnnlib.tracking import Tracking
@@ -50,9 +52,28 @@ def test_a_report_is_written_before_ray_hears_what_follows(
     one, two = (trial(search.suggest(name)) for name in "ab")  # type: ignore[arg-type]
     assert scheduler.on_trial_result(None, one, result(1, 0.5)) == "CONTINUE"
     assert scheduler.on_trial_result(None, two, result(1, 0.4)) == "STOP"
-    assert sweep.events[-1]["decision"] == {"stop": True, "rung": 1, "cutoff": 0.5}
+    assert sweep.events[-1]["decision"] == asdict(Decision(True, 1, 0.5))
     recorder.on_trial_complete(0, [], two)
     assert sweep.events[-1]["event"] == "stopped"
+
+
+def test_an_audited_trial_goes_on_and_is_shown(tmp_path: Path) -> None:
+    sweep = Sweep()
+    sweep.begin(replace(TERMS, audit=1.0))
+    screen = io.StringIO()
+    progress = Progress(2, stream=screen)
+    tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
+    recorder = Recorder(sweep.ledger, tracking, progress, tmp_path / "checkpoints")
+    search = Search(recorder)
+    assert search.suggest("a") and search.suggest("b")
+    assert recorder.goes_on("0001", result(1, 0.5))
+    assert recorder.goes_on("0002", result(1, 0.4))
+    said = "trial 0002 audited    at epoch 1, below the cutoff 0.500, goes on all the same\n"
+    assert said in screen.getvalue()
+    assert ", 0 failed, 1 audited, best" in progress.line
+    resumed = Progress(2, stream=screen)
+    resumed.go_on(sweep.ledger.trials.values())
+    assert ", 0 failed, 1 audited, best" in resumed.line
 
 
 def test_what_a_trial_repeats_after_a_loss_counts_once(recorder: Recorder, sweep: Sweep) -> None:

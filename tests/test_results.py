@@ -7,6 +7,7 @@ import pytest
 
 from cnnlib.journal import Journal
 from cnnlib.results import CLASS_COLUMNS, EPOCH_COLUMNS, fold, read_results
+from tests.test_ledger import finished
 
 
 def epoch(trial_id: str, number: int, val_acc: float, **more: Any) -> dict[str, Any]:
@@ -140,3 +141,14 @@ def test_real_sweeps_of_others_are_read(folder: str) -> None:
     best = results.best()
     assert best is not None
     assert json.dumps(float(best["val_acc"]))
+
+
+def test_audited_trials_are_marked_with_the_rung_where_others_stopped() -> None:
+    sweep = finished(0.5)
+    table = fold(sweep.events)
+    assert table.hyperparameters == fold(finished(0.0).events).hyperparameters
+    assert "audited" not in fold(finished(0.0).events).trials
+    marked = table.trials.dropna(subset="audited").set_index("trial_id")["audited"]
+    rungs = [e["epoch"] for e in sweep.events if e.get("decision", {}).get("audited")]
+    assert sorted(marked) == sorted(rungs) != []
+    assert all(sweep.ledger.trials[trial_id].audited for trial_id in marked.index)

@@ -14,10 +14,18 @@ from cnnlib.storage import Mirror
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A bucket of an S3 server on loopback."""
-    server = ThreadedMotoServer(port=0, verbose=False)
+def server() -> Iterator[ThreadedMotoServer]:
+    """An S3 server on loopback, which can be stopped and started again."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    _, server._port = server.get_host_and_port()  # the same when it is started again
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(server: ThreadedMotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A place of its own in a bucket of the S3 server."""
     host, port = server.get_host_and_port()
     for name, value in (
         ("AWS_ACCESS_KEY_ID", "test"),
@@ -27,8 +35,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     ):
         monkeypatch.setenv(name, value)
     requests.put(f"http://{host}:{port}/bucket", timeout=10).raise_for_status()
-    yield "s3://bucket/sweeps"
-    server.stop()
+    return f"s3://bucket/{tmp_path.name}"
 
 
 @pytest.fixture(params=["disk", "s3"])
@@ -119,7 +126,7 @@ def test_a_driver_elsewhere_keeps_its_claim(url: str, tmp_path: Path) -> None:
     claim = {"host": "elsewhere", "pid": 7, "since": now - 100, "alive": now - 5}
     (here / NAME).write_text(json.dumps(claim))
     assert Mirror(url, here)._send()
-    with pytest.raises(ClaimedError, match="written by process 7 on elsewhere, for 100 s"):
+    with pytest.raises(ClaimedError, match=r"/s is being written by process 7 on elsewhere"):
         Mirror(url, tmp_path / "other" / "s").fetch()
     (here / NAME).write_text(json.dumps(claim | {"alive": now - 100}))
     assert Mirror(url, here)._send()
@@ -150,6 +157,36 @@ def test_a_storage_that_does_not_answer_costs_a_line_and_is_made_up_for(
     Mirror(f"file://{tmp_path}/there", elsewhere).fetch()
     assert numbers(elsewhere) == [0, 1, 2]
     journal.close()
+
+
+def test_a_server_that_is_away_for_a_while_costs_a_line_and_nothing_else(
+    server: ThreadedMotoServer,
+    bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setattr("cnnlib.storage.PAUSE", 0.1)
+    here, there = tmp_path / "here" / "s", tmp_path / "there" / "s"
+    mirror, journal = Mirror(bucket, here), begun(here)
+    mirror.start()
+    wait_for(mirror.exists)
+    server.stop()
+    number = 2
+    while "this is tried again" not in caplog.text:  # pyarrow itself tries for six seconds
+        number += 1
+        journal.append("epoch", number=number)  # the sweep goes on all the while
+        time.sleep(0.1)
+    server.start()
+    wait_for(lambda: "answers again, all is sent" in caplog.text)
+    assert mirror.close() is None
+    journal.close()
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2, "one when it is away, one when it is back"
+    assert lines[0].startswith(f"{bucket}/s: curlCode: 7, Could not connect to server")
+    Mirror(bucket, there).fetch()
+    assert numbers(there) == list(range(number + 1)), "what was written meanwhile is there too"
 
 
 def test_an_unknown_kind_of_storage_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from cnnlib.journal import Journal, main, read_events
 from cnnlib.story import replay, story
-from tests.test_ledger import Sweep
+from tests.test_ledger import Sweep, finished
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +22,9 @@ def test_every_event_is_a_line(events: list[dict[str, Any]]) -> None:
     assert lines[0].endswith("sweep     12 trials of up to 6 epochs at 32 px by tpe, seed 3")
     assert lines[1].startswith("2026-11-24 00:00:00  trial 0001 proposed  first_layer_filters ")
     assert any(" epoch     1: val_acc 0." in line and ": go on" in line for line in lines)
+    audited = finished(1.0).events
+    assert next(story(audited)).endswith("by tpe, seed 3, audit 100%")
+    assert any(": would stop, goes on as an audit" in line for line in story(audited))
     assert any(" stopped   at epoch 1, below the cutoff 0." in line for line in lines)
 
 
@@ -64,7 +67,7 @@ def test_every_kind_of_difference_is_found(events: list[dict[str, Any]]) -> None
     index = first("epoch")
     decision = events[index]["decision"]
     difference, _ = replay(changed(events, index, decision=decision | {"stop": True}))
-    assert difference is not None and "'stop': True" in difference
+    assert difference is not None and "written Decision(stop=True, " in difference
     difference, _ = replay(changed(events, index, epoch=2))
     assert difference is not None and "epoch 2 follows epoch 0" in difference
     difference, _ = replay([*events[: index + 1], *events[index:]])
