@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from test_report import EPOCHS_HEAD, write_tables
-from test_storage import bucket  # noqa: F401
+from test_storage import bucket, server  # noqa: F401
 
 from analysis.place import NOT_FETCHED, opened
 from analysis.report import main
@@ -69,7 +69,8 @@ def test_several_sweeps_in_a_bucket_are_compared(stored: str, tmp_path: Path, bu
     other = write_tables(tmp_path / "elsewhere" / "other", ROWS, EPOCHS_HEAD)
     assert Mirror(bucket, other).close() is None
     assert main([bucket, "--upload"]) == 0
-    assert "Comparison of mine, other" in Path("sweeps-report/index.html").read_text("utf-8")
+    page = Path(f"{bucket.rpartition('/')[2]}-report", "index.html")
+    assert "Comparison of mine, other" in page.read_text("utf-8")
     Remote(bucket).fetch(tmp_path / "all")
     assert "comparison/index.html" in names(tmp_path / "all")
 

@@ -22,7 +22,8 @@ from cnnlib.testing import OpenedBeforeError
 SECTIONS = ["Summary", "Takeaways", "Claims", "What each value adds", "What to try next",
             "Accuracy against time", "Learning curves", "Each hyperparameter by itself",
             "Accuracy against cost", "Workers", "Parallel coordinates", "All trials",
-            "Best configuration", "The test", "How it was run"]  # fmt: skip
+            "Best configuration", "The test", "Its mistakes",
+            "What the network looks for", "How it was run"]  # fmt: skip
 NASTY = ["<script>alert(1)</script>", "Tom & Jerry", "$\\frac{1$", "a|b`*"]
 EPOCHS_HEAD = "trial_id,epoch,train_loss,train_acc,val_loss,val_acc\n"
 
@@ -125,7 +126,7 @@ def test_nothing_from_the_data_becomes_markup(sweep):
 def test_every_figure_is_in_the_page_with_an_alt_text(sweep):
     page = page_of(sweep)
     images = re.findall(r'<img[^>]*src="data:image/(png|jpeg);base64,([^"]+)" alt="([^"]+)"', page)
-    assert len(images) == page.count("<img") == 11
+    assert len(images) == page.count("<img") == 14
     for _, content, alt in images:
         assert len(alt) > 20
         Image.open(io.BytesIO(base64.b64decode(content))).verify()
@@ -136,7 +137,7 @@ def test_the_markdown_links_figures_that_exist(sweep):
     write_report(sweep)
     markdown = (sweep / "report" / "report.md").read_text("utf-8")
     links = re.findall(r"\]\((.*?)\)", markdown)
-    assert len(links) == 11 and all((sweep / "report" / link).exists() for link in links)
+    assert len(links) == 14 and all((sweep / "report" / link).exists() for link in links)
 
 
 def test_the_sentences_say_what_the_tables_say(sweep):

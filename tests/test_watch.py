@@ -1,5 +1,7 @@
 """The live view: it follows a growing journal, on loopback, and leaves the folder alone."""
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -19,7 +21,6 @@ from analysis.live import live
 from analysis.place import Place
 from analysis.report import main, write_report
 from analysis.watch import Watch, state_of
-from analysis.web import SECURITY
 from cnnlib.claim import NAME
 from cnnlib.journal import Journal
 
@@ -136,7 +137,12 @@ def test_only_what_is_served_asks_for_more(tmp_path: Path, journal: Journal) -> 
     assert "fetch(" not in offline and "connect-src" not in offline
     served, version = live(offline)
     assert version in served and served.count("fetch('version'") == 1
-    assert f"content=\"{SECURITY}; connect-src 'self'\"" in served
+    [policy] = re.findall(r'Content-Security-Policy" content="([^"]+)"', served)
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert policy.endswith("; connect-src 'self'")
+    for script in re.findall(r"<script>(.*?)</script>", served, re.DOTALL):
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
 
 
 @pytest.mark.parametrize("arguments, words", [
