@@ -55,13 +55,14 @@ def test_what_is_new_in_the_bucket_is_fetched_while_it_is_looked_at(
     with opened(stored) as place:
         assert names(place.folder) == {"trials.csv", "epochs.csv"}
         (place.folder / "trials.csv").write_text("as it was fetched")
+        place.refresh()
+        assert (place.folder / "trials.csv").read_text() == "as it was fetched", "once is enough"
         journal = Journal(tmp_path / "elsewhere" / "mine")
         journal.append("closed", reason="done")
         journal.close()
         Mirror(stored.rpartition("/")[0], tmp_path / "elsewhere" / "mine").close()
         place.refresh()
         assert (place.folder / "journal" / "000001.jsonl").exists()
-        assert (place.folder / "trials.csv").read_text() == "as it was fetched", "once is enough"
     assert not place.folder.exists()
 
 
