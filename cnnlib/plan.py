@@ -162,7 +162,7 @@ class Settings:
         """Where the folder is copied to; what it holds is fetched to go on with it."""
         if "://" not in str(self.storage):
             return None
-        mirror = Mirror(str(self.storage), folder)
+        mirror = Mirror(str(self.storage), folder, nodes="RAY_ADDRESS" in os.environ)
         if self.resume:
             mirror.fetch()
         elif mirror.exists():

@@ -17,6 +17,7 @@ from cnnlib.ledger import Ledger, Trial
 from cnnlib.progress import Progress
 from cnnlib.results import EPOCH_COLUMNS
 from cnnlib.space import searched
+from cnnlib.storage import prune_storage
 from cnnlib.tracking import Tracked, Tracking, run_name
 
 METRICS = tuple(name for name in EPOCH_COLUMNS if name != "trial_id")
@@ -27,13 +28,20 @@ class Recorder(tune.Callback):
     """Writes what Ray does into the journal, and shows it on the screen and to W&B."""
 
     def __init__(
-        self, ledger: Ledger, tracking: Tracking, progress: Progress, checkpoints: Path
+        self,
+        ledger: Ledger,
+        tracking: Tracking,
+        progress: Progress,
+        checkpoints: Path,
+        bucket: str | None = None,
     ) -> None:
+        """Checkpoints are pruned in a folder, and in a bucket where the nodes keep them there."""
         self._ledger = ledger
         self._tracking = tracking
         self._progress = progress
         self._searched = searched(ledger.terms.space)
         self._checkpoints = checkpoints
+        self._bucket = bucket
         self._prune()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -99,6 +107,8 @@ class Recorder(tune.Callback):
         best = self._ledger.best
         running = [t.trial_id for t in self._ledger.trials.values() if t.status == "running"]
         prune(self._checkpoints, running, best.trial_id if best else None)
+        if self._bucket:
+            prune_storage(self._bucket, running, best.trial_id if best else None)
 
 
 def _summary(trial: Trial) -> dict[str, Any]:

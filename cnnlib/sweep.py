@@ -1,7 +1,6 @@
 """A sweep: Ray Tune runs the trials, and everything that happens goes into the journal."""
 
 import logging
-import math
 import os
 import tempfile
 import time
@@ -29,16 +28,17 @@ from cnnlib import recorder
 from cnnlib.about import about
 from cnnlib.champion import Champion, crown
 from cnnlib.claim import Claim
+from cnnlib.cluster import on_cluster, resources
 from cnnlib.journal import Journal, read_events
 from cnnlib.ledger import Ledger, read_ledger
+from cnnlib.node import wherever
 from cnnlib.plan import Plan, Settings
 from cnnlib.progress import Progress, clock
 from cnnlib.recorder import Recorder, Scheduler, Search, silent, tracked
 from cnnlib.results import read_results, write_json
+from cnnlib.storage import Shelf
 from cnnlib.tracking import Tracking
 from cnnlib.trial import Task, ray_trial
-
-GPUS_PER_TRIAL = 0.5
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,17 @@ def _results(plan: Plan, said: dict[str, Any]) -> SweepResult:
     results.write(plan.folder)
     best, champion = results.best(), None
     if best is not None:
+        if bucket := _bucket(plan):
+            trial_id = best["trial_id"]
+            Shelf(f"{bucket}/{trial_id}", plan.folder / "checkpoints" / trial_id).fetch()
         champion = crown(plan.folder, best, plan.dataset, plan.image_size)
     write_json(plan.folder / "sweep.json", said)
     return SweepResult(plan.folder, results.trials, results.epochs, champion)
+
+
+def _bucket(plan: Plan) -> str | None:
+    """Where the nodes of a cluster keep checkpoints; None where it is the sweep's folder."""
+    return plan.mirror.checkpoints if plan.mirror else None
 
 
 def _close(plan: Plan, ledger: Ledger, seconds: float, progress: Progress) -> None:
@@ -185,13 +193,14 @@ def _ray(verbose: bool) -> Iterator[None]:
 def _tune(plan: Plan, ledger: Ledger, tracking: Tracking, progress: Progress) -> None:
     """Runs the trials through Ray Tune."""
     settings = plan.settings
-    cpus, gpus = _resources(plan, progress)
+    cpus, gpus = resources(plan, progress)
     if not ledger.begun:
         # At random first: twice what runs at once, so that TPE has seen results when it begins.
         num_initial = max(2 * progress.slots, min(10, plan.trials // 2))
         ledger.begin(replace(plan.terms, num_initial=num_initial))
     checkpoints = plan.folder / "checkpoints"
-    noted = Recorder(ledger, tracking, progress, checkpoints)
+    bucket = _bucket(plan)
+    noted = Recorder(ledger, tracking, progress, checkpoints, bucket)
     task = Task(
         dataset=plan.dataset,
         image_size=plan.image_size,
@@ -201,8 +210,9 @@ def _tune(plan: Plan, ledger: Ledger, tracking: Tracking, progress: Progress) ->
         cpus=cpus,
         accelerator="gpu" if gpus else "cpu",
         gpu_share=min(gpus, 1.0) if gpus else 1.0,
+        data=wherever(settings.data) if on_cluster() else None,
     )
-    trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints)
+    trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints, bucket=bucket)
     with tempfile.TemporaryDirectory(prefix="cnnlib-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
@@ -221,20 +231,6 @@ def _tune(plan: Plan, ledger: Ledger, tracking: Tracking, progress: Progress) ->
                 verbose=2 if settings.verbose else 0,
             ),
         ).fit()
-
-
-def _resources(plan: Plan, progress: Progress) -> tuple[int, float]:
-    """CPUs and GPUs of a trial; how many trials run at once goes to `progress`."""
-    settings, total = plan.settings, ray.cluster_resources()
-    cpus, gpus = settings.cpus_per_trial, 0.0
-    slots = int(total.get("CPU", 0.0)) // cpus
-    if total.get("GPU"):
-        gpus = GPUS_PER_TRIAL if settings.gpus_per_trial is None else settings.gpus_per_trial
-        slots = min(slots, math.floor(total["GPU"] / gpus + 1e-9)) if gpus else slots
-    progress.slots = max(1, min(slots, settings.max_concurrent or slots, plan.trials))
-    device = f"{gpus:g} GPU and {cpus} CPU each" if gpus else f"{cpus} CPU each, no GPU"
-    progress.note(f"{progress.slots} trials at once, {device}")
-    return cpus, gpus
 
 
 def _time_spent(about: dict[str, Any], results: SweepResult) -> str:

@@ -21,6 +21,8 @@ from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.data import CustomDataModule
 from cnnlib.dataset import Dataset
 from cnnlib.model import CustomCNN
+from cnnlib.node import kept, photographs
+from cnnlib.storage import StorageError
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Task:
     cpus: int  # threads
     accelerator: str = "auto"  # cpu, gpu, or auto for what is there
     gpu_share: float = 1.0  # of a GPU's memory
+    data: str | None = None  # where a node finds the photographs that it lacks
 
 
 class EpochReport(Checkpoint):
@@ -213,34 +216,41 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
 
 
-def ray_trial(config: dict[str, Any], task: Task, checkpoints: Path) -> None:
+def ray_trial(
+    config: dict[str, Any], task: Task, checkpoints: Path, bucket: str | None = None
+) -> None:
     """What Ray Tune runs; <checkpoints>/<trial_id>/ holds its best weights and its last state.
 
-    Epochs up to config["after_epoch"] are known. A trial that raises reports the reason and ends,
-    so that Ray starts lost workers again only; a fault of the disk is not the trial's.
+    With a `bucket` it is <bucket>/<trial_id>/, which every node sees. Epochs up to
+    config["after_epoch"] are known. A trial that raises reports the reason and ends, so that Ray
+    starts lost workers again only; a fault of the disk or the storage is not the trial's.
     """
     from ray import tune
 
     node = os.uname().nodename
     values = {name: config[name] for name in hyperparameters()}
-    folder = checkpoints / config["trial_id"]
-
-    def report(row: dict[str, Any]) -> None:
-        if row["epoch"] > config["after_epoch"]:
-            tune.report({**row, "node": node})
 
     try:
-        train(
-            TrialConfig.from_mapping(values),
-            replace(task, max_epochs=config["max_epochs"]),
-            on_epoch=report,
-            weights=folder / BEST,
-            last=folder / LAST,
-        )
+        with kept(checkpoints, config["trial_id"], bucket) as (folder, keep):
+
+            def report(row: dict[str, Any]) -> None:
+                keep()
+                if row["epoch"] > config["after_epoch"]:
+                    tune.report({**row, "node": node})
+
+            dataset = photographs(task.dataset, task.data)
+            train(
+                TrialConfig.from_mapping(values),
+                replace(task, max_epochs=config["max_epochs"], dataset=dataset),
+                on_epoch=report,
+                weights=folder / BEST,
+                last=folder / LAST,
+            )
     except Exception as error:
         logging.getLogger(__name__).exception("trial %s failed", config["trial_id"])
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        tune.report({"error": reason, "disk": disk_is_full(error)})
+        not_its_fault = isinstance(error, StorageError) or disk_is_full(error)
+        tune.report({"error": reason, "disk": not_its_fault})
 
 
 def disk_is_full(error: BaseException | None) -> bool:

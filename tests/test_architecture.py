@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = sorted([*ROOT.glob("cnnlib/*.py"), *ROOT.glob("analysis/*.py"), *ROOT.glob("jobs/*.py")])
 KNOWN_TO = {
-    "ray": {"sweep", "recorder", "trial"},
+    "ray": {"cluster", "sweep", "recorder", "trial"},
     "wandb": {"tracking", "wandb_files", "wandb_service"},
     "hyperopt": {"tpe"},
     "pyarrow": {"storage"},
