@@ -83,11 +83,11 @@ class Recorder(tune.Callback):
     def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         trial_id, error = _config(trial)[0], trial.get_pickled_error()
         preempted = bool(getattr(error, "preempted", False))  # Ray does not count these
-        self._ledger.lost(trial_id, error=type(error).__name__, preempted=preempted)
+        self._ledger.lost(trial_id, error=_lost_by(error), preempted=preempted)
         self._progress.lost(trial_id, self._ledger.trials[trial_id].epoch)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        last = type(trial.get_pickled_error()).__name__
+        last = _lost_by(trial.get_pickled_error())
         error = f"its worker was lost {MAX_WORKER_LOSSES + 1} times, the last time by {last}"
         self._end(_config(trial)[0], error)
 
@@ -109,6 +109,11 @@ class Recorder(tune.Callback):
         prune(self._checkpoints, running, best.trial_id if best else None)
         if self._bucket:
             prune_storage(self._bucket, running, best.trial_id if best else None)
+
+
+def _lost_by(error: Exception | None) -> str:
+    """What a worker was lost by; Ray knows no error where its whole machine is gone."""
+    return "the death of its machine" if error is None else type(error).__name__
 
 
 def _summary(trial: Trial) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""cluster.yaml as Ray's launcher and AWS (moto, in this process) understand it."""
+"""What a cluster may become; cluster.yaml as Ray and AWS (moto, in this process) take it."""
 
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import boto3
@@ -14,6 +14,10 @@ from moto import mock_aws
 from ray.autoscaler._private.aws.config import bootstrap_aws
 from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 from ray.autoscaler._private.util import prepare_config, validate_config
+
+from cnnlib.cluster import may_become, resources, room
+from cnnlib.plan import Settings
+from cnnlib.progress import Progress
 
 ROOT = Path(__file__).parent.parent
 REGION = "us-west-2"
@@ -187,3 +191,59 @@ def test_ray_knows_every_field(name: str) -> None:
     for commands in ("head_start_ray_commands", "worker_start_ray_commands"):
         assert any(command.startswith("cd ~/cnnlib && ") for command in config[commands])
     assert "0.0.0.0" not in json.dumps(config)
+
+
+def test_the_largest_cluster_is_known_before_it_is_there(
+    cluster: dict[str, Any], tmp_path: Path
+) -> None:
+    assert may_become(tmp_path / "none") == []
+    launched = tmp_path / "ray_bootstrap_config.yaml"
+    launched.write_text(json.dumps(cluster))
+    machines = may_become(launched)
+    assert sorted(machine.get("GPU", 0) for machine in machines) == [0] + 8 * [1]
+    assert room(machines, cpus=1, gpus=0.5) == 16
+    assert room(machines, cpus=4, gpus=0.25) == 8
+    assert room(machines, cpus=1, gpus=0) == 32, "none on the head"
+
+
+def test_a_machine_of_unknown_size_counts_as_one_trial(tmp_path: Path) -> None:
+    launched = tmp_path / "ray_bootstrap_config.yaml"
+    local = {"type": "local", "head_ip": "10.0.0.1", "worker_ips": ["10.0.0.2", "10.0.0.3"]}
+    launched.write_text(json.dumps(prepare_config({"cluster_name": "x", "provider": local})))
+    assert room(may_become(launched), cpus=2, gpus=0) == 2
+
+
+@pytest.mark.parametrize(
+    ("here", "slots", "said"),
+    [
+        ([{"CPU": 0.0}], 16, "; 0 fit on the cluster now, 16 when it has grown"),
+        ([{"CPU": 0.0}, {"CPU": 4.0, "GPU": 1.0}], 16, "; 2 fit on the cluster now, 16 when"),
+        ([{"CPU": 32.0, "GPU": 16.0}], 32, "32 trials at once, 0.5 GPU and 1 CPU each\n"),
+    ],
+)
+def test_as_many_trials_are_wanted_as_fit_when_it_has_grown(
+    cluster: dict[str, Any],
+    here: list[dict[str, float]],
+    slots: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps(cluster))
+    asked: list[list[dict[str, float]]] = []
+    nodes = iter([here, here, [{"CPU": 4.0, "GPU": 1.0}]])
+    monkeypatch.setattr("cnnlib.cluster._machines", lambda: next(nodes))
+    monkeypatch.setattr("cnnlib.cluster.request_resources", lambda bundles: asked.append(bundles))
+    progress = Progress(40)
+    plan = SimpleNamespace(settings=Settings(), trials=40)
+    assert resources(plan, progress) == (1, 0.5)  # type: ignore[arg-type]
+    assert progress.slots == slots
+    printed = capsys.readouterr().out
+    assert said in printed
+    first = not any(machine.get("GPU") for machine in here)
+    assert ("waiting for the first machine" in printed) is first
+    assert asked == ([16 * [{"CPU": 1, "GPU": 0.5}], []] if first else [])
+    progress.close()

@@ -125,6 +125,7 @@ class Host:
         self._process = subprocess.Popen(
             ["ip", "netns", "exec", self.namespace, "unshare", *apart, "bash", "-c", script],
             stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         deadline = time.monotonic() + 10
