@@ -29,15 +29,18 @@ def resources(plan: Plan, progress: Progress) -> tuple[int, float]:
     """CPUs and GPUs of a trial; how many trials run at once goes to `progress`.
 
     On a cluster that grows these are as many as fit when it has grown, because it grows only while
-    trials wait.
+    trials wait. Where that is not known, it is what the user says.
     """
     settings, here = plan.settings, _machines()
     coming = may_become() if on_cluster() else []
+    unknown = on_cluster() and not coming
     cpus, gpus = settings.cpus_per_trial, 0.0
-    if any(machine.get("GPU") for machine in [*here, *coming]):
+    if any(m.get("GPU") for m in [*here, *coming]) or (unknown and settings.gpus_per_trial):
         gpus = GPUS_PER_TRIAL if settings.gpus_per_trial is None else settings.gpus_per_trial
     now, then = room(here, cpus, gpus), room(coming, cpus, gpus)
     slots = max(now, then)
+    if unknown and settings.max_concurrent:
+        slots = then = settings.max_concurrent
     progress.slots = max(1, min(settings.max_concurrent or slots, slots, plan.trials))
     device = f"{gpus:g} GPU and {cpus} CPU each" if gpus else f"{cpus} CPU each, no GPU"
     growing = f"; {now} fit on the cluster now, {then} when it has grown" if then > now else ""

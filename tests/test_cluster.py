@@ -247,3 +247,19 @@ def test_as_many_trials_are_wanted_as_fit_when_it_has_grown(
     assert ("waiting for the first machine" in printed) is first
     assert asked == ([16 * [{"CPU": 1, "GPU": 0.5}], []] if first else [])
     progress.close()
+
+
+def test_where_nobody_knows_what_may_come_the_user_says_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    nodes = iter([[{"CPU": 0.0}], [{"CPU": 4.0, "GPU": 1.0}]])
+    monkeypatch.setattr("cnnlib.cluster._machines", lambda: next(nodes))
+    monkeypatch.setattr("cnnlib.cluster.request_resources", lambda bundles: None)
+    progress = Progress(40)
+    settings = Settings(gpus_per_trial=0.25, max_concurrent=8)
+    assert resources(SimpleNamespace(settings=settings, trials=40), progress) == (1, 0.25)  # type: ignore[arg-type]
+    assert progress.slots == 8
+    assert "8 trials at once, 0.25 GPU" in capsys.readouterr().out
+    progress.close()

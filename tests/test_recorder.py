@@ -80,15 +80,25 @@ def test_a_failure_is_recorded_and_a_full_disk_is_no_failure(
     assert sweep.ledger.trials["0002"].status == "running"
 
 
-@pytest.mark.parametrize("preempted", [True, False])
-def test_a_lost_worker_is_noted(recorder: Recorder, sweep: Sweep, preempted: bool) -> None:
+@pytest.mark.parametrize(
+    ("error", "preempted", "said"),
+    [
+        (SimpleNamespace(preempted=True), True, "SimpleNamespace"),
+        (SimpleNamespace(preempted=False), False, "SimpleNamespace"),
+        (None, False, "the death of its machine"),
+    ],
+)
+def test_a_lost_worker_is_noted(
+    recorder: Recorder, sweep: Sweep, error: SimpleNamespace | None, preempted: bool, said: str
+) -> None:
     config = Search(recorder).suggest("a")
     assert isinstance(config, dict)
     lost = trial(config)
-    lost.get_pickled_error = lambda: SimpleNamespace(preempted=preempted)
+    lost.get_pickled_error = lambda: error
     recorder.on_trial_recover(0, [], lost)
     assert sweep.events[-1]["event"] == "lost"
     assert sweep.events[-1]["preempted"] is preempted
+    assert sweep.events[-1]["error"] == said
 
 
 def test_checkpoints_are_pruned_as_trials_end(

@@ -6,11 +6,13 @@ rsync; takes some minutes: `make cluster-test`.
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,18 @@ def local_cluster(network: Network) -> tuple[dict[str, Any], list[str]]:
     return config, replaced
 
 
+@dataclass(frozen=True)
+class Job:
+    """A command in the background."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def ended(self, seconds: float = 400) -> int:
+        """Waits for its end; its exit code."""
+        return self.process.wait(timeout=seconds)
+
+
 class Cluster:
     """Hosts: a laptop, a bucket's server, a head and workers with one CPU each."""
 
@@ -82,7 +96,7 @@ class Cluster:
         ray = {"RAY_AUTH_MODE": "token", "RAY_API_SERVER_ADDRESS": "http://localhost:8265"}
         self.laptop.environment |= {"PATH": path, **ray}
         self.store.environment["PATH"] = path
-        self.background: list[subprocess.Popen[str]] = []
+        self.background: list[Job] = []
 
     def boot(self) -> None:
         """Starts all machines but the last worker, and the bucket's server."""
@@ -100,14 +114,16 @@ class Cluster:
         for command in replaced:
             say(f"not run, the virtual environment of this machine is used: {command[:70]}...")
 
-    def start(self, host: Host, text: str) -> "subprocess.Popen[str]":
-        """A command that goes on in the background; its output is readable."""
-        process = subprocess.Popen(
-            host.command(text), text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        self.background.append(process)
-        return process
+    def start(self, host: Host, text: str) -> Job:
+        """A command that goes on in the background."""
+        output = self.network.folder / f"output-{len(self.background)}"
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                host.command(text), stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            )
+        job = Job(process, output)
+        self.background.append(job)
+        return job
 
     def _succeeds(self, host: Host, text: str) -> bool:
         try:
@@ -119,11 +135,7 @@ class Cluster:
     def up(self) -> None:
         """`ray up`, as a user types it in the project's folder, and the way to the dashboard."""
         self.laptop.run(f"cd {ROOT} && ray up -y ~/cluster.yaml", timeout=300)
-        self.start(
-            self.laptop,
-            "exec ssh -i ~/.ssh/id -o StrictHostKeyChecking=no -o ServerAliveInterval=2 "
-            f"-N -L 8265:localhost:8265 root@{self.head.address}",
-        )
+        self.start(self.laptop, "exec ray dashboard ~/cluster.yaml")
 
     def nodes(self) -> set[str]:
         """The names of the workers that Ray has."""
@@ -131,7 +143,7 @@ class Cluster:
         alive = {node["node_ip"] for node in json.loads(text[text.index("[") :])}
         return {host.name for host in self.workers if host.address in alive}
 
-    def submit(self, flags: str) -> "subprocess.Popen[str]":
+    def submit(self, flags: str) -> Job:
         """The bare `ray job submit`, with W&B's key in the job's environment."""
         secret = json.dumps({"env_vars": {"WANDB_API_KEY": KEY}})
         job = f"ray job submit --runtime-env-json '{secret}' -- python jobs/tune.py {flags}"
@@ -148,13 +160,12 @@ class Cluster:
         return sum(e["event"] == "epoch" and node in (None, e["node"]) for e in events)
 
 
-def finished(job: "subprocess.Popen[str]", seconds: float = 400) -> str:
-    """The output of a job that must succeed."""
-    output, _ = job.communicate(timeout=seconds)
+def finish(job: Job) -> None:
+    """Waits for a job that must succeed, and prints what it said of the sweep."""
+    code, output = job.ended(), job.output.read_text()
     lines = [line for line in output.splitlines() if line.startswith("   ") or "champion" in line]
     print("\n".join(f"         | {line}" for line in lines), flush=True)
-    assert job.returncode == 0, output[-3000:]
-    return output
+    assert code == 0, output[-3000:]
 
 
 def check_sweep(folder: Path, trials: int) -> list[dict[str, Any]]:
@@ -181,31 +192,38 @@ def a_worker_dies_and_another_joins(cluster: Cluster) -> None:
     say("the power of w1 is off, in the middle of a trial")
     joining.start()
     say("w3 is switched on")
-    finished(job)
+    finish(job)
     events = check_sweep(cluster.folder("one"), 16)
     assert any(event["event"] == "lost" for event in events)
     assert cluster.epochs("one", joining.name), "w3 did nothing"
 
 
+def documented_loop(flags: str) -> str:
+    """The loop of docs/CLUSTER.md that submits a sweep again and again, for these flags."""
+    page = (ROOT / "docs" / "CLUSTER.md").read_text()
+    (loop,) = re.findall(r"```sh\n(tune=.*?)```", page, re.DOTALL)
+    loop = re.sub('tune=".*"', f'tune="python jobs/tune.py {flags}"', loop)
+    return loop.replace("cluster.yaml", "~/cluster.yaml")
+
+
 def the_head_dies(cluster: Cluster) -> None:
-    job = cluster.submit(f"--trials 8 --name two {SWEEP}")
+    say("laptop: the loop of docs/CLUSTER.md, with the same flags for another sweep")
+    flags = f"--trials 8 --name two {SWEEP}"
+    job = cluster.start(cluster.laptop, f"cd {ROOT}\n{documented_loop(flags)}")
     wait_for("5 epochs", lambda: cluster.epochs("two") >= 5)
-    wait_for("the copy in the bucket", lambda: time.sleep(5) or True)
-    before = [e for e in read_events(cluster.folder("two"))]
+    time.sleep(5)  # until they are in the bucket
+    before = list(read_events(cluster.folder("two")))
     cluster.head.kill()
-    say(f"the power of the head is off, after {len(before)} events")
-    job.communicate(timeout=120)
-    assert job.returncode, "the submit did not notice"
     cluster.head.start()
     # A cloud would say that this machine is gone; the local provider keeps a list of its own.
     cluster.laptop.run("rm -f /tmp/ray/cluster-*")
-    cluster.up()
-    say("a new head with an empty disk is up")
-    time.sleep(60)  # until the dead driver's claim has expired
-    finished(cluster.submit(f"--trials 8 --name two {SWEEP} --resume"))
+    say(f"the head is another machine with an empty disk, after {len(before)} events")
+    finish(job)
     events = check_sweep(cluster.folder("two"), 8)
+    assert any(event["event"] == "resumed" for event in events)
     ended = {e["trial_id"] for e in before if e["event"] in ("finished", "stopped")}
-    again = {e["trial_id"] for e in events[len(before) + 3 :] if e["event"] == "started"}
+    again = {e["trial_id"] for e in events[len(before) :] if e["event"] == "started"}
+    say(f"{len(ended)} trials had ended before, {len(again)} ran after")
     assert not ended & again, f"trained again: {ended & again}"
 
 
@@ -238,8 +256,8 @@ def main() -> int:
             the_head_dies(cluster)
             check_secrets(cluster)
         finally:
-            for process in cluster.background:
-                process.kill()
+            for job in cluster.background:
+                job.process.kill()
             network.close()
     say("all as it should be")
     return 0
