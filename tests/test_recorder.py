@@ -123,6 +123,22 @@ def test_checkpoints_are_pruned_as_trials_end(
     assert kept() == ["0002 best.safetensors"]
 
 
+def test_on_a_cluster_they_are_pruned_where_the_nodes_keep_them(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    bucket = tmp_path / "bucket" / "checkpoints"
+    for name in ("best.safetensors", "last.pt"):
+        (bucket / "0001").mkdir(parents=True, exist_ok=True)
+        (bucket / "0001" / name).touch()
+    tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
+    folder = tmp_path / "checkpoints"
+    recorder = Recorder(sweep.ledger, tracking, Progress(2), folder, f"file://{bucket}")
+    config = Search(recorder).suggest("a")
+    recorder.goes_on("0001", result(1, 0.5))
+    recorder.on_trial_complete(0, [], trial(config))  # type: ignore[arg-type]
+    assert [path.name for path in bucket.glob("*/*")] == ["best.safetensors"]
+
+
 def test_wandb_is_told_of_started_trials_as_the_journal_knows_them() -> None:
     sweep = Sweep()
     sweep.begin(replace(TERMS, trials=3))
