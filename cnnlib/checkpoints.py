@@ -1,8 +1,8 @@
 """The weights that a sweep keeps: the best and the last of each trial that may still need them."""
 
+import contextlib
 import os
-import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -24,19 +24,13 @@ def replaced(path: Path, write: Callable[[Path], None]) -> None:
         part.unlink(missing_ok=True)
 
 
-def prune(checkpoints: Path, running: Collection[str], best: str | None) -> None:
-    """Deletes what no trial needs: running ones keep all, the best that ended its best weights."""
-    if not checkpoints.is_dir():
-        return
-    for folder in checkpoints.iterdir():
-        if folder.name in running:
-            continue
-        if folder.name != best:
-            shutil.rmtree(folder, ignore_errors=True)
-            continue
-        for file in folder.iterdir():
-            if file.name != BEST:
-                file.unlink(missing_ok=True)
+def prune(folder: Path, is_needed: Callable[[str, str], bool]) -> None:
+    """Deletes the files that nothing needs, asked by names of sub-folder and file."""
+    for file in folder.glob("*/*"):
+        if not is_needed(file.parent.name, file.name):
+            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it is not empty yet
+                file.parent.rmdir()
 
 
 def largest(space: Space, num_classes: int, image_size: int) -> tuple[int, int]:

@@ -186,7 +186,7 @@ class Settings:
         """Where the folder is copied to; what it holds is fetched to go on with it."""
         if "://" not in str(self.storage):
             return None
-        mirror = Mirror(str(self.storage), folder)
+        mirror = Mirror(str(self.storage), folder, nodes="RAY_ADDRESS" in os.environ)
         if self.resume:
             mirror.fetch()
         elif mirror.exists():
@@ -232,6 +232,11 @@ class Plan:
     finalists: int
     seeds: int
     reference: TrialConfig | None
+
+    @property
+    def bucket(self) -> str | None:
+        """Where the machines of a cluster keep what they train; None where it is the folder."""
+        return self.mirror.kept if self.mirror else None
 
     @property
     def name(self) -> str:

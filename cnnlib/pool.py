@@ -13,7 +13,13 @@ LOST = (WorkerCrashedError, NodeDiedError, OutOfMemoryError)
 
 
 def on_ray(
-    task: Task, resources: dict[str, float], *, slots: int, retries: int, seconds: float | None
+    task: Task,
+    resources: dict[str, float],
+    *,
+    bucket: str | None,
+    slots: int,
+    retries: int,
+    seconds: float | None,
 ) -> Execute:
     """Trains `slots` jobs at once, each again from its last epoch where its worker or node dies.
 
@@ -37,7 +43,7 @@ def on_ray(
                     return
                 while waiting and len(running) < slots:
                     job = waiting.pop(0)
-                    running[train.remote(shared, job)] = job
+                    running[train.remote(shared, job, bucket)] = job
                     started(job)
                 done, _ = ray.wait(list(running), timeout=left)
                 if not done:

@@ -11,12 +11,13 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from cnnlib.checkpoints import prune
+from cnnlib.checkpoints import BEST, prune
 from cnnlib.config import hyperparameters, told
 from cnnlib.ledger import Ledger, Trial
 from cnnlib.progress import Progress
 from cnnlib.results import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.space import searched
+from cnnlib.storage import prune_storage
 from cnnlib.tracking import Tracked, Tracking, run_name
 
 METRICS = tuple(name for name in EPOCH_COLUMNS if name != "trial_id")
@@ -27,13 +28,20 @@ class Recorder(tune.Callback):
     """Writes what Ray does into the journal, and shows it on the screen and to W&B."""
 
     def __init__(
-        self, ledger: Ledger, tracking: Tracking, progress: Progress, checkpoints: Path
+        self,
+        ledger: Ledger,
+        tracking: Tracking,
+        progress: Progress,
+        checkpoints: Path,
+        bucket: str | None = None,
     ) -> None:
+        """Checkpoints are pruned in a folder, and in a bucket where the nodes keep them there."""
         self._ledger = ledger
         self._tracking = tracking
         self._progress = progress
         self._searched = searched(ledger.terms.space)
         self._checkpoints = checkpoints
+        self._bucket = bucket
         self._prune()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -79,11 +87,11 @@ class Recorder(tune.Callback):
     def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         trial_id, error = _config(trial)[0], trial.get_pickled_error()
         preempted = bool(getattr(error, "preempted", False))  # Ray does not count these
-        self._ledger.lost(trial_id, error=type(error).__name__, preempted=preempted)
+        self._ledger.lost(trial_id, error=_lost_by(error), preempted=preempted)
         self._progress.lost(trial_id, self._ledger.trials[trial_id].epoch)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        last = type(trial.get_pickled_error()).__name__
+        last = _lost_by(trial.get_pickled_error())
         error = f"its worker was lost {MAX_WORKER_LOSSES + 1} times, the last time by {last}"
         self._end(_config(trial)[0], error)
 
@@ -104,8 +112,20 @@ class Recorder(tune.Callback):
 
     def _prune(self) -> None:
         best = self._ledger.best
-        running = [t.trial_id for t in self._ledger.trials.values() if t.status == "running"]
-        prune(self._checkpoints, running, best.trial_id if best else None)
+        running = {t.trial_id for t in self._ledger.trials.values() if t.status == "running"}
+
+        def is_needed(trial_id: str, name: str) -> bool:
+            """Running ones need all, the best that ended its best weights."""
+            return trial_id in running or bool(best and (trial_id, name) == (best.trial_id, BEST))
+
+        prune(self._checkpoints, is_needed)
+        if self._bucket:
+            prune_storage(self._bucket, is_needed)
+
+
+def _lost_by(error: Exception | None) -> str:
+    """What a worker was lost by; Ray knows no error where its whole machine is gone."""
+    return "the death of its machine" if error is None else type(error).__name__
 
 
 def _summary(trial: Trial) -> dict[str, Any]:

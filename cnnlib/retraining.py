@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cnnlib.checkpoints import BEST, LAST
+from cnnlib.checkpoints import BEST, LAST, prune
 from cnnlib.config import TrialConfig
 from cnnlib.finals import Finals, Retrained, final_folder, retrained_folder
+from cnnlib.node import kept, photographs
 from cnnlib.plan import Plan
 from cnnlib.progress import Progress
 from cnnlib.standings import Final
+from cnnlib.storage import Shelf, prune_storage
 from cnnlib.trial import Task, failure, train
 
 
@@ -40,7 +42,7 @@ Answer = dict[str, Any]  # "rows", the epochs; "error" where it raised; "disk" w
 Execute = Callable[[Sequence[Job], Callable[[Job], None]], Iterator[tuple[Job, Answer]]]
 
 
-def train_job(task: Task, job: Job) -> Answer:
+def train_job(task: Task, job: Job, bucket: str | None) -> Answer:
     """Trains from the job's last state. Its own seed is that of weights and order alone.
 
     The photographs that validate stay those of the search: so a score differs from the search's by
@@ -51,8 +53,15 @@ def train_job(task: Task, job: Job) -> Answer:
     if job.epochs is not None:
         task = replace(task, val_split=0.0, stop_after=job.epochs)
     try:
-        weights, last = job.folder / BEST, job.folder / LAST
-        train(job.config, task, on_epoch=rows.append, weights=weights, last=last)
+        where = bucket and f"{bucket}/finals"
+        with kept(job.folder.parent, job.folder.name, where) as (folder, keep):
+
+            def note(row: dict[str, Any]) -> None:
+                keep()
+                rows.append(row)
+
+            task = replace(task, dataset=photographs(task.dataset, task.data))
+            train(job.config, task, on_epoch=note, weights=folder / BEST, last=folder / LAST)
     except Exception as error:
         return {"rows": rows, **failure(error, str(job))}
     return {"rows": rows}
@@ -75,14 +84,15 @@ def hold_finals(plan: Plan, finals: Finals, execute: Execute, progress: Progress
     finals.begin(drawn)
     if longer:
         shutil.rmtree(plan.folder / "finals", ignore_errors=True)
-    prune(plan.folder, finals)  # a kill may have come before
+    bucket = plan.bucket
+    prune_finals(plan.folder, finals, bucket)  # a kill may have come before
     if jobs := _finals_left(plan, finals):
         also = " and the reference" if len(drawn.entrants) > len(drawn.finalists) else ""
         progress.note(
             f"finals: the best {len(drawn.finalists)} trials{also} again, on "
             f"{len(drawn.seeds)} new seeds each: {len(jobs)} trainings"
         )
-    _train(jobs, finals, execute, progress)
+    _train(jobs, finals, execute, progress, bucket)
     finals.choose()
     winner = finals.winner
     if winner is None:
@@ -91,7 +101,7 @@ def hold_finals(plan: Plan, finals: Finals, execute: Execute, progress: Progress
         f"finals: trial {winner.trial_id} has the highest mean, {winner.mean:.3f} on "
         f"{len(winner.scores)} new seeds; in the search it had {winner.search_acc:.3f}"
     )
-    _train(_retrainings(plan, finals), finals, execute, progress)
+    _train(_retrainings(plan, finals), finals, execute, progress, bucket)
 
 
 def _finals_left(plan: Plan, finals: Finals) -> list[Job]:
@@ -117,7 +127,9 @@ def _retrainings(plan: Plan, finals: Finals) -> list[Job]:
     ]
 
 
-def _train(jobs: list[Job], finals: Finals, execute: Execute, progress: Progress) -> None:
+def _train(
+    jobs: list[Job], finals: Finals, execute: Execute, progress: Progress, bucket: str | None
+) -> None:
     if not jobs:
         return
     for job, answer in execute(jobs, lambda job: finals.start(job.trial_id, job.seed, job.epochs)):
@@ -125,7 +137,9 @@ def _train(jobs: list[Job], finals: Finals, execute: Execute, progress: Progress
             raise OSError(errno.ENOSPC, f"{job} cannot write: {answer['error']}")
         training = ended(job, answer)
         finals.end(training)
-        prune(job.folder.parent.parent, finals)
+        if bucket:  # its weights, for whoever crowns
+            Shelf(f"{bucket}/finals/{job.folder.name}", job.folder).fetch()
+        prune_finals(job.folder.parent.parent, finals, bucket)
         progress.note(f"{job}: {training.error or _said(training)}")
 
 
@@ -152,20 +166,23 @@ def ended(job: Job, answer: Answer) -> Final | Retrained:
     )
 
 
-def prune(sweep: Path, finals: Finals) -> None:
+def prune_finals(sweep: Path, finals: Finals, bucket: str | None) -> None:
     """Deletes all but the weights of each entrant's best final and its last retraining.
 
     What has not ended keeps its state, to go on from.
     """
-    for final in finals.ended.values():
-        folder = final_folder(sweep, final.trial_id, final.seed)
-        if final != finals.best(final.trial_id):
-            shutil.rmtree(folder, ignore_errors=True)
-        (folder / LAST).unlink(missing_ok=True)
-    done = {retrained_folder(sweep, t, r.epochs) for t, r in finals.retrained.items()}
-    due = {retrained_folder(sweep, s.trial_id, s.epochs) for s in finals.unretrained}
-    for folder in (sweep / "finals").glob("*-all-*"):
-        if folder not in done | due:
-            shutil.rmtree(folder, ignore_errors=True)
-        if folder in done:
-            (folder / LAST).unlink(missing_ok=True)
+    ended = {
+        final_folder(sweep, f.trial_id, f.seed).name: f == finals.best(f.trial_id)
+        for f in finals.ended.values()
+    }
+    done = {retrained_folder(sweep, t, r.epochs).name for t, r in finals.retrained.items()}
+    due = {retrained_folder(sweep, s.trial_id, s.epochs).name for s in finals.unretrained}
+
+    def is_needed(folder: str, name: str) -> bool:
+        if "-all-" in folder:
+            return folder in due or (folder in done and name != LAST)
+        return ended.get(folder, True) and not (folder in ended and name == LAST)
+
+    prune(sweep / "finals", is_needed)
+    if bucket:
+        prune_storage(f"{bucket}/finals", is_needed)

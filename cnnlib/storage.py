@@ -1,7 +1,8 @@
 """A sweep in object storage: the folder on this machine is copied there within seconds.
 
 The folder is what the sweep writes and reads; whatever happens to the network costs a line of
-warning and is made up for later. Only this module knows pyarrow's file systems.
+warning and is made up for later. On a cluster each node keeps its trials' checkpoints there itself.
+Only this module knows pyarrow's file systems.
 """
 
 import json
@@ -9,7 +10,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,24 @@ logger = logging.getLogger(__name__)
 
 PAUSE = 2.0  # seconds between looks at what is new
 CLOSING = 60.0  # seconds that the end of a sweep waits for a storage that does not answer
+PATIENCE = 60.0  # seconds that a trial waits for it
+
+
+class StorageError(OSError):
+    """A node cannot read or write what its trials keep; no fault of the trial."""
 
 
 class Mirror:
     """Copies a sweep's folder to `<url>/<name of the folder>`, from `start` to `close`."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, *, nodes: bool = False) -> None:
         """`url` is s3://bucket/path or gs://bucket/path; AWS_ENDPOINT_URL names another server.
 
+        With `nodes`, trials run on several and keep their checkpoints there themselves.
         Raises ValueError or OSError where it is none.
         """
         self.url = f"{url.rstrip('/')}/{folder.name}"
+        self.kept = self.url if nodes else None  # where nodes keep what they train
         self._folder = folder
         self._remote, self._base = _opened(self.url)
         self._sent: dict[str, tuple[int, int]] = {}  # path -> its size and time when it was sent
@@ -67,14 +75,12 @@ class Mirror:
             return  # what is here begins with all that is there
         shutil.rmtree(self._folder / "journal", ignore_errors=True)
         for name in files:
-            path = self._folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fs.copy_files(
-                f"{self._base}/{name}",
-                str(path),
-                source_filesystem=self._remote,
-                destination_filesystem=fs.LocalFileSystem(),
-            )
+            if not self._of_nodes(name):
+                _fetch(self._remote, f"{self._base}/{name}", self._folder / name)
+
+    def _of_nodes(self, name: str) -> bool:
+        """Whether a file is a training's, on a cluster."""
+        return self.kept is not None and name.startswith(("checkpoints/", "finals/"))
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._work, name="storage", daemon=True)
@@ -120,15 +126,12 @@ class Mirror:
         return True
 
     def _copy(self, name: str) -> None:
-        path = f"{self._base}/{name}"
-        if not isinstance(self._remote, fs.S3FileSystem):  # buckets have no folders
-            self._remote.create_dir(path.rpartition("/")[0], recursive=True)
         try:
-            content = (self._folder / name).open("rb")
+            _send(self._folder / name, self._remote, f"{self._base}/{name}")
         except FileNotFoundError:
-            return  # pruned meanwhile
-        with content, self._remote.open_output_stream(path) as stream:
-            shutil.copyfileobj(content, stream, 1 << 20)
+            if (self._folder / name).exists():
+                raise
+            # else it was pruned meanwhile
 
     def _states(self) -> dict[str, tuple[int, int]]:
         """Size and time of each file here, the journal first."""
@@ -138,21 +141,16 @@ class Mirror:
                 if path.is_file() and path.suffix != ".part":
                     stat = path.stat()
                     name = path.relative_to(self._folder).as_posix()
-                    states[name] = (stat.st_size, stat.st_mtime_ns)
+                    if not self._of_nodes(name):
+                        states[name] = (stat.st_size, stat.st_mtime_ns)
             except FileNotFoundError:
                 continue
         return states
 
     def _files(self, under: str = "") -> dict[str, int]:
         """The files of the storage, by their path in the folder, and their sizes."""
-        selector = fs.FileSelector(
-            f"{self._base}/{under}".rstrip("/"), recursive=True, allow_not_found=True
-        )
-        return {
-            info.path.removeprefix(f"{self._base}/"): info.size
-            for info in self._remote.get_file_info(selector)
-            if info.type == fs.FileType.File
-        }
+        found = _files(self._remote, f"{self._base}/{under}".rstrip("/"))
+        return {path.removeprefix(f"{self._base}/"): size for path, size in found.items()}
 
     def _content(self, name: str) -> bytes:
         with self._remote.open_input_stream(f"{self._base}/{name}") as stream:
@@ -194,14 +192,84 @@ class Remote:
     def send(self, folder: Path, under: str, names: Collection[str]) -> None:
         """Copies files of `folder`, by their path in it, into the storage's folder `under`."""
         for name in names:
-            path = f"{self._base}/{under}/{name}"
-            if not isinstance(self._remote, fs.S3FileSystem):  # buckets have no folders
-                self._remote.create_dir(path.rpartition("/")[0], recursive=True)
-            with (
-                (folder / name).open("rb") as content,
-                self._remote.open_output_stream(path) as stream,
-            ):
-                shutil.copyfileobj(content, stream, 1 << 20)
+            _send(folder / name, self._remote, f"{self._base}/{under}/{name}")
+
+
+class Shelf:
+    """A trial's files in the storage, for whichever node runs it.
+
+    Raises StorageError where the storage does not answer for PATIENCE seconds.
+    """
+
+    def __init__(self, url: str, folder: Path) -> None:
+        """`url` is where the files of `folder` are kept."""
+        self._url = url
+        self._folder = folder
+        self._sent: dict[str, tuple[int, int]] = {}
+        self._opened: tuple[Any, str] | None = None
+
+    def fetch(self) -> None:
+        """Makes the files here those of the storage."""
+        self._patiently(self._fetch)
+
+    def _fetch(self, remote: Any, base: str) -> None:
+        for path in _files(remote, base):
+            _fetch(remote, path, self._folder / path.rpartition("/")[2])
+
+    def send(self) -> None:
+        """Copies there what is new or changed here."""
+        self._patiently(self._send)
+
+    def _send(self, remote: Any, base: str) -> None:
+        for path in self._folder.iterdir():
+            state = (path.stat().st_size, path.stat().st_mtime_ns)
+            if path.suffix != ".part" and self._sent.get(path.name) != state:
+                _send(path, remote, f"{base}/{path.name}")
+                self._sent[path.name] = state
+
+    def _patiently(self, act: Callable[[Any, str], None]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._opened = self._opened or _opened(self._url)
+                return act(*self._opened)
+            except (OSError, ValueError) as error:
+                if time.monotonic() > deadline:
+                    raise StorageError(f"{self._url} does not answer: {error}") from error
+                time.sleep(PAUSE)
+
+
+def prune_storage(url: str, is_needed: Callable[[str, str], bool]) -> None:
+    """Deletes what nodes keep and none needs any more, asked by names of folder and file."""
+    try:
+        remote, base = _opened(url)
+        for path in _files(remote, base):
+            folder, name = path.removeprefix(f"{base}/").split("/")
+            if not is_needed(folder, name):
+                remote.delete_file(path)
+    except OSError as error:
+        logger.warning("%s: %s; what is not needed stays there for now", url, error)
+
+
+def _fetch(remote: Any, source: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    local = fs.LocalFileSystem()
+    fs.copy_files(source, str(path), source_filesystem=remote, destination_filesystem=local)
+
+
+def _send(path: Path, remote: Any, target: str) -> None:
+    with path.open("rb") as content:
+        if not isinstance(remote, fs.S3FileSystem):  # buckets have no folders
+            remote.create_dir(target.rpartition("/")[0], recursive=True)
+        with remote.open_output_stream(target) as stream:
+            shutil.copyfileobj(content, stream, 1 << 20)
+
+
+def _files(remote: Any, base: str) -> dict[str, int]:
+    """The files under a path of a storage, and their sizes."""
+    selector = fs.FileSelector(base, recursive=True, allow_not_found=True)
+    found = remote.get_file_info(selector)
+    return {info.path: info.size for info in found if info.type == fs.FileType.File}
 
 
 def _opened(url: str, flag: str = "--storage") -> tuple[Any, str]:

@@ -1,7 +1,6 @@
 """A sweep: Ray Tune runs the trials, and everything that happens goes into the journal."""
 
 import logging
-import math
 import os
 import tempfile
 import time
@@ -27,24 +26,23 @@ from ray.tune.error import TuneError
 
 from cnnlib import recorder
 from cnnlib.about import about
-from cnnlib.bill import accelerator, bill
+from cnnlib.bill import bill
 from cnnlib.champion import Champion, crown
 from cnnlib.claim import Claim
+from cnnlib.cluster import billed, on_cluster, resources
 from cnnlib.finals import Finals, read_finals
 from cnnlib.journal import Journal, read_events
 from cnnlib.ledger import Ledger, read_ledger
+from cnnlib.node import wherever
 from cnnlib.plan import Plan, Settings
 from cnnlib.pool import on_ray
 from cnnlib.progress import Progress
 from cnnlib.recorder import Recorder, Scheduler, Search, silent, tracked
 from cnnlib.results import read_results, write_json
 from cnnlib.retraining import hold_finals, is_due
-from cnnlib.survey import on_a_gpu
+from cnnlib.storage import Shelf
 from cnnlib.tracking import Tracking
 from cnnlib.trial import Task, ray_trial
-from cnnlib.workload import shared_gpu
-
-GPUS_PER_TRIAL = 0.5
 
 
 @dataclass(frozen=True)
@@ -106,16 +104,17 @@ def _run(plan: Plan) -> SweepResult:
         searching = not ledger.begun or bool(ledger.unfinished)
         if searching or is_due(plan, finals):
             with _ray(plan.settings.verbose):
-                task, resources = _task(plan, progress)
+                task, share = _task(plan, progress)
                 if not ledger.begun:
                     _begin(plan, ledger, progress.slots)
-                ledger.machines(**_machines(resources, progress.slots))
+                ledger.machines(**billed(share, progress.slots))
                 if searching:
-                    _tune(plan, task, resources, ledger, tracking, progress)
+                    _tune(plan, task, share, ledger, tracking, progress)
                 left = plan.time_budget and began + plan.time_budget - time.monotonic()
                 execute = on_ray(
                     task,
-                    resources,
+                    share,
+                    bucket=plan.bucket,
                     slots=progress.slots,
                     retries=recorder.MAX_WORKER_LOSSES,
                     seconds=left,
@@ -159,6 +158,10 @@ def _results(plan: Plan, said: dict[str, Any], finals: Finals, *, exported: bool
     results.write(plan.folder)
     best, champion = results.best(), None
     if best is not None:
+        if plan.bucket:
+            trial_id = best["trial_id"]
+            place = plan.folder / "checkpoints" / trial_id
+            Shelf(f"{plan.bucket}/checkpoints/{trial_id}", place).fetch()
         champion = crown(
             plan.folder,
             best,
@@ -223,18 +226,19 @@ def _begin(plan: Plan, ledger: Ledger, slots: int) -> None:
 def _tune(
     plan: Plan,
     task: Task,
-    resources: dict[str, float],
+    share: dict[str, float],
     ledger: Ledger,
     tracking: Tracking,
     progress: Progress,
 ) -> None:
     """Runs the trials through Ray Tune."""
     checkpoints = plan.folder / "checkpoints"
-    noted = Recorder(ledger, tracking, progress, checkpoints)
-    trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints)
+    bucket = plan.bucket and f"{plan.bucket}/checkpoints"
+    noted = Recorder(ledger, tracking, progress, checkpoints, bucket)
+    trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints, bucket=bucket)
     with tempfile.TemporaryDirectory(prefix="cnnlib-tune-") as scratch:
         tune.Tuner(
-            tune.with_resources(trainable, resources),
+            tune.with_resources(trainable, share),
             tune_config=tune.TuneConfig(
                 search_alg=Search(noted),
                 scheduler=Scheduler(noted),
@@ -254,15 +258,8 @@ def _tune(
 
 def _task(plan: Plan, progress: Progress) -> tuple[Task, dict[str, float]]:
     """What each training does, and its CPUs and GPUs; how many run at once goes to `progress`."""
-    settings, total = plan.settings, ray.cluster_resources()
-    cpus, gpus = settings.cpus_per_trial, 0.0
-    slots = int(total.get("CPU", 0.0)) // cpus
-    if total.get("GPU"):
-        gpus = _gpu_share(plan, progress)
-        slots = min(slots, math.floor(total["GPU"] / gpus + 1e-9)) if gpus else slots
-    progress.slots = max(1, min(slots, settings.max_concurrent or slots, plan.trials))
-    device = f"{gpus:g} GPU and {cpus} CPU each" if gpus else f"{cpus} CPU each, no GPU"
-    progress.note(f"{progress.slots} trials at once, {device}")
+    settings = plan.settings
+    cpus, gpus = resources(plan, progress)
     task = Task(
         dataset=plan.dataset,
         image_size=plan.image_size,
@@ -272,35 +269,6 @@ def _task(plan: Plan, progress: Progress) -> tuple[Task, dict[str, float]]:
         cpus=cpus,
         accelerator="gpu" if gpus else "cpu",
         gpu_share=min(gpus, 1.0) if gpus else 1.0,
+        data=wherever(settings.data) if on_cluster() else None,
     )
     return task, {"cpu": cpus, "gpu": gpus}
-
-
-def _gpu_share(plan: Plan, progress: Progress) -> float:
-    """GPUs of a trial, as asked for, or measured."""
-    asked = plan.settings.gpus_per_trial
-    if asked != "auto":
-        return GPUS_PER_TRIAL if asked is None else float(asked)
-    share, why = on_a_gpu(
-        shared_gpu,
-        plan.space,
-        num_classes=len(plan.dataset.classes),
-        image_size=plan.image_size,
-    )
-    progress.note(f"{1 / share:.0f} trials share a GPU: {why}")
-    return share
-
-
-def _machines(resources: dict[str, float], slots: int) -> dict[str, Any]:
-    """What the sweep runs on, for its bill: GPUs, or CPU cores where there is none."""
-    cpus, gpus = resources["cpu"], resources["gpu"]
-    if not gpus:
-        return {"unit": "CPU core", "units": slots * cpus, "units_per_trial": cpus}
-    there = ray.cluster_resources()
-    kinds = [name.partition(":")[2] for name in there if name.startswith("accelerator_type:")]
-    return {
-        "unit": "GPU",
-        "units": max(there.get("GPU", 0.0), slots * gpus),
-        "units_per_trial": gpus,
-        "accelerator": next(filter(None, map(accelerator, kinds)), None),
-    }

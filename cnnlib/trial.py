@@ -22,7 +22,9 @@ from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.data import VAL_SPLIT, CustomDataModule
 from cnnlib.dataset import Dataset
 from cnnlib.model import CustomCNN
+from cnnlib.node import kept, photographs
 from cnnlib.results import CLASS_COUNTS
+from cnnlib.storage import StorageError
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Task:
     split_seed: int | None = None  # of what validates, where it is not `seed`
     val_split: float = VAL_SPLIT  # 0: all photographs train, and the last weights are kept
     stop_after: int | None = None  # epochs, on the schedule of max_epochs
+    data: str | None = None  # where a node finds the photographs that it lacks
 
 
 class EpochReport(Checkpoint):
@@ -252,30 +255,36 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
 
 
-def ray_trial(config: dict[str, Any], task: Task, checkpoints: Path) -> None:
+def ray_trial(
+    config: dict[str, Any], task: Task, checkpoints: Path, bucket: str | None = None
+) -> None:
     """What Ray Tune runs; <checkpoints>/<trial_id>/ holds its best weights and its last state.
 
-    Epochs up to config["after_epoch"] are known. A trial that raises reports the reason and ends,
-    so that Ray starts lost workers again only; a fault of the disk is not the trial's.
+    With a `bucket` it is <bucket>/<trial_id>/, which every node sees. Epochs up to
+    config["after_epoch"] are known. A trial that raises reports the reason and ends, so that Ray
+    starts lost workers again only; a fault of the disk or the storage is not the trial's.
     """
     from ray import tune
 
     node = os.uname().nodename
     values = {name: config[name] for name in hyperparameters()}
-    folder = checkpoints / config["trial_id"]
-
-    def report(row: dict[str, Any]) -> None:
-        if row["epoch"] > config["after_epoch"]:
-            tune.report({**row, "node": node})
 
     try:
-        train(
-            TrialConfig.from_mapping(values),
-            replace(task, max_epochs=config["max_epochs"]),
-            on_epoch=report,
-            weights=folder / BEST,
-            last=folder / LAST,
-        )
+        with kept(checkpoints, config["trial_id"], bucket) as (folder, keep):
+
+            def report(row: dict[str, Any]) -> None:
+                keep()
+                if row["epoch"] > config["after_epoch"]:
+                    tune.report({**row, "node": node})
+
+            dataset = photographs(task.dataset, task.data)
+            train(
+                TrialConfig.from_mapping(values),
+                replace(task, max_epochs=config["max_epochs"], dataset=dataset),
+                on_epoch=report,
+                weights=folder / BEST,
+                last=folder / LAST,
+            )
     except Exception as error:
         tune.report(failure(error, f"trial {config['trial_id']}"))
 
@@ -285,7 +294,8 @@ def failure(error: Exception, what: str) -> dict[str, Any]:
     logging.getLogger(__name__).exception("%s failed", what)
     reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
     log = traceback.format_exc()
-    return {"error": reason, "disk": disk_is_full(error), "traceback": log}
+    not_its_fault = isinstance(error, StorageError) or disk_is_full(error)
+    return {"error": reason, "disk": not_its_fault, "traceback": log}
 
 
 def disk_is_full(error: BaseException | None) -> bool:

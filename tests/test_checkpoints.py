@@ -42,11 +42,11 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["file.pt"]
 
 
-def test_only_what_a_trial_may_need_is_kept(tmp_path: Path) -> None:
-    prune(tmp_path / "none", (), None)
+def test_what_nothing_needs_is_deleted_with_its_folder(tmp_path: Path) -> None:
+    prune(tmp_path / "none", lambda *_: False)
     for trial in ("0001", "0002", "0003"):
         for name in (BEST, LAST):
             replaced(tmp_path / trial / name, Path.touch)
-    prune(tmp_path, running=["0001"], best="0002")
-    kept = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/*"))
-    assert kept == [f"0001/{BEST}", f"0001/{LAST}", f"0002/{BEST}"]
+    prune(tmp_path, lambda trial, name: trial == "0001" or (trial, name) == ("0002", BEST))
+    kept = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
+    assert kept == ["0001", f"0001/{BEST}", f"0001/{LAST}", "0002", f"0002/{BEST}"]

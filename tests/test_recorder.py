@@ -109,15 +109,25 @@ def test_a_failure_is_recorded_and_a_full_disk_is_no_failure(
     assert sweep.ledger.trials["0002"].status == "running"
 
 
-@pytest.mark.parametrize("preempted", [True, False])
-def test_a_lost_worker_is_noted(recorder: Recorder, sweep: Sweep, preempted: bool) -> None:
+@pytest.mark.parametrize(
+    ("error", "preempted", "said"),
+    [
+        (SimpleNamespace(preempted=True), True, "SimpleNamespace"),
+        (SimpleNamespace(preempted=False), False, "SimpleNamespace"),
+        (None, False, "the death of its machine"),
+    ],
+)
+def test_a_lost_worker_is_noted(
+    recorder: Recorder, sweep: Sweep, error: SimpleNamespace | None, preempted: bool, said: str
+) -> None:
     config = Search(recorder).suggest("a")
     assert isinstance(config, dict)
     lost = trial(config)
-    lost.get_pickled_error = lambda: SimpleNamespace(preempted=preempted)
+    lost.get_pickled_error = lambda: error
     recorder.on_trial_recover(0, [], lost)
     assert sweep.events[-1]["event"] == "lost"
     assert sweep.events[-1]["preempted"] is preempted
+    assert sweep.events[-1]["error"] == said
 
 
 def test_checkpoints_are_pruned_as_trials_end(
@@ -140,6 +150,22 @@ def test_checkpoints_are_pruned_as_trials_end(
     recorder.goes_on("0002", result(1, 0.6))
     recorder.on_trial_complete(0, [], trial(configs[1]))  # type: ignore[arg-type]
     assert kept() == ["0002 best.safetensors"]
+
+
+def test_on_a_cluster_they_are_pruned_where_the_nodes_keep_them(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    bucket = tmp_path / "bucket" / "checkpoints"
+    tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
+    folder = tmp_path / "checkpoints"
+    recorder = Recorder(sweep.ledger, tracking, Progress(2), folder, f"file://{bucket}")
+    config = Search(recorder).suggest("a")
+    (bucket / "0001").mkdir(parents=True)
+    for name in ("best.safetensors", "last.pt"):
+        (bucket / "0001" / name).touch()
+    recorder.goes_on("0001", result(1, 0.5))
+    recorder.on_trial_complete(0, [], trial(config))  # type: ignore[arg-type]
+    assert [path.name for path in bucket.glob("*/*")] == ["best.safetensors"]
 
 
 def test_wandb_is_told_of_started_trials_as_the_journal_knows_them() -> None:

@@ -52,7 +52,7 @@ def test_a_final_has_weights_of_its_own_seed_and_the_searchs_validation_photogra
 ) -> None:
     seen = indices_seen(monkeypatch)
     for seed in (6, 7):
-        train_job(task, Job("0001", SMALL, seed, tmp_path / str(seed)))
+        train_job(task, Job("0001", SMALL, seed, tmp_path / str(seed)), None)
     train, val = stratified_split(task.dataset.train.labels, 0.2, seed=5)
     for split, indices in seen:
         assert np.array_equal(indices, {"train": train, "val": val}[split])
@@ -65,7 +65,7 @@ def test_retraining_sees_all_photographs_for_a_fixed_number_of_epochs(
 ) -> None:
     seen = indices_seen(monkeypatch)
     job = Job("0001", SMALL, 5, tmp_path / "all", epochs=4)
-    answer = train_job(replace(task, max_epochs=6), job)
+    answer = train_job(replace(task, max_epochs=6), job, None)
     assert [row["epoch"] for row in answer["rows"]] == [1, 2, 3, 4], "without patience"
     assert all("val_acc" not in row for row in answer["rows"])
     assert {split for split, _ in seen} == {"train"}, "nothing validates"
@@ -79,7 +79,9 @@ def test_retraining_keeps_the_average_of_the_weights_and_the_schedule_of_the_who
     task: Task, tmp_path: Path
 ) -> None:
     config = replace(SMALL, ema=0.9, learning_rate_schedule="step")
-    answer = train_job(replace(task, max_epochs=6), Job("0001", config, 5, tmp_path, epochs=3))
+    answer = train_job(
+        replace(task, max_epochs=6), Job("0001", config, 5, tmp_path, epochs=3), None
+    )
     rates = [row["learning_rate"] for row in answer["rows"]]
     assert rates == pytest.approx([1e-3, 1e-3, 1e-4])
     content = torch.load(tmp_path / LAST, weights_only=True)
@@ -92,16 +94,16 @@ def test_a_broken_training_goes_on_from_its_last_epoch(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Job("0001", SMALL, 6, tmp_path / "whole")
-    unbroken = train_job(replace(task, patience=0), whole)
+    unbroken = train_job(replace(task, patience=0), whole, None)
     job = Job("0001", SMALL, 6, tmp_path / "broken")
-    train_job(replace(task, patience=0, stop_after=2), job)  # as if killed
-    answer = train_job(replace(task, patience=0), job)
+    train_job(replace(task, patience=0, stop_after=2), job, None)  # as if killed
+    answer = train_job(replace(task, patience=0), job, None)
     assert [r["val_loss"] for r in answer["rows"]] == [r["val_loss"] for r in unbroken["rows"]]
 
 
 def test_what_raises_is_told_with_its_reason(task: Task, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    answer = train_job(task, Job("0001", SMALL, 6, tmp_path / "file"))
+    answer = train_job(task, Job("0001", SMALL, 6, tmp_path / "file"), None)
     assert answer["error"].startswith(("NotADirectoryError: ", "FileExistsError: "))
     assert not answer["disk"]
 

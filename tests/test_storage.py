@@ -10,7 +10,7 @@ from moto.server import ThreadedMotoServer
 
 from cnnlib.claim import NAME, Claim, ClaimedError
 from cnnlib.journal import Journal, read_events
-from cnnlib.storage import Mirror
+from cnnlib.storage import Mirror, Shelf, StorageError, prune_storage
 
 
 @pytest.fixture
@@ -192,3 +192,45 @@ def test_a_server_that_is_away_for_a_while_costs_a_line_and_nothing_else(
 def test_an_unknown_kind_of_storage_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--storage: ftp://x/s is no storage: "):
         Mirror("ftp://x", tmp_path / "s")
+
+
+def test_on_a_cluster_the_checkpoints_are_the_nodes_own(url: str, tmp_path: Path) -> None:
+    here = tmp_path / "here" / "s"
+    begun(here).close()
+    mirror = Mirror(url, here, nodes=True)
+    assert mirror.kept == f"{url}/s"
+    node = tmp_path / "node"
+    node.mkdir()
+    for name in ("best.safetensors", "last.pt"):
+        (node / name).write_bytes(b"1")
+    for trial_id in ("0001", "0002", "0003"):
+        Shelf(f"{mirror.kept}/checkpoints/{trial_id}", node).send()
+    assert mirror._send()
+    needed = {("0002", "best.safetensors"), ("0003", "best.safetensors"), ("0003", "last.pt")}
+    prune_storage(f"{mirror.kept}/checkpoints", lambda *file: file in needed)
+    assert set(mirror._files("checkpoints")) == {
+        "checkpoints/0002/best.safetensors",
+        "checkpoints/0003/best.safetensors",
+        "checkpoints/0003/last.pt",
+    }
+    elsewhere = tmp_path / "elsewhere" / "s"
+    Mirror(url, elsewhere, nodes=True).fetch()
+    assert not (elsewhere / "checkpoints").exists()
+    Mirror(url, tmp_path / "laptop" / "s").fetch()
+    assert (tmp_path / "laptop" / "s" / "checkpoints" / "0003" / "last.pt").exists()
+
+
+def test_a_node_waits_for_the_storage_and_then_says_that_it_is_not_the_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnlib.storage.PAUSE", 0.05)
+    monkeypatch.setattr("cnnlib.storage.PATIENCE", 0.2)
+    (tmp_path / "there").write_text("a file where the bucket should be")
+    (tmp_path / "trial").mkdir()
+    (tmp_path / "trial" / "last.pt").touch()
+    shelf = Shelf(f"file://{tmp_path}/there/0001", tmp_path / "trial")
+    with pytest.raises(StorageError, match="there/0001 does not answer: "):
+        shelf.send()
+    (tmp_path / "there").unlink()
+    shelf.send()
+    assert (tmp_path / "there" / "0001" / "last.pt").exists()

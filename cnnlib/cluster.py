@@ -1,0 +1,138 @@
+"""How many trials run at once: on the machines that Ray has, and those that it may start."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+import yaml
+from ray.autoscaler.sdk import request_resources
+
+from cnnlib.bill import accelerator
+from cnnlib.plan import Plan
+from cnnlib.progress import Progress, clock
+from cnnlib.survey import on_a_gpu
+from cnnlib.workload import shared_gpu
+
+GPUS_PER_TRIAL = 0.5
+WAITING = 120.0  # seconds between lines about a machine that does not come
+LAUNCHED = Path("~/ray_bootstrap_config.yaml")  # `ray up` leaves what it knows on the head
+
+Resources = Mapping[str, float]
+
+
+def on_cluster() -> bool:
+    """Whether Ray was started by others, perhaps on many machines: `ray job submit` says so."""
+    return "RAY_ADDRESS" in os.environ
+
+
+def resources(plan: Plan, progress: Progress) -> tuple[int, float]:
+    """CPUs and GPUs of a trial; how many trials run at once goes to `progress`.
+
+    On a cluster that grows these are as many as fit when it has grown, because it grows only while
+    trials wait. Where that is not known, it is what the user says.
+    """
+    settings, here = plan.settings, _machines()
+    coming = may_become() if on_cluster() else []
+    unknown = on_cluster() and not coming
+    cpus, gpus = settings.cpus_per_trial, 0.0
+    if any(m.get("GPU") for m in [*here, *coming]) or (unknown and settings.gpus_per_trial):
+        gpus = _gpu_share(plan, progress)
+    now, then = room(here, cpus, gpus), room(coming, cpus, gpus)
+    slots = max(now, then)
+    if unknown and settings.max_concurrent:
+        slots = then = settings.max_concurrent
+    progress.slots = max(1, min(settings.max_concurrent or slots, slots, plan.trials))
+    device = f"{gpus:g} GPU and {cpus} CPU each" if gpus else f"{cpus} CPU each, no GPU"
+    growing = f"; {now} fit on the cluster now, {then} when it has grown" if then > now else ""
+    progress.note(f"{progress.slots} trials at once, {device}{growing}")
+    if not now and on_cluster():
+        _await_machine(cpus, gpus, progress)
+    return cpus, gpus
+
+
+def _gpu_share(plan: Plan, progress: Progress) -> float:
+    """GPUs of a trial, as asked for, or measured."""
+    asked = plan.settings.gpus_per_trial
+    if asked != "auto":
+        return GPUS_PER_TRIAL if asked is None else float(asked)
+    share, why = on_a_gpu(
+        shared_gpu,
+        plan.space,
+        num_classes=len(plan.dataset.classes),
+        image_size=plan.image_size,
+    )
+    progress.note(f"{1 / share:.0f} trials share a GPU: {why}")
+    return share
+
+
+def _machines() -> list[Resources]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _await_machine(cpus: int, gpus: float, progress: Progress) -> None:
+    """Waits until a trial fits on the cluster; asks for all the machines that are wanted."""
+    wanted = {"CPU": cpus, "GPU": gpus} if gpus else {"CPU": cpus}
+    request_resources(bundles=[wanted] * progress.slots)
+    began = said = time.monotonic()
+    progress.note("waiting for the first machine; a cloud takes some minutes to start one")
+    while not room(_machines(), cpus, gpus):
+        time.sleep(1)
+        if time.monotonic() - said > WAITING:
+            said = time.monotonic()
+            progress.note(
+                f"still no machine after {clock(said - began)}; `ray status` on the head says why"
+            )
+    request_resources(bundles=[])  # the trials ask for themselves
+
+
+def room(machines: Iterable[Resources], cpus: int, gpus: float) -> int:
+    """How many trials run at once on these machines. One of unknown size counts as one."""
+    return sum(_room(machine, cpus, gpus) for machine in machines)
+
+
+def _room(machine: Resources, cpus: int, gpus: float) -> int:
+    if not machine:
+        return 1
+    slots = int(machine.get("CPU", 0)) // cpus
+    return min(slots, int(machine.get("GPU", 0) / gpus + 1e-9)) if gpus else slots
+
+
+def may_become(launched: Path = LAUNCHED) -> list[Resources]:
+    """The machines of the largest cluster that Ray's launcher may make; none without a launcher."""
+    path = launched.expanduser()
+    return list(_largest(yaml.safe_load(path.read_text()))) if path.is_file() else []
+
+
+def _largest(config: Mapping[str, Any]) -> Iterator[Resources]:
+    types = dict(config["available_node_types"])
+    head = types[config["head_node_type"]]
+    if head["resources"]:  # else it is there, and Ray knows its size
+        yield head["resources"]
+    left = config["max_workers"]
+    largest_first = sorted(
+        types.values(),
+        key=lambda t: (t["resources"].get("GPU", 0), t["resources"].get("CPU", 0)),
+        reverse=True,
+    )
+    for node_type in largest_first:
+        count = min(node_type.get("max_workers", left), left)
+        yield from [node_type["resources"]] * count
+        left -= count
+
+
+def billed(share: Mapping[str, float], slots: int) -> dict[str, Any]:
+    """What the sweep runs on, for its bill: GPUs, or CPU cores where there is none."""
+    cpus, gpus = share["cpu"], share["gpu"]
+    if not gpus:
+        return {"unit": "CPU core", "units": slots * cpus, "units_per_trial": cpus}
+    there = ray.cluster_resources()
+    kinds = [name.partition(":")[2] for name in there if name.startswith("accelerator_type:")]
+    return {
+        "unit": "GPU",
+        "units": max(there.get("GPU", 0.0), slots * gpus),
+        "units_per_trial": gpus,
+        "accelerator": next(filter(None, map(accelerator, kinds)), None),
+    }
