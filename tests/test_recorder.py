@@ -127,13 +127,13 @@ def test_on_a_cluster_they_are_pruned_where_the_nodes_keep_them(
     sweep: Sweep, tmp_path: Path
 ) -> None:
     bucket = tmp_path / "bucket" / "checkpoints"
-    for name in ("best.safetensors", "last.pt"):
-        (bucket / "0001").mkdir(parents=True, exist_ok=True)
-        (bucket / "0001" / name).touch()
     tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
     folder = tmp_path / "checkpoints"
     recorder = Recorder(sweep.ledger, tracking, Progress(2), folder, f"file://{bucket}")
     config = Search(recorder).suggest("a")
+    (bucket / "0001").mkdir(parents=True)
+    for name in ("best.safetensors", "last.pt"):
+        (bucket / "0001" / name).touch()
     recorder.goes_on("0001", result(1, 0.5))
     recorder.on_trial_complete(0, [], trial(config))  # type: ignore[arg-type]
     assert [path.name for path in bucket.glob("*/*")] == ["best.safetensors"]
