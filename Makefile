@@ -8,7 +8,7 @@ BIN := .venv/bin
 DATA ?= sample
 FULL_SIZE ?=
 
-.PHONY: setup tune test check bench chaos
+.PHONY: setup tune test check bench chaos cluster-test
 
 setup: .venv/.installed
 
@@ -22,7 +22,7 @@ tune: setup
 	$(BIN)/python jobs/tune.py
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # Half an hour: sweeps whose driver, workers, raylet or whole Ray are killed at random moments.
 chaos: setup
@@ -31,6 +31,10 @@ chaos: setup
 	$(BIN)/python tests/chaos.py --sweeps 5 --slots 4 --target worker --kills 3
 	$(BIN)/python tests/chaos.py --sweeps 3 --target raylet --kills 2
 	$(BIN)/python tests/chaos.py --sweeps 3 --target ray --kills 2
+
+# Some minutes, as root on Linux: a cluster of simulated machines, whose worker and head die.
+cluster-test: setup
+	$(BIN)/python tests/cluster/run.py
 
 check: setup
 	$(BIN)/ruff check .
