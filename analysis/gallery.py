@@ -187,10 +187,10 @@ def save_distribution(trials: pd.DataFrame, path: Path) -> None:
         figure.legend(loc="outside upper right", ncols=2)
 
 
-def save_workers(workers: Workers, path: Path) -> None:
-    """Which worker ran which trial when."""
+def save_workers(workers: Workers, trials: pd.DataFrame, path: Path) -> None:
+    """Which worker ran which of these trials when."""
     with saved_figure(path, min(9.0, 1.3 + 0.3 * len(workers.names))) as figure:
-        plot_workers(figure.add_subplot(), workers)
+        plot_workers(figure.add_subplot(), workers, trials)
         figure.legend(loc="outside upper right", ncols=5)
 
 

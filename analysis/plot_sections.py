@@ -152,11 +152,11 @@ def worker_section(sweep: SweepFolder, figures: Path) -> Section:
     workers = workers_of(sweep.trials)
     if workers is None:
         return Section("Workers", [])
-    gallery.save_workers(workers, figures / "workers.png")
     recent = workers.trials.tail(MAX_DRAWN)
+    gallery.save_workers(workers, recent, figures / "workers.png")
     num_nodes = workers.trials["node"].nunique()
     alt = (
-        f"Timeline of {len(workers.trials)} trials on {len(workers.names)} workers of"
+        f"Timeline of {len(recent)} trials on {len(workers.names)} workers of"
         f" {num_nodes} node{'s' * (num_nodes > 1)}."
     )
     caption = (
@@ -165,13 +165,12 @@ def worker_section(sweep: SweepFolder, figures: Path) -> Section:
         " the first start to the last end. Which worker of a node ran a trial is not logged: trials"
         " are laid into as few rows as they need."
     )
-    hint = ""
     if len(recent) < len(workers.trials):
-        hint = f"The last {len(recent):,} of {len(workers.trials):,} trials are drawn here."
+        caption += f" The last {len(recent):,} of {len(workers.trials):,} trials are drawn."
     height = min(900, 120 + 26 * len(workers.names))
     figure = interactive.workers_figure(workers, recent)
     return Section(
-        "Workers", [Plot([Panel(figure, alt, height)], Picture("workers", alt, caption), hint)]
+        "Workers", [Plot([Panel(figure, alt, height)], Picture("workers", alt, caption))]
     )
 
 

@@ -52,9 +52,9 @@ def plot_distribution(ax: Axes, trials: pd.DataFrame) -> None:
     ax.set(xlabel="val_acc (fraction)", ylabel="share of trials with at most this")
 
 
-def plot_workers(ax: Axes, workers: Workers) -> None:
-    """A bar for each trial on the lane of its worker."""
-    for outcome, group in by_outcome(workers.trials):
+def plot_workers(ax: Axes, workers: Workers, trials: pd.DataFrame) -> None:
+    """A bar for each of these trials on the lane of its worker."""
+    for outcome, group in by_outcome(trials):
         ax.barh(
             group["lane"], group["end"] - group["begin"], left=group["begin"], height=0.72,
             color=OUTCOMES[outcome]["color"], hatch=HATCHES[outcome], edgecolor="white",
