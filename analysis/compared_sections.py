@@ -9,9 +9,9 @@ from analysis import compared_figures
 from analysis.claims import Claim
 from analysis.compared import (
     Compared,
-    Duel,
     champion_table,
     compare_sweeps,
+    duels_table,
     overview,
     settings_table,
     sweeps_in,
@@ -199,18 +199,6 @@ def _configurations(compared: Compared) -> Section:
         return Section(title, [Paragraph(f"{text} {_the_same(table)}")])
     text = f"Of a sweep without a champion it is the best trial's. {_the_same(table)}"
     return Section(title, [Paragraph(text), _side_by_side("hyperparameter", differing)])
-
-
-def duels_table(duels: Sequence[Duel]) -> pd.DataFrame:
-    """The pairs as the comparison's table."""
-    rows = [
-        (d.first, d.second, d.difference.effect, d.difference.low, d.difference.high,
-         d.p_adjusted, d.is_paired, d.difference.only_first, d.difference.only_second)
-        for d in duels
-    ]  # fmt: skip
-    columns = ["first", "second", "effect", "low", "high", "p_adjusted", "same_photographs",
-               "only_first_right", "only_second_right"]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
 
 
 def _side_by_side(what: str, table: pd.DataFrame) -> Table:
