@@ -164,6 +164,18 @@ def overview(compared: Compared) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def duels_table(duels: Sequence[Duel]) -> pd.DataFrame:
+    """The pairs as the comparison's table."""
+    rows = [
+        (d.first, d.second, d.difference.effect, d.difference.low, d.difference.high,
+         d.p_adjusted, d.is_paired, d.difference.only_first, d.difference.only_second)
+        for d in duels
+    ]  # fmt: skip
+    columns = ["first", "second", "effect", "low", "high", "p_adjusted", "same_photographs",
+               "only_first_right", "only_second_right"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
 def _trial_hours(sweep: SweepFolder) -> float | None:
     seconds = sweep.trials.get("seconds")
     if seconds is None or seconds.isna().all():

@@ -38,6 +38,13 @@ def by_hours(trials: pd.DataFrame) -> pd.DataFrame:
     return _with_best(trials.assign(x=seconds / 3600).dropna(subset="x").sort_values("x"))
 
 
+def in_readable_unit(hours: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], str]:
+    """The same in minutes where no sweep took two hours, and the unit."""
+    if max(table["x"].max() for table in hours.values() if len(table)) >= 2:
+        return dict(hours), "hours"
+    return {name: table.assign(x=60 * table["x"]) for name, table in hours.items()}, "minutes"
+
+
 def _with_best(table: pd.DataFrame) -> pd.DataFrame:
     known = table.dropna(subset="val_acc")
     return known[["x", "val_acc"]].assign(best=known["val_acc"].cummax())

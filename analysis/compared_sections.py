@@ -9,9 +9,9 @@ from analysis import compared_figures
 from analysis.claims import Claim
 from analysis.compared import (
     Compared,
-    Duel,
     champion_table,
     compare_sweeps,
+    duels_table,
     overview,
     settings_table,
     sweeps_in,
@@ -21,6 +21,7 @@ from analysis.compared_claims import claims_section, named
 from analysis.gallery import saved_figure
 from analysis.page import (
     Block,
+    Folded,
     KeyFigures,
     Page,
     Paragraph,
@@ -31,7 +32,7 @@ from analysis.page import (
     as_html,
     as_markdown,
 )
-from analysis.summary import percent
+from analysis.summary import duration, percent
 
 FIGURES = ("progress", "claims")
 SIGNIFICANT = 0.05
@@ -96,6 +97,9 @@ def _summary(compared: Compared) -> Section:
     ]  # fmt: skip
     shown = table.assign(**shares).drop(columns=["test_low", "test_high", "test_n"])
     shown.insert(list(shown).index("test_acc") + 1, "test, 95% interval", intervals)
+    for name in ("hours", "trial hours"):
+        shown[name] = [None if pd.isna(h) else duration(3600 * h) for h in shown[name]]
+    shown = shown.rename(columns={"hours": "time", "trial hours": "trials' time added up"})
     known = shown.dropna(axis=1, how="all")
     known = known.astype(object).where(known.notna(), None)
     return Section("Summary", [*blocks, Table(list(known), known.to_numpy(object).tolist())])
@@ -197,18 +201,6 @@ def _configurations(compared: Compared) -> Section:
     return Section(title, [Paragraph(text), _side_by_side("hyperparameter", differing)])
 
 
-def duels_table(duels: Sequence[Duel]) -> pd.DataFrame:
-    """The pairs as the comparison's table."""
-    rows = [
-        (d.first, d.second, d.difference.effect, d.difference.low, d.difference.high,
-         d.p_adjusted, d.is_paired, d.difference.only_first, d.difference.only_second)
-        for d in duels
-    ]  # fmt: skip
-    columns = ["first", "second", "effect", "low", "high", "p_adjusted", "same_photographs",
-               "only_first_right", "only_second_right"]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
-
-
 def _side_by_side(what: str, table: pd.DataFrame) -> Table:
     rows = [(name, *cells) for name, cells in zip(table.index, table.to_numpy(), strict=True)]
     return Table((what, *table.columns), rows)
@@ -231,7 +223,8 @@ def _progress(compared: Compared, figures: Path) -> Section:
     without = [name for name, table in hours.items() if table.empty]
     panels = [(numbers, "trial, in the order of the table")]
     if len(without) < len(hours):
-        panels.append((hours, "hours since the first trial began"))
+        times, unit = compared_figures.in_readable_unit(hours)
+        panels.append((times, f"{unit} since the first trial began"))
     with saved_figure(figures / "progress.png", 4.2 + 0.2 * (len(trials) // 4)) as figure:
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for ax, panel in zip(axes, panels, strict=True):
@@ -244,7 +237,7 @@ def _progress(compared: Compared, figures: Path) -> Section:
         " time a trial counts when its training ended. The more trials, the luckier the best:"
         f" compare the lines at one number of trials.{unknown.format(named(without))}"
     )
-    alt = f"Best validation accuracy so far of {len(trials)} sweeps against trials and hours."
+    alt = f"Best validation accuracy so far of {len(trials)} sweeps against trials and time."
     return Section(title, [Picture("progress", alt, caption)])
 
 
@@ -253,9 +246,11 @@ def _changed(compared: Compared) -> Section:
     without = [name for name, sweep in compared.sweeps.items() if not sweep.settings]
     text = f"No sweep.json, so how it was run is not known: {named(without)}."
     blocks: list[Block] = [Paragraph(text)] if without else []
-    if same := _the_same(settings):
-        blocks.append(Paragraph(same))
     differing = that_differ(settings)
     if len(differing):
         blocks.append(_side_by_side("setting", differing))
+    same = settings.drop(differing.index).iloc[:, 0]
+    if len(same):
+        lines = "\n".join(f"{name}: {value}" for name, value in same.items())
+        blocks.append(Folded("The same in all of them", lines))
     return Section("What changed", blocks)

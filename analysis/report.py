@@ -112,7 +112,7 @@ def _test_if_untested(folder: Path, data: str | None, reason: str | None) -> Non
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 0 done, 2 a mistake of the user's."""
+    """The command; 0 done, 2 a mistake of the user's, 130 interrupted."""
     parser = argparse.ArgumentParser(
         prog="analysis/report.py",
         description="Write the report of a sweep into FOLDER/report and print the page's path.",
@@ -143,6 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"analysis/report.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def _add_flags_of_other_ways(parser: argparse.ArgumentParser) -> None:

@@ -86,7 +86,7 @@ class Watch:
 
     def look(self) -> None:
         """Makes the page again if what it shows has grown."""
-        note = ""
+        note = "Waiting."
         try:
             self._place.refresh()
             stamp = stamp_of(self._place.folder)
@@ -166,7 +166,4 @@ def watch(place: Place, build: Callable[[Path], Path], *, port: int) -> int:
             view.look()
             time.sleep(max(PAUSE, SHARE * (time.monotonic() - began)))
     except KeyboardInterrupt:
-        return 0
-    finally:
-        server.shutdown()
-        server.server_close()
+        return 0  # the server's threads end with the process

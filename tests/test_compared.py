@@ -37,7 +37,7 @@ def write_sweep(folder: Path, right: np.ndarray, *, root: str = "/a", **settings
     (folder / "sweep.json").write_text(json.dumps(about))
     config = {"trial_id": "0001", "config": {"activation": "relu", "dropout": settings["seed"]}}
     (champion / "config.json").write_text(json.dumps(config))
-    order = rng.permutation(N)
+    order = np.random.default_rng(settings["seed"]).permutation(N)
     rows = [(f"{root}/cat/{i:03d}.jpg", "cat", "cat" if right[i] else "dog", 0.5) for i in order]
     table = pd.DataFrame(rows, columns=["file", "label", "predicted", "confidence"])
     table.to_csv(champion / "test_predictions.csv", index=False)
@@ -104,10 +104,11 @@ def test_the_page_says_who_is_ahead_and_what_changed(
         "<td>first</td><td>second</td><td>-9.0</td>",
         "broken is left out: ",
         "The seeds differ",
+        "<td>20 min</td>",
         "Batch normalisation improves validation accuracy. Supported by first, second.",
         "<td>max_epochs</td><td>–</td><td>9</td>",
         "<td>dropout</td>",
-        "versions: torch 2.1",
+        "\nversions: torch: 2.1</pre>",
     ):
         assert words in text
     assert text.count("<img") == 2 and "<td>versions: torch</td>" not in text

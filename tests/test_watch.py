@@ -59,35 +59,38 @@ def test_a_growing_journal_is_followed_until_ctrl_c(tmp_path: Path, journal: Jou
     (folder / "journal").rename(tmp_path / "not yet")
     command = [sys.executable, "analysis/report.py", str(folder), "--watch", "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        line = process.stdout.readline()
-        found = re.fullmatch(
-            r"watching .* at (http://127\.0\.0\.1:\d+/) \(Ctrl-C ends it\)\n", line
-        )
-        assert found
-        url = found[1]
+        try:
+            assert process.stdout
+            line = process.stdout.readline()
+            found = re.fullmatch(
+                r"watching .* at (http://127\.0\.0\.1:\d+/) \(Ctrl-C ends it\)\n", line
+            )
+            assert found
+            url = found[1]
 
-        def version() -> str:
-            return requests.get(f"{url}version", timeout=60).json()["version"]
+            def version() -> str:
+                return requests.get(f"{url}version", timeout=60).json()["version"]
 
-        waiting = version()
-        page = requests.get(url, timeout=60)
-        assert "Waiting for the sweep" in page.text and "my &amp; sweep" in page.text
-        propose(journal, "0001", 0.25, 0.5)
-        propose(journal, "0002")  # has no epoch yet
-        (tmp_path / "not yet" / "000002.jsonl").write_text('{"event": "epo')  # torn
-        (tmp_path / "not yet").rename(folder / "journal")
-        wait_for(lambda: version() != waiting)
-        page = requests.get(url, timeout=60)
-        assert "50.0%" in page.text and "connect-src 'self'" in page.text
-        assert requests.get(f"{url}version", timeout=60).json()["version"] in page.text
-        assert files(folder) == {"journal/000001.jsonl", "journal/000002.jsonl"}
-        assert requests.get(f"{url}journal/000001.jsonl", timeout=60).status_code == 404
-        elsewhere = requests.get(url, headers={"Host": "example.org:80"}, timeout=60)
-        assert elsewhere.status_code == 403, "a name that was pointed at loopback"
-        os.kill(process.pid, signal.SIGINT)
-        assert process.wait(30) == 0
-        assert process.stdout.read() == ""
+            waiting = version()
+            page = requests.get(url, timeout=60)
+            assert "Waiting for the sweep" in page.text and "my &amp; sweep" in page.text
+            propose(journal, "0001", 0.25, 0.5)
+            propose(journal, "0002")  # has no epoch yet
+            (tmp_path / "not yet" / "000002.jsonl").write_text('{"event": "epo')  # torn
+            (tmp_path / "not yet").rename(folder / "journal")
+            wait_for(lambda: version() != waiting)
+            page = requests.get(url, timeout=60)
+            assert "50.0%" in page.text and "connect-src 'self'" in page.text
+            assert requests.get(f"{url}version", timeout=60).json()["version"] in page.text
+            assert files(folder) == {"journal/000001.jsonl", "journal/000002.jsonl"}
+            assert requests.get(f"{url}journal/000001.jsonl", timeout=60).status_code == 404
+            elsewhere = requests.get(url, headers={"Host": "example.org:80"}, timeout=60)
+            assert elsewhere.status_code == 403, "a name that was pointed at loopback"
+            os.kill(process.pid, signal.SIGINT)
+            assert process.wait(30) == 0
+            assert process.stdout.read() == ""
+        finally:
+            process.kill()
 
 
 def test_the_page_is_made_again_only_when_something_grew(tmp_path: Path) -> None:
