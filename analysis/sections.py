@@ -278,7 +278,7 @@ def _trials(sweep: SweepFolder) -> Section:
         return Section("All trials", [Paragraph("There are no trials yet.")])
     same = constant(sweep.trials, sweep.hyperparameters)
     table = trials_table(sweep).drop(columns=same)
-    rows = table.to_numpy(dtype=object).tolist()
+    rows = table.astype(object).where(table.notna(), None).to_numpy().tolist()
     ids = table["trial_id"].tolist()
     marked = ids.index(sweep.highlight) if sweep.highlight in ids else None
     note = "Best first; a click on a heading sorts. As a file: tables/trials.csv."
