@@ -46,7 +46,7 @@ class Audit:
             found[text] = int(above.sum())
         if self.good == self.good:
             text = (
-                f"ended among the best {1 / self.eta:.0%} of the completed trials"
+                f"ended among the best {1 / self.eta:.0%} of the other completed trials"
                 f" ({percent(self.good)} or more)"
             )
             found[text] = int(among.sum())
@@ -83,7 +83,7 @@ def audit_section(sweep: SweepFolder) -> Section:
     audit = read_audit(sweep)
     blocks: list[Block] = [Paragraph(" ".join(audit_sentences(audit)))] if audit else []
     if audit and len(audit.trials):
-        blocks += [_shares(audit), _trials(audit)]
+        blocks += [_shares(audit), Paragraph("One by one, the best first:"), _trials(audit)]
     return Section("Was it right to stop?", blocks)
 
 

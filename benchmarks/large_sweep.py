@@ -43,7 +43,7 @@ def main() -> None:
             for event in read_events(folder / "large")
             if event["event"] in ("finished", "stopped")
         ]
-        for number in (n for n in (100, 500, 1000, 2000) if n <= len(ends)):
+        for number in (n for n in (50, 500, 2000) if n <= len(ends)):
             each = (ends[number - 1] - ends[number - WINDOW - 1]) / WINDOW
             print(f"trial {number:>5,}: {each:.3f} s a trial")
         size = sum(path.stat().st_size for path in (folder / "large" / "journal").iterdir())

@@ -29,7 +29,8 @@ def read_terms(folder: Path) -> Terms | None:
         if folder.is_dir() and {path.name for path in folder.iterdir()} <= {claim.NAME}:
             return None
         raise ValueError(f"--resume: no sweep in {folder}; leave out --resume to begin it")
-    ledger = read_ledger(read_events(folder), write=lambda event, **content: {})
+    telling = (event for event in read_events(folder) if event["event"] in ("sweep", "resumed"))
+    ledger = read_ledger(telling, write=lambda event, **content: {})
     return ledger.terms if ledger.begun else None
 
 

@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,8 @@ class Mirror:
                     self._copy(name)
                     self._sent[name] = state
             for name in self._sent.keys() - here.keys():
-                self._remote.delete_file(f"{self._base}/{name}")
+                with suppress(FileNotFoundError):  # it was pruned here before it was sent
+                    self._remote.delete_file(f"{self._base}/{name}")
                 del self._sent[name]
         except OSError as error:
             if self._reachable:

@@ -136,14 +136,19 @@ def _told(outcomes: Sequence[Outcome]) -> tuple[list[tuple[int, Outcome]], float
     HyperOpt's time grows with what it is told. Its good ones are the best few, and of the others
     the older count less and less; so the good ones and the latest are told.
     """
-    numbered = list(enumerate(outcomes))
-    if len(numbered) <= HISTORY:
-        return numbered, GAMMA
-    num_good = min(math.ceil(GAMMA * math.sqrt(len(numbered))), MOST_GOOD)
-    good = sorted(numbered, key=lambda item: _loss(item[1]))[:num_good]
-    told = dict(good)
-    told |= dict([item for item in numbered if item[0] not in told][num_good - HISTORY :])
-    return sorted(told.items()), (num_good - 0.5) / math.sqrt(len(told))
+    told = dict(enumerate(outcomes))
+    num_good = good_ones(len(told))
+    if len(told) > HISTORY:
+        good = dict(sorted(told.items(), key=lambda item: _loss(item[1]))[:num_good])
+        latest = [item for item in told.items() if item[0] not in good][num_good - HISTORY :]
+        told = good | dict(latest)
+    # HyperOpt takes the best ceil(gamma * sqrt(n)) of what it is told.
+    return sorted(told.items()), (num_good - 0.5) / math.sqrt(len(told) or 1)
+
+
+def good_ones(num_outcomes: int) -> int:
+    """How many of the outcomes TPE takes for good."""
+    return min(math.ceil(GAMMA * math.sqrt(num_outcomes)), MOST_GOOD)
 
 
 def _loss(outcome: Outcome) -> float:

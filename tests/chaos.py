@@ -182,7 +182,7 @@ def main() -> None:
     flags.add_argument("--target", choices=("driver", "worker", "raylet", "ray"), default="driver")
     flags.add_argument("--seed", type=int, default=0)
     asked = flags.parse_args()
-    size = ["--slots", str(asked.slots), "--trials", str(asked.trials)]
+    size = ["--slots", str(asked.slots), "--trials", str(asked.trials), "--audit", "0.3"]
     generator = random.Random(asked.seed)
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
         folder = Path(scratch)

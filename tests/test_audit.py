@@ -5,8 +5,11 @@ import pytest
 
 from analysis.audit import audit_section, audit_sentences, read_audit
 from analysis.folder import read_folder
-from analysis.page import Paragraph, Table
+from analysis.page import Page, Paragraph, Table, as_markdown
+from analysis.sections import _trials
 from cnnlib.intervals import wilson_interval
+from cnnlib.journal import Journal
+from tests.test_ledger import finished
 
 TRIALS = """trial_id,status,dropout,epochs,val_acc,audited
 1,completed,0.1,9,0.50,
@@ -47,7 +50,7 @@ def test_the_audited_that_completed_are_held_against_the_others(tmp_path: Path) 
 
 def test_shares_stand_with_their_wilson_intervals(tmp_path: Path) -> None:
     section = audit_section(read_folder(folder(tmp_path)))
-    text, shares, trials = section.blocks
+    text, shares, _, trials = section.blocks
     assert isinstance(text, Paragraph) and isinstance(shares, Table) and isinstance(trials, Table)
     assert text.text.startswith("2 trials that fell below a cutoff stopped there, and 4, drawn at")
     assert "cost 21 epochs, 36.2% of all" in text.text
@@ -82,3 +85,17 @@ def test_only_what_is_known_is_reported(tmp_path: Path) -> None:
     assert "Only the 0 audited that completed count." in audit_sentences(audit)
     audit = read_audit(read_folder(folder(tmp_path, settings="{}")))
     assert audit is not None and list(audit.counts.values()) == [1], "eta is not known"
+
+
+def test_a_journals_table_is_shown_with_what_only_some_trials_have(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for event in finished(0.5).events:
+        journal.append(**{name: value for name, value in event.items() if name != "time"})
+    config = {"dropout": 0.1}
+    journal.append("proposed", trial_id="0099", config=config)
+    journal.append("failed", trial_id="0099", error="no memory")  # without an epoch
+    journal.close()
+    sweep = read_folder(tmp_path)
+    text = as_markdown(Page("s", "", [_trials(sweep), audit_section(sweep)]))
+    assert "| 0099 | failed | \u2013 |" in text
+    assert "went on as an audit" in text

@@ -101,6 +101,21 @@ def test_what_is_deleted_here_is_deleted_there(url: str, tmp_path: Path) -> None
     assert set(mirror._files()) == {"journal/000001.jsonl"}
 
 
+def test_what_is_deleted_before_it_is_sent_is_no_trouble(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here" / "s"
+    begun(here).close()
+    mirror = Mirror(url, here)
+    states = mirror._states
+    gone = {"checkpoints/0001/last.pt": (1, 1)}
+    monkeypatch.setattr(mirror, "_states", lambda: states() | gone)
+    assert mirror._send()
+    monkeypatch.setattr(mirror, "_states", states)
+    assert mirror._send()
+    assert set(mirror._files()) == {"journal/000001.jsonl"}
+
+
 def test_what_is_ahead_is_kept_here_and_fetched_there(url: str, tmp_path: Path) -> None:
     one, two = tmp_path / "one" / "s", tmp_path / "two" / "s"
     begun(one).close()

@@ -147,4 +147,6 @@ def test_a_long_history_is_told_by_its_best_and_its_latest() -> None:
     good = sorted(range(len(outcomes)), key=lambda n: -(outcomes[n].score or 0))[:num_good]
     assert set(good) <= {number for number, _ in told}
     assert [number for number, _ in told][-100:] == list(range(3 * HISTORY - 100, 3 * HISTORY))
-    assert _told(outcomes[:HISTORY]) == (list(enumerate(outcomes[:HISTORY])), GAMMA)
+    told, gamma = _told(outcomes[:HISTORY])
+    assert told == list(enumerate(outcomes[:HISTORY]))
+    assert math.ceil(gamma * math.sqrt(HISTORY)) == math.ceil(GAMMA * math.sqrt(HISTORY))

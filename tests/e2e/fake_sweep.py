@@ -1,7 +1,7 @@
 """A sweep whose trials train nothing: a real driver and a real Ray, but curves of a formula.
 
 python tests/e2e/fake_sweep.py PHOTOS STORAGE NAME [--resume] [--slots N] [--trials N] [--epochs N]
-    [--pause SECONDS]
+    [--audit SHARE] [--pause SECONDS]
 
 Each trial notes every epoch that it computes in <folder>/computed, so that a test knows what ran.
 """
@@ -60,6 +60,7 @@ def main() -> int:
     flags.add_argument("--slots", type=int, default=1)
     flags.add_argument("--trials", type=int, default=12)
     flags.add_argument("--epochs", type=int, default=6)
+    flags.add_argument("--audit", type=float, default=0.0)
     flags.add_argument("--pause", default="0.02")
     asked = flags.parse_args()
     os.environ |= {"PAUSE": asked.pause, "PYTHONPATH": str(ROOT)}  # for Ray's workers
@@ -76,7 +77,7 @@ def main() -> int:
         plan = Settings(
             data=asked.photos, storage=asked.storage, name=asked.name, resume=asked.resume,
             trials=asked.trials, max_epochs=asked.epochs, max_concurrent=asked.slots,
-            image_size=16, wandb="off", finalists=0,
+            audit=asked.audit, image_size=16, wandb="off", finalists=0,
             sweep=ROOT / "tests" / "e2e" / "fake_sweep.yaml",
         ).plan()  # fmt: skip
     except (ValueError, OSError) as error:
