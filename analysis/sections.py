@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import finding_sections, gallery, photo_sections, summary
+from analysis import class_sections, finding_sections, gallery, photo_sections, summary
 from analysis.findings import Findings
 from analysis.folder import SweepFolder
 from analysis.page import (
@@ -34,6 +34,7 @@ def build_page(
         finding_sections.takeaway_section(findings),
         finding_sections.claim_section(findings),
         finding_sections.effect_section(findings, figures),
+        class_sections.class_section(findings),
         finding_sections.next_section(findings),
         _best(sweep),
         _timeline(sweep, figures),
