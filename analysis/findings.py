@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.claims import Claim
+from analysis.class_effects import ClassEffects, class_effects
 from analysis.comparison import Comparison, compare
 from analysis.effects import Effects, estimate_effects
 from analysis.folder import SweepFolder
@@ -29,6 +30,7 @@ class Findings:
     takeaways: list[str]
     cautions: list[str]
     suggestion: Suggestion
+    class_effects: ClassEffects
 
     def write(self, report: Path) -> None:
         """The tables, and the sweep file that is suggested."""
@@ -36,6 +38,7 @@ class Findings:
             "effects": self.effects.effects,
             "importance": self.effects.importance,
             "interplay": self.pairs,
+            "class_effects": self.class_effects.table,
             "claims": claims_table(self.verdicts),
         }
         for name, table in tables.items():
@@ -58,4 +61,5 @@ def find(sweep: SweepFolder, claims: Sequence[Claim]) -> Findings:
         takeaways=takeaways(sweep, comparison, effects, pairs),
         cautions=cautions(sweep, comparison, effects),
         suggestion=suggest(sweep, comparison, effects, pairs),
+        class_effects=class_effects(sweep, comparison),
     )

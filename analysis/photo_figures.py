@@ -36,7 +36,7 @@ def save_mistakes(mistakes: pd.DataFrame, folders: list[Path], path: Path) -> No
 
 def save_pairs(pairs: list[ConfusedPair], folders: list[Path], path: Path) -> None:
     """Each pair side by side: what was taken for a class, and what the class looks like."""
-    with saved_figure(path, 0.1 + SIDE * 1.9, photos=True) as figure:
+    with saved_figure(path, 0.1 + SIDE * 1.6, photos=True) as figure:
         parts = figure.subfigures(1, 5, squeeze=False).ravel()
         for part, pair in zip(parts, pairs, strict=False):
             axes = part.subplots(1, 2)

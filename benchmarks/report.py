@@ -86,11 +86,11 @@ def main() -> None:
         subprocess.run(report, check=True, stdout=subprocess.DEVNULL)
         seconds = time.monotonic() - began
         size = (folder / "report" / "index.html").stat().st_size / 1e6
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
     print(
         f"{flags.trials:,} trials of {flags.epochs} epochs, {flags.classes} classes:"
-        f" {seconds:.1f} s ({usage.ru_utime + usage.ru_stime:.1f} s of a core), "
-        f"{usage.ru_maxrss / 2**20:.2f} GiB,"
+        f" {seconds:.1f} s ({cpu:.1f} s of a core), {peak:.2f} GiB,"
         f" page {size:.1f} MB"
     )
 

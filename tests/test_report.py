@@ -11,11 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
 from analysis.folder import read_folder
 from analysis.page import Page, Points, Section, as_html, as_markdown
 from analysis.report import main, write_report
 from analysis.summary import champion_score, count_epochs, duration, effort_sentences
+from cnnlib.champion import WEIGHTS, Champion
+from cnnlib.champion import write_champion as write_network
+from cnnlib.config import TrialConfig
+from cnnlib.model import CustomCNN
 from cnnlib.space import read_sweep_file
 from cnnlib.testing import OpenedBeforeError
 
@@ -267,11 +272,49 @@ def test_every_table_gives_a_page(tmp_path, name):
     assert titles[0] == "Summary" and "All trials" in titles and titles[-1] == "How it was run"
 
 
-@pytest.mark.parametrize("num_classes", [2, 100])
+@pytest.mark.parametrize("num_classes", [1, 2, 100])
 def test_any_number_of_classes_gives_a_page(tmp_path, num_classes):
     folder = write_tables(tmp_path / "s", HEAD + ROW)
     write_champion(folder, [f"class {i}" for i in range(num_classes)])
-    assert "The test" in headings(page_of(folder))
+    page = page_of(folder)
+    assert "The test" in headings(page)
+    assert ("None: all of 4 test photographs were recognised." in page) == (num_classes == 1)
+    assert "The champion&#x27;s weights are not in champion/" in page
+
+
+def test_without_the_photographs_their_place_is_asked_for(sweep):
+    (sweep / "champion" / "photo.jpg").unlink()
+    page = page_of(sweep)
+    assert "so no mistakes are shown" in page and "--data says where they are now" in page
+
+
+def test_the_network_is_drawn_where_its_weights_are(tmp_path, photos):
+    folder = write_tables(tmp_path / "s", HEAD + ROW)
+    (folder / "champion").mkdir()
+    config = TrialConfig(first_layer_filters=4, conv_layers=2, num_neurons_dense=8)
+    net = CustomCNN(config, num_classes=3, image_size=16)
+    save_file(net.state_dict(), folder / "champion" / WEIGHTS)
+    classes = ("blue", "green", "red")
+    write_network(Champion(folder / "champion", "a", config, classes, 16, 1, 0.5))
+    rows = [(f"{name}/000.png", name, "red", 0.5) for name in classes]
+    table = pd.DataFrame(rows, columns=["file", "label", "predicted", "confidence"])
+    table.to_csv(folder / "champion" / "test_predictions.csv", index=False)
+    page = write_report(folder, data=str(photos / "val")).read_text("utf-8")
+    assert page.count("filter") and "The strongest neurons of the last convolution" in page
+    drawn = {path.stem for path in (folder / "report" / "figures").glob("*.png")}
+    assert {"filters", "neurons", "mistakes", "confidence"} <= drawn
+    assert "pairs" in drawn, "blue and green are taken for red, which is recognised"
+
+
+def test_what_helps_one_class_and_hurts_another_is_said_and_written_down(tmp_path):
+    folder = planted_sweep(tmp_path / "s")
+    ids = pd.read_csv(folder / "trials.csv", dtype=str)["trial_id"]
+    rows = [(i, name, r / 10) for n, i in enumerate(ids) for name, r in (("NA", n % 7), ("b", 3))]
+    table = pd.DataFrame(rows, columns=["trial_id", "class", "val_recall"])
+    table.to_csv(folder / "class_recalls.csv", index=False)
+    assert "No evidence that any hyperparameter helps one class" in page_of(folder)
+    written = pd.read_csv(folder / "report/tables/class_effects.csv", keep_default_na=False)
+    assert set(written["class"]) == {"NA", "b"}
 
 
 def test_a_table_in_any_order_keeps_its_own_order_in_the_timeline(tmp_path):
