@@ -141,7 +141,7 @@ def distribution_figure(drawn: pd.DataFrame) -> Figure:
 
 def cost_figure(sweep: SweepFolder, cost: Cost, drawn: pd.DataFrame) -> Figure:
     """val_acc against what a trial took, and the trials that no cheaper one equals."""
-    trials = cost.trials.loc[cost.trials.index.isin(drawn.index)]
+    trials = cost.trials[cost.trials.index.isin(drawn.index.union(cost.front.index))]
     x, y = trials["cost"], trials["val_acc"]
     front = {
         "type": "scatter", "mode": "lines", "name": "best for its cost",

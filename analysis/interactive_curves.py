@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from analysis.figures import BLACK, GREY, OUTCOMES, by_outcome, loss_limits
+from analysis.figures import BLACK, OUTCOMES, by_outcome, loss_limits
 from analysis.folder import SweepFolder
 from analysis.parallel import COLOURS, MISSING_AT, apart, places_of
 from analysis.plotly_style import (
@@ -84,11 +84,11 @@ def _curves(sweep: SweepFolder, epochs: pd.DataFrame, trials: pd.DataFrame, metr
         _joined(best, metric) | {"name": sweep.role, "line": {"color": BLACK, "width": 3}}
     )
     rung = {"type": "scatter", "mode": "lines", "x": [None], "y": [None], "name": "rung",
-            "line": {"color": GREY, "width": 1.4, "dash": "dot"}}  # fmt: skip
+            "line": {"color": QUIET, "width": 1.8, "dash": "dot"}}  # fmt: skip
     traces += [rung] if rungs else []
     shapes = [
         {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "y domain", "layer": "below",
-         "line": {"color": GREY, "width": 1.2, "dash": "dot"}}
+         "line": {"color": QUIET, "width": 1.8, "dash": "dot"}}
         for at in rungs
     ]  # fmt: skip
     return {

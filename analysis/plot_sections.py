@@ -56,7 +56,7 @@ def curve_section(sweep: SweepFolder, figures: Path) -> Section:
     alt = f"Validation and training accuracy and loss of {num_logged} trials against epoch."
     thick = f" {highlighted(sweep)} is thick." if sweep.highlight else ""
     caption = (
-        f"A thin line per trial (n = {num_logged}); colour and line style tell its outcome, and"
+        f"A thin line per trial (n = {num_logged:,}); colour and line style tell its outcome, and"
         f" trials that were stopped end in a marker.{thick}"
     )
     if sweep.rungs:
@@ -65,8 +65,8 @@ def curve_section(sweep: SweepFolder, figures: Path) -> Section:
     if len(kept) < num_logged:
         step = -(-num_logged // len(kept))
         hint = (
-            f"{len(kept):,} of {num_logged:,} curves are drawn here: about every {step}th trial in"
-            " order of val_acc, the best among them."
+            f"{len(kept):,} of {num_logged:,} curves are drawn here: about one of every {step}"
+            " in order of val_acc, the best among them."
         )
     parts = [
         Panel(figure, f"{metric} of {len(kept)} trials against epoch.", 320)
@@ -134,7 +134,8 @@ def cost_section(sweep: SweepFolder, figures: Path) -> Section:
             " trials that no cheaper one equals; what lies far below it was not worth its cost."
         )
         figure = interactive.cost_figure(sweep, cost, drawn)
-        blocks.append(Plot([Panel(figure, alt)], Picture("cost", alt, text), note))
+        hint = f"{note} So are all on the dotted line." if note else ""
+        blocks.append(Plot([Panel(figure, alt)], Picture("cost", alt, text), hint))
     if len(measured) > 1:
         gallery.save_distribution(measured, figures / "distribution.png")
         alt = f"Distribution function of the validation accuracy of {len(measured)} trials."
@@ -189,7 +190,7 @@ def parallel_section(sweep: SweepFolder, figures: Path) -> Section:
     same = [name for name in sweep.hyperparameters if name not in names]
     left_out = f" Not drawn, because they do not vary: {', '.join(same)}." if same else ""
     caption = (
-        f"Each trial with an accuracy (n = {len(measured)}) is a line from its first"
+        f"Each trial with an accuracy (n = {len(measured):,}) is a line from its first"
         f" hyperparameter down to its val_acc: the darker, the better. {highlighted(sweep)} is"
         " thick. Values that trials share are spread a little so that no line hides another;"
         f" numbers that span two decades or more are on a log scale.{left_out}"

@@ -45,8 +45,8 @@ def thinning_note(num_drawn: int, num_all: int) -> str:
     if num_drawn == num_all:
         return ""
     return (
-        f"{num_drawn:,} of {counted(num_all, 'trial')} are drawn: every"
-        f" {-(-num_all // MAX_DRAWN)}th in order of val_acc, and each that was the best so far."
+        f"{num_drawn:,} of {counted(num_all, 'trial')} are drawn: one of every"
+        f" {-(-num_all // MAX_DRAWN)} in order of val_acc, and each that was the best so far."
     )
 
 
