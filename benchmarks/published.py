@@ -6,11 +6,13 @@ same operations, network, optimiser, precision and split as ours, and Lightning'
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
+from torch import nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms as T
 from torchvision.datasets import ImageFolder
@@ -21,12 +23,26 @@ from cnnlib.model import CustomCNN
 from cnnlib.trial import Task, data_module, precision
 
 WORKERS = 2
+PLAIN = (nn.Conv2d, nn.AvgPool2d, nn.Flatten)  # what follows a pooling that is last in its block
+
+
+def in_published_order(network: nn.Sequential) -> nn.Sequential:
+    """The same layers, each activation before its pooling; ours pools first where it can."""
+    layers = list(network)
+    for place, (pooling, activation) in enumerate(pairwise(network)):
+        if isinstance(pooling, nn.MaxPool2d) and not isinstance(activation, PLAIN):
+            layers[place : place + 2] = activation, pooling
+    return nn.Sequential(*layers)
 
 
 class PlainCNN(CustomCNN):
-    """The same network and steps; metrics are logged as most notebooks log them, every step."""
+    """The published network; metrics are logged as most notebooks log them, every step."""
 
     on_val_acc: Callable[[float], None]
+
+    def __init__(self, config: TrialConfig, **sizes: int) -> None:
+        super().__init__(config, **sizes)
+        self.network = in_published_order(self.network)
 
     def _step(self, stage: str, batch: Any) -> torch.Tensor:
         images, labels = batch
