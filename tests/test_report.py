@@ -129,7 +129,7 @@ def test_nothing_from_the_data_becomes_markup(sweep):
 def test_every_figure_is_in_the_page_with_an_alt_text(sweep):
     page = page_of(sweep)
     images = re.findall(r'<img[^>]*src="data:image/(png|jpeg);base64,([^"]+)" alt="([^"]+)"', page)
-    assert len(images) == page.count("<img") == 7
+    assert len(images) == page.count("<img") == 10
     for _, content, alt in images:
         assert len(alt) > 20
         Image.open(io.BytesIO(base64.b64decode(content))).verify()
