@@ -31,9 +31,9 @@ class Share:
 
 
 def top_three(predictions: pd.DataFrame) -> Share | None:
-    """How often the true class is among the first three guesses; None where they are not known."""
-    if not {"second", "third"} <= set(predictions):
-        return None
+    """How often the true class is among the first three guesses; None where that says nothing."""
+    if not {"second", "third"} <= set(predictions) or predictions["label"].nunique() <= 3:
+        return None  # not known, or always
     guesses = predictions[["predicted", "second", "third"]]
     return Share(int(guesses.eq(predictions["label"], axis=0).any(axis=1).sum()), len(guesses))
 
@@ -70,6 +70,7 @@ class Calibration:
     error: float
     low: float
     high: float
+    chance: float  # what a perfectly calibrated network of these confidences shows on average
     gap: float  # mean confidence less accuracy: above 0 is overconfident
     loss: float | None  # mean of -log of the true class's probability
 
@@ -89,11 +90,13 @@ def calibration(predictions: pd.DataFrame) -> Calibration | None:
     drawn = generator.integers(0, len(known), (RESAMPLES, len(known)))
     errors = [_error(confidence[chosen], correct[chosen]) for chosen in drawn]
     high, low = (2 * error - np.quantile(errors, share) for share in (0.025, 0.975))
+    lucky = generator.random((RESAMPLES, len(known))) < confidence
+    chance = float(np.mean([_error(confidence, right) for right in lucky]))
     loss = None
     if "label_probability" in known:
         loss = float(-np.log(known["label_probability"].clip(lower=1e-12)).mean())
     gap = float(confidence.mean() - correct.mean())
-    return Calibration(error, max(0.0, low), max(error, high), gap, loss)
+    return Calibration(error, max(0.0, low), max(error, high), chance, gap, loss)
 
 
 def _error(confidence: np.ndarray, correct: np.ndarray) -> float:

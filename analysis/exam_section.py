@@ -113,7 +113,8 @@ def _calibration_sentence(found: Calibration) -> str:
         f"The champion is on average {lean}: its mean confidence is"
         f" {100 * abs(found.gap):.1f} points {'above' if found.gap > 0 else 'below'} its accuracy."
         f" The expected calibration error is {100 * found.error:.1f} points (95% interval"
-        f" {100 * found.low:.1f} to {100 * found.high:.1f}; ten bins of equal count)."
+        f" {100 * found.low:.1f} to {100 * found.high:.1f}; ten bins of equal count; a perfectly"
+        f" calibrated network would show {100 * found.chance:.1f} by chance)."
     )
     loss = "" if found.loss is None else f" Its mean log loss is {found.loss:.3f}."
     return text + loss

@@ -106,10 +106,14 @@ def _remove_earlier(folder: Path) -> None:
 
 
 def _set_aside(folder: Path, before: str | None) -> None:
-    """Predictions of an earlier champion are kept, but under a name of their own."""
-    predictions = folder / PREDICTIONS
-    if before and before != digest(folder / WEIGHTS) and predictions.exists():
+    """Predictions of an earlier champion are kept under a name of their own, till it is back."""
+    predictions, now = folder / PREDICTIONS, digest(folder / WEIGHTS)
+    if before == now:
+        return
+    if before and predictions.exists():
         predictions.rename(folder / f"{predictions.stem}-{before[:8]}.csv")
+    if now and (kept := folder / f"{predictions.stem}-{now[:8]}.csv").exists():
+        kept.rename(predictions)
 
 
 def digest(weights: Path) -> str | None:

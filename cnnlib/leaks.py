@@ -5,6 +5,8 @@ size, compression or brightness makes no difference, and mirrored too. What look
 compared again in colour and four times as fine.
 """
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 
@@ -16,6 +18,7 @@ ALIKE = 0.95  # correlation of the coarse grey pictures: worth a closer look
 SAME = 0.96  # correlation of the fine colour pictures: the same photograph
 FLAT = 6.0  # levels: a picture whose grey differs less is too empty to be told from others
 BLOCK = 512  # test photographs that are compared at once
+PAIRS = 10_000  # of those alike
 COLUMNS = ["test_file", "train_file", "kind", "similarity", "test_label", "train_label"]
 
 
@@ -28,15 +31,17 @@ def find_leaks(dataset: Dataset, image_size: int) -> pd.DataFrame:
     assert dataset.test is not None
     train, test = (pixels(dataset, split, image_size) for split in ("train", "test"))
     known, asked = _Pictures(train), _Pictures(test)
+    near, exact = _alike(asked, known), _equal(train, test)
     rows = []
-    for index, other, similarity in _alike(asked, known):
-        exact = np.array_equal(test[index], train[other])
+    for index in sorted(near.keys() | exact.keys()):
+        similarity, other = near.get(index, (1.0, -1))
+        other = exact.get(index, other)
         rows.append(
             (
                 str(dataset.test.files[index]),
                 str(dataset.train.files[other]),
-                "exact" if exact else "near",
-                similarity,
+                "exact" if index in exact else "near",
+                1.0 if index in exact else similarity,
                 dataset.classes[dataset.test.labels[index]],
                 dataset.classes[dataset.train.labels[other]],
             )
@@ -45,12 +50,24 @@ def find_leaks(dataset: Dataset, image_size: int) -> pd.DataFrame:
     return table.sort_values(["kind", "similarity"], ascending=[True, False], ignore_index=True)
 
 
+def _equal(train: np.ndarray, test: np.ndarray) -> dict[int, int]:
+    """The photograph trained on of the same pixels, by that of the test."""
+    known = {_digest(photo): index for index, photo in enumerate(train)}
+    found = ((index, known.get(_digest(photo))) for index, photo in enumerate(test))
+    return {index: other for index, other in found if other is not None}
+
+
+def _digest(photo: np.ndarray) -> bytes:
+    return hashlib.blake2b(photo.tobytes(), digest_size=16).digest()
+
+
 class _Pictures:
     """Photographs made small: coarse in grey and fine in colour, each of mean 0 and length 1."""
 
     def __init__(self, photos: np.ndarray) -> None:
-        self.fine = _shrunk(photos, FINE)
-        grey = _shrunk_again(self.fine).mean(3)
+        fine = _shrunk(photos, FINE)
+        grey = _shrunk_again(fine).mean(3)
+        self.normal = _normalised(fine)
         self.is_flat = grey.std((1, 2)) < FLAT
         self.coarse = _normalised(grey)
 
@@ -58,26 +75,28 @@ class _Pictures:
         return len(self.coarse)
 
 
-def _alike(asked: _Pictures, known: _Pictures) -> list[tuple[int, int, float]]:
-    """(test, train, similarity) of the most alike, where they are the same photograph."""
+def _alike(asked: _Pictures, known: _Pictures) -> dict[int, tuple[float, int]]:
+    """(similarity, train) of the most alike by the number in the test, where they are the same."""
     found: dict[int, tuple[float, int]] = {}
     coarse = known.coarse.reshape(len(known), -1).T
+    fine = known.normal.reshape(len(known), -1)
     for mirrored in (False, True):
+        step = -1 if mirrored else 1
         for start in range(0, len(asked), BLOCK):
-            block = asked.coarse[start : start + BLOCK]
-            block = block[:, :, ::-1] if mirrored else block
+            block = asked.coarse[start : start + BLOCK, :, ::step]
             alike = block.reshape(len(block), -1) @ coarse
             alike[:, known.is_flat] = 0
             alike[asked.is_flat[start : start + BLOCK]] = 0
-            for row, other in zip(*np.nonzero(alike >= ALIKE), strict=True):
-                index = start + int(row)
-                picture = asked.fine[index]
-                picture = picture[:, ::-1] if mirrored else picture
-                pair = _normalised(np.stack([picture, known.fine[other]]))
-                similarity = float((pair[0] * pair[1]).sum())
-                if similarity >= SAME and similarity > found.get(index, (0.0, 0))[0]:
-                    found[index] = similarity, int(other)
-    return [(index, other, alike) for index, (alike, other) in sorted(found.items())]
+            rows, others = np.nonzero(alike >= ALIKE)
+            pictures = asked.normal[start : start + BLOCK, :, ::step].reshape(len(block), -1)
+            for part in np.array_split(np.arange(len(rows)), len(rows) // PAIRS + 1):
+                pairs = rows[part], others[part]
+                similarity = np.einsum("pi,pi->p", pictures[pairs[0]], fine[pairs[1]])
+                for place in np.flatnonzero(similarity >= SAME):
+                    index, likeness = start + int(pairs[0][place]), float(similarity[place])
+                    if likeness > found.get(index, (0.0, 0))[0]:
+                        found[index] = likeness, int(pairs[1][place])
+    return found
 
 
 def _shrunk(photos: np.ndarray, side: int) -> np.ndarray:

@@ -5,7 +5,8 @@ chooses by the test, and then its accuracy flatters; so another champion is test
 and the record tells how often and why.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from cnnlib.journal import Journal, journal_exists
 from cnnlib.leaks import find_leaks
 from cnnlib.results import openings, read_json, write_json
 
+LEAKS = "leaks.csv"
 GUESSES = ("predicted", "second", "third")
 
 
@@ -52,24 +54,20 @@ def test_champion(
     """
     folder = Path(sweep_folder)
     champion = read_champion(folder)
-    weights, earlier = digest(champion.folder / WEIGHTS), openings(folder)
-    record: Mapping[str, Any] | None = next(
-        (test for test in earlier if test["weights"] == weights), None
-    )
-    if record is None:
-        if earlier and not reason:
-            last = earlier[-1]
-            raise OpenedBeforeError(
-                f"the test photographs were opened for trial {last['champion']} on "
-                f"{last['time'][:10]}; testing trial {champion.trial_id} too takes "
-                "--open-test-again REASON"
-            )
-        about = read_json(folder / "sweep.json")["data"]
-        dataset = dataset or find_dataset(data or about["source"])
-        if dataset.fingerprint != about["fingerprint"]:
-            where = data or about["source"]
-            raise ValueError(f"the photographs in {where} are not those of the sweep")
-        record = _open(folder, champion, dataset, reason=reason, number=len(earlier) + 1)
+    with _claimed(folder):
+        record = _record(folder, champion)
+        if record is None:
+            earlier = openings(folder)
+            if earlier and not reason:
+                last = earlier[-1]
+                raise OpenedBeforeError(
+                    f"the test photographs were opened for trial {last['champion']} on "
+                    f"{last['time'][:10]}; testing trial {champion.trial_id} too takes "
+                    "--open-test-again REASON"
+                )
+            dataset = dataset or _dataset(folder, data)
+            record = _open(folder, champion, dataset, reason=reason, number=len(earlier) + 1)
+        _settle(champion)
     shown = {name: value for name, value in record.items() if name.startswith("test_")}
     metrics = read_json(champion.folder / "metrics.json") | shown
     write_json(champion.folder / "metrics.json", metrics)
@@ -80,10 +78,40 @@ def test_champion(
 test_champion.__test__ = False  # type: ignore[attr-defined]  # no test of pytest's
 
 
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """No driver writes the sweep's journal meanwhile, and nobody else opens the test."""
+    if not journal_exists(folder):
+        yield
+        return
+    claim = Claim(folder)
+    try:
+        yield
+    finally:
+        claim.release()
+
+
+def _record(folder: Path, champion: Champion) -> Mapping[str, Any] | None:
+    """What was written down of these weights' test."""
+    weights = digest(champion.folder / WEIGHTS)
+    return next((test for test in openings(folder) if test["weights"] == weights), None)
+
+
+def _dataset(folder: Path, data: str | None) -> Dataset:
+    about = read_json(folder / "sweep.json")["data"]
+    dataset = find_dataset(data or about["source"])
+    if dataset.fingerprint != about["fingerprint"]:
+        raise ValueError(f"the photographs in {data or about['source']} are not those of the sweep")
+    return dataset
+
+
 def _open(
     folder: Path, champion: Champion, dataset: Dataset, *, reason: str | None, number: int
 ) -> Mapping[str, Any]:
-    """Tests, writes the record, and then what else was found: champion/*.csv."""
+    """Looks for copies, tests, and writes the record.
+
+    The tables are on the disk before it, under names that `_settle` changes: a kill loses neither.
+    """
     if dataset.test is None:
         raise ValueError(f"no test photographs beside {dataset.train_dir}")
     leaks = find_leaks(dataset, champion.image_size)
@@ -91,36 +119,41 @@ def _open(
     if (champion.folder / "reference" / WEIGHTS).exists():
         reference = predict_test(read_champion(champion.folder / "reference"), dataset)
         predictions["reference_predicted"] = reference["predicted"]
+    predictions.to_csv(champion.folder / f"{PREDICTIONS}.new", index=False)
+    leaks.to_csv(champion.folder / f"{LEAKS}.new", index=False)
     correct, n = int((predictions["label"] == predictions["predicted"]).sum()), len(predictions)
     low, high = wilson_interval(correct, n)
-    record = {
-        "champion": champion.trial_id,
-        "weights": digest(champion.folder / WEIGHTS),
-        "number": number,
-        "reason": reason,
-        "test_acc": correct / n,
-        "test_low": low,
-        "test_high": high,
-        "test_correct": correct,
-        "test_n": n,
-        "leaks": {kind: int((leaks["kind"] == kind).sum()) for kind in ("exact", "near")},
-    }
-    written = _write_down(folder, record)
-    predictions.to_csv(champion.folder / PREDICTIONS, index=False)
-    leaks.to_csv(champion.folder / "leaks.csv", index=False)
-    return written
+    return _write_down(
+        folder,
+        {
+            "champion": champion.trial_id,
+            "weights": digest(champion.folder / WEIGHTS),
+            "number": number,
+            "reason": reason,
+            "test_acc": correct / n,
+            "test_low": low,
+            "test_high": high,
+            "test_correct": correct,
+            "test_n": n,
+            "leaks": {kind: int((leaks["kind"] == kind).sum()) for kind in ("exact", "near")},
+        },
+    )
+
+
+def _settle(champion: Champion) -> None:
+    """Gives the tables of a test that is written down their names."""
+    for name in (PREDICTIONS, LEAKS):
+        new = champion.folder / f"{name}.new"
+        if new.exists():
+            new.replace(champion.folder / name)
 
 
 def _write_down(folder: Path, record: dict[str, Any]) -> Mapping[str, Any]:
     """The record as it stands in the journal, or without one in metrics.json."""
     if journal_exists(folder):
-        claim = Claim(folder)
-        try:
-            journal = Journal(folder)
-            written = journal.append("tested", **record)
-            journal.close()
-        finally:
-            claim.release()
+        journal = Journal(folder)
+        written = journal.append("tested", **record)
+        journal.close()
         return written
     path = folder / "champion" / "metrics.json"
     record = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **record}

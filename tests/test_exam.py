@@ -38,6 +38,7 @@ def test_what_is_calibrated_has_an_error_near_zero() -> None:
     assert found is not None
     assert found.low < 0.01
     assert found.error < 0.03
+    assert found.chance / 2 < found.error < 2 * found.chance
     assert abs(found.gap) < 0.02
     bins = reliability(predictions())
     assert list(bins["n"]) == [400] * 10

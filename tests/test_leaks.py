@@ -66,3 +66,8 @@ def test_photographs_of_one_colour_are_no_copies_of_each_other(tmp_path: Path) -
                     tmp_path / split / name / f"{index}.png"
                 )
     assert len(find_leaks(read_folder(tmp_path / "train"), 32)) == 0
+    same = (tmp_path / "train" / "dark" / "1.png").read_bytes()
+    (tmp_path / "test" / "light" / "2.png").write_bytes(same)
+    [leak] = find_leaks(read_folder(tmp_path / "train"), 32).itertuples()
+    assert (leak.kind, Path(leak.test_file).name, leak.test_label) == ("exact", "2.png", "light")
+    assert leak.train_label == "dark"

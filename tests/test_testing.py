@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cnnlib import testing
-from cnnlib.champion import digest, read_champion
+from cnnlib.champion import _set_aside, digest, read_champion
 from cnnlib.claim import Claim, ClaimedError
 from cnnlib.journal import Journal, read_events
 from cnnlib.model import CustomCNN
@@ -85,7 +85,40 @@ def test_a_folder_without_a_journal_keeps_the_record_in_its_metrics(sweep: Path)
         test_champion(sweep)
 
 
-def test_a_sweep_that_runs_is_not_disturbed(journaled: Path) -> None:
+def test_a_kill_after_the_record_loses_no_table(
+    journaled: Path, no_second_look: dict[str, Any]
+) -> None:
+    predictions = journaled / "champion" / "test_predictions.csv"
+    before = predictions.read_text()
+    predictions.rename(predictions.with_name("test_predictions.csv.new"))
+    assert test_champion(journaled) == no_second_look
+    assert predictions.read_text() == before
+
+
+def test_the_tests_of_two_champions_are_both_kept(journaled: Path, tmp_path: Path) -> None:
+    first = test_champion(journaled)
+    weights = journaled / "champion" / "weights.safetensors"
+    before = digest(weights)
+    shutil.copy(weights, tmp_path / "first")
+    other_weights(journaled)
+    _set_aside(journaled / "champion", before)
+    assert not (journaled / "champion" / "test_predictions.csv").exists()
+    test_champion(journaled, reason="another")
+    before = digest(weights)
+    shutil.copy(tmp_path / "first", weights)
+    _set_aside(journaled / "champion", before)
+    table = pd.read_csv(journaled / "champion" / "test_predictions.csv")
+    assert (table["label"] == table["predicted"]).sum() == first["test_correct"]
+    assert test_champion(journaled)["test_acc"] == first["test_acc"]
+
+
+def test_a_sweep_that_runs_is_not_disturbed(
+    journaled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(*_: Any, **__: Any) -> None:
+        raise AssertionError("the test photographs were opened without a record")
+
+    monkeypatch.setattr(testing, "predict_test", look)
     claim = Claim(journaled)
     with pytest.raises(ClaimedError):
         test_champion(journaled)
