@@ -122,7 +122,6 @@ HYPEROPT = tpe.good_ones
 POLICIES = {
     "last value": (last, HYPEROPT),
     "best epoch": (best, HYPEROPT),
-    "last value, 10%": (last, partial(share, 0.1)),
     "last value, 20%": (last, partial(share, 0.2)),
     "best epoch, 10%": (best, partial(share, 0.1)),
     "best epoch, 20%": (best, partial(share, 0.2)),
