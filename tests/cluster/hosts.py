@@ -30,6 +30,8 @@ def missing() -> str | None:
     """Why this machine cannot play several; None where it can."""
     if os.geteuid() != 0:
         return "needs root, to make network namespaces"
+    if Path(__file__).resolve().is_relative_to("/tmp"):
+        return "each machine has a /tmp of its own, so this project must lie elsewhere"
     lacking = [tool for tool in TOOLS if not shutil.which(tool, path=search_path())]
     if lacking:
         return f"needs {', '.join(lacking)}"

@@ -29,6 +29,7 @@ from cnnlib.story import replay  # noqa: E402
 WORKERS = ("w1", "w2", "w3")
 SPARE = "none"  # an address without a machine: of four, Ray's local provider counts the head as one
 KEY = "wandb-key-that-must-be-stored-nowhere"
+TRIALS = 30  # so many that a worker that joins late finds some left
 SWEEP = "--max-epochs 4 --image-size 16 --wandb off --storage s3://bucket/sweeps"
 BEGAN = time.monotonic()
 
@@ -185,7 +186,7 @@ def check_sweep(folder: Path, trials: int) -> list[dict[str, Any]]:
 
 def a_worker_dies_and_another_joins(cluster: Cluster) -> None:
     dying, *_, joining = cluster.workers
-    job = cluster.submit(f"--trials 16 --name one {SWEEP}")
+    job = cluster.submit(f"--trials {TRIALS} --name one {SWEEP}")
     wait_for("an epoch of w1", lambda: cluster.epochs("one", dying.name))
     wait_for("an epoch of w2", lambda: cluster.epochs("one", "w2"))
     dying.kill()
@@ -193,7 +194,7 @@ def a_worker_dies_and_another_joins(cluster: Cluster) -> None:
     joining.start()
     say("w3 is switched on")
     finish(job)
-    events = check_sweep(cluster.folder("one"), 16)
+    events = check_sweep(cluster.folder("one"), TRIALS)
     assert any(event["event"] == "lost" for event in events)
     assert cluster.epochs("one", joining.name), "w3 did nothing"
 

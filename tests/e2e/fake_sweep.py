@@ -28,7 +28,9 @@ def score(config: dict[str, Any], epoch: int) -> float:
     return 0.1 + quality * (1 - 0.7 ** (epoch * config["first_layer_filters"] / 8))
 
 
-def fake_trial(config: dict[str, Any], task: Any, checkpoints: Path) -> None:
+def fake_trial(
+    config: dict[str, Any], task: Any, checkpoints: Path, bucket: str | None = None
+) -> None:
     """Computes an epoch, keeps it, reports it, as the real one does."""
     from ray import tune
 
@@ -71,7 +73,7 @@ def main() -> int:
     from cnnlib.plan import Settings
 
     cnnlib.sweep.ray_trial = fake_trial  # type: ignore[assignment]
-    cnnlib.sweep.crown = lambda *_: None  # type: ignore[assignment]  # there are no weights
+    cnnlib.sweep.crown = lambda *_, **__: None  # type: ignore[assignment]  # there are no weights
     ray.init = partial(ray.init, num_cpus=asked.slots)  # more trials at once than cores
     try:
         plan = Settings(

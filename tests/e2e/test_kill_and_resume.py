@@ -14,6 +14,7 @@ from cnnlib.journal import read_events
 from cnnlib.ledger import read_ledger
 from cnnlib.results import read_results
 from cnnlib.space import searched
+from cnnlib.story import replay
 from cnnlib.wandb_files import read_offline_runs
 from tests.chaos import check_same, kill, num_events, wait_until
 from tests.conftest import write_photos
@@ -119,3 +120,14 @@ def test_a_finished_sweep_is_extended_and_another_one_refused(folder: Path) -> N
     assert refused.stderr == (
         "ValueError: --resume: this is another sweep: conv_layers was 2 or 3 and is now 2\n"
     )
+
+
+def test_the_sweeps_of_make_chaos_run_and_replay(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos")
+    fake = str(ROOT / "tests" / "e2e" / "fake_sweep.py")
+    few = ["--trials", "3", "--epochs", "2", "--audit", "0.3"]
+    answer = run(sys.executable, fake, str(tmp_path / "photos"), str(tmp_path), "one", *few)
+    assert answer.returncode == 0, answer.stderr
+    assert len((tmp_path / "one" / "computed").read_text().split("\n")) > 3
+    assert set(read_results(tmp_path / "one").trials["status"]) <= {"completed", "stopped"}
+    assert replay(read_events(tmp_path / "one"))[0] is None
