@@ -515,7 +515,7 @@ def test_close_and_exit_do_not_wait_for_a_server_that_does_not_answer(
     monkeypatch.setenv("WANDB_API_KEY", API_KEY)
     began = time.monotonic()
     done = run_python(UNANSWERED, str(tmp_path), "2")
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 60, "far less than the server would take"
     assert done.returncode == 0, done.stderr
     assert done.stdout == "2\n"
     assert done.stderr == "W&B: not done after 2 s, so runs may lack their last epochs\n"
@@ -530,8 +530,12 @@ def test_runs_that_no_server_accepts_go_on_offline(
     done = run_python(impatient + UNANSWERED.replace("online", "auto"), str(tmp_path), "30")
     assert done.returncode == 0, done.stderr
     assert done.stderr.endswith("; runs go on offline\n") and done.stderr.count("\n") == 1
-    time.sleep(1)  # wandb's service writes the last rows after the process has gone
-    runs = read_offline_runs(tmp_path)
+    deadline = time.monotonic() + 30  # wandb's service writes on after the process has gone
+    while time.monotonic() < deadline:
+        runs = read_offline_runs(tmp_path)
+        if sum(len(run.history) for run in runs.values()) == 3:
+            break
+        time.sleep(0.2)
     assert sorted(runs) == ["s-t0-offline", "s-t1", "s-t2"]
     for run in runs.values():
         assert run.history == [{"epoch": 1, "val_acc": 0.5}]

@@ -74,8 +74,12 @@ def test_a_server_that_does_not_answer_leaves_the_report_offline(
     done = run_python(UNANSWERED, str(tmp_path))
     assert done.returncode == 0 and done.stderr.endswith("; the report goes offline\n")
     assert done.stdout.startswith("W&B: the report offline; send it with: wandb sync ")
-    time.sleep(1)  # wandb's service writes the last rows after the process has gone
-    run = read_offline_runs(tmp_path)["s-report-offline"]
+    deadline = time.monotonic() + 30  # wandb's service writes on after the process has gone
+    while time.monotonic() < deadline:
+        run = read_offline_runs(tmp_path)["s-report-offline"]
+        if run.summary:
+            break
+        time.sleep(0.2)
     assert run.summary["val_acc"] == 0.5 and run.history[0]["tables/trials/nrows"] == 1
 
 
