@@ -30,9 +30,7 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> Difference:
     both, neither = int((first & second).sum()), int((~first & ~second).sum())
     only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
     n = len(first)
-    p_value = 1.0
-    if only_first + only_second:
-        p_value = float(stats.binomtest(only_first, only_first + only_second).pvalue)
+    p_value = mcnemar(only_first, only_second)
     right = both + only_first, both + only_second
     cross = float(both * neither - only_first * only_second)
     if cross > 0:
@@ -41,6 +39,12 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> Difference:
     low, high = _newcombe((right[0], n), (right[1], n), cross / spread if spread else 0.0)
     effect = (right[0] - right[1]) / n
     return Difference(effect, low, high, p_value, only_first, only_second)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """McNemar's exact test: the p-value of what only one of two networks is right about."""
+    disagree = only_first + only_second
+    return float(stats.binomtest(only_first, disagree).pvalue) if disagree else 1.0
 
 
 def unpaired_difference(first: tuple[int, int], second: tuple[int, int]) -> Difference:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
+from analysis.differences import mcnemar
 from analysis.predictions import class_recalls
 from cnnlib.intervals import Z_95, wilson_interval
 
@@ -129,8 +129,7 @@ class Duel:
     @property
     def p(self) -> float:
         """McNemar's exact test of whether one of the two is better."""
-        disagree = self.only_champion + self.only_reference
-        return float(binomtest(self.only_champion, disagree).pvalue) if disagree else 1.0
+        return mcnemar(self.only_champion, self.only_reference)
 
 
 def duel(predictions: pd.DataFrame) -> Duel | None:

@@ -11,12 +11,11 @@ import yaml
 from ray.autoscaler.sdk import request_resources
 
 from cnnlib.bill import accelerator
-from cnnlib.plan import Plan
+from cnnlib.plan import GPUS_PER_TRIAL, Plan
 from cnnlib.progress import Progress, clock
 from cnnlib.survey import on_a_gpu
 from cnnlib.workload import shared_gpu
 
-GPUS_PER_TRIAL = 0.5
 WAITING = 120.0  # seconds between lines about a machine that does not come
 LAUNCHED = Path("~/ray_bootstrap_config.yaml")  # `ray up` leaves what it knows on the head
 

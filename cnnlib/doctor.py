@@ -19,7 +19,7 @@ from cnnlib.checkpoints import largest
 from cnnlib.config import TrialConfig, told
 from cnnlib.halving import expected
 from cnnlib.machine import Machine
-from cnnlib.plan import Plan, size
+from cnnlib.plan import GPUS_PER_TRIAL, Plan, size
 from cnnlib.space import searched
 from cnnlib.tracking import run_name
 from cnnlib.wandb_service import check_account
@@ -154,8 +154,9 @@ def slots_of(machines: Sequence[Machine], plan: Plan) -> int:
     settings = plan.settings
     slots = sum(machine.cpus // settings.cpus_per_trial for machine in machines)
     if gpus := sum(len(machine.gpus) for machine in machines):
-        share = settings.gpus_per_trial
-        slots = min(slots, int(gpus / (share if isinstance(share, float) and share else 0.5)))
+        asked = settings.gpus_per_trial
+        share = asked if isinstance(asked, int | float) and asked else GPUS_PER_TRIAL
+        slots = min(slots, int(gpus / share))
     return max(1, min(slots, settings.max_concurrent or slots, plan.trials))
 
 
@@ -220,7 +221,7 @@ def memory_fault(config: TrialConfig, plan: Plan, machine: Machine, slots: int) 
         config, num_classes=len(plan.dataset.classes), image_size=plan.image_size
     )
     there, what = (machine.gpu_bytes, "GPU") if machine.gpus else (machine.free_bytes, "machine")
-    at_once = min(slots, 1 if machine.gpus else slots)
+    at_once = 1 if machine.gpus else slots
     if needed * at_once <= there:
         return None
     text = (

@@ -36,6 +36,7 @@ SWEEPS = Path(__file__).parent.parent / "sweeps"
 TRIALS = 20  # where neither --trials nor the file's run_cap says
 MAX_EPOCHS = 50  # the study's
 IMAGE_SIZE = 224  # px, the study's
+GPUS_PER_TRIAL = 0.5  # where --gpus-per-trial does not say
 FINALISTS = 3
 SEEDS = 3
 SEARCH_SHARE = 0.75  # of the time budget, where finals come after the search
