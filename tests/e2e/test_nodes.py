@@ -1,0 +1,52 @@
+"""A sweep on several nodes, simulated on this machine: trials that start together decode once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cnnlib.dataset import find_dataset
+from cnnlib.journal import read_events
+from cnnlib.results import read_results
+from cnnlib.story import replay
+from tests.conftest import write_photos
+from tests.nodes import simulated
+
+ROOT = Path(__file__).parents[2]
+TRIALS = 6
+SMALL = ["first_layer_filters=2,4,8", "conv_layers=2,3", "num_neurons_dense=8"]
+
+
+def test_each_node_decodes_once_though_its_trials_start_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNLIB_CACHE", str(tmp_path / "cache"))  # the head's
+    photos = write_photos(tmp_path / "photos", train=40)
+    sets = [flag for text in [*SMALL, "use_augmentation=true"] for flag in ("--set", text)]
+    command = [
+        sys.executable, str(ROOT / "jobs" / "tune.py"), "--data", str(photos), "--storage",
+        str(tmp_path), "--name", "nodes", "--trials", str(TRIALS), "--max-epochs", "1",
+        "--image-size", "8", "--wandb", "off", "--finalists", "0", *sets,
+    ]  # fmt: skip
+    with simulated(tmp_path, [3, 3]) as nodes:
+        driver = nodes.meet(
+            find_dataset(photos),
+            TRIALS,
+            lambda: subprocess.Popen(
+                command, env=nodes.environment, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            ),
+        )  # fmt: skip
+        said, complained = driver.communicate(timeout=120)
+        assert driver.returncode == 0, complained
+        assert f"{TRIALS} trials at once" in said
+        decodings, once_each = nodes.decodings(), nodes.once_each()
+    assert [sorted(node) for node in once_each.values()] == [
+        ["decoding 120 photographs to 8 px", "decoding 120 photographs to 9 px"]
+    ] * 2
+    assert decodings == once_each
+    results = read_results(tmp_path / "nodes")
+    assert list(results.trials["status"]) == ["completed"] * TRIALS
+    assert list(results.epochs["epoch"]) == [1] * TRIALS
+    assert replay(read_events(tmp_path / "nodes"))[0] is None
