@@ -49,6 +49,7 @@ def main() -> None:
         ["overhead.py"],
         ["proposals.py"],
         ["large_sweep.py"],
+        ["nodes.py"],
         ["sweep.py", *at_32],
     ]
     rows = [row for run in runs for row in rows_of(*run)]

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +57,8 @@ class Nodes:
             for node, found in shapes.items()
         }
 
-    def meet(
-        self, dataset: Dataset, trials: int, start: Callable[[], subprocess.Popen[str]]
-    ) -> subprocess.Popen[str]:
-        """Starts a driver; its first trials wait for one another before they ask for pixels.
+    def meet(self, dataset: Dataset, trials: int, driver: subprocess.Popen[str]) -> None:
+        """Lets the first trials of a driver wait for one another before they ask for pixels.
 
         They do so at the lock through which each trial comes to its photographs (cnnlib.node).
         """
@@ -68,14 +66,12 @@ class Nodes:
         with ExitStack() as held:
             for lock in locks:
                 held.enter_context(exclusive(lock))
-            driver = start()
             end = time.monotonic() + LONGEST
             while (come := sum(_waiting(Path(f"{lock}.lock")) for lock in locks)) < trials:
                 if driver.poll() is not None or time.monotonic() > end:
                     driver.kill()
                     raise RuntimeError(f"{come} of {trials} trials came: {driver.communicate()}")
                 time.sleep(0.05)
-        return driver
 
 
 def _waiting(lock: Path) -> int:

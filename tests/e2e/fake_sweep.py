@@ -4,6 +4,8 @@ python tests/e2e/fake_sweep.py PHOTOS STORAGE NAME [--resume] [--slots N] [--tri
     [--audit SHARE] [--pause SECONDS]
 
 Each trial notes every epoch that it computes in <folder>/computed, so that a test knows what ran.
+With RAY_ADDRESS it runs on that cluster, whose nodes need PAUSE in their environment. Trials on a
+node with TOGETHER wait until so many workers are there, and NODE is a part of their node's name.
 """
 
 import argparse
@@ -34,6 +36,14 @@ def fake_trial(
     """Computes an epoch, keeps it, reports it, as the real one does."""
     from ray import tune
 
+    here = os.environ.get("NODE", "n")
+    if together := int(os.environ.get("TOGETHER", "0")):
+        here += f"-{os.getpid()}"
+        workers = checkpoints.parent / "workers"
+        workers.mkdir(exist_ok=True)
+        (workers / here).touch()
+        while sum(1 for _ in workers.iterdir()) < together:
+            time.sleep(0.01)
     folder = checkpoints / config["trial_id"]
     last = folder / "last.pt"
     done = int(last.read_text()) if last.exists() else 0
@@ -49,7 +59,7 @@ def fake_trial(
                 ("train_loss", "train_acc", "val_loss", "learning_rate", "images_per_second"), 1.0
             )
             tune.report(
-                {"epoch": epoch, "val_acc": val_acc, "seconds": 0.1, "node": "n", **metrics}
+                {"epoch": epoch, "val_acc": val_acc, "seconds": 0.1, "node": here, **metrics}
             )
 
 
@@ -74,7 +84,8 @@ def main() -> int:
 
     cnnlib.sweep.ray_trial = fake_trial  # type: ignore[assignment]
     cnnlib.sweep.crown = lambda *_, **__: None  # type: ignore[assignment]  # there are no weights
-    ray.init = partial(ray.init, num_cpus=asked.slots)  # more trials at once than cores
+    if "RAY_ADDRESS" not in os.environ:
+        ray.init = partial(ray.init, num_cpus=asked.slots)  # more trials at once than cores
     try:
         plan = Settings(
             data=asked.photos, storage=asked.storage, name=asked.name, resume=asked.resume,

@@ -13,7 +13,6 @@ from cnnlib.story import replay
 from tests.conftest import write_photos
 from tests.nodes import simulated
 
-ROOT = Path(__file__).parents[2]
 TRIALS = 6
 SMALL = ["first_layer_filters=2,4,8", "conv_layers=2,3", "num_neurons_dense=8"]
 
@@ -23,21 +22,18 @@ def test_each_node_decodes_once_though_its_trials_start_together(
 ) -> None:
     monkeypatch.setenv("CNNLIB_CACHE", str(tmp_path / "cache"))  # the head's
     photos = write_photos(tmp_path / "photos", train=40)
-    sets = [flag for text in [*SMALL, "use_augmentation=true"] for flag in ("--set", text)]
-    command = [
-        sys.executable, str(ROOT / "jobs" / "tune.py"), "--data", str(photos), "--storage",
-        str(tmp_path), "--name", "nodes", "--trials", str(TRIALS), "--max-epochs", "1",
-        "--image-size", "8", "--wandb", "off", "--finalists", "0", *sets,
-    ]  # fmt: skip
+    settings = {
+        "data": str(photos), "storage": str(tmp_path), "name": "nodes", "trials": TRIALS,
+        "max_epochs": 1, "image_size": 8, "wandb": "off", "finalists": 0,
+        "set": [*SMALL, "use_augmentation=true"],
+    }  # fmt: skip
+    command = [sys.executable, "-c", f"from cnnlib import Sweep; Sweep(**{settings!r}).run()"]
     with simulated(tmp_path, [3, 3]) as nodes:
-        driver = nodes.meet(
-            find_dataset(photos),
-            TRIALS,
-            lambda: subprocess.Popen(
-                command, env=nodes.environment, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            ),
+        driver = subprocess.Popen(
+            command, env=nodes.environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+        nodes.meet(find_dataset(photos), TRIALS, driver)
         said, complained = driver.communicate(timeout=120)
         assert driver.returncode == 0, complained
         assert f"{TRIALS} trials at once" in said
