@@ -8,7 +8,7 @@ Ten trials of 2 epochs start together on three nodes of four CPUs. The head is i
 the driver, from the first event of the journal to the last trial's end, so the start of all ten
 workers is in it, and the driver's imports and champion are not. Bytes are all that went over this
 machine's loopback device in that time; this leaves out other programs, as root:
-unshare --net sh -c 'ip link set lo up; python benchmarks/nodes.py'
+unshare --net sh -c 'ip link set lo up; python benchmarks/nodes.py' 2>/dev/null
 
 Then trials that are formulas (tests/e2e/fake_sweep.py), always eight at once on eight CPUs, which
 are those of 2, 4 or 8 nodes: only the number of nodes differs, as this machine's cores do not grow

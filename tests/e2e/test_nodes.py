@@ -33,8 +33,11 @@ def test_each_node_decodes_once_though_its_trials_start_together(
             command, env=nodes.environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-        nodes.meet(find_dataset(photos), TRIALS, driver)
-        said, complained = driver.communicate(timeout=120)
+        try:
+            nodes.meet(find_dataset(photos), TRIALS, driver)
+            said, complained = driver.communicate(timeout=120)
+        finally:
+            driver.kill()
         assert driver.returncode == 0, complained
         assert f"{TRIALS} trials at once" in said
         decodings, once_each = nodes.decodings(), nodes.once_each()
