@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 # Folders of a sweep that its report is not made of, gigabytes of weights among them.
-NOT_FETCHED = ("checkpoints", "wandb", "report", "comparison")
+NOT_FETCHED = ("checkpoints", "finals", "wandb", "report", "comparison", ".pixels")
 NOT_SENT = "wandb"
 
 

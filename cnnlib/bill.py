@@ -5,6 +5,7 @@ of one large cloud's list; a spot price is what it often is. They change: put yo
 """
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cnnlib.progress import clock
+from cnnlib.progress import clock, size
 
 STARTS = ("started", "final_started", "retrain_started")
 ENDS = ("finished", "stopped", "failed", "lost", "final", "retrained")
@@ -27,6 +28,8 @@ class Bill:
     saved: float  # more that the trials that were stopped would have used
     unit: str  # GPU or CPU core
     accelerator: str | None = None  # the kind of GPU, where it is known
+    moved: Mapping[str, int] = field(default_factory=dict)  # bytes "fetched" by trials, and "sent"
+    num_nodes: int = 0  # machines that moved them
 
     def __str__(self) -> str:
         total = self.used + self.idle
@@ -42,6 +45,10 @@ class Bill:
                 f"; at {self.accelerator}'s list prices ${total * on_demand:,.2f} on demand, "
                 f"${total * spot:,.2f} spot (cnnlib/prices.csv)"
             )
+        if self.moved:
+            ways = [f"{size(num_bytes)} {way}" for way, num_bytes in self.moved.items()]
+            machines = f"{self.num_nodes} machine{'s' if self.num_nodes > 1 else ''}"
+            text += f"; {' and '.join(ways)} by {machines}"
         return text
 
 
@@ -74,6 +81,8 @@ class _Meter:
     total: float = 0.0
     saved: float = 0.0
     machines: Mapping[str, Any] | None = None  # of the driver at work
+    moved: Counter[str] = field(default_factory=Counter)  # bytes, by way
+    nodes: set[str] = field(default_factory=set)  # that moved them
     _since: datetime | None = None  # when it began
     _last: datetime | None = None
     _began: dict[tuple[str, Any], datetime] = field(default_factory=dict)  # what runs: id, seed
@@ -88,6 +97,9 @@ class _Meter:
             self.end_of_driver()
         elif kind == "machines":
             self.machines, self._since = event, now
+        elif kind == "moved":
+            self.moved.update({way: event[way] for way in ("fetched", "sent") if way in event})
+            self.nodes.add(event["node"])
         elif kind == "proposed":
             self._max_epochs[trial_id] = event["max_epochs"]
         elif kind in STARTS:
@@ -132,4 +144,6 @@ def bill(events: Iterable[Mapping[str, Any]]) -> Bill | None:
         saved=meter.saved / 3600,
         unit=meter.machines["unit"],
         accelerator=meter.machines.get("accelerator"),
+        moved=dict(sorted(meter.moved.items())),
+        num_nodes=len(meter.nodes),
     )

@@ -27,7 +27,7 @@ _IMAGE_SUFFIX = re.compile(
 )
 _CLUTTER = re.compile(r"\..*|__macosx|desktop\.ini|thumbs\.db", re.IGNORECASE)
 _SPLIT_NAME = re.compile(r"dev|eval|test(ing)?|train(ing)?|val(id|idation)?", re.IGNORECASE)
-_SOURCES = "give sample, a folder, a .zip file or the http(s) URL of one"
+_SOURCES = "give sample, a folder, a .zip file, the http(s) URL of one, or s3://bucket/path"
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,13 @@ def _permissions_named() -> Iterator[None]:
 
 @_permissions_named()
 def find_dataset(data: str | Path, *, cache: Path | None = None) -> Dataset:
-    """The data set that `data` names: "sample", a folder, a zip file, or the URL of a zip file.
+    """The data set that `data` names: "sample", or a folder or zip file, here or at a URL.
 
+    A folder's URL begins with s3:// or gs://, a zip file's may begin with http(s):// too.
     A folder holds `train/<class>/` and perhaps `test/` (or `val/`, the test set when there is no
     `test/`), or is such a `train` itself, or holds the class folders (no test set), or has a
-    single sub-folder that does any of these. Zips are unpacked, URLs downloaded, once, to `cache`.
+    single sub-folder that does any of these. Zips are unpacked, URLs downloaded, once, to `cache`;
+    what is in a bucket is looked at each time, and fetched again when it has changed.
     """
     source = str(data)
     if source == "sample":
@@ -89,6 +91,8 @@ def find_dataset(data: str | Path, *, cache: Path | None = None) -> Dataset:
         return read_folder(folder / "train")
     if re.match("https?://", source, re.IGNORECASE):
         return _read_url(source, cache or cache_folder())
+    if re.match("(s3|gs)://", source):
+        return _read_bucket(source, cache or cache_folder())
     path = Path(source).expanduser()
     if path.is_dir():
         return read_folder(_train_folder(path))
@@ -107,6 +111,16 @@ def _read_url(url: str, cache: Path) -> Dataset:
         zip_path.unlink(missing_ok=True)  # else the broken download would be met for ever
         raise ValueError(f"{url}: {error}") from error
     return _read_unpacked(folder, url)
+
+
+def _read_bucket(url: str, cache: Path) -> Dataset:
+    from cnnlib.buckets import brought
+
+    found = brought(url, cache)
+    try:
+        return _read_unpacked(unpack(found, cache=cache) if found.is_file() else found, url)
+    except ValueError as error:
+        raise ValueError(f"{url}: {str(error).removeprefix(f'{url}: ')}") from error
 
 
 def _read_unpacked(folder: Path, source: str) -> Dataset:

@@ -18,8 +18,9 @@ from cnnlib.bill import accelerator, hours, prices
 from cnnlib.checkpoints import largest
 from cnnlib.config import TrialConfig, told
 from cnnlib.halving import expected
-from cnnlib.machine import Machine
-from cnnlib.plan import GPUS_PER_TRIAL, Plan, size
+from cnnlib.machine import NOT_ASKED, Machine
+from cnnlib.plan import GPUS_PER_TRIAL, Plan
+from cnnlib.progress import size
 from cnnlib.space import searched
 from cnnlib.tracking import run_name
 from cnnlib.wandb_service import check_account
@@ -42,6 +43,7 @@ def examine(plan: Plan) -> Iterator[Check]:
     """Every check of a planned sweep. What is written for it is deleted again."""
     on_cluster = "RAY_ADDRESS" in os.environ
     source = str(plan.settings.data)
+    shared = None if plan.bucket else source  # from a bucket they take the decoded photographs
     yield storage_check(plan)
     machines = [Machine.here(source)]
     if on_cluster:
@@ -49,7 +51,7 @@ def examine(plan: Plan) -> Iterator[Check]:
 
         try:
             with _probe(plan) as probe:
-                machines = on_every_machine(Machine.here, source, str(probe))
+                machines = on_every_machine(Machine.here, shared, str(probe))
         except (ConnectionError, RuntimeError) as error:
             yield Check("cluster", " ".join(str(error).split()), ok=False)
             return
@@ -105,7 +107,7 @@ def machine_checks(machines: Sequence[Machine], plan: Plan) -> Iterator[Check]:
         if machine.problem:
             remedy = "put the photographs there, or give a URL that each machine can fetch"
             yield Check("data", f"on {machine.name}: {machine.problem}; {remedy}", ok=False)
-        elif machine.fingerprint != plan.dataset.fingerprint:
+        elif machine.fingerprint not in (plan.dataset.fingerprint, NOT_ASKED):
             text = (
                 f"on {machine.name} other photographs than here; copy the same ones to all machines"
             )
@@ -124,7 +126,9 @@ def machine_checks(machines: Sequence[Machine], plan: Plan) -> Iterator[Check]:
                 "install the same ones: pip install -c constraints.txt -e ."
             )
             yield Check("versions", text, ok=False)
-    if all(machine.fingerprint == plan.dataset.fingerprint for machine in machines):
+    if plan.bucket:
+        yield Check("data", "the machines fetch the decoded photographs from the storage")
+    elif all(machine.fingerprint == plan.dataset.fingerprint for machine in machines):
         where = "this machine" if len(machines) == 1 else f"{len(machines)} machines"
         yield Check("data", f"all photographs are on {where}")
 

@@ -18,6 +18,8 @@ from urllib.parse import unquote, urlsplit
 import requests
 from tqdm import tqdm
 
+from cnnlib import traffic
+
 logger = logging.getLogger(__name__)
 
 RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds
@@ -115,7 +117,7 @@ def _transfer(url: str, part: Path) -> None:
             state = json.dumps({"validator": _validator(response)})
             _state_file(part).write_text(state, encoding="utf-8")
         if total is not None:
-            _check_space(url, part.parent, total - done)
+            check_space(url, part.parent, total - done)
         _append(response, part, total=total)
     size = part.stat().st_size
     if total is not None and size != total:
@@ -136,6 +138,7 @@ def _append(response: requests.Response, part: Path, *, total: int | None) -> No
         for chunk in response.iter_content(_CHUNK):
             file.write(chunk)
             bar.update(len(chunk))
+            traffic.count("fetched", len(chunk))
 
 
 def _resume_point(part: Path) -> tuple[int, dict[str, str]]:
@@ -206,7 +209,7 @@ def _extract(zip_path: Path, folder: Path) -> None:
             entries = archive.infolist()
             for entry in entries:
                 _check_entry(zip_path, entry.filename)
-            _check_space(str(zip_path), folder.parent, sum(entry.file_size for entry in entries))
+            check_space(str(zip_path), folder.parent, sum(entry.file_size for entry in entries))
             logger.info("unpacking %s to %s", zip_path, folder.parent)
             archive.extractall(folder)
     except _BROKEN_ZIP as error:
@@ -228,7 +231,8 @@ def _check_entry(zip_path: Path, name: str) -> None:
         )
 
 
-def _check_space(source: str, folder: Path, needed: int) -> None:
+def check_space(source: str, folder: Path, needed: int) -> None:
+    """Raises OSError where `source` needs more bytes than the folder's disk has."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(

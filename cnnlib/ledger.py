@@ -131,6 +131,10 @@ class Ledger:
                 self.end(trial.trial_id)
         self._interrupted = [t for t in self.trials.values() if t.status == "running"]
 
+    def moved(self, node: str, num_bytes: Mapping[str, int]) -> None:
+        """Bytes that were fetched to a machine, and sent from it."""
+        self._record("moved", node=node, **num_bytes)
+
     def machines(self, **resources: Any) -> None:
         """What a driver's trials run on, for the bill."""
         self._record("machines", **resources)

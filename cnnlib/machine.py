@@ -12,6 +12,8 @@ import torch
 
 from cnnlib.dataset import find_dataset
 
+NOT_ASKED = "not asked"
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -19,7 +21,7 @@ class Machine:
 
     name: str
     versions: tuple[str, str]  # of Python, to its second number, and of torch
-    fingerprint: str | None  # of the photographs that it finds
+    fingerprint: str | None  # of the photographs that it finds; NOT_ASKED
     problem: str | None  # why it finds none
     sees_storage: bool | None  # whether it sees what the driver wrote; None: was not asked
     gpus: tuple[str, ...]
@@ -29,11 +31,14 @@ class Machine:
     cpus: int
 
     @classmethod
-    def here(cls, source: str, probe: str | None = None) -> "Machine":
-        """This machine. `probe` is the path of a file that the driver has written."""
+    def here(cls, source: str | None, probe: str | None = None) -> "Machine":
+        """This machine. `source` names the photographs, if it needs them.
+
+        `probe` is the path of a file that the driver has written.
+        """
         fingerprint, problem = None, None
         try:
-            fingerprint = find_dataset(source).fingerprint
+            fingerprint = find_dataset(source).fingerprint if source else NOT_ASKED
         except (ValueError, OSError) as error:
             problem = " ".join(str(error).split())
         gpus, gpu_problem = usable_gpus()

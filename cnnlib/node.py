@@ -4,26 +4,49 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from cnnlib import pixel_store
 from cnnlib.dataset import Dataset, find_dataset
 from cnnlib.download import cache_folder, exclusive
+from cnnlib.pixels import pixels
 from cnnlib.storage import Shelf, StorageError
 
+WAITING = "waiting"  # by this name a trial reports what it waits for
 
-def photographs(dataset: Dataset, data: str | None) -> Dataset:
-    """A data set that was found on another machine, as this one has it.
 
-    `data` is what it was found by there; None where there is only one machine. The first who asks
-    fetches it while the others wait. Raises ValueError where other photographs are found here.
+@dataclass(frozen=True)
+class Source:
+    """Where a machine of a cluster finds the photographs that another has found and decoded."""
+
+    data: str  # what they were found by there
+    sides: tuple[int, ...]  # the sizes that they are needed at, in pixels
+    storage: str | None = None  # where decoded ones are kept for all machines
+
+
+def photographs(dataset: Dataset, source: Source | None, say: Callable[[str], None]) -> Dataset:
+    """A data set that was found on another machine, as this one has it, and decoded.
+
+    `source` is None where there is only one machine. The first who asks brings it, and `say` is
+    told what is waited for; others on the machine wait meanwhile. Photographs that are here decoded
+    need no files. Raises ValueError where other photographs are found here.
     """
-    if data is None:
+    if source is None:
         return dataset
     with exclusive(cache_folder() / f"dataset-{dataset.fingerprint}"):
-        if dataset.train.files[0].exists():
-            return dataset
-        return _found(data, dataset.fingerprint)
+        missing = [side for side in source.sides if not pixel_store.is_here(dataset, side)]
+        if missing and source.storage:
+            say(f"fetching the decoded photographs from {source.storage}")
+            missing = [s for s in missing if not pixel_store.take(dataset, s, source.storage)]
+        if missing:
+            say(f"finding and decoding {len(dataset.train.files):,} photographs")
+            if not dataset.train.files[0].exists():
+                dataset = _found(source.data, dataset.fingerprint)
+        for side in missing:
+            pixels(dataset, "train", side)
+        return dataset
 
 
 def wherever(data: str | Path) -> str:

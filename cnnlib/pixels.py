@@ -37,37 +37,46 @@ def pixels(dataset: Dataset, split: str, image_size: int) -> np.ndarray:
     ValueError that names photographs that cannot be decoded, and OSError where the disk is full.
     """
     files = getattr(dataset, split).files
-    folder = cache_folder() / "pixels"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{dataset.fingerprint}-{split}-{image_size}px-{DECODER}.npy"
-    if not _is_whole(path):
+    path = place(dataset, split, image_size)
+    if not is_whole(path):
         with exclusive(path):
-            if not _is_whole(path):
+            if not is_whole(path):
                 _build(path, files, image_size)
     array = np.load(path, mmap_mode="r")
     assert array.shape == (len(files), image_size, image_size, 3), (path, array.shape)
     return array
 
 
+def place(dataset: Dataset, split: str, side: int) -> Path:
+    """Where this machine keeps the pixels."""
+    folder = cache_folder() / "pixels"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{dataset.fingerprint}-{split}-{side}px-{DECODER}.npy"
+
+
+def sides(image_size: int, *, augmented: bool) -> tuple[int, ...]:
+    """The sizes at which training photographs are asked for."""
+    return (image_size, side_with_margin(image_size)) if augmented else (image_size,)
+
+
 def decode_ahead(dataset: Dataset, image_size: int, *, augmented: bool, test: bool = True) -> None:
     """Decodes what trials and the test will ask for, so that faults are found before they start."""
-    pixels(dataset, "train", image_size)
-    if augmented:
-        pixels(dataset, "train", side_with_margin(image_size))
+    for side in sides(image_size, augmented=augmented):
+        pixels(dataset, "train", side)
     if test and dataset.test:
         pixels(dataset, "test", image_size)
 
 
-def _is_whole(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
     """Whether the pixels are as they were written; they are read only if the file was touched."""
     try:
         found, about = path.stat(), json.loads(path.with_suffix(".json").read_text())
         if found.st_size != about["bytes"]:
             raise ValueError(f"{found.st_size} bytes in place of {about['bytes']}")
         if found.st_mtime_ns != about["mtime_ns"]:
-            if _checksum(path) != about["checksum"]:
+            if checksum_of(path) != about["checksum"]:
                 raise ValueError("other bytes than were written")
-            _describe(path, about["checksum"])
+            describe(path, about["checksum"])
     except FileNotFoundError:
         return False
     except (ValueError, KeyError, TypeError) as error:
@@ -76,7 +85,7 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
-def _describe(path: Path, checksum: int) -> None:
+def describe(path: Path, checksum: int) -> None:
     """Writes beside the pixels what tells later whether they are whole."""
     found = path.stat()
     about = {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns, "checksum": checksum}
@@ -85,7 +94,7 @@ def _describe(path: Path, checksum: int) -> None:
     part.replace(path.with_suffix(".json"))
 
 
-def _checksum(path: Path) -> int:
+def checksum_of(path: Path) -> int:
     """The sum of the file's words of 64 bits: a tenth of the time of a CRC."""
     content = np.memmap(path, np.uint8, mode="r")
     rest = len(content) % 8
@@ -111,11 +120,11 @@ def _build(path: Path, files: Sequence[Path], image_size: int) -> None:
                 "remove or repair them"
             )
         array.flush()
-        checksum = _checksum(part)
+        checksum = checksum_of(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    _describe(path, checksum)
+    describe(path, checksum)
 
 
 def _check_disk(folder: Path, num_bytes: int) -> None:

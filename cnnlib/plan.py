@@ -18,6 +18,7 @@ from cnnlib.dataset import Dataset, find_dataset
 from cnnlib.halving import Halving, expected
 from cnnlib.ledger import Terms
 from cnnlib.pixels import decode_ahead
+from cnnlib.progress import size
 from cnnlib.reference import STUDY, read_reference
 from cnnlib.resume import check_compatible, read_known, read_terms
 from cnnlib.space import (
@@ -125,10 +126,7 @@ class Settings:
         terms = replace(terms, fingerprint=dataset.fingerprint)
         if before:
             check_compatible(before, terms)
-        began = time.monotonic()
-        augmented = terms.space.get("use_augmentation") != Choice((False,))  # True by default
-        decode_ahead(dataset, terms.image_size, augmented=augmented)
-        return Plan(
+        plan = Plan(
             settings=self,
             folder=folder,
             mirror=mirror,
@@ -137,10 +135,13 @@ class Settings:
             num_points=num_points,
             time_budget=time_budget,
             wandb=wandb,
-            decode_seconds=time.monotonic() - began,
+            decode_seconds=0.0,
             reference=reference,
             **finals,
         )
+        began = time.monotonic()
+        decode_ahead(dataset, plan.image_size, augmented=plan.augmented)
+        return replace(plan, decode_seconds=time.monotonic() - began)
 
     def _terms(self, file: SweepFile, before: Terms | None) -> tuple[Terms, float]:
         """The terms of the search, but for the data, and how many configurations it has.
@@ -238,6 +239,11 @@ class Plan:
     def bucket(self) -> str | None:
         """Where the machines of a cluster keep what they train; None where it is the folder."""
         return self.mirror.kept if self.mirror else None
+
+    @property
+    def augmented(self) -> bool:
+        """Whether any trial augments."""
+        return self.space.get("use_augmentation") != Choice((False,))  # True by default
 
     @property
     def name(self) -> str:
@@ -353,10 +359,6 @@ def _default_storage() -> Path:
     """results/ here; in a Ray job the home folder's, because Ray deletes a job's working folder."""
     here = Path.cwd()
     return (Path.home() if "working_dir_files" in here.parts else here) / "results"
-
-
-def size(num_bytes: int) -> str:
-    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
 
 
 def _halving(file: SweepFile, max_epochs: int, before: Terms | None) -> Halving | None:

@@ -14,11 +14,13 @@ from ray.tune.search import Searcher
 from cnnlib.checkpoints import BEST, prune
 from cnnlib.config import hyperparameters, told
 from cnnlib.ledger import Ledger, Trial
+from cnnlib.node import WAITING
 from cnnlib.progress import Progress
 from cnnlib.results import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.space import searched
 from cnnlib.storage import prune_storage
 from cnnlib.tracking import Tracked, Tracking, run_name
+from cnnlib.traffic import MOVED
 
 METRICS = tuple(name for name in EPOCH_COLUMNS if name != "trial_id")
 MAX_WORKER_LOSSES = 3  # times that a trial goes on because its worker or node died
@@ -53,13 +55,23 @@ class Recorder(tune.Callback):
         trial = self._ledger.next_trial()
         if trial is None:
             return None
+        config = asdict(trial.config)
         own = {"max_epochs": trial.max_epochs, "after_epoch": trial.epoch}
-        return {"trial_id": trial.trial_id, **own, **asdict(trial.config)}
+        return {"trial_id": trial.trial_id, "name": self._short_name(config), **own, **config}
+
+    def _short_name(self, config: dict[str, Any]) -> str:
+        """A trial's name by the hyperparameters that are searched."""
+        return run_name({name: value for name, value in config.items() if name in self._searched})
 
     def goes_on(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Takes note of what a trial reports, and whether it trains on."""
         if result.get("disk"):
             raise OSError(errno.ENOSPC, f"trial {trial_id} cannot write: {result['error']}")
+        if WAITING in result:
+            self._progress.note(f"trial {trial_id} waits      {result['node']}: {result[WAITING]}")
+            return True
+        if moved := result.get(MOVED):
+            self._ledger.moved(result["node"], moved)
         if "error" in result or result["epoch"] <= self._ledger.trials[trial_id].epoch:
             return True  # a failure, which ends by itself, or what a trial repeats
         metrics = {name: result[name] for name in METRICS}
@@ -75,10 +87,9 @@ class Recorder(tune.Callback):
         trial_id, config = _config(trial)
         after = self._ledger.trials[trial_id].epoch
         self._ledger.start(trial_id)
-        short = {name: value for name, value in config.items() if name in self._searched}
+        self._progress.started(trial_id, self._short_name(config), after)
         config = told(config, self._searched)
         self._tracking.start(trial_id, run_name(config), config)
-        self._progress.started(trial_id, run_name(short), after)
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         last = trial.last_result or {}

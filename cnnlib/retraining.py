@@ -1,12 +1,15 @@
 """Trains again what the search found: the finals, and then champion and reference on everything."""
 
 import errno
+import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cnnlib import traffic
 from cnnlib.checkpoints import BEST, LAST, prune
 from cnnlib.config import TrialConfig
 from cnnlib.finals import Finals, Retrained, final_folder, retrained_folder
@@ -15,6 +18,7 @@ from cnnlib.plan import Plan
 from cnnlib.progress import Progress
 from cnnlib.standings import Final
 from cnnlib.storage import Shelf, prune_storage
+from cnnlib.traffic import MOVED
 from cnnlib.trial import Task, failure, train
 
 
@@ -60,11 +64,16 @@ def train_job(task: Task, job: Job, bucket: str | None) -> Answer:
                 keep()
                 rows.append(row)
 
-            task = replace(task, dataset=photographs(task.dataset, task.data))
+            dataset = photographs(task.dataset, task.source, logging.getLogger(__name__).info)
+            task = replace(task, dataset=dataset)
             train(job.config, task, on_epoch=note, weights=folder / BEST, last=folder / LAST)
     except Exception as error:
-        return {"rows": rows, **failure(error, str(job))}
-    return {"rows": rows}
+        return {"rows": rows, **_moved(), **failure(error, str(job))}
+    return {"rows": rows, **_moved()}
+
+
+def _moved() -> dict[str, Any]:
+    return {"node": os.uname().nodename, MOVED: traffic.since()}
 
 
 def is_due(plan: Plan, finals: Finals) -> bool:
@@ -135,6 +144,8 @@ def _train(
     for job, answer in execute(jobs, lambda job: finals.start(job.trial_id, job.seed, job.epochs)):
         if answer.get("disk"):
             raise OSError(errno.ENOSPC, f"{job} cannot write: {answer['error']}")
+        if moved := answer.get(MOVED):
+            finals.ledger.moved(answer["node"], moved)
         training = ended(job, answer)
         finals.end(training)
         if bucket:  # its weights, for whoever crowns

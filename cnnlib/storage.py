@@ -2,7 +2,6 @@
 
 The folder is what the sweep writes and reads; whatever happens to the network costs a line of
 warning and is made up for later. On a cluster each node keeps its trials' checkpoints there itself.
-Only this module knows pyarrow's file systems.
 """
 
 import json
@@ -13,10 +12,8 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from pyarrow import fs
-
+from cnnlib.buckets import Bucket, one_line
 from cnnlib.claim import NAME, ClaimedError, refused
 
 logger = logging.getLogger(__name__)
@@ -24,6 +21,7 @@ logger = logging.getLogger(__name__)
 PAUSE = 2.0  # seconds between looks at what is new
 CLOSING = 60.0  # seconds that the end of a sweep waits for a storage that does not answer
 PATIENCE = 60.0  # seconds that a trial waits for it
+PROBE = ".cnnlib-probe"
 
 
 class StorageError(OSError):
@@ -39,10 +37,11 @@ class Mirror:
         With `nodes`, trials run on several and keep their checkpoints there themselves.
         Raises ValueError or OSError where it is none.
         """
-        self.url = f"{url.rstrip('/')}/{folder.name}"
+        self.parent = url.rstrip("/")
+        self.url = f"{self.parent}/{folder.name}"
         self.kept = self.url if nodes else None  # where nodes keep what they train
         self._folder = folder
-        self._remote, self._base = _opened(self.url)
+        self._bucket = Bucket(self.url)
         self._sent: dict[str, tuple[int, int]] = {}  # path -> its size and time when it was sent
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -50,34 +49,30 @@ class Mirror:
 
     def exists(self) -> bool:
         """Whether the storage holds a sweep of this name."""
-        return bool(self._files("journal"))
+        return bool(self._bucket.files("journal"))
 
     def try_out(self) -> None:
         """Writes a small file and deletes it again; OSError where the storage refuses."""
-        path = f"{self._base}/.cnnlib-probe"
-        if not isinstance(self._remote, fs.S3FileSystem):  # buckets have no folders
-            self._remote.create_dir(self._base, recursive=True)
-        with self._remote.open_output_stream(path) as stream:
-            stream.write(b"written by --plan, and to be deleted\n")
-        self._remote.delete_file(path)
+        self._bucket.write(PROBE, b"written by --plan, and to be deleted\n")
+        self._bucket.delete(PROBE)
 
     def fetch(self) -> None:
         """Makes the folder here what the storage holds, where that is ahead of it.
 
         Raises ClaimedError where a driver on another machine is at work.
         """
-        files = self._files()
+        files = self._bucket.files()
         if NAME in files:
-            claim = json.loads(self._content(NAME) or b"null")
+            claim = json.loads(self._bucket.content(NAME) or b"null")
             if refusal := refused(self.url, claim, held=False):
                 raise ClaimedError(refusal)
         segments = [name for name in files if name.startswith("journal/")]
-        if all(self._content(name) == self._here(name, files[name]) for name in segments):
+        if all(self._bucket.content(name) == self._here(name, files[name]) for name in segments):
             return  # what is here begins with all that is there
         shutil.rmtree(self._folder / "journal", ignore_errors=True)
         for name in files:
             if not self._of_nodes(name):
-                _fetch(self._remote, f"{self._base}/{name}", self._folder / name)
+                self._bucket.fetch(name, self._folder / name)
 
     def _of_nodes(self, name: str) -> bool:
         """Whether a file is a training's, on a cluster."""
@@ -113,13 +108,12 @@ class Mirror:
                     self._sent[name] = state
             for name in self._sent.keys() - here.keys():
                 with suppress(FileNotFoundError):  # it was pruned here before it was sent
-                    self._remote.delete_file(f"{self._base}/{name}")
+                    self._bucket.delete(name)
                 del self._sent[name]
         except OSError as error:
             if self._reachable:
-                # pyarrow's text begins with what it was about to do
-                text = " ".join(str(error).split()).rpartition(" operation: ")[2][:200]
-                logger.warning("%s: %s; the sweep goes on, and this is tried again", self.url, text)
+                text = f"{one_line(error)}; the sweep goes on, and this is tried again"
+                logger.warning("%s: %s", self.url, text)
             self._reachable = False
             return False
         if not self._reachable:
@@ -129,7 +123,7 @@ class Mirror:
 
     def _copy(self, name: str) -> None:
         try:
-            _send(self._folder / name, self._remote, f"{self._base}/{name}")
+            self._bucket.send(self._folder / name, name)
         except FileNotFoundError:
             if (self._folder / name).exists():
                 raise
@@ -149,15 +143,6 @@ class Mirror:
                 continue
         return states
 
-    def _files(self, under: str = "") -> dict[str, int]:
-        """The files of the storage, by their path in the folder, and their sizes."""
-        found = _files(self._remote, f"{self._base}/{under}".rstrip("/"))
-        return {path.removeprefix(f"{self._base}/"): size for path, size in found.items()}
-
-    def _content(self, name: str) -> bytes:
-        with self._remote.open_input_stream(f"{self._base}/{name}") as stream:
-            return stream.readall()
-
     def _here(self, name: str, size: int) -> bytes | None:
         """The first bytes of a file here."""
         path = self._folder / name
@@ -169,7 +154,7 @@ class Remote:
 
     def __init__(self, url: str) -> None:
         """`url` as Mirror takes it, with the folder's name; raises ValueError where it is none."""
-        self._remote, self._base = _opened(url, "FOLDER")
+        self._bucket = Bucket(url, "FOLDER")
         self._fetched: dict[str, tuple[int, int]] = {}  # path -> its size and time there
 
     def fetch(self, folder: Path, *, without: Collection[str] = ()) -> None:
@@ -177,24 +162,16 @@ class Remote:
 
         Nothing that lies below a folder of a name in `without` is copied.
         """
-        selector = fs.FileSelector(self._base, recursive=True, allow_not_found=True)
-        for info in self._remote.get_file_info(selector):
-            name = info.path.removeprefix(f"{self._base}/")
-            state = (info.size, info.mtime_ns)
-            if info.type != fs.FileType.File or self._fetched.get(name) == state:
+        for name, state in self._bucket.states().items():
+            if self._fetched.get(name) == state or set(name.split("/")[:-1]) & {*without, ".."}:
                 continue
-            if set(name.split("/")[:-1]) & {*without, ".."}:
-                continue
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with self._remote.open_input_stream(info.path) as stream, target.open("wb") as file:
-                shutil.copyfileobj(stream, file, 1 << 20)
+            self._bucket.fetch(name, folder / name)
             self._fetched[name] = state
 
     def send(self, folder: Path, under: str, names: Collection[str]) -> None:
         """Copies files of `folder`, by their path in it, into the storage's folder `under`."""
         for name in names:
-            _send(folder / name, self._remote, f"{self._base}/{under}/{name}")
+            self._bucket.send(folder / name, f"{under}/{name}")
 
 
 class Shelf:
@@ -208,33 +185,33 @@ class Shelf:
         self._url = url
         self._folder = folder
         self._sent: dict[str, tuple[int, int]] = {}
-        self._opened: tuple[Any, str] | None = None
+        self._bucket: Bucket | None = None
 
     def fetch(self) -> None:
         """Makes the files here those of the storage."""
         self._patiently(self._fetch)
 
-    def _fetch(self, remote: Any, base: str) -> None:
-        for path in _files(remote, base):
-            _fetch(remote, path, self._folder / path.rpartition("/")[2])
+    def _fetch(self, bucket: Bucket) -> None:
+        for name in bucket.files():
+            bucket.fetch(name, self._folder / name.rpartition("/")[2])
 
     def send(self) -> None:
         """Copies there what is new or changed here."""
         self._patiently(self._send)
 
-    def _send(self, remote: Any, base: str) -> None:
+    def _send(self, bucket: Bucket) -> None:
         for path in self._folder.iterdir():
             state = (path.stat().st_size, path.stat().st_mtime_ns)
             if path.suffix != ".part" and self._sent.get(path.name) != state:
-                _send(path, remote, f"{base}/{path.name}")
+                bucket.send(path, path.name)
                 self._sent[path.name] = state
 
-    def _patiently(self, act: Callable[[Any, str], None]) -> None:
+    def _patiently(self, act: Callable[[Bucket], None]) -> None:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                self._opened = self._opened or _opened(self._url)
-                return act(*self._opened)
+                self._bucket = self._bucket or Bucket(self._url)
+                return act(self._bucket)
             except (OSError, ValueError) as error:
                 if time.monotonic() > deadline:
                     raise StorageError(f"{self._url} does not answer: {error}") from error
@@ -244,39 +221,10 @@ class Shelf:
 def prune_storage(url: str, is_needed: Callable[[str, str], bool]) -> None:
     """Deletes what nodes keep and none needs any more, asked by names of folder and file."""
     try:
-        remote, base = _opened(url)
-        for path in _files(remote, base):
-            folder, name = path.removeprefix(f"{base}/").split("/")
+        bucket = Bucket(url)
+        for path in bucket.files():
+            folder, name = path.split("/")
             if not is_needed(folder, name):
-                remote.delete_file(path)
+                bucket.delete(path)
     except OSError as error:
         logger.warning("%s: %s; what is not needed stays there for now", url, error)
-
-
-def _fetch(remote: Any, source: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    local = fs.LocalFileSystem()
-    fs.copy_files(source, str(path), source_filesystem=remote, destination_filesystem=local)
-
-
-def _send(path: Path, remote: Any, target: str) -> None:
-    with path.open("rb") as content:
-        if not isinstance(remote, fs.S3FileSystem):  # buckets have no folders
-            remote.create_dir(target.rpartition("/")[0], recursive=True)
-        with remote.open_output_stream(target) as stream:
-            shutil.copyfileobj(content, stream, 1 << 20)
-
-
-def _files(remote: Any, base: str) -> dict[str, int]:
-    """The files under a path of a storage, and their sizes."""
-    selector = fs.FileSelector(base, recursive=True, allow_not_found=True)
-    found = remote.get_file_info(selector)
-    return {info.path: info.size for info in found if info.type == fs.FileType.File}
-
-
-def _opened(url: str, flag: str = "--storage") -> tuple[Any, str]:
-    try:
-        return fs.FileSystem.from_uri(url)
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise ValueError(f"{flag}: {url} is no storage: {text}") from None

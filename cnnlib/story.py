@@ -48,6 +48,11 @@ def _proposed(event: Event) -> str:
     return ", ".join(f"{name} {value}" for name, value in event["config"].items())
 
 
+def _moved(event: Event) -> str:
+    ways = [f"{event[way]:,} bytes {way}" for way in ("fetched", "sent") if way in event]
+    return f"{event['node']}: {', '.join(ways)}"
+
+
 def _listed(seeds: Iterable[int]) -> str:
     return ", ".join(map(str, seeds))
 
@@ -68,6 +73,7 @@ SAID = {
     "resumed": lambda e: f"up to {e['trials']} trials of up to {e['max_epochs']} epochs",
     "machines": lambda e: f"{e['units']:g} of {e['unit']}, {e['units_per_trial']:g} for a trial",
     "proposed": _proposed,
+    "moved": _moved,
     "started": lambda e: f"after epoch {e['after_epoch']}" if e["after_epoch"] else "",
     "epoch": _epoch,
     "lost": lambda e: f"its worker{' (preempted)' if e['preempted'] else ''}: {e['error']}",

@@ -24,7 +24,7 @@ from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
 
-from cnnlib import recorder
+from cnnlib import pixel_store, pixels, recorder
 from cnnlib.about import about
 from cnnlib.bill import bill
 from cnnlib.champion import Champion, crown
@@ -33,7 +33,7 @@ from cnnlib.cluster import billed, on_cluster, resources
 from cnnlib.finals import Finals, read_finals
 from cnnlib.journal import Journal, read_events
 from cnnlib.ledger import Ledger, read_ledger
-from cnnlib.node import wherever
+from cnnlib.node import Source, wherever
 from cnnlib.plan import Plan, Settings
 from cnnlib.pool import on_ray
 from cnnlib.progress import Progress
@@ -269,6 +269,15 @@ def _task(plan: Plan, progress: Progress) -> tuple[Task, dict[str, float]]:
         cpus=cpus,
         accelerator="gpu" if gpus else "cpu",
         gpu_share=min(gpus, 1.0) if gpus else 1.0,
-        data=wherever(settings.data) if on_cluster() else None,
+        source=_source(plan) if on_cluster() else None,
     )
     return task, {"cpu": cpus, "gpu": gpus}
+
+
+def _source(plan: Plan) -> Source:
+    """Where the machines find the photographs; in the bucket they are put for them, decoded."""
+    sides = pixels.sides(plan.image_size, augmented=plan.augmented)
+    storage = plan.mirror.parent if plan.mirror else None
+    if storage:
+        pixel_store.offer(plan.dataset, sides, storage)
+    return Source(wherever(plan.settings.data), sides, storage)

@@ -17,14 +17,16 @@ import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint
 from safetensors.torch import save_file
 
+from cnnlib import traffic
 from cnnlib.checkpoints import BEST, LAST, replaced
 from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.data import VAL_SPLIT, CustomDataModule
 from cnnlib.dataset import Dataset
 from cnnlib.model import CustomCNN
-from cnnlib.node import kept, photographs
+from cnnlib.node import WAITING, Source, kept, photographs
 from cnnlib.results import CLASS_COUNTS
 from cnnlib.storage import StorageError
+from cnnlib.traffic import MOVED
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Task:
     split_seed: int | None = None  # of what validates, where it is not `seed`
     val_split: float = VAL_SPLIT  # 0: all photographs train, and the last weights are kept
     stop_after: int | None = None  # epochs, on the schedule of max_epochs
-    data: str | None = None  # where a node finds the photographs that it lacks
+    source: Source | None = None  # where a machine of a cluster finds the photographs
 
 
 class EpochReport(Checkpoint):
@@ -266,7 +268,9 @@ def ray_trial(
     """
     from ray import tune
 
-    node = os.uname().nodename
+    from cnnlib import dashboard
+
+    node, name = os.uname().nodename, f"{config['trial_id']} {config['name']}"
     values = {name: config[name] for name in hyperparameters()}
 
     try:
@@ -275,9 +279,16 @@ def ray_trial(
             def report(row: dict[str, Any]) -> None:
                 keep()
                 if row["epoch"] > config["after_epoch"]:
-                    tune.report({**row, "node": node})
+                    tune.report({**row, "node": node, MOVED: traffic.since()})
+                    dashboard.name_process(name)
+                    dashboard.show(name, row)
 
-            dataset = photographs(task.dataset, task.data)
+            dataset = photographs(
+                task.dataset,
+                task.source,
+                lambda text: tune.report({WAITING: text, "node": node}),
+            )
+            dashboard.name_process(name)
             train(
                 TrialConfig.from_mapping(values),
                 replace(task, max_epochs=config["max_epochs"], dataset=dataset),

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
+
+if TYPE_CHECKING:
+    from moto.server import ThreadedMotoServer
 
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 50, 40)}
 
@@ -36,3 +40,32 @@ def write_photos(folder: Path, *, train: int = 10, test: int = 3, size: int = 16
 def photos(tmp_path: Path) -> Path:
     """A folder with 30 photographs to train on and 9 to test with, in 3 classes."""
     return write_photos(tmp_path / "photos")
+
+
+@pytest.fixture
+def server() -> Iterator["ThreadedMotoServer"]:
+    """An S3 server on loopback, which can be stopped and started again."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    _, server._port = server.get_host_and_port()  # the same when it is started again
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(server: "ThreadedMotoServer", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A place of its own in a bucket of the S3 server."""
+    import requests
+
+    host, port = server.get_host_and_port()
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
+    ):
+        monkeypatch.setenv(name, value)
+    requests.put(f"http://{host}:{port}/bucket", timeout=10).raise_for_status()
+    return f"s3://bucket/{tmp_path.name}"

@@ -66,3 +66,14 @@ def test_a_journal_without_machines_has_no_bill() -> None:
 )
 def test_a_gpu_is_found_in_the_table_of_prices(name: str, kind: str | None) -> None:
     assert accelerator(name) == kind
+
+
+def test_bytes_moved_are_on_the_bill() -> None:
+    events = [
+        event(0, "machines", **MACHINES),
+        event(1, "moved", node="w1", fetched=3_000_000_000, sent=1_000_000),
+        event(2, "moved", node="w2", fetched=1_000_000_000),
+        *trial("1", 0, 100, "finished", 10),
+    ]
+    assert "; 4.0 GB fetched and 1.0 MB sent by 2 machines" in str(bill(events))
+    assert "fetched" not in str(bill(events[:1] + events[3:]))

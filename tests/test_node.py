@@ -1,30 +1,88 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import write_photos
 
-from cnnlib.dataset import find_dataset
-from cnnlib.node import kept, photographs, wherever
+from cnnlib import pixel_store, traffic
+from cnnlib.dataset import Dataset, find_dataset
+from cnnlib.node import Source, kept, photographs, wherever
+from cnnlib.pixels import pixels
 from cnnlib.storage import StorageError
 
 
-def test_a_machine_without_the_photographs_finds_them_by_itself(
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of this test alone: that of a machine which has nothing yet."""
+    monkeypatch.setenv("CNNLIB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def as_elsewhere(dataset: Dataset, folder: Path) -> Dataset:
+    """A data set whose files are on another machine."""
+    files = tuple(folder / str(number) for number in range(len(dataset.train.files)))
+    return replace(dataset, train=replace(dataset.train, files=files))
+
+
+def test_a_machine_without_the_photographs_finds_and_decodes_them_by_itself(
     photos: Path, tmp_path: Path
 ) -> None:
-    there = find_dataset(photos)
-    assert photographs(there, None) is there
-    assert photographs(there, str(photos)) is there
-    gone = replace(there, train=replace(there.train, files=(tmp_path / "gone.png",)))
-    assert photographs(gone, str(photos)).train.files == there.train.files
+    there, said = find_dataset(photos), list[str]()
+    assert photographs(there, None, said.append) is there
+    assert not said
+    gone = as_elsewhere(there, tmp_path)
+    source = Source(str(photos), (8, 9))
+    assert photographs(gone, source, said.append).train.files == there.train.files
+    assert said == [f"finding and decoding {len(there.train.files)} photographs"]
+    assert pixel_store.is_here(there, 8) and pixel_store.is_here(there, 9)
+    photographs(gone, source, said.append)
+    assert len(said) == 1, "the second trial waits for nothing"
 
 
 def test_other_photographs_than_the_drivers_are_refused(photos: Path, tmp_path: Path) -> None:
     others = write_photos(tmp_path / "others", train=11)
-    dataset = find_dataset(photos)
-    gone = replace(dataset, train=replace(dataset.train, files=(tmp_path / "gone.png",)))
+    gone = as_elsewhere(find_dataset(photos), tmp_path)
     with pytest.raises(ValueError, match="others holds other photographs here than where"):
-        photographs(gone, str(others))
+        photographs(gone, Source(str(others), (8,)), print)
+
+
+def test_decoded_photographs_of_the_storage_need_no_files(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, url = find_dataset(photos), f"file://{tmp_path}/there"
+    (tmp_path / "there").mkdir()
+    pixels(there, "train", 8)
+    pixel_store.offer(there, (8,), url)
+    expected = np.array(pixels(there, "train", 8))
+    traffic.since()
+    pixel_store.offer(there, (8,), url)
+    assert traffic.since() == {}, "what is there is not sent again"
+    monkeypatch.setenv("CNNLIB_CACHE", str(tmp_path / "another machine"))
+    gone, said = as_elsewhere(there, tmp_path / "nowhere"), list[str]()
+    found = photographs(gone, Source("nowhere", (8,), url), said.append)
+    assert said == [f"fetching the decoded photographs from {url}"]
+    assert traffic.since()["fetched"] > expected.nbytes
+    assert np.array_equal(pixels(found, "train", 8), expected)
+
+
+def test_a_damaged_array_of_the_storage_is_not_used(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    there, url = find_dataset(photos), f"file://{tmp_path}/there"
+    (tmp_path / "there").mkdir()
+    expected = np.array(pixels(there, "train", 8))
+    pixel_store.offer(there, (8,), url)
+    (array,) = (tmp_path / "there" / pixel_store.FOLDER).glob("*.npy")
+    content = bytearray(array.read_bytes())
+    content[-1] ^= 1
+    array.write_bytes(content)
+    monkeypatch.setenv("CNNLIB_CACHE", str(tmp_path / "another machine"))
+    said = list[str]()
+    found = photographs(there, Source(str(photos), (8,), url), said.append)
+    assert "is damaged; decoding here" in caplog.text
+    assert len(said) == 2 and said[1].startswith("finding and decoding")
+    assert np.array_equal(pixels(found, "train", 8), expected)
 
 
 def test_data_are_named_so_that_others_find_them(

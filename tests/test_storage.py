@@ -1,41 +1,15 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import requests
 from moto.server import ThreadedMotoServer
 
 from cnnlib.claim import NAME, Claim, ClaimedError
 from cnnlib.journal import Journal, read_events
 from cnnlib.storage import Mirror, Shelf, StorageError, prune_storage
-
-
-@pytest.fixture
-def server() -> Iterator[ThreadedMotoServer]:
-    """An S3 server on loopback, which can be stopped and started again."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, server._port = server.get_host_and_port()  # the same when it is started again
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def bucket(server: ThreadedMotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A place of its own in a bucket of the S3 server."""
-    host, port = server.get_host_and_port()
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
-    ):
-        monkeypatch.setenv(name, value)
-    requests.put(f"http://{host}:{port}/bucket", timeout=10).raise_for_status()
-    return f"s3://bucket/{tmp_path.name}"
 
 
 @pytest.fixture(params=["disk", "s3"])
@@ -95,10 +69,10 @@ def test_what_is_deleted_here_is_deleted_there(url: str, tmp_path: Path) -> None
     weights.with_suffix(".7.part").write_bytes(b"half")
     mirror = Mirror(url, here)
     assert mirror._send()
-    assert set(mirror._files()) == {"journal/000001.jsonl", "checkpoints/0001/last.pt"}
+    assert set(mirror._bucket.files()) == {"journal/000001.jsonl", "checkpoints/0001/last.pt"}
     weights.unlink()
     assert mirror._send()
-    assert set(mirror._files()) == {"journal/000001.jsonl"}
+    assert set(mirror._bucket.files()) == {"journal/000001.jsonl"}
 
 
 def test_what_is_deleted_before_it_is_sent_is_no_trouble(
@@ -113,7 +87,7 @@ def test_what_is_deleted_before_it_is_sent_is_no_trouble(
     assert mirror._send()
     monkeypatch.setattr(mirror, "_states", states)
     assert mirror._send()
-    assert set(mirror._files()) == {"journal/000001.jsonl"}
+    assert set(mirror._bucket.files()) == {"journal/000001.jsonl"}
 
 
 def test_what_is_ahead_is_kept_here_and_fetched_there(url: str, tmp_path: Path) -> None:
@@ -223,7 +197,7 @@ def test_on_a_cluster_the_checkpoints_are_the_nodes_own(url: str, tmp_path: Path
     assert mirror._send()
     needed = {("0002", "best.safetensors"), ("0003", "best.safetensors"), ("0003", "last.pt")}
     prune_storage(f"{mirror.kept}/checkpoints", lambda *file: file in needed)
-    assert set(mirror._files("checkpoints")) == {
+    assert set(mirror._bucket.files("checkpoints")) == {
         "checkpoints/0002/best.safetensors",
         "checkpoints/0003/best.safetensors",
         "checkpoints/0003/last.pt",
