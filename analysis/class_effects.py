@@ -1,6 +1,6 @@
 """Which hyperparameter helps one class and hurts another, beyond what it does to all of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -71,6 +71,7 @@ def class_effects(sweep: SweepFolder, comparison: Comparison) -> ClassEffects:
         for label, values in scores.items():
             found = fit(values, factor, others, spreads[label])
             assert found is not None  # it depends on the numbers of trials and values alone
+            found = replace(found, is_cautious=True)
             tables.append(_rows(found, average, factor).assign(**{"class": label}))
     if not tables:
         return ClassEffects()
