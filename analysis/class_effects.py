@@ -1,6 +1,6 @@
 """Which hyperparameter helps one class and hurts another, beyond what it does to all of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -50,10 +50,12 @@ def class_effects(sweep: SweepFolder, comparison: Comparison) -> ClassEffects:
     """The effects of all values on all classes.
 
     Asked of a class is its recall less the mean over the classes, so that what helps all of them
-    alike is no answer. The questions are all pairs of a hyperparameter and a class (Holm), then
-    the values of each: in at most 5% of sweeps without any answer there is one.
+    alike is no answer. A network that names one class for every photograph is left out: which one,
+    is chance. The questions are all pairs of a hyperparameter and a class (Holm), then the values
+    of each: in at most 5% of sweeps without any answer there is one.
     """
     recalls = recalls_at(sweep, comparison)
+    recalls = recalls[(recalls > 0).sum(axis=1) > 1]
     levels = comparison.levels.loc[recalls.index]
     levels = levels.apply(lambda column: column.cat.remove_unused_categories())
     if recalls.shape[1] < 2 or len(recalls) < 2:
@@ -71,6 +73,7 @@ def class_effects(sweep: SweepFolder, comparison: Comparison) -> ClassEffects:
         for label, values in scores.items():
             found = fit(values, factor, others, spreads[label])
             assert found is not None  # it depends on the numbers of trials and values alone
+            found = replace(found, is_cautious=True)
             tables.append(_rows(found, average, factor).assign(**{"class": label}))
     if not tables:
         return ClassEffects()

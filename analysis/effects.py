@@ -143,8 +143,7 @@ def _importance(fits: dict[str, Fit], factors: dict[str, pd.Series]) -> pd.DataF
     for name, found in fits.items():
         kept = kept_levels(factors[name])
         effects = found.effects[kept]
-        both = (estimate.covariance[np.ix_(kept, kept)] for estimate in found.estimates)
-        covariance = max(both, key=np.trace)
+        covariance = found.mean.covariance[np.ix_(kept, kept)]
         centre = np.eye(len(kept) + 1)[:, 1:] - 1 / (len(kept) + 1)
         form = centre.T @ centre / (len(kept) + 1)  # effects @ form @ effects is their variance
         excess = float(np.trace(form @ covariance))

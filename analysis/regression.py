@@ -18,7 +18,7 @@ MIN_DF = 5.0  # with fewer, a handful of trials decides: no difference counts as
 
 @dataclass(frozen=True)
 class Estimate:
-    """Effects with one estimate of their covariance and its degrees of freedom, one an effect."""
+    """Effects' covariance as estimated, and its degrees of freedom, one an effect."""
 
     covariance: np.ndarray
     dfs: np.ndarray
@@ -30,20 +30,35 @@ class Fit:
 
     Their errors are estimated twice: with equal noise everywhere, and without assuming that (HC2,
     with the degrees of freedom of Bell and McCaffrey, few where few trials decide). The first is
-    too sure where a value makes training erratic, the second where a value was tried a few times,
-    so the wider interval and the larger p-value count (benchmarks/calibration.py). Where fewer
-    than MIN_DF degrees of freedom carry an effect, its p-value is 1.
+    too sure where a value makes training erratic, the second varies much where a value was tried a
+    few times, so their mean counts (benchmarks/calibration.py). Where fewer than MIN_DF degrees of
+    freedom carry an effect, its p-value is 1.
     """
 
     effects: np.ndarray  # (levels - 1,)
-    estimates: tuple[Estimate, Estimate]
+    equal: Estimate
+    robust: Estimate
     noise: float  # standard deviation of a trial around the model
+    is_cautious: bool = False
+    """The wider interval and the larger p-value of the two count: for a hundred questions at once,
+    whose p-values must hold far out in the tail (benchmarks/class_effects.py)."""
+
+    @property
+    def mean(self) -> Estimate:
+        """The mean of both: it varies no more than they do on average, so its degrees of freedom
+        are at least the harmonic mean of theirs."""
+        dfs = 2 / (1 / self.equal.dfs + 1 / self.robust.dfs)
+        return Estimate((self.equal.covariance + self.robust.covariance) / 2, dfs)
+
+    @property
+    def _counting(self) -> tuple[Estimate, ...]:
+        return (self.equal, self.robust) if self.is_cautious else (self.mean,)
 
     def contrast(self, number: int) -> tuple[float, float, float, float]:
         """One effect with its interval and p-value."""
         effect = float(self.effects[number])
         half, p_value = 0.0, 0.0
-        for estimate in self.estimates:
+        for estimate in self._counting:
             error = float(np.sqrt(max(estimate.covariance[number, number], 0.0)))
             df = estimate.dfs[number]
             half = max(half, error * float(stats.t.ppf((1 + CONFIDENCE) / 2, df)))
@@ -55,13 +70,13 @@ class Fit:
 
     def rests_on_few(self, number: int) -> bool:
         """Whether so few trials tell this effect from others that nothing can be made of it."""
-        return bool(self.estimates[1].dfs[number] < MIN_DF)
+        return bool(self.robust.dfs[number] < MIN_DF)
 
     def p_value(self, kept: list[int]) -> float:
         """That these effects are all zero: F tests."""
         kept = [number for number in kept if not self.rests_on_few(number)]
         effects, worst = self.effects[kept], 0.0 if kept else 1.0
-        for estimate in self.estimates if kept else ():
+        for estimate in self._counting if kept else ():
             inverse = np.linalg.pinv(estimate.covariance[np.ix_(kept, kept)], hermitian=True)
             ratio = effects @ inverse @ effects / len(kept)
             df = float(estimate.dfs[kept].mean())
@@ -105,11 +120,12 @@ def fit(scores: np.ndarray, factor: pd.Series, others: np.ndarray, spread: float
         robust += spread * variance * leaked @ leaked.T
     equal = inverse[1:num_fixed, 1:num_fixed] * variance
     robust_dfs = [_bell_mccaffrey(row**2 * weights, row, design, inverse, freedom) for row in rows]
-    estimates = (
-        Estimate(equal, np.full(len(rows), df)),
-        Estimate(robust, np.clip(robust_dfs, 1.0, df)),
+    return Fit(
+        effects=(solver @ scores)[1:num_fixed],
+        equal=Estimate(equal, np.full(len(rows), df)),
+        robust=Estimate(robust, np.clip(robust_dfs, 1.0, df)),
+        noise=float(np.sqrt(variance)),
     )
-    return Fit((solver @ scores)[1:num_fixed], estimates, float(np.sqrt(variance)))
 
 
 def _bell_mccaffrey(

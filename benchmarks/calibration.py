@@ -8,7 +8,8 @@ exponential; 3 of the 10 hyperparameters have effects, 7 have none. The noise is
 sweeps: 2.5 points from trial to trial and 0.8 from epoch to epoch. In the public sweeps of networks
 trained from scratch a median of 2.5 points is left unexplained by the hyperparameters, 3.0 with
 the networks that never left chance (docs/EXPERIMENTS.md). Effects are meant, planted and looked
-for at epoch 3, the last that all trials reach.
+for at epoch 3, the last that all trials reach. "Oracle" is who knows every other effect and the
+noise: the most that can be found in the same trials, at the same correction (Holm).
 """
 
 import argparse
@@ -27,10 +28,11 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from analysis.comparison import compare
+from analysis.comparison import Comparison, compare
 from analysis.effects import SIGNIFICANT, Effects, estimate_effects
 from analysis.folder import SweepFolder
 from analysis.interplay import interplay
+from analysis.regression import holm
 from analysis.values import shown
 from cnnlib.halving import Halving
 from cnnlib.intervals import wilson_interval
@@ -177,6 +179,7 @@ def assess(scenario: Scenario, seed: int) -> dict[str, float]:
     called = [name for name, p in found.p_values.items() if p <= SIGNIFICANT]
     false = [name for name in called if name in null]
     pairs = interplay(comparison)
+    oracle = _oracle(comparison, scenario)
     return {
         "null called": len(false) / len(null),
         "any null called": bool(false),
@@ -185,11 +188,37 @@ def assess(scenario: Scenario, seed: int) -> dict[str, float]:
         "covered, planted": covered[~is_null].mean(),
         "found, 2 values": "batch_norm" in called,
         "found, 3 values": "conv_layers" in called,
+        "found, learning rate": "learning_rate" in called,
+        "oracle: 2 values": oracle.get("batch_norm", math.nan),
+        "oracle: 3 values": oracle.get("conv_layers", math.nan),
         "importance covered": _importance_covered(found, truth, scenario),
         "a pair called": bool((pairs["p_adjusted"] <= SIGNIFICANT).any()),
         "naive: any null called": _naive(sweep, null),
         "half width": float((rows["high"] - rows["low"]).mean() / 2),
     }
+
+
+def _oracle(comparison: Comparison, scenario: Scenario) -> dict[str, bool]:
+    """What who knows all other effects and the noise calls significant; additive scenarios only.
+
+    Subtracted from a score are the means at all other hyperparameters' values: chi-square tests of
+    what is left.
+    """
+    if scenario.is_rough:
+        return {}
+    trials, noise = comparison.trials, math.hypot(scenario.noise, EPOCH_NOISE)
+    means = [scenario.mean(config) for config in trials.to_dict("records")]
+    rest = comparison.scores - means
+    p_values = {}
+    for name in trials:
+        own = PLANTED.get(name, {}) if scenario.has_effects else {}
+        scores = rest + trials[name].map(lambda value, own=own: own.get(value, 0.0))
+        groups = scores.groupby(trials[name]).agg(["mean", "size"])
+        centre = np.average(groups["mean"], weights=groups["size"])
+        between = float((groups["size"] * (groups["mean"] - centre) ** 2).sum()) / noise**2
+        p_values[name] = float(stats.chi2.sf(between, len(groups) - 1)) if len(groups) > 1 else 1.0
+    adjusted = holm(np.array(list(p_values.values())))
+    return {name: bool(p <= SIGNIFICANT) for name, p in zip(p_values, adjusted, strict=True)}
 
 
 def _importance_covered(found: Effects, truth: dict, scenario: Scenario) -> float:

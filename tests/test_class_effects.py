@@ -50,6 +50,14 @@ def test_recalls_are_those_of_the_epoch_that_trials_are_compared_at():
     assert recalls_at(sweep, comparison)["x"].to_dict() == {"a": 0.2, "b": 0.3}
 
 
+def test_a_network_that_knows_a_single_class_is_left_out():
+    sweep = simulation.simulate("collapsing", 0)
+    recalls = sweep.class_recalls.pivot(index="trial_id", columns="class", values="val_recall")
+    knows_more = (recalls > 0).sum(axis=1) > 1
+    assert 0 < (~knows_more).sum() < 10
+    assert class_effects(sweep, compare(sweep)).num_trials == knows_more.sum()
+
+
 def test_unknown_classes_say_nothing():
     sweep = simulation.simulate("nothing", 1)
     none = replace(sweep, class_recalls=sweep.class_recalls.iloc[:0])

@@ -1,5 +1,6 @@
 """Effects of hyperparameters: planted ones are found, absent ones are not, and odd tables pass."""
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -65,6 +66,39 @@ def test_in_a_balanced_design_the_interval_is_that_of_two_means() -> None:
     assert low == pytest.approx(interval.low, rel=0.02)
     assert high == pytest.approx(interval.high, rel=0.02)
     assert p_value == pytest.approx(closed.pvalue, rel=0.1)
+
+
+def test_the_error_that_counts_is_the_mean_of_equal_noise_and_each_value_s_own() -> None:
+    """With one factor: of the pooled variance and of Welch's, with more than Welch's certainty."""
+    rng = np.random.default_rng(2)
+    few, many = rng.normal(0.3, 0.05, 12), rng.normal(0.33, 0.01, 40)
+    factor = levels_of(pd.Series([False] * 12 + [True] * 40))
+    found = fit(np.concatenate([few, many]), factor, np.empty((52, 0)), 0.0)
+    assert found is not None
+    pooled = (11 * few.var(ddof=1) + 39 * many.var(ddof=1)) / 50 * (1 / 12 + 1 / 40)
+    welch = few.var(ddof=1) / 12 + many.var(ddof=1) / 40
+    assert found.mean.covariance[0, 0] == pytest.approx((pooled + welch) / 2)
+    assert found.robust.dfs[0] < found.mean.dfs[0] < found.equal.dfs[0]
+    effect, low, high, p_value = found.contrast(0)
+    half = np.sqrt((pooled + welch) / 2) * stats.t.ppf(0.975, found.mean.dfs[0])
+    assert (low, high) == pytest.approx((effect - half, effect + half))
+    assert p_value == pytest.approx(found.p_value([0]))  # an F test of one effect is its t test
+
+
+def test_a_cautious_fit_has_the_wider_interval_and_the_larger_p_value() -> None:
+    comparison = compare(folder(balanced(repeats=2, noise=0.05).sample(20, random_state=0)))
+    levels = comparison.levels
+    others = one_hot(levels.drop(columns="learning_rate"))
+    found = fit(comparison.scores.to_numpy(float), levels["learning_rate"], others, 0.5)
+    assert found is not None
+    cautious = replace(found, is_cautious=True)
+    for number in (0, 1):
+        effect, low, high, p_value = found.contrast(number)
+        same, lower, higher, larger = cautious.contrast(number)
+        assert same == effect
+        assert lower < low < high < higher
+        assert larger > p_value
+    assert cautious.p_value([0, 1]) > found.p_value([0, 1])
 
 
 def test_with_many_trials_it_is_ordinary_regression() -> None:
