@@ -5,8 +5,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ProgressBar
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
@@ -238,14 +241,24 @@ def test_a_cpu_trains_in_bf16_only_where_it_is_native() -> None:
     assert precision("cpu") == ("bf16-mixed" if native else "32-true")
 
 
+@pytest.fixture
+def dashboard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Ray's dashboard would be told."""
+    told: list[str] = []
+    monkeypatch.setattr("cnnlib.dashboard.name_process", told.append)
+    monkeypatch.setattr("cnnlib.dashboard.show", lambda trial, row: told.append(trial))
+    return told
+
+
 def test_a_trial_that_raises_reports_the_reason_in_one_line(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dashboard: list[str]
 ) -> None:
     reports: list[dict[str, Any]] = []
     monkeypatch.setattr("ray.tune.report", reports.append)
     (tmp_path / "file").touch()
     config = {
-        "trial_id": "0001", "max_epochs": 3, "after_epoch": 0, **asdict(TrialConfig(**SMALL))
+        "trial_id": "0001", "name": "small", "max_epochs": 3, "after_epoch": 0,
+        **asdict(TrialConfig(**SMALL)),
     }  # fmt: skip
     ray_trial(config, task(photos), tmp_path / "file")
     [report] = reports
@@ -255,14 +268,51 @@ def test_a_trial_that_raises_reports_the_reason_in_one_line(
 
 
 def test_only_epochs_that_are_not_known_are_reported(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dashboard: list[str]
 ) -> None:
     reports: list[dict[str, Any]] = []
     monkeypatch.setattr("ray.tune.report", reports.append)
-    own = {"trial_id": "0001", "max_epochs": 4}
+    own = {"trial_id": "0001", "name": "small", "max_epochs": 4}
     config = TrialConfig(**SMALL)
     ray_trial({**own, "after_epoch": 0, **asdict(config)}, task(photos, max_epochs=9), tmp_path)
     assert [report["epoch"] for report in reports] == [1, 2, 3, 4]
+    assert set(dashboard) == {"0001 small"}
     reports.clear()
     ray_trial({**own, "after_epoch": 2, **asdict(config)}, task(photos, max_epochs=9), tmp_path)
     assert [report["epoch"] for report in reports] == [3, 4]
+
+
+class Synchronisations(TorchDispatchMode):
+    """Counts the times that a tensor's value is asked for, for which a GPU is waited for."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        asks = torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default
+        self.count += func in asks
+        return func(*args, **(kwargs or {}))
+
+
+def test_an_epoch_asks_for_no_value_before_its_end(photos: Path, tmp_path: Path) -> None:
+    def asked(batch_size: int) -> int:
+        with Synchronisations() as counted:
+            rows(photos, tmp_path, TrialConfig(**SMALL, batch_size=batch_size), max_epochs=2)
+        return counted.count
+
+    assert asked(2) == asked(8) > 0, "it grows with the number of batches"
+
+
+def test_lightning_does_nothing_that_a_trial_does_not_need(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainers = []
+    fit = pl.Trainer.fit
+    monkeypatch.setattr(
+        pl.Trainer, "fit", lambda self, *a, **k: trainers.append(self) or fit(self, *a, **k)
+    )
+    rows(photos, tmp_path, TrialConfig(**SMALL), max_epochs=1)
+    (trainer,) = trainers
+    assert [type(callback) for callback in trainer.callbacks] == [EpochReport]
+    assert trainer.loggers == []
+    assert trainer.num_sanity_val_steps == 0
+    assert not any(isinstance(part, ProgressBar) for part in trainer.callbacks)

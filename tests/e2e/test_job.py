@@ -1,17 +1,21 @@
 """The two lines of the README that run a sweep as a job of a Ray cluster."""
 
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import requests
 
 from cnnlib.results import read_results
 
@@ -67,10 +71,45 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def watching(dashboard: str, token: str) -> Callable[[], tuple[set[str], str]]:
+    """Looks at Ray's dashboard until what it returns is called.
+
+    That gives the names of the workers that it showed, and the node's metrics with trials in them.
+    """
+    named, metrics, ended = set[str](), list[str](), threading.Event()
+    headers = {"Authorization": f"Bearer {token}"}
+
+    def look() -> None:
+        while not ended.wait(0.3):
+            with suppress(requests.RequestException, LookupError, ValueError):
+                nodes = requests.get(f"{dashboard}/nodes?view=summary", headers=headers, timeout=5)
+                (node,) = nodes.json()["data"]["summary"]
+                detail = requests.get(
+                    f"{dashboard}/nodes/{node['raylet']['nodeId']}", headers=headers, timeout=5
+                )
+                workers = detail.json()["data"]["detail"]["workers"]
+                named.update(worker["cmdline"][0] for worker in workers)
+                port = node["raylet"]["metricsExportPort"]
+                text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+                metrics.extend([text] if "ray_cnnlib_" in text else [])
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+
+    def seen() -> tuple[set[str], str]:
+        ended.set()
+        thread.join()
+        return named, "".join(metrics[-1:])
+
+    return seen
+
+
 def test_a_submitted_job_runs_a_sweep_and_leaves_its_results(
     cluster: dict[str, str], tmp_path: Path
 ) -> None:
     size = ["--trials", "3", "--max-epochs", "2", "--finalists", "0"]
+    token = (tmp_path / ".ray" / "auth_token").read_text().strip()
+    seen = watching(cluster["RAY_API_SERVER_ADDRESS"], token)
     job = ["python", "jobs/tune.py", *size, "--name", "job"]
     command = [RAY, "job", "submit", "--working-dir", ".", "--", *job, "--wandb", "off"]
     deadline = time.monotonic() + 90
@@ -80,8 +119,12 @@ def test_a_submitted_job_runs_a_sweep_and_leaves_its_results(
         if "submitted successfully" in said or time.monotonic() > deadline:
             break
         time.sleep(1)
+    named, metrics = seen()
     assert answer.returncode == 0, said
     assert "succeeded" in said
+    assert any(re.match(r"ray::trial 000[123] ac-", name) for name in named), named
+    shown = re.findall(r'^ray_cnnlib_val_acc{.*trial="(000\d) ac-.*} (0\.\d+)', metrics, re.M)
+    assert shown, "no trial's accuracy among Ray's metrics"
     assert "champion: trial " in said
     sweep = tmp_path / "results" / "job"
     assert len(read_results(sweep).trials) == 3
