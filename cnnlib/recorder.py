@@ -70,12 +70,14 @@ class Recorder(tune.Callback):
         if WAITING in result:
             self._progress.note(f"trial {trial_id} waits      {result['node']}: {result[WAITING]}")
             return True
-        if moved := result.get(MOVED):
+        if moved := _inner(result, MOVED):
             self._ledger.moved(result["node"], moved)
         if "error" in result or result["epoch"] <= self._ledger.trials[trial_id].epoch:
             return True  # a failure, which ends by itself, or what a trial repeats
         metrics = {name: result[name] for name in METRICS}
-        more = {name: result[name] for name in ("node", CLASS_COUNTS) if name in result}
+        more = {"node": result["node"]} if "node" in result else {}
+        if counts := _inner(result, CLASS_COUNTS):
+            more[CLASS_COUNTS] = counts
         decision = self._ledger.epoch(trial_id, metrics | more)
         self._tracking.log(trial_id, metrics)
         self._progress.epoch(trial_id, metrics["val_acc"])
@@ -132,6 +134,12 @@ class Recorder(tune.Callback):
         prune(self._checkpoints, is_needed)
         if self._bucket:
             prune_storage(self._bucket, is_needed)
+
+
+def _inner(result: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A dictionary in what a trial reported; Tune has made it keys of their own, name/key."""
+    start = f"{name}/"
+    return {key.removeprefix(start): v for key, v in result.items() if key.startswith(start)}
 
 
 def _lost_by(error: Exception | None) -> str:

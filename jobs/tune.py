@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = flags.add_argument
-    add("--data", metavar="DATA", help="sample (default); folder, zip or URL, also s3://, of photographs")
+    add("--data", metavar="DATA", help="sample (default), or folder, zip or URL of photographs")
     add("--sweep", metavar="FILE", help="a W&B sweep file (default: the one that fits the data)")
     add("--set", action="append", metavar="NAME=V[,V]", help="fix or narrow a hyperparameter")
     add("--trials", type=int, metavar="N", help="how many configurations to try")

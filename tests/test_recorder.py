@@ -87,10 +87,21 @@ def test_what_a_trial_repeats_after_a_loss_counts_once(recorder: Recorder, sweep
 
 def test_what_is_known_of_classes_goes_into_the_journal(recorder: Recorder, sweep: Sweep) -> None:
     assert isinstance(Search(recorder).suggest("a"), dict)
-    counts = {"class_counts": {"Fungi": [3, 10]}}
+    counts = {"class_counts/Fungi": [3, 10]}  # as Tune makes it of a dictionary
     recorder.goes_on("0001", result(1, 0.3) | counts)
     recorder.goes_on("0001", result(2, 0.2))
     assert [e.get("class_counts") for e in sweep.told("epoch")] == [{"Fungi": [3, 10]}, None]
+
+
+def test_what_a_trial_waits_for_and_moves_is_told(recorder: Recorder, sweep: Sweep) -> None:
+    assert isinstance(Search(recorder).suggest("a"), dict)
+    recorder._progress.stream = screen = io.StringIO()
+    assert recorder.goes_on("0001", {"waiting": "fetching photographs", "node": "w1"})
+    assert "trial 0001 waits      w1: fetching photographs\n" in screen.getvalue()
+    moved = {"bytes_moved/fetched": 7, "bytes_moved/sent": 2, "node": "w1"}
+    assert recorder.goes_on("0001", result(1, 0.3) | moved)
+    [event] = sweep.told("moved")
+    assert (event["node"], event["fetched"], event["sent"]) == ("w1", 7, 2)
 
 
 def test_a_failure_is_recorded_and_a_full_disk_is_no_failure(

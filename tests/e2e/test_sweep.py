@@ -71,6 +71,13 @@ def sweep(folder: Path) -> tuple[Path, str]:
     return folder / "results" / "one", answer.stdout
 
 
+def test_each_trials_best_epoch_has_its_recall_by_class(sweep: tuple[Path, str]) -> None:
+    results = read_results(sweep[0])
+    counted = results.class_recalls.groupby("trial_id").size()
+    assert set(counted.index) == set(results.trials["trial_id"])
+    assert set(counted % 3) == {0}, "three classes, at each epoch that was the best so far"
+
+
 def test_the_first_line_says_what_will_happen_and_the_last_what_came_of_it(
     sweep: tuple[Path, str],
 ) -> None:
