@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.progress import clock, size
+from cnnlib.traffic import WAYS
 
 STARTS = ("started", "final_started", "retrain_started")
 ENDS = ("finished", "stopped", "failed", "lost", "final", "retrained")
@@ -98,7 +99,7 @@ class _Meter:
         elif kind == "machines":
             self.machines, self._since = event, now
         elif kind == "moved":
-            self.moved.update({way: event[way] for way in ("fetched", "sent") if way in event})
+            self.moved.update({way: event[way] for way in WAYS if way in event})
             self.nodes.add(event["node"])
         elif kind == "proposed":
             self._max_epochs[trial_id] = event["max_epochs"]

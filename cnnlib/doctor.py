@@ -18,7 +18,7 @@ from cnnlib.bill import accelerator, hours, prices
 from cnnlib.checkpoints import largest
 from cnnlib.config import TrialConfig, told
 from cnnlib.halving import expected
-from cnnlib.machine import NOT_ASKED, Machine
+from cnnlib.machine import Machine
 from cnnlib.plan import GPUS_PER_TRIAL, Plan
 from cnnlib.progress import size
 from cnnlib.space import searched
@@ -107,7 +107,7 @@ def machine_checks(machines: Sequence[Machine], plan: Plan) -> Iterator[Check]:
         if machine.problem:
             remedy = "put the photographs there, or give a URL that each machine can fetch"
             yield Check("data", f"on {machine.name}: {machine.problem}; {remedy}", ok=False)
-        elif machine.fingerprint not in (plan.dataset.fingerprint, NOT_ASKED):
+        elif machine.fingerprint not in (plan.dataset.fingerprint, None):
             text = (
                 f"on {machine.name} other photographs than here; copy the same ones to all machines"
             )

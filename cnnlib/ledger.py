@@ -43,6 +43,11 @@ class Terms:
             return None
         return Halving(self.max_epochs, self.grace_period, self.reduction_factor)
 
+    @property
+    def augmented(self) -> bool:
+        """Whether any trial augments."""
+        return self.space.get("use_augmentation") != Choice((False,))  # True by default
+
     def as_event(self) -> dict[str, Any]:
         return asdict(self)
 

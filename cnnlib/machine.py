@@ -12,8 +12,6 @@ import torch
 
 from cnnlib.dataset import find_dataset
 
-NOT_ASKED = "not asked"
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -21,7 +19,7 @@ class Machine:
 
     name: str
     versions: tuple[str, str]  # of Python, to its second number, and of torch
-    fingerprint: str | None  # of the photographs that it finds; NOT_ASKED
+    fingerprint: str | None  # of the photographs that it finds; None: none, or was not asked
     problem: str | None  # why it finds none
     sees_storage: bool | None  # whether it sees what the driver wrote; None: was not asked
     gpus: tuple[str, ...]
@@ -38,7 +36,7 @@ class Machine:
         """
         fingerprint, problem = None, None
         try:
-            fingerprint = find_dataset(source).fingerprint if source else NOT_ASKED
+            fingerprint = find_dataset(source).fingerprint if source else None
         except (ValueError, OSError) as error:
             problem = " ".join(str(error).split())
         gpus, gpu_problem = usable_gpus()

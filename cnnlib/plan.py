@@ -22,7 +22,6 @@ from cnnlib.progress import size
 from cnnlib.reference import STUDY, read_reference
 from cnnlib.resume import check_compatible, read_known, read_terms
 from cnnlib.space import (
-    Choice,
     Space,
     SweepFile,
     num_configurations,
@@ -126,7 +125,9 @@ class Settings:
         terms = replace(terms, fingerprint=dataset.fingerprint)
         if before:
             check_compatible(before, terms)
-        plan = Plan(
+        began = time.monotonic()
+        decode_ahead(dataset, terms.image_size, augmented=terms.augmented)
+        return Plan(
             settings=self,
             folder=folder,
             mirror=mirror,
@@ -135,13 +136,10 @@ class Settings:
             num_points=num_points,
             time_budget=time_budget,
             wandb=wandb,
-            decode_seconds=0.0,
+            decode_seconds=time.monotonic() - began,
             reference=reference,
             **finals,
         )
-        began = time.monotonic()
-        decode_ahead(dataset, plan.image_size, augmented=plan.augmented)
-        return replace(plan, decode_seconds=time.monotonic() - began)
 
     def _terms(self, file: SweepFile, before: Terms | None) -> tuple[Terms, float]:
         """The terms of the search, but for the data, and how many configurations it has.
@@ -239,11 +237,6 @@ class Plan:
     def bucket(self) -> str | None:
         """Where the machines of a cluster keep what they train; None where it is the folder."""
         return self.mirror.kept if self.mirror else None
-
-    @property
-    def augmented(self) -> bool:
-        """Whether any trial augments."""
-        return self.space.get("use_augmentation") != Choice((False,))  # True by default
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from cnnlib import finals
 from cnnlib.halving import Decision
 from cnnlib.ledger import ENDINGS, Ledger
+from cnnlib.traffic import WAYS
 
 Event = Mapping[str, Any]
 
@@ -49,7 +50,7 @@ def _proposed(event: Event) -> str:
 
 
 def _moved(event: Event) -> str:
-    ways = [f"{event[way]:,} bytes {way}" for way in ("fetched", "sent") if way in event]
+    ways = [f"{event[way]:,} bytes {way}" for way in WAYS if way in event]
     return f"{event['node']}: {', '.join(ways)}"
 
 

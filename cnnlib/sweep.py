@@ -276,7 +276,7 @@ def _task(plan: Plan, progress: Progress) -> tuple[Task, dict[str, float]]:
 
 def _source(plan: Plan) -> Source:
     """Where the machines find the photographs; in the bucket they are put for them, decoded."""
-    sides = pixels.sides(plan.image_size, augmented=plan.augmented)
+    sides = pixels.sides(plan.image_size, augmented=plan.terms.augmented)
     storage = plan.mirror.parent if plan.mirror else None
     if storage:
         pixel_store.offer(plan.dataset, sides, storage)

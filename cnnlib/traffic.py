@@ -4,13 +4,14 @@ import threading
 from collections import Counter
 
 MOVED = "bytes_moved"  # by this name workers report them
+WAYS = ("fetched", "sent")
 
 _bytes: Counter[str] = Counter()
 _lock = threading.Lock()  # files are brought by several threads
 
 
 def count(way: str, num_bytes: int) -> None:
-    """Bytes that were "fetched" or "sent"."""
+    """Bytes that went one of WAYS."""
     with _lock:
         _bytes[way] += num_bytes
 

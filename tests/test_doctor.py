@@ -18,6 +18,7 @@ from cnnlib import doctor, machine, wandb_service, workload
 from cnnlib.doctor import Check, disk_check, examine, gpu_checks, machine_checks, storage_check
 from cnnlib.machine import Machine
 from cnnlib.plan import Plan, Settings
+from cnnlib.storage import Mirror
 
 SMALL = ("first_layer_filters=8", "conv_layers=2,3", "num_neurons_dense=32", "batch_size=8")
 HERE = Machine(
@@ -66,8 +67,6 @@ def test_fault_storage_that_is_read_only(plan: Plan, monkeypatch: pytest.MonkeyP
 
 
 def test_fault_a_bucket_that_cannot_be_written(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cnnlib.storage import Mirror
-
     with HTTPServer(("127.0.0.1", 0), Refusing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
@@ -104,6 +103,14 @@ def test_fault_storage_that_a_machine_does_not_see(plan: Plan) -> None:
     text = fault(machine_checks(machines, plan))
     assert "worker does not see what is written in" in text
     assert "s3://" in text
+
+
+def test_machines_that_share_a_bucket_need_no_photographs(plan: Plan, tmp_path: Path) -> None:
+    mirror = Mirror(f"file://{tmp_path}", plan.folder, nodes=True)
+    machines = [replace(HERE, fingerprint=None), replace(HERE, name="w1", fingerprint=None)]
+    [check] = machine_checks(machines, replace(plan, mirror=mirror))
+    assert str(check) == "ok     data: the machines fetch the decoded photographs from the storage"
+    assert list(machine_checks(machines, plan)) == [], "nothing is said of what was not asked"
 
 
 def test_fault_photographs_that_one_machine_lacks(plan: Plan) -> None:
