@@ -91,7 +91,7 @@ def find_dataset(data: str | Path, *, cache: Path | None = None) -> Dataset:
         return read_folder(folder / "train")
     if re.match("https?://", source, re.IGNORECASE):
         return _read_url(source, cache or cache_folder())
-    if re.match("(s3|gs)://", source):
+    if re.match("(s3|gs)://[^/]+/.", source):
         return _read_bucket(source, cache or cache_folder())
     path = Path(source).expanduser()
     if path.is_dir():

@@ -31,7 +31,8 @@ from tests.conftest import write_photos
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 120.0  # seconds for a sweep, started once
-PATTERNS = {"worker": "ImplicitFunc", "raylet": "/raylet/raylet", "gcs": "gcs_server"}
+WORKER = ("ray::ImplicitFunc", "ray::trial")  # as Tune names one, and as we do
+PATTERNS = {"worker": WORKER, "raylet": ("/raylet/raylet",), "gcs": ("gcs_server",)}
 
 
 def descendants(pid: int) -> dict[int, str]:
@@ -95,7 +96,8 @@ def break_once(
     assert process.poll() in (None, 0), process.communicate()[0]
     if target == "driver":
         return kill(process.pid)
-    wanted = list(PATTERNS.values()) if target == "ray" else [PATTERNS[target]]
+    names = PATTERNS if target == "ray" else [target]
+    wanted = [pattern for name in names for pattern in PATTERNS[name]]
     for pid, command in descendants(process.pid).items():
         if any(pattern in command for pattern in wanted):
             kill(pid)

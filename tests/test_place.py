@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from test_report import EPOCHS_HEAD, write_tables
-from test_storage import bucket, server  # noqa: F401
 
 from analysis.place import NOT_FETCHED, opened
 from analysis.report import main
@@ -15,7 +14,7 @@ ROWS = "trial_id,dropout,val_acc\na,0.2,0.31\nb,0.3,0.42\n"
 
 
 @pytest.fixture
-def stored(tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> str:  # noqa: F811
+def stored(tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of a sweep in a bucket; the working folder is an empty one."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "here").mkdir()
@@ -71,7 +70,7 @@ def test_what_is_new_in_the_bucket_is_fetched_while_it_is_looked_at(
     assert not place.folder.exists()
 
 
-def test_several_sweeps_in_a_bucket_are_compared(stored: str, tmp_path: Path, bucket: str) -> None:  # noqa: F811
+def test_several_sweeps_in_a_bucket_are_compared(stored: str, tmp_path: Path, bucket: str) -> None:
     other = write_tables(tmp_path / "elsewhere" / "other", ROWS, EPOCHS_HEAD)
     assert Mirror(bucket, other).close() is None
     assert main([bucket, "--upload"]) == 0

@@ -17,27 +17,11 @@ from cnnlib.plan import Settings
 from cnnlib.results import read_results
 from cnnlib.story import replay
 from cnnlib.sweep import run
+from tests.chaos import WORKER, descendants
 from tests.conftest import write_photos
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["first_layer_filters=2,4", "conv_layers=2", "num_neurons_dense=8", "learning_rate=0.01"]
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """The processes that came of this one, and their command lines."""
-    parents, commands = {}, {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            stat = (folder / "stat").read_text()
-            commands[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
-        except OSError:
-            continue  # it ended meanwhile
-        parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
-    found, border = set(), {pid}
-    while border:
-        border = {child for child, parent in parents.items() if parent in border} - found
-        found |= border
-    return {child: commands[child] for child in found}
 
 
 def test_a_trial_whose_worker_is_killed_goes_on_from_its_last_epoch(tmp_path: Path) -> None:
@@ -62,7 +46,9 @@ def test_a_trial_whose_worker_is_killed_goes_on_from_its_last_epoch(tmp_path: Pa
         if sum(event["event"] == "epoch" for event in events) >= 5:
             break
         time.sleep(0.05)
-    workers = [pid for pid, command in descendants(driver.pid).items() if "ImplicitFunc" in command]
+    workers = [
+        pid for pid, command in descendants(driver.pid).items() if command.startswith(WORKER)
+    ]
     assert workers
     for pid in workers:
         os.kill(pid, signal.SIGKILL)

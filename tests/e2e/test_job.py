@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from cnnlib.results import read_results
+from tests.chaos import descendants
 
 ROOT = Path(__file__).parents[2]
 RAY = str(Path(sys.executable).with_name("ray"))
@@ -61,6 +62,7 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
         start_new_session=True,
     )  # fmt: skip
     (tmp_path / "address").write_text(f"127.0.0.1:{gcs}")
+    (tmp_path / "head").write_text(str(head.pid))
     yield environment
     head.terminate()  # `ray start --block` ends what it started, and nothing else
     try:
@@ -71,24 +73,21 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def watching(dashboard: str, token: str) -> Callable[[], tuple[set[str], str]]:
-    """Looks at Ray's dashboard until what it returns is called.
+def watching(head: int, dashboard: str, token: str) -> Callable[[], tuple[set[str], str]]:
+    """Looks at the processes of a Ray and its metrics until what it returns is called.
 
-    That gives the names of the workers that it showed, and the node's metrics with trials in them.
+    That gives the names of its processes, which the dashboard shows as it takes a look now and
+    then, and the node's metrics with trials in them.
     """
     named, metrics, ended = set[str](), list[str](), threading.Event()
     headers = {"Authorization": f"Bearer {token}"}
 
     def look() -> None:
-        while not ended.wait(0.3):
+        while not ended.wait(0.1):
+            named.update(descendants(head).values())
             with suppress(requests.RequestException, LookupError, ValueError):
                 nodes = requests.get(f"{dashboard}/nodes?view=summary", headers=headers, timeout=5)
                 (node,) = nodes.json()["data"]["summary"]
-                detail = requests.get(
-                    f"{dashboard}/nodes/{node['raylet']['nodeId']}", headers=headers, timeout=5
-                )
-                workers = detail.json()["data"]["detail"]["workers"]
-                named.update(worker["cmdline"][0] for worker in workers)
                 port = node["raylet"]["metricsExportPort"]
                 text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
                 metrics.extend([text] if "ray_cnnlib_" in text else [])
@@ -109,7 +108,8 @@ def test_a_submitted_job_runs_a_sweep_and_leaves_its_results(
 ) -> None:
     size = ["--trials", "3", "--max-epochs", "2", "--finalists", "0"]
     token = (tmp_path / ".ray" / "auth_token").read_text().strip()
-    seen = watching(cluster["RAY_API_SERVER_ADDRESS"], token)
+    head = int((tmp_path / "head").read_text())
+    seen = watching(head, cluster["RAY_API_SERVER_ADDRESS"], token)
     job = ["python", "jobs/tune.py", *size, "--name", "job"]
     command = [RAY, "job", "submit", "--working-dir", ".", "--", *job, "--wandb", "off"]
     deadline = time.monotonic() + 90
