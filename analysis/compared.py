@@ -13,7 +13,7 @@ from analysis.comparison import compare
 from analysis.differences import Difference, paired_difference, unpaired_difference
 from analysis.folder import SweepFolder, read_folder
 from analysis.regression import holm
-from analysis.summary import Score, champion_score, count_epochs
+from analysis.summary import Share, champion_score, count_epochs
 from analysis.values import is_missing, shown
 from analysis.verdicts import Verdict, claims_table, judge
 from cnnlib.journal import journal_exists
@@ -48,11 +48,11 @@ class Compared:
     """A line for each sub-folder that should be a sweep and cannot be read."""
 
     @property
-    def scores(self) -> dict[str, Score]:
+    def scores(self) -> dict[str, Share]:
         """The champions that were tested, the most accurate first."""
         known = {name: champion_score(sweep) for name, sweep in self.sweeps.items()}
         tested = [(name, score) for name, score in known.items() if score is not None]
-        return dict(sorted(tested, key=lambda entry: -entry[1].accuracy))
+        return dict(sorted(tested, key=lambda entry: -entry[1].value))
 
     def claims_table(self) -> pd.DataFrame:
         """A row for each sweep and claim."""
@@ -106,7 +106,7 @@ def _difference(first: SweepFolder, second: SweepFolder) -> Difference | None:
     same = _on_same_photographs(first, second)
     if same is not None:
         return paired_difference(*same)
-    return unpaired_difference(*((score.correct, score.n) for score in scores if score))
+    return unpaired_difference(*((score.count, score.n) for score in scores if score))
 
 
 def _on_same_photographs(
@@ -143,6 +143,7 @@ def overview(compared: Compared) -> pd.DataFrame:
     rows = []
     for name, sweep in compared.sweeps.items():
         score, epochs, best = champion_score(sweep), count_epochs(sweep), sweep.best
+        low, high = score.interval if score else (None, None)
         seconds = sweep.settings.get("seconds")
         rows.append(
             {
@@ -152,9 +153,9 @@ def overview(compared: Compared) -> pd.DataFrame:
                 "with val_acc": int(sweep.trials["val_acc"].notna().sum()),
                 "best val_acc": None if best is None else best["val_acc"],
                 "champion": sweep.champion.get("trial_id"),
-                "test_acc": score and score.accuracy,
-                "test_low": score and score.low,
-                "test_high": score and score.high,
+                "test_acc": score and score.value,
+                "test_low": low,
+                "test_high": high,
                 "test_n": score and score.n,
                 "epochs trained": epochs and epochs.trained,
                 "hours": seconds / 3600 if isinstance(seconds, int | float) else None,

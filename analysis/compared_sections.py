@@ -81,7 +81,7 @@ def _summary(compared: Compared) -> Section:
     items = [(f"{len(table):,}", "sweeps"), (f"{table['trials'].sum():,}", "trials")]
     if scores:
         name, score = next(iter(scores.items()))
-        items.append((percent(score.accuracy), f"highest test accuracy: {name}, n = {score.n:,}"))
+        items.append((percent(score.value), f"highest test accuracy: {name}, n = {score.n:,}"))
     measured = table.dropna(subset="best val_acc")
     if len(measured):
         best = measured.loc[measured["best val_acc"].astype(float).idxmax()]

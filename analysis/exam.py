@@ -8,26 +8,11 @@ import pandas as pd
 
 from analysis.differences import mcnemar
 from analysis.predictions import class_recalls
-from cnnlib.intervals import Z_95, wilson_interval
+from analysis.summary import Share
+from cnnlib.intervals import Z_95
 
 BINS = 10  # of equal count
 RESAMPLES = 1000  # for the interval of the calibration error
-
-
-@dataclass(frozen=True)
-class Share:
-    """So many of n, with the 95% interval (Wilson)."""
-
-    count: int
-    n: int
-
-    @property
-    def value(self) -> float:
-        return self.count / self.n if self.n else math.nan
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        return wilson_interval(self.count, self.n)
 
 
 def top_three(predictions: pd.DataFrame) -> Share | None:

@@ -49,11 +49,7 @@ def _sentences(sweep: SweepFolder) -> Iterator[str]:
     if predictions is None or not len(predictions):
         return
     if best := top_three(predictions):
-        low, high = best.interval
-        yield (
-            f"The true class is among the first three guesses for {percent(best.value)} of the"
-            f" photographs (95% interval {percent(low)} to {percent(high)})."
-        )
+        yield f"The true class is among the first three guesses for {best}."
     yield _duel_sentence(predictions)
     yield _leak_sentence(predictions, sweep.leaks)
 
@@ -98,12 +94,10 @@ def _leak_sentence(predictions: pd.DataFrame, leaks: pd.DataFrame | None) -> str
         )
     kinds = leaks["kind"].value_counts()
     rest = without_copies(predictions, leaks)
-    low, high = rest.interval
     return (
         f"{counted(len(leaks), 'test photograph')} are copies of ones that were trained on"
         f" ({kinds.get('exact', 0)} exact, {kinds.get('near', 0)} nearly so). Without them the"
-        f" accuracy is {percent(rest.value)} (95% interval {percent(low)} to {percent(high)},"
-        f" n = {rest.n:,})."
+        f" accuracy is {rest}."
     )
 
 

@@ -78,7 +78,7 @@ def _summary(sweep: SweepFolder, findings: Findings) -> Section:
     score, best, epochs = summary.champion_score(sweep), sweep.best, summary.count_epochs(sweep)
     items = []
     if score is not None:
-        items.append((summary.percent(score.accuracy), f"test accuracy, n = {score.n:,}"))
+        items.append((summary.percent(score.value), f"test accuracy, n = {score.n:,}"))
     if best is not None:
         num_measured = int(sweep.trials["val_acc"].notna().sum())
         items.append(

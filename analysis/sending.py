@@ -38,7 +38,8 @@ def summary_of(sweep: SweepFolder, claims: pd.DataFrame) -> dict[str, object]:
         "num_trials": len(sweep.trials),
     }
     if score is not None:
-        found |= {"test_acc": score.accuracy, "test_low": score.low, "test_high": score.high}
+        low, high = score.interval
+        found |= {"test_acc": score.value, "test_low": low, "test_high": high}
         found["test_n"] = score.n
     found |= {f"champion/{name}": value for name, value in sweep.champion.get("config", {}).items()}
     verdicts = zip(claims["claim"], claims["verdict"], strict=True)

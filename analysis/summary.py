@@ -1,5 +1,6 @@
 """The sweep in plain sentences, each from its tables; no sentence where nothing is known."""
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -36,31 +37,37 @@ def duration(seconds: float) -> str:
 
 
 @dataclass(frozen=True)
-class Score:
-    """The champion's accuracy on the n test photographs, with its 95% interval."""
+class Share:
+    """So many of n, as an accuracy is, with the 95% interval (Wilson)."""
 
-    accuracy: float
-    low: float
-    high: float
-    correct: int
+    count: int
     n: int
 
+    @property
+    def value(self) -> float:
+        return self.count / self.n if self.n else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return wilson_interval(self.count, self.n)
+
     def __str__(self) -> str:
+        low, high = map(percent, self.interval)
         return (
-            f"{percent(self.accuracy)} (95% interval {percent(self.low)} to {percent(self.high)},"
-            f" {self.correct:,} of n = {self.n:,})"
+            f"{percent(self.value)} (95% interval {low} to {high}, {self.count:,} of n ="
+            f" {self.n:,})"
         )
 
 
-def champion_score(sweep: SweepFolder) -> Score | None:
-    """From the predictions, which can be counted, or else from metrics.json."""
+def champion_score(sweep: SweepFolder) -> Share | None:
+    """On the test photographs: from the predictions, which can be counted, or metrics.json."""
     if sweep.predictions is not None and len(sweep.predictions):
         correct, n = int(sweep.predictions["correct"].sum()), len(sweep.predictions)
     elif not is_missing(sweep.metrics.get("test_correct")) and sweep.metrics.get("test_n"):
         correct, n = int(sweep.metrics["test_correct"]), int(sweep.metrics["test_n"])
     else:
         return None
-    return Score(correct / n, *wilson_interval(correct, n), correct, n)
+    return Share(correct, n)
 
 
 @dataclass(frozen=True)
@@ -158,10 +165,10 @@ def tested_sentences(sweep: SweepFolder) -> list[str]:
         ]
     sentences = [f"On the test photographs the champion's accuracy is {score}."]
     stated = sweep.metrics.get("test_acc")
-    if isinstance(stated, int | float) and abs(stated - score.accuracy) > 0.0005:
+    if isinstance(stated, int | float) and abs(stated - score.value) > 0.0005:
         sentences.append(
             f"Caution: metrics.json says {percent(stated)}, but the counted"
-            f" predictions give {percent(score.accuracy)}."
+            f" predictions give {percent(score.value)}."
         )
     return sentences
 

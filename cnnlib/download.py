@@ -232,7 +232,7 @@ def _check_entry(zip_path: Path, name: str) -> None:
 
 
 def check_space(source: str, folder: Path, needed: int) -> None:
-    """Raises OSError where `source` needs more bytes than the folder's disk has."""
+    """OSError where what `source` names needs more bytes than the disk of `folder` has."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(

@@ -38,7 +38,7 @@ class Machine:
         try:
             fingerprint = find_dataset(source).fingerprint if source else None
         except (ValueError, OSError) as error:
-            problem = " ".join(str(error).split())
+            problem = " ".join(str(error).split()).removeprefix("data: ")
         gpus, gpu_problem = usable_gpus()
         major, minor, _ = platform.python_version_tuple()
         return cls(

@@ -9,7 +9,6 @@ import json
 import logging
 import math
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from cnnlib.dataset import Dataset
 from cnnlib.decode import DECODER, UNREADABLE, decode
-from cnnlib.download import cache_folder, exclusive
+from cnnlib.download import cache_folder, check_space, exclusive
 
 CHUNK = 64  # photographs that a thread takes at once
 log = logging.getLogger(__name__)
@@ -106,7 +105,8 @@ def _build(path: Path, files: Sequence[Path], image_size: int) -> None:
     """Decodes all files into `path`, which appears only when it is complete."""
     log.info("decoding %d photographs to %d px", len(files), image_size)
     shape = (len(files), image_size, image_size, 3)
-    _check_disk(path.parent, math.prod(shape))
+    purpose = f"decoding {len(files):,} photographs to {image_size} px"
+    check_space(purpose, path.parent, math.prod(shape))
     part = path.with_suffix(".part")  # what a killed builder left is written over
     try:
         array = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
@@ -125,16 +125,6 @@ def _build(path: Path, files: Sequence[Path], image_size: int) -> None:
     finally:
         part.unlink(missing_ok=True)
     describe(path, checksum)
-
-
-def _check_disk(folder: Path, num_bytes: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if num_bytes > free:
-        raise OSError(
-            f"the decoded photographs need {num_bytes / 1e9:.1f} GB and {free / 1e9:.1f} GB is "
-            f"free in {folder}; make room, set CNNLIB_CACHE to a folder on a larger disk, or take "
-            "a smaller --image-size"
-        )
 
 
 def _decode_all(files: Sequence[Path], array: np.ndarray) -> Iterator[str]:

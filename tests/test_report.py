@@ -175,7 +175,7 @@ def test_a_test_accuracy_that_contradicts_its_predictions_is_pointed_out(sweep):
 def test_the_score_comes_from_the_metrics_where_there_are_no_predictions(sweep):
     (sweep / "champion" / "test_predictions.csv").unlink()
     score = champion_score(read_folder(sweep))
-    assert score is not None and (score.correct, score.n) == (10, 16)
+    assert score is not None and (score.count, score.n) == (10, 16)
     assert "There are no test predictions" in page_of(sweep)
 
 

@@ -31,6 +31,11 @@ SPARE = "none"  # an address without a machine: of four, Ray's local provider co
 KEY = "wandb-key-that-must-be-stored-nowhere"
 TRIALS = 30  # so many that a worker that joins late finds some left
 SWEEP = "--max-epochs 4 --image-size 16 --wandb off --storage s3://bucket/sweeps"
+TOLD = re.compile("champion|the bill")
+PHOTOGRAPHS = (
+    "from pathlib import Path; from cnnlib.sample import write_sample; "
+    'write_sample(Path.home() / "photographs")'
+)
 BEGAN = time.monotonic()
 
 
@@ -161,12 +166,13 @@ class Cluster:
         return sum(e["event"] == "epoch" and node in (None, e["node"]) for e in events)
 
 
-def finish(job: Job) -> None:
-    """Waits for a job that must succeed, and prints what it said of the sweep."""
+def finish(job: Job) -> str:
+    """Waits for a job that must succeed, and prints what it said of the sweep; its output."""
     code, output = job.ended(), job.output.read_text()
-    lines = [line for line in output.splitlines() if line.startswith("   ") or "champion" in line]
+    lines = [line for line in output.splitlines() if line.startswith("   ") or TOLD.search(line)]
     print("\n".join(f"         | {line}" for line in lines), flush=True)
     assert code == 0, output[-3000:]
+    return output
 
 
 def check_sweep(folder: Path, trials: int) -> list[dict[str, Any]]:
@@ -184,6 +190,26 @@ def check_sweep(folder: Path, trials: int) -> list[dict[str, Any]]:
     return events
 
 
+def the_doctor_asks_every_machine(cluster: Cluster) -> None:
+    plan = cluster.submit(f"--plan --trials {TRIALS} {SWEEP}")
+    code, output = plan.ended(), plan.output.read_text()
+    assert code == 0, output[-3000:]
+    assert "ok     cluster: 3 machines" in output, output[-3000:]
+    assert "FAULT" not in output, output
+    say("--plan finds no fault on the head, w1 and w2")
+    for host in (cluster.head, cluster.workers[0]):
+        host.run("cd ~/cnnlib && ~/venv/bin/python -c '" + PHOTOGRAPHS + "'")
+    plan = cluster.submit("--plan --data ~/photographs --max-epochs 4 --wandb off")
+    code, output = plan.ended(), plan.output.read_text()
+    faults = {line.strip() for line in output.splitlines() if line.startswith("FAULT")}
+    print("\n".join(f"         | {line}" for line in sorted(faults)), flush=True)
+    assert code != 0, output[-3000:]
+    expected = ("data: on w2: ", "storage: w1 does not see", "storage: w2 does not see")
+    starts = [fault.removeprefix("FAULT  ") for fault in sorted(faults)]
+    assert len(starts) == len(expected) and all(map(str.startswith, starts, expected)), starts
+    say("--plan finds that w2 has no photographs and that no worker sees the head's disk")
+
+
 def a_worker_dies_and_another_joins(cluster: Cluster) -> None:
     dying, *_, joining = cluster.workers
     job = cluster.submit(f"--trials {TRIALS} --name one {SWEEP}")
@@ -193,7 +219,9 @@ def a_worker_dies_and_another_joins(cluster: Cluster) -> None:
     say("the power of w1 is off, in the middle of a trial")
     joining.start()
     say("w3 is switched on")
-    finish(job)
+    output = finish(job)
+    moved = re.search(r"([\d.]+) MB fetched and ([\d.]+) MB sent by [23] machines", output)
+    assert moved and all(float(megabytes) > 0 for megabytes in moved.groups()), output[-3000:]
     events = check_sweep(cluster.folder("one"), TRIALS)
     assert any(event["event"] == "lost" for event in events)
     assert cluster.epochs("one", joining.name), "w3 did nothing"
@@ -253,6 +281,7 @@ def main() -> int:
             cluster.up()
             wait_for("two workers", lambda: len(cluster.nodes()) >= 2)
             say(f"Ray is up on head, {', '.join(sorted(cluster.nodes()))}")
+            the_doctor_asks_every_machine(cluster)
             a_worker_dies_and_another_joins(cluster)
             check_secrets(cluster)
             the_head_dies(cluster)
