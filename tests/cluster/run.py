@@ -30,6 +30,7 @@ WORKERS = ("w1", "w2", "w3")
 SPARE = "none"  # an address without a machine: of four, Ray's local provider counts the head as one
 KEY = "wandb-key-that-must-be-stored-nowhere"
 TRIALS = 30  # so many that a worker that joins late finds some left
+AGAIN = 24  # and so many that some are left when the head dies
 SWEEP = "--max-epochs 4 --image-size 16 --wandb off --storage s3://bucket/sweeps"
 TOLD = re.compile("champion|the bill")
 PHOTOGRAPHS = (
@@ -237,7 +238,7 @@ def documented_loop(flags: str) -> str:
 
 def the_head_dies(cluster: Cluster) -> None:
     say("laptop: the loop of docs/CLUSTER.md, with the same flags for another sweep")
-    flags = f"--trials 8 --name two {SWEEP}"
+    flags = f"--trials {AGAIN} --name two {SWEEP}"
     job = cluster.start(cluster.laptop, f"cd {ROOT}\n{documented_loop(flags)}")
     wait_for("5 epochs", lambda: cluster.epochs("two") >= 5)
     time.sleep(5)  # until they are in the bucket
@@ -248,12 +249,13 @@ def the_head_dies(cluster: Cluster) -> None:
     cluster.laptop.run("rm -f /tmp/ray/cluster-*")
     say(f"the head is another machine with an empty disk, after {len(before)} events")
     finish(job)
-    events = check_sweep(cluster.folder("two"), 8)
+    events = check_sweep(cluster.folder("two"), AGAIN)
     assert any(event["event"] == "resumed" for event in events)
     ended = {e["trial_id"] for e in before if e["event"] in ("finished", "stopped")}
     again = {e["trial_id"] for e in events[len(before) :] if e["event"] == "started"}
     say(f"{len(ended)} trials had ended before, {len(again)} ran after")
     assert not ended & again, f"trained again: {ended & again}"
+    assert ended and again, "the head died too early or too late"
 
 
 def check_secrets(cluster: Cluster) -> None:

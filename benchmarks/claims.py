@@ -1,0 +1,55 @@
+"""The verdicts on the study's nine claims for each of many sweeps: the table of EXPERIMENTS.md.
+
+python benchmarks/claims.py FOLDER_OF_SWEEPS
+
+Points of accuracy at the epoch that nearly all trials reached, with the 95% interval where a claim
+is decided. "·": not searched, or fewer than three trials on a side.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from analysis.claims import SHIPPED, read_claims
+from analysis.comparison import compare
+from analysis.effects import estimate_effects
+from analysis.folder import read_folder
+from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict, judge
+
+MARKS = {SUPPORTED: "✓", CONTRADICTED: "✗", NO_EVIDENCE: "?"}
+
+
+def cell(verdict: Verdict) -> str:
+    found = verdict.contrast
+    if found.effect != found.effect:  # NaN: could not be asked
+        return "·"
+    text = f"{MARKS[verdict.verdict]} {100 * found.effect:+.1f}"
+    if verdict.verdict == NO_EVIDENCE:
+        return text
+    return f"{text} ({100 * found.low:+.1f}, {100 * found.high:+.1f})"
+
+
+def main() -> None:
+    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags.add_argument("folder", type=Path)
+    claims, counts = read_claims(SHIPPED), Counter[str]()
+    heads = ["sweep", "n", "epoch", *map(str, range(1, len(claims) + 1)), "significant"]
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    for path in sorted(flags.parse_args().folder.iterdir()):
+        if not (path / "trials.csv").is_file():
+            continue
+        comparison = compare(read_folder(path))
+        verdicts = judge(claims, comparison)
+        counts.update(verdict.verdict for verdict in verdicts)
+        p_values = sorted(estimate_effects(comparison).p_values.items(), key=lambda item: item[1])
+        called = ", ".join(name for name, p in p_values if p <= 0.05) or "–"
+        row = [path.name, len(comparison.scores), comparison.epoch, *map(cell, verdicts), called]
+        print(f"| {' | '.join(map(str, row))} |")
+    print(", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS))
+
+
+if __name__ == "__main__":
+    main()
