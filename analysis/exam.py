@@ -1,15 +1,13 @@
 """What the test says beyond its accuracy: classes, calibration, a rival, copies. Only computes."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from analysis.differences import mcnemar
+from analysis.differences import Difference, paired_difference
 from analysis.predictions import class_recalls
 from analysis.summary import Share
-from cnnlib.intervals import Z_95
 
 BINS = 10  # of equal count
 RESAMPLES = 1000  # for the interval of the calibration error
@@ -91,39 +89,12 @@ def _error(confidence: np.ndarray, correct: np.ndarray) -> float:
     return float(sum(gaps) / len(order))
 
 
-@dataclass(frozen=True)
-class Duel:
-    """Two networks on the same photographs."""
-
-    only_champion: int  # photographs that the champion alone recognises
-    only_reference: int
-    n: int
-
-    @property
-    def difference(self) -> float:
-        """The champion's accuracy less the reference's."""
-        return (self.only_champion - self.only_reference) / self.n
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95% interval of the paired difference (Agresti and Min 2005: half a photograph each)."""
-        b, c, n = self.only_champion + 0.5, self.only_reference + 0.5, self.n + 2
-        middle, half = (b - c) / n, Z_95 * math.sqrt(b + c - (b - c) ** 2 / n) / n
-        return middle - half, middle + half
-
-    @property
-    def p(self) -> float:
-        """McNemar's exact test of whether one of the two is better."""
-        return mcnemar(self.only_champion, self.only_reference)
-
-
-def duel(predictions: pd.DataFrame) -> Duel | None:
-    """The champion against the reference configuration; None where none was tested."""
+def against_reference(predictions: pd.DataFrame) -> Difference | None:
+    """The champion less the reference configuration; None where none was tested."""
     if "reference_predicted" not in predictions or not len(predictions):
         return None
-    ours = predictions["correct"]
     theirs = predictions["reference_predicted"] == predictions["label"]
-    return Duel(int((ours & ~theirs).sum()), int((theirs & ~ours).sum()), len(predictions))
+    return paired_difference(predictions["correct"].to_numpy(bool), theirs.to_numpy(bool))
 
 
 def without_copies(predictions: pd.DataFrame, leaks: pd.DataFrame) -> Share:

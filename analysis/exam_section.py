@@ -8,9 +8,9 @@ import pandas as pd
 from analysis import gallery
 from analysis.exam import (
     Calibration,
+    against_reference,
     calibration,
     class_table,
-    duel,
     reliability,
     top_three,
     without_copies,
@@ -71,16 +71,15 @@ def _opening_sentences(sweep: SweepFolder) -> Iterator[str]:
 
 
 def _duel_sentence(predictions: pd.DataFrame) -> str:
-    found = duel(predictions)
+    found = against_reference(predictions)
     if found is None:
         return "There was no reference configuration to compare the champion with."
-    low, high = found.interval
-    verdict = "is better" if low > 0 else "is worse" if high < 0 else "may be no better"
+    verdict = "is better" if found.low > 0 else "is worse" if found.high < 0 else "may be no better"
     return (
-        f"Against the reference configuration the champion {verdict}: {100 * found.difference:+.1f}"
-        f" points (95% interval {100 * low:+.1f} to {100 * high:+.1f}); it alone recognises"
-        f" {found.only_champion:,} photographs and the reference alone {found.only_reference:,}"
-        f" (McNemar's exact test: p = {found.p:.2g})."
+        f"Against the reference configuration the champion {verdict}: {100 * found.effect:+.1f}"
+        f" points (95% interval {100 * found.low:+.1f} to {100 * found.high:+.1f}); it alone"
+        f" recognises {found.only_first:,} photographs and the reference alone"
+        f" {found.only_second:,} (McNemar's exact test: p = {found.p_value:.2g})."
     )
 
 

@@ -144,6 +144,8 @@ def test_intervals_of_differences_are_newcombes() -> None:
     paired = paired_difference(first, second)
     assert [paired.low, paired.high] == pytest.approx([0.0569, 0.3404], abs=1e-4)
     assert paired.p_value == pytest.approx(0.0129, abs=1e-4)
+    lady = paired_difference(np.arange(10) < 9, np.arange(10) >= 9)
+    assert lady.p_value == pytest.approx(2 * (1 + 10) / 2**10)  # of the binomial distribution
     same = paired_difference(first, first)
     assert (same.effect, same.p_value) == (0, 1) and same.low < 0 < same.high
 

@@ -3,10 +3,9 @@ import pandas as pd
 import pytest
 
 from analysis.exam import (
-    Duel,
+    against_reference,
     calibration,
     class_table,
-    duel,
     reliability,
     top_three,
     without_copies,
@@ -54,33 +53,19 @@ def test_what_is_too_sure_is_told_so_by_how_much() -> None:
     assert found.gap == pytest.approx(0.2, abs=0.02)
 
 
-def test_mcnemar_is_the_binomial_test_of_the_photographs_that_they_disagree_on() -> None:
-    lady = Duel(only_champion=9, only_reference=1, n=100)
-    assert lady.p == pytest.approx(2 * (1 + 10) / 2**10)
-    assert lady.difference == pytest.approx(0.08)
-    low, high = lady.interval
-    assert 0 < low < 0.08 < high
-    assert Duel(5, 5, 100).p == 1.0
-    assert Duel(0, 0, 100).p == 1.0
-
-
-def test_a_paired_interval_is_narrower_where_they_agree() -> None:
-    few, many = Duel(9, 1, 100).interval, Duel(39, 31, 100).interval
-    assert few[1] - few[0] < many[1] - many[0]
-
-
-def test_a_duel_counts_who_alone_is_right() -> None:
+def test_the_reference_is_compared_on_who_alone_is_right() -> None:
     table = pd.DataFrame(
         {
             "label": list("aaaa"),
             "predicted": list("aabb"),
-            "reference_predicted": list("abab"),
+            "reference_predicted": list("abaa"),
             "correct": [True, True, False, False],
         }
     )
-    found = duel(table)
-    assert found == Duel(only_champion=1, only_reference=1, n=4)
-    assert duel(table.drop(columns="reference_predicted")) is None
+    found = against_reference(table)
+    assert found is not None
+    assert (found.only_first, found.only_second, found.effect, found.p_value) == (1, 2, -0.25, 1)
+    assert against_reference(table.drop(columns="reference_predicted")) is None
 
 
 def test_the_first_three_guesses_count() -> None:
