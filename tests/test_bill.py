@@ -26,7 +26,7 @@ def trial(trial_id: str, began: float, ended: float, how: str, epochs: int) -> l
 def test_hours_used_idle_and_saved_follow_from_the_journal() -> None:
     events = [
         event(0, "machines", **MACHINES),
-        *trial("1", 0, 100, "finished", 10),
+        *trial("1", 0, 100, "finished", 5),  # by itself: nobody spared it anything
         *trial("2", 100, 140, "stopped", 4),  # 6 epochs of 10 s were spared
         event(600, "closed"),
     ]
@@ -44,6 +44,7 @@ def test_a_killed_driver_counts_till_its_last_sign_and_the_pause_after_it_does_n
         event(0, "machines", **MACHINES),
         event(0, "proposed", trial_id="1", max_epochs=10),
         event(0, "started", trial_id="1"),
+        event(0, "started", trial_id="2"),  # and never again
         event(60, "epoch", trial_id="1", seconds=60.0),
         event(1000, "resumed"),  # killed after a minute
         event(1000, "machines", **MACHINES),
@@ -52,8 +53,19 @@ def test_a_killed_driver_counts_till_its_last_sign_and_the_pause_after_it_does_n
     ]
     cost = bill(events)
     assert cost is not None
-    assert cost.used * 3600 == pytest.approx(0.5 * (60 + 30))
+    assert cost.used * 3600 == pytest.approx(0.5 * (60 + 60 + 30))
     assert (cost.used + cost.idle) * 3600 == pytest.approx(2 * (60 + 30))
+
+
+def test_the_seeds_of_a_finalist_count_each() -> None:
+    events = [
+        event(0, "machines", **MACHINES),
+        *[event(0, "final_started", trial_id="1", seed=seed) for seed in (43, 44)],
+        *[event(30 * seed - 1260, "final", trial_id="1", seed=seed) for seed in (43, 44)],
+    ]
+    cost = bill(events)
+    assert cost is not None
+    assert cost.used * 3600 == pytest.approx(0.5 * (30 + 60))
 
 
 def test_a_journal_without_machines_has_no_bill() -> None:

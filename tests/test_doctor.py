@@ -15,9 +15,17 @@ import pytest
 import torch
 
 from cnnlib import doctor, machine, wandb_service, workload
-from cnnlib.doctor import Check, disk_check, examine, gpu_checks, machine_checks, storage_check
+from cnnlib.doctor import (
+    Check,
+    disk_check,
+    examine,
+    gpu_checks,
+    machine_checks,
+    slots_of,
+    storage_check,
+)
 from cnnlib.machine import Machine
-from cnnlib.plan import Plan, Settings
+from cnnlib.plan import GPUS_PER_TRIAL, Plan, Settings
 from cnnlib.storage import Mirror
 
 SMALL = ("first_layer_filters=8", "conv_layers=2,3", "num_neurons_dense=32", "batch_size=8")
@@ -210,6 +218,26 @@ def test_fault_a_wandb_server_that_does_not_answer(
     text = wandb_service.check_account()
     assert text is not None
     assert "does not answer (ConnectionError); choose --wandb offline" in text
+
+
+def test_fault_an_account_that_wandb_does_not_know(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online = replace(plan, wandb="online")
+    monkeypatch.setattr(doctor, "check_account", lambda: "no such key")
+    assert fault(examine(online)) == "FAULT  W&B: no such key"
+    monkeypatch.setattr(doctor, "check_account", lambda: None)
+    assert str(list(examine(online))[-1]) == "ok     W&B: the account is known to the server"
+
+
+def test_trials_share_gpus_and_cores(photos: Path, tmp_path: Path) -> None:
+    machines = [replace(HERE, gpus=("T4",), cpus=32), replace(HERE, cpus=1)]
+    many = planned(photos, tmp_path, trials=50)
+    assert slots_of(machines[1:], many) == 1
+    assert slots_of(machines, many) == 1 / GPUS_PER_TRIAL
+    assert slots_of(machines, planned(photos, tmp_path, trials=50, gpus_per_trial=0.1)) == 10
+    assert slots_of(machines, planned(photos, tmp_path, trials=50, max_concurrent=2)) == 2
+    assert slots_of(machines, planned(photos, tmp_path, trials=1)) == 1
 
 
 def test_fault_a_cluster_that_is_not_there(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from cnnlib.config import TrialConfig
@@ -19,6 +21,8 @@ def test_macs_are_those_of_the_layers() -> None:
     convolutions = 9 * 3 * 8 * 32 * 32 + 9 * 8 * 8 * 16 * 16
     dense = 8 * 8 * 8 * 16 + 16 * 10
     assert macs(SMALL, num_classes=10, image_size=32) == convolutions + dense
+    pooled = macs(replace(SMALL, head="gap"), num_classes=10, image_size=32)
+    assert pooled == convolutions + 8 * 16 + 16 * 10
 
 
 def test_cost_in_the_study_s_space_differs_140_fold() -> None:
@@ -32,7 +36,8 @@ def test_cost_in_the_study_s_space_differs_140_fold() -> None:
 
 def test_a_sample_of_a_space_has_each_configuration_once() -> None:
     space = {"dropout": Choice((0.1, 0.2)), "conv_layers": Choice((1, 2, 3))}
-    assert len(set(sampled(space, 32))) == 6
+    configs = sampled(space, 32)
+    assert len(configs) == len(set(configs)) == 6
 
 
 def test_a_measurement_trains_on_this_machine() -> None:
