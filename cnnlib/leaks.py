@@ -2,7 +2,7 @@
 
 A photograph is compared as a small grey picture without its mean and contrast, so that another
 size, compression or brightness makes no difference, and mirrored too. What looks alike so is
-compared again in colour and four times as fine.
+compared again four times as fine, and in colour where both have some.
 """
 
 import hashlib
@@ -15,8 +15,9 @@ from cnnlib.pixels import pixels
 
 COARSE, FINE = 8, 16  # sides in pixels
 ALIKE = 0.95  # correlation of the coarse grey pictures: worth a closer look
-SAME = 0.96  # correlation of the fine colour pictures: the same photograph
+SAME = 0.96  # correlation of the fine pictures: the same photograph
 FLAT = 6.0  # levels: a picture whose grey differs less is too empty to be told from others
+COLOURLESS = 2.0  # levels that the channels of a grey photograph differ by, less than
 BLOCK = 512  # test photographs that are compared at once
 PAIRS = 10_000  # of those alike
 COLUMNS = ["test_file", "train_file", "kind", "similarity", "test_label", "train_label"]
@@ -62,14 +63,16 @@ def _digest(photo: np.ndarray) -> bytes:
 
 
 class _Pictures:
-    """Photographs made small: coarse in grey and fine in colour, each of mean 0 and length 1."""
+    """Photographs made small: coarse in grey, fine in both, each of mean 0 and length 1."""
 
     def __init__(self, photos: np.ndarray) -> None:
         fine = _shrunk(photos, FINE)
-        grey = _shrunk_again(fine).mean(3)
-        self.normal = _normalised(fine)
-        self.is_flat = grey.std((1, 2)) < FLAT
-        self.coarse = _normalised(grey)
+        coarse = _shrunk_again(fine).mean(3)
+        grey = fine.mean(3, keepdims=True)
+        self.coloured, self.grey = _normalised(fine), _normalised(grey)
+        self.is_grey = abs(fine - grey).mean((1, 2, 3)) < COLOURLESS
+        self.is_flat = coarse.std((1, 2)) < FLAT
+        self.coarse = _normalised(coarse)
 
     def __len__(self) -> int:
         return len(self.coarse)
@@ -79,7 +82,6 @@ def _alike(asked: _Pictures, known: _Pictures) -> dict[int, tuple[float, int]]:
     """(similarity, train) of the most alike by the number in the test, where they are the same."""
     found: dict[int, tuple[float, int]] = {}
     coarse = known.coarse.reshape(len(known), -1).T
-    fine = known.normal.reshape(len(known), -1)
     for mirrored in (False, True):
         step = -1 if mirrored else 1
         for start in range(0, len(asked), BLOCK):
@@ -88,15 +90,25 @@ def _alike(asked: _Pictures, known: _Pictures) -> dict[int, tuple[float, int]]:
             alike[:, known.is_flat] = 0
             alike[asked.is_flat[start : start + BLOCK]] = 0
             rows, others = np.nonzero(alike >= ALIKE)
-            pictures = asked.normal[start : start + BLOCK, :, ::step].reshape(len(block), -1)
             for part in np.array_split(np.arange(len(rows)), len(rows) // PAIRS + 1):
-                pairs = rows[part], others[part]
-                similarity = np.einsum("pi,pi->p", pictures[pairs[0]], fine[pairs[1]])
+                index, other = start + rows[part], others[part]
+                similarity = _similarity(asked, index, known, other, step)
                 for place in np.flatnonzero(similarity >= SAME):
-                    index, likeness = start + int(pairs[0][place]), float(similarity[place])
-                    if likeness > found.get(index, (0.0, 0))[0]:
-                        found[index] = likeness, int(pairs[1][place])
+                    likeness = float(similarity[place])
+                    if likeness > found.get(int(index[place]), (0.0, 0))[0]:
+                        found[int(index[place])] = likeness, int(other[place])
     return found
+
+
+def _similarity(
+    asked: _Pictures, index: np.ndarray, known: _Pictures, other: np.ndarray, step: int
+) -> np.ndarray:
+    """Correlations of the fine pictures, (pairs,): in grey where one of the two has no colour."""
+    in_colour, in_grey = (
+        np.einsum("phwc,phwc->p", first[index][:, :, ::step], second[other])
+        for first, second in ((asked.coloured, known.coloured), (asked.grey, known.grey))
+    )
+    return np.where(asked.is_grey[index] | known.is_grey[other], in_grey, in_colour)
 
 
 def _shrunk(photos: np.ndarray, side: int) -> np.ndarray:

@@ -14,6 +14,7 @@ HARMLESS = {
     "half": lambda image: image.resize((image.width // 2, image.height // 2)),
     "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
     "mirrored": ImageOps.mirror,
+    "grey": lambda image: _jpeg(ImageOps.grayscale(image).convert("RGB"), 80),
     "all": lambda image: _jpeg(ImageOps.mirror(ImageEnhance.Brightness(image).enhance(0.85)), 60),
 }
 
@@ -26,7 +27,7 @@ def _jpeg(image: Image.Image, quality: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample's photographs, with copies of five that were trained on among the test's."""
+    """The sample's photographs, with copies of six that were trained on among the test's."""
     folder = tmp_path_factory.mktemp("leaks") / "sample"
     write_sample(folder)
     test = folder / "val" if (folder / "val").is_dir() else folder / "test"
