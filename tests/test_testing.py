@@ -67,6 +67,16 @@ def test_another_champion_is_refused_before_anyone_looks(
     assert len(openings(journaled)) == 1
 
 
+def test_other_photographs_than_the_sweeps_are_no_test_of_it(
+    journaled: Path,
+    photos: Path,
+) -> None:
+    next((photos / "train").rglob("*.png")).unlink()
+    with pytest.raises(ValueError, match="photos are not those of the sweep"):
+        test_champion(journaled, data=str(photos))
+    assert openings(journaled) == []
+
+
 def test_a_reason_opens_the_test_again_and_is_written_down(journaled: Path) -> None:
     first = test_champion(journaled)
     other_weights(journaled)
