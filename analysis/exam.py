@@ -26,7 +26,7 @@ def class_table(predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     table = class_recalls(predictions, classes)
     predicted = predictions["predicted"].value_counts()
     table["predicted"] = table["label"].map(predicted).fillna(0).astype(int)
-    table["precision"] = (table["correct"] / table["predicted"]).where(table["predicted"] > 0)
+    table["precision"] = table["correct"] / table["predicted"]  # NaN where it never is
     return table
 
 
