@@ -25,6 +25,7 @@ class Progress:
     running: dict[str, float] = field(default_factory=dict)  # trial_id -> seconds when it began
     best: tuple[float, str] | None = None
     num_audited: int = 0
+    trainings: tuple[int, int, float] | None = None  # of finals: done, in all, when they began
     _seconds: list[float] = field(default_factory=list)  # of ended trials
     _began: float = field(default_factory=time.monotonic)
     _shown: float = -math.inf
@@ -63,6 +64,12 @@ class Progress:
         self.counts[status] += 1
         self._say(f"trial {trial_id} {status:<9}  {text}")
 
+    def finals(self, done: int, trainings: int) -> None:
+        """How many trainings of the finals are done; when all are, the line is the sweep's."""
+        began = self.trainings[2] if self.trainings else time.monotonic()
+        self.trainings = (done, trainings, began) if done < trainings else None
+        self._say(None)
+
     def note(self, text: str) -> None:
         """Something to know of the sweep as a whole."""
         self._say(text)
@@ -80,7 +87,9 @@ class Progress:
 
     @property
     def line(self) -> str:
-        """Done, running, stopped, failed, best so far, time left."""
+        """Done, running, stopped, failed, best so far, time left; of the finals while they run."""
+        if self.trainings:
+            return _of_finals(*self.trainings)
         done = sum(self.counts.values())
         parts = [
             f"{done}/{self.num_trials} done",
@@ -110,6 +119,14 @@ class Progress:
             self.stream.write(f"{clock(now - self._began):>7}  {self.line}\n")
             self._shown = now
         self.stream.flush()
+
+
+def _of_finals(done: int, trainings: int, began: float) -> str:
+    line = f"finals: {done} of {trainings} trainings done"
+    if not done:
+        return line
+    left = (time.monotonic() - began) / done * (trainings - done)
+    return f"{line}, about {clock(left)} left"
 
 
 def clock(seconds: float) -> str:

@@ -141,7 +141,9 @@ def _train(
 ) -> None:
     if not jobs:
         return
-    for job, answer in execute(jobs, lambda job: finals.start(job.trial_id, job.seed, job.epochs)):
+    progress.finals(0, len(jobs))
+    answers = execute(jobs, lambda job: finals.start(job.trial_id, job.seed, job.epochs))
+    for done, (job, answer) in enumerate(answers, 1):
         if answer.get("disk"):
             raise OSError(errno.ENOSPC, f"{job} cannot write: {answer['error']}")
         if moved := answer.get(MOVED):
@@ -151,6 +153,7 @@ def _train(
         if bucket:  # its weights, for whoever crowns
             Shelf(f"{bucket}/finals/{job.folder.name}", job.folder).fetch()
         prune_finals(job.folder.parent.parent, finals, bucket)
+        progress.finals(done, len(jobs))
         progress.note(f"{job}: {training.error or _said(training)}")
 
 

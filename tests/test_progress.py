@@ -31,6 +31,16 @@ def test_the_line_says_how_far_the_sweep_is() -> None:
     assert re.fullmatch(pattern, line)
 
 
+def test_while_finals_run_the_line_is_theirs() -> None:
+    progress = story(io.StringIO())
+    progress.finals(0, 3)
+    assert progress.line == "finals: 0 of 3 trainings done"
+    progress.finals(1, 3)
+    assert re.fullmatch(r"finals: 1 of 3 trainings done, about \d+:\d\d left", progress.line)
+    progress.finals(3, 3)
+    assert progress.line.startswith("3/4 done")
+
+
 def test_each_event_is_one_short_line() -> None:
     stream = io.StringIO()
     story(stream)
