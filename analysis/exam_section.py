@@ -120,6 +120,7 @@ def _calibration_picture(bins: pd.DataFrame) -> Picture:
         "Test photographs in bins of equal count by confidence: the share that is right, with its"
         " 95% interval, against the mean confidence. On the dashed line confidence is what it"
         " says; below it the champion is too sure.",
+        small=True,
     )
 
 

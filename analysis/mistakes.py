@@ -26,7 +26,8 @@ class ConfusedPair:
     mistake: pd.Series
     """The surest of those mistakes."""
     typical: pd.Series
-    """A rightly recognised photograph of `predicted`, of median confidence among those."""
+    """A rightly recognised photograph of `predicted`, of median confidence among those; where
+    other classes are taken for it too, each has another one."""
 
 
 def confused_pairs(predictions: pd.DataFrame, number: int) -> list[ConfusedPair]:
@@ -37,15 +38,17 @@ def confused_pairs(predictions: pd.DataFrame, number: int) -> list[ConfusedPair]
     wrong, right = predictions[~predictions["correct"]], predictions[predictions["correct"]]
     counts = wrong[wrong["predicted"].isin(right["label"])].groupby(["label", "predicted"]).size()
     sizes = predictions["label"].value_counts()
-    pairs = []
+    pairs: list[ConfusedPair] = []
     order = counts.sort_index().sort_values(ascending=False, kind="stable").head(number)
     for (label, predicted), count in order.items():
         taken = wrong[(wrong["label"] == label) & (wrong["predicted"] == predicted)]
         known = _by_confidence(right[right["label"] == predicted])
+        shown = sum(pair.predicted == predicted for pair in pairs)
+        middle = (len(known) // 2 + shown) % len(known)
         pairs.append(
             ConfusedPair(
                 str(label), str(predicted), int(count), int(sizes[label]),
-                mistake=_by_confidence(taken).iloc[0], typical=known.iloc[len(known) // 2],
+                mistake=_by_confidence(taken).iloc[0], typical=known.iloc[middle],
             )
         )  # fmt: skip
     return pairs

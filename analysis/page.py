@@ -59,6 +59,8 @@ class Picture:
     caption: str
     wide: bool = False
     """Whether it keeps its size, in a box that scrolls, where the page is narrower."""
+    small: bool = False
+    """Whether it takes a part of the page's width, and all of a phone's."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def _html_block(block: Block, figures: Path) -> str:
 
 
 def _html_picture(picture: Picture, figures: Path, kind: str = "box") -> str:
-    size = ' class="wide"' if picture.wide else ""
+    size = ' class="wide"' if picture.wide else ' class="small"' if picture.small else ""
     source = _embedded(figures / f"{picture.name}.png")
     image = f'<img{size} src="{source}" alt="{html.escape(picture.alt)}">'
     return f'<div class="{kind}" tabindex="0">{image}</div>'

@@ -57,6 +57,7 @@ def _confidence(predictions: pd.DataFrame, figures: Path) -> Picture:
         "How sure the champion is where it is right (solid) and where it is wrong (dashed): the"
         " share of predictions with at most that confidence. The farther the lines lie apart, the"
         f" more its confidence tells.{told}",
+        small=True,
     )
 
 

@@ -63,7 +63,9 @@ def build_page(
         _how(sweep),
     ]
     started = sweep.settings.get("started")
-    subtitle = f"Hyperparameter sweep, started {started}" if started else "Hyperparameter sweep"
+    subtitle = "Hyperparameter sweep" + (
+        f", started {summary.moment(str(started))}" if started else ""
+    )
     return Page(sweep.name, subtitle, [section for section in sections if section.blocks])
 
 

@@ -65,7 +65,7 @@ nav a:hover { text-decoration: underline; }
 .key dt { color: var(--quiet); font-size: .85rem; line-height: 1.4; }
 figure { margin: 1.4rem 0 2rem; }
 figure img { display: block; width: 100%; height: auto; }
-figure img.wide { width: auto; max-width: none; }
+figure img.wide { width: auto; max-width: none; } figure img.small { width: min(100%, 40rem); }
 figcaption { font-size: .9rem; max-width: 50rem; margin-top: .5rem; overflow-wrap: anywhere; }
 .box { overflow-x: auto; max-width: 100%; }
 .live { display: none; gap: .4rem 1.4rem; }
@@ -110,7 +110,7 @@ pre { font: .8rem/1.5 ui-monospace, Menlo, Consolas, monospace; background: var(
   padding: 1rem; margin: .5rem 0 0; width: max-content; min-width: 100%; }
 @media (max-width: 43rem) {
   body { padding-top: 1.5rem; }
-  figure img:not(.wide) { width: 46rem; max-width: none; }
+  figure img:not(.wide):not(.small) { width: 46rem; max-width: none; }
   .key { grid-template-columns: 1fr 1fr; }
   table.prose, .prose tbody, .prose tr, table.prose td { display: block; }
   .prose thead, table.prose td:nth-child(n+3):not(:last-child) { display: none; }

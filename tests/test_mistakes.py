@@ -24,6 +24,13 @@ def test_a_pair_is_the_surest_mistake_beside_a_middling_right_one() -> None:
     assert {(pair.label, pair.predicted) for pair in others} == {("dog", "cat"), ("owl", "cat")}
 
 
+def test_a_class_that_others_are_taken_for_shows_another_photograph_each_time() -> None:
+    table = pd.concat([TABLE, pd.DataFrame([{"file": "10", "label": "owl", "predicted": "dog"}])])
+    table["correct"] = table["label"] == table["predicted"]
+    shown = [p.typical["file"] for p in confused_pairs(table, 9) if p.predicted == "dog"]
+    assert len(shown) == len(set(shown)) == 2
+
+
 def test_the_choice_does_not_depend_on_the_order_of_the_table() -> None:
     def chosen(table: pd.DataFrame) -> list[tuple[str, str]]:
         return [(p.mistake["file"], p.typical["file"]) for p in confused_pairs(table, 5)]

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from analysis.folder import read_folder
 from analysis.page import Page, Points, Section, as_html, as_markdown
 from analysis.report import main, write_report
-from analysis.summary import champion_score, count_epochs, duration, effort_sentences
+from analysis.summary import champion_score, count_epochs, duration, effort_sentences, moment
 from cnnlib.champion import WEIGHTS, Champion
 from cnnlib.champion import write_champion as write_network
 from cnnlib.config import TrialConfig
@@ -170,6 +170,12 @@ def test_a_test_accuracy_that_contradicts_its_predictions_is_pointed_out(sweep):
     metrics = sweep / "champion" / "metrics.json"
     metrics.write_text(json.dumps({"test_acc": 0.9, "test_correct": 9, "test_n": 10}))
     assert "Caution: metrics.json says 90.0%, but the counted predictions give" in page_of(sweep)
+
+
+def test_a_moment_is_told_as_a_reader_says_it():
+    assert moment("2026-11-24T18:02:38+00:00") == "2026-11-24 18:02 UTC"
+    assert moment("2026-11-24T18:02:38") == "2026-11-24 18:02"
+    assert moment("last week") == "last week"
 
 
 def test_the_score_comes_from_the_metrics_where_there_are_no_predictions(sweep):
