@@ -40,7 +40,7 @@ def ours(plan: Plan) -> tuple[Curve, list[TrialConfig]]:
     """When which val_acc was reached, and the configurations in the order of their proposal."""
     began = time.time()
     run(plan)
-    events = read_events(plan.folder)
+    events = list(read_events(plan.folder))
     curve = [
         (datetime.fromisoformat(event["time"]).timestamp() - began, event["val_acc"])
         for event in events
