@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rows import HEAD, show
 
 from cnnlib.journal import read_events
-from cnnlib.plan import Settings
+from cnnlib.settings import Settings
 from cnnlib.sweep import run
 
 SLOTS = 2

@@ -25,7 +25,8 @@ from rows import HEAD, show
 
 from cnnlib.config import TrialConfig
 from cnnlib.journal import read_events
-from cnnlib.plan import SWEEPS, Plan, Settings
+from cnnlib.plan import Plan
+from cnnlib.settings import SWEEPS, Settings
 from cnnlib.sweep import run
 from cnnlib.trial import Task, quiet_libraries
 

@@ -1,226 +1,32 @@
-"""What a sweep will do, worked out and checked before anything starts or is written."""
+"""What a sweep will do, worked out and checked before anything starts; and how it is told."""
 
-import os
-import re
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from cnnlib.checkpoints import largest
 from cnnlib.config import TrialConfig
 from cnnlib.data import VAL_SPLIT, stratified_split
-from cnnlib.dataset import Dataset, find_dataset
+from cnnlib.dataset import Dataset
 from cnnlib.halving import Halving, expected
 from cnnlib.ledger import Terms
-from cnnlib.pixels import decode_ahead
 from cnnlib.progress import size
-from cnnlib.reference import STUDY, read_reference
-from cnnlib.resume import check_compatible, read_known, read_terms
-from cnnlib.space import (
-    Space,
-    SweepFile,
-    num_configurations,
-    read_sweep_file,
-    searched,
-    with_set,
-)
+from cnnlib.space import Space, searched
 from cnnlib.storage import Mirror
-from cnnlib.wandb_service import resolved_mode
 
-SWEEPS = Path(__file__).parent.parent / "sweeps"
-TRIALS = 20  # where neither --trials nor the file's run_cap says
-MAX_EPOCHS = 50  # the study's
-IMAGE_SIZE = 224  # px, the study's
+if TYPE_CHECKING:
+    from cnnlib.settings import Settings
+
 GPUS_PER_TRIAL = 0.5  # where --gpus-per-trial does not say
-FINALISTS = 3
-SEEDS = 3
 SEARCH_SHARE = 0.75  # of the time budget, where finals come after the search
-
-
-LEAST = {
-    "trials": 1,
-    "max_epochs": 1,
-    "image_size": 1,
-    "gpus_per_trial": 0,
-    "cpus_per_trial": 1,
-    "max_concurrent": 1,
-    "audit": 0,
-    "patience": 0,
-    "finalists": 0,
-    "seeds": 0,
-    "seed": 0,
-}
-
-
-def check_least(flags: object) -> None:
-    """Raises ValueError for the first flag that is too small; None asks for the default."""
-    for name, least in LEAST.items():
-        value = getattr(flags, name, None)
-        if name == "gpus_per_trial" and isinstance(value, str):
-            if value != "auto":
-                raise ValueError(f"--gpus-per-trial: {value} is not a number or auto")
-            continue
-        if value is not None and not value >= least:  # true for NaN too
-            raise ValueError(f"--{name.replace('_', '-')}: {value} is not at least {least}")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user asks for; the flags of jobs/tune.py by the same names."""
-
-    data: str | Path = "sample"  # sample, or a folder, zip or URL of photographs
-    sweep: str | Path | None = None  # a W&B sweep file; None: the one that fits the data
-    set: Iterable[str] = ()  # 'name=value' fixes, 'name=value,value' narrows
-    trials: int | None = None
-    max_epochs: int | None = None
-    image_size: int | None = None  # px
-    gpus_per_trial: float | str | None = None  # or auto, measured before the sweep
-    cpus_per_trial: int = 1
-    max_concurrent: int | None = None  # None: as many trials as fit
-    time_budget: str | None = None  # '2h', '90m', '1h30m'
-    audit: float = 0.0  # share of the trials that ASHA would stop and that run on all the same
-    patience: int = 5  # epochs without a better val_acc that end a trial; 0: none do
-    seed: int = 42
-    finalists: int | None = None  # trials that are trained again at the end; 0 or 1: none are
-    seeds: int | None = None  # for each of them; 0: none are
-    retrain: bool = True  # trains the champion on the validation photographs too
-    reference: str | Path = STUDY  # the study's best; a file of hyperparameters; none
-    storage: str | Path | None = None  # None: results/, or ~/results in a Ray job
-    name: str | None = None  # None: from the data and the time
-    resume: bool = False  # goes on with the sweep of this name
-    warm_start: str | Path | None = None  # another sweep's folder, whose outcomes TPE is told
-    search: str | None = None  # tpe or random; None: as the file's `method` says
-    wandb: str = "auto"  # or online, offline, off
-    wandb_project: str = "cnnlib"
-    verbose: bool = False  # shows what Ray prints
-
-    def plan(self) -> "Plan":
-        """The sweep as it will run.
-
-        What the user may have got wrong raises here: ValueError or OSError, in one line. So the
-        photographs are decoded here too.
-        """
-        check_least(self)
-        if self.search not in (None, "tpe", "random"):
-            raise ValueError(f"--search: {self.search} is not tpe or random")
-        if self.audit > 1:
-            raise ValueError(f"--audit: {self.audit:g} is not a share between 0 and 1")
-        self._check_machine()
-        folder = self._folder()
-        mirror = self._mirror(folder)
-        before = read_terms(folder) if self.resume else None
-        file = read_sweep_file(self.sweep or _default_sweep_file(self.data))
-        terms, num_points = self._terms(file, before)
-        finals = {"finalists": FINALISTS, "seeds": SEEDS}
-        finals = {n: _first(getattr(self, n), file.settings.get(n), v) for n, v in finals.items()}
-        reference = read_reference(self.reference, terms.space, terms.image_size)
-        time_budget = seconds_of(self.time_budget) if self.time_budget else None
-        wandb = resolved_mode(self.wandb)
-        dataset = find_dataset(self.data)
-        terms = replace(terms, fingerprint=dataset.fingerprint)
-        if before:
-            check_compatible(before, terms)
-        began = time.monotonic()
-        decode_ahead(dataset, terms.image_size, augmented=terms.augmented)
-        return Plan(
-            settings=self,
-            folder=folder,
-            mirror=mirror,
-            dataset=dataset,
-            terms=terms,
-            num_points=num_points,
-            time_budget=time_budget,
-            wandb=wandb,
-            decode_seconds=time.monotonic() - began,
-            reference=reference,
-            **finals,
-        )
-
-    def _terms(self, file: SweepFile, before: Terms | None) -> tuple[Terms, float]:
-        """The terms of the search, but for the data, and how many configurations it has.
-
-        A sweep that goes on, and may have been extended, keeps its size where no flag says another.
-        """
-        image_size = self.image_size or file.settings.get("image_size", IMAGE_SIZE)
-        space = with_set(file.space, self.set)
-        num_points = num_configurations(space, image_size)
-        trials = before.trials if before else file.trials or TRIALS
-        max_epochs = before.max_epochs if before else file.settings.get("max_epochs", MAX_EPOCHS)
-        max_epochs = self.max_epochs or max_epochs
-        halving = _halving(file, max_epochs, before)
-        terms = Terms(
-            space=space,
-            image_size=image_size,
-            search=self.search or file.search,
-            seed=self.seed,
-            trials=int(min(self.trials or trials, num_points)),
-            max_epochs=max_epochs,
-            patience=self.patience,
-            grace_period=halving.grace_period if halving else None,
-            reduction_factor=halving.reduction_factor if halving else None,
-            fingerprint="",
-            known=read_known(self.warm_start, space) if self.warm_start else (),
-            audit=self.audit,
-        )
-        return terms, num_points
-
-    def _check_machine(self) -> None:
-        """Whether a trial fits this machine; a cluster may grow, so there nothing is refused."""
-        if "RAY_ADDRESS" in os.environ:
-            return
-        cpus, gpus = os.cpu_count() or 1, torch.cuda.device_count()
-        if self.cpus_per_trial > cpus:
-            raise ValueError(
-                f"--cpus-per-trial: {self.cpus_per_trial} is more than the {cpus} here"
-            )
-        share = self.gpus_per_trial
-        if gpus and not isinstance(share, str) and (share or 0) > gpus:
-            raise ValueError(f"--gpus-per-trial: {share:g} is more than the {gpus} here")
-
-    def _mirror(self, folder: Path) -> Mirror | None:
-        """Where the folder is copied to; what it holds is fetched to go on with it."""
-        if "://" not in str(self.storage):
-            return None
-        mirror = Mirror(str(self.storage), folder, nodes="RAY_ADDRESS" in os.environ)
-        if self.resume:
-            mirror.fetch()
-        elif mirror.exists():
-            raise ValueError(f"{mirror.url} exists; choose another --name, or --resume")
-        return mirror
-
-    def _folder(self) -> Path:
-        """The sweep's folder, which must be new and one that can be made."""
-        if self.resume and not self.name:
-            raise ValueError("--resume: which sweep? give its --name")
-        name = self.name or f"{data_name(self.data)}-{datetime.now():%Y%m%d-%H%M%S}"
-        if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
-            raise ValueError(f"--name: {name} is not made of letters, digits, '.', '_' and '-'")
-        in_bucket = "://" in str(self.storage)
-        storage = Path(self.storage) if self.storage and not in_bucket else _default_storage()
-        folder = storage.expanduser().absolute() / name
-        if self.resume:
-            return folder
-        if folder.exists():
-            raise ValueError(
-                f"{folder} exists; nothing is overwritten: choose another --name, or go on with "
-                "it by --resume"
-            )
-        above = next(parent for parent in folder.parents if parent.exists())
-        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-            raise PermissionError(f"--storage: no permission to write in {above}")
-        return folder
 
 
 @dataclass(frozen=True)
 class Plan:
     """A checked sweep: every question that its settings left open is answered."""
 
-    settings: Settings
+    settings: "Settings"
     folder: Path
     mirror: Mirror | None  # where the folder is copied to
     dataset: Dataset
@@ -338,45 +144,3 @@ def num_photos(dataset: Dataset, seed: int) -> dict[str, int]:
     train, val = stratified_split(dataset.train.labels, VAL_SPLIT, seed)
     test = len(dataset.test.files) if dataset.test else 0
     return {"train": len(train), "val": len(val), "test": test}
-
-
-def _first(*values: int | None) -> int:
-    return next(value for value in values if value is not None)
-
-
-def _default_sweep_file(data: str | Path) -> Path:
-    return SWEEPS / ("sample.yaml" if data == "sample" else "inaturalist.yaml")
-
-
-def _default_storage() -> Path:
-    """results/ here; in a Ray job the home folder's, because Ray deletes a job's working folder."""
-    here = Path.cwd()
-    return (Path.home() if "working_dir_files" in here.parts else here) / "results"
-
-
-def _halving(file: SweepFile, max_epochs: int, before: Terms | None) -> Halving | None:
-    """ASHA's plan. A file that does not speak of it gets rungs at 1/9 and 1/3 of the way.
-
-    A sweep that goes on keeps the rungs that it had.
-    """
-    if not file.early_terminate:
-        return None
-    if before and not file.grace_period and before.halving:
-        return Halving(max_epochs, before.halving.grace_period, file.reduction_factor)
-    grace = file.grace_period or max(1, round(max_epochs / file.reduction_factor**2))
-    return Halving(max_epochs, grace, file.reduction_factor)
-
-
-def data_name(data: str | Path) -> str:
-    """A short name of a data set, for folders: nature_12K of a URL that ends in nature_12K.zip."""
-    stem = Path(str(data).split("?")[0].rstrip("/")).name.removesuffix(".zip")
-    return re.sub(r"[^\w.-]+", "_", stem).strip("._-") or "photos"
-
-
-def seconds_of(text: str) -> float:
-    """'2h', '90m', '1h30m' or '45s' in seconds."""
-    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
-    if not match or not any(match.groups()):
-        raise ValueError(f"--time-budget: {text} is not a time like 2h, 90m, 1h30m or 45s")
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return float(hours * 3600 + minutes * 60 + seconds)

@@ -19,7 +19,8 @@ from cnnlib.progress import Progress
 from cnnlib.standings import Final
 from cnnlib.storage import Shelf, prune_storage
 from cnnlib.traffic import MOVED
-from cnnlib.trial import Task, failure, train
+from cnnlib.trial import Task, train
+from cnnlib.worker import failure
 
 
 @dataclass(frozen=True)

@@ -34,15 +34,17 @@ from cnnlib.finals import Finals, read_finals
 from cnnlib.journal import Journal, read_events
 from cnnlib.ledger import Ledger, read_ledger
 from cnnlib.node import Source, wherever
-from cnnlib.plan import Plan, Settings
+from cnnlib.plan import Plan
 from cnnlib.pool import on_ray
 from cnnlib.progress import Progress
 from cnnlib.recorder import Recorder, Scheduler, Search, silent, tracked
 from cnnlib.results import read_results, write_json
 from cnnlib.retraining import hold_finals, is_due
+from cnnlib.settings import Settings
 from cnnlib.storage import Shelf
 from cnnlib.tracking import Tracking
-from cnnlib.trial import Task, ray_trial
+from cnnlib.trial import Task
+from cnnlib.worker import ray_trial
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def main() -> int:
     flags = parser().parse_args()
     from cnnlib.dataset import find_dataset
     from cnnlib.pixels import decode_ahead
-    from cnnlib.plan import IMAGE_SIZE, check_least
+    from cnnlib.settings import IMAGE_SIZE, check_least
     from cnnlib.trial import Task
     from cnnlib.wandb_service import resolved_mode
 

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing
 
 
 def parser() -> argparse.ArgumentParser:
-    """The flags; each is a field of cnnlib.plan.Settings by the same name."""
+    """The flags; each is a field of cnnlib.settings.Settings by the same name."""
     flags = argparse.ArgumentParser(
         description="Tunes a CNN on photographs in class folders, and reports.",
         allow_abbrev=False,
@@ -62,7 +62,7 @@ def main() -> int:
     only_plan, reason = flags.pop("plan"), flags.pop("open_test_again")
     signal.signal(signal.SIGTERM, _interrupt)  # `ray job stop` sends it
     from cnnlib.claim import ClaimedError
-    from cnnlib.plan import Settings
+    from cnnlib.settings import Settings
 
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})

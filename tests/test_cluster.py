@@ -16,8 +16,8 @@ from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from cnnlib.cluster import may_become, resources, room
-from cnnlib.plan import Settings
 from cnnlib.progress import Progress
+from cnnlib.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 REGION = "us-west-2"

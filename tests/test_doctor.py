@@ -25,7 +25,8 @@ from cnnlib.doctor import (
     storage_check,
 )
 from cnnlib.machine import Machine
-from cnnlib.plan import GPUS_PER_TRIAL, Plan, Settings
+from cnnlib.plan import GPUS_PER_TRIAL, Plan
+from cnnlib.settings import Settings
 from cnnlib.storage import Mirror
 
 SMALL = ("first_layer_filters=8", "conv_layers=2,3", "num_neurons_dense=32", "batch_size=8")

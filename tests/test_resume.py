@@ -8,8 +8,9 @@ from cnnlib.config import TrialConfig
 from cnnlib.halving import WORST
 from cnnlib.journal import Journal
 from cnnlib.ledger import Ledger, Terms
-from cnnlib.plan import Plan, Settings
+from cnnlib.plan import Plan
 from cnnlib.resume import check_compatible, read_known, read_terms
+from cnnlib.settings import Settings
 from cnnlib.space import Choice, Interval, Space
 from cnnlib.tpe import Outcome
 from tests.test_ledger import TERMS, Sweep

@@ -16,9 +16,10 @@ from cnnlib.data import stratified_split
 from cnnlib.dataset import read_folder
 from cnnlib.finals import Finals, read_finals
 from cnnlib.ledger import read_ledger
-from cnnlib.plan import Plan, Settings
+from cnnlib.plan import Plan
 from cnnlib.progress import Progress
 from cnnlib.retraining import Answer, Job, hold_finals, is_due, train_job
+from cnnlib.settings import Settings
 from cnnlib.standings import REFERENCE
 from cnnlib.story import replay
 from cnnlib.trial import Task

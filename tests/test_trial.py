@@ -1,5 +1,4 @@
 import math
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,10 +18,8 @@ from cnnlib.trial import (
     EpochReport,
     Task,
     data_module,
-    disk_is_full,
     is_over,
     precision,
-    ray_trial,
     reported,
     train,
 )
@@ -225,61 +222,9 @@ def test_a_damaged_state_is_no_state_and_nothing_in_it_is_executed(
     assert caplog.text.count("cannot be read, so from epoch 1") == 2
 
 
-def test_a_full_disk_is_known_from_other_errors() -> None:
-    full = OSError(28, "No space left on device")
-    wrapped = RuntimeError("write failed")
-    wrapped.__cause__ = full
-    assert disk_is_full(full)
-    assert disk_is_full(wrapped)
-    assert disk_is_full(OSError(30, "Read-only file system"))
-    assert not disk_is_full(FileNotFoundError(2, "No such file or directory"))
-    assert not disk_is_full(RuntimeError("CUDA out of memory"))
-
-
 def test_a_cpu_trains_in_bf16_only_where_it_is_native() -> None:
     native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     assert precision("cpu") == ("bf16-mixed" if native else "32-true")
-
-
-@pytest.fixture
-def dashboard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What Ray's dashboard would be told."""
-    told: list[str] = []
-    monkeypatch.setattr("cnnlib.dashboard.name_process", told.append)
-    monkeypatch.setattr("cnnlib.dashboard.show", lambda trial, row: told.append(trial))
-    return told
-
-
-def test_a_trial_that_raises_reports_the_reason_in_one_line(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dashboard: list[str]
-) -> None:
-    reports: list[dict[str, Any]] = []
-    monkeypatch.setattr("ray.tune.report", reports.append)
-    (tmp_path / "file").touch()
-    config = {
-        "trial_id": "0001", "name": "small", "max_epochs": 3, "after_epoch": 0,
-        **asdict(TrialConfig(**SMALL)),
-    }  # fmt: skip
-    ray_trial(config, task(photos), tmp_path / "file")
-    [report] = reports
-    assert report["error"].startswith("NotADirectoryError: ")
-    assert "\n" not in report["error"]
-    assert not report["disk"]
-
-
-def test_only_epochs_that_are_not_known_are_reported(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dashboard: list[str]
-) -> None:
-    reports: list[dict[str, Any]] = []
-    monkeypatch.setattr("ray.tune.report", reports.append)
-    own = {"trial_id": "0001", "name": "small", "max_epochs": 4}
-    config = TrialConfig(**SMALL)
-    ray_trial({**own, "after_epoch": 0, **asdict(config)}, task(photos, max_epochs=9), tmp_path)
-    assert [report["epoch"] for report in reports] == [1, 2, 3, 4]
-    assert set(dashboard) == {"0001 small"}
-    reports.clear()
-    ray_trial({**own, "after_epoch": 2, **asdict(config)}, task(photos, max_epochs=9), tmp_path)
-    assert [report["epoch"] for report in reports] == [3, 4]
 
 
 class Synchronisations(TorchDispatchMode):

@@ -80,7 +80,7 @@ def main() -> int:
     import ray
 
     import cnnlib.sweep
-    from cnnlib.plan import Settings
+    from cnnlib.settings import Settings
 
     cnnlib.sweep.ray_trial = fake_trial  # type: ignore[assignment]
     cnnlib.sweep.crown = lambda *_, **__: None  # type: ignore[assignment]  # there are no weights

@@ -13,8 +13,8 @@ import pytest
 
 from cnnlib.download import cache_folder
 from cnnlib.journal import Journal, read_events
-from cnnlib.plan import Settings
 from cnnlib.results import read_results
+from cnnlib.settings import Settings
 from cnnlib.story import replay
 from cnnlib.sweep import run
 from tests.chaos import WORKER, descendants

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cnnlib.config import TrialConfig
-from cnnlib.plan import Settings, data_name, seconds_of
+from cnnlib.settings import Settings, data_name, seconds_of
 
 FAST = {"image_size": 32, "wandb": "off"}
 

@@ -1,0 +1,81 @@
+"""What a worker of Ray runs: a trial with its photographs and checkpoints, told to Tune."""
+
+import errno
+import logging
+import os
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cnnlib import traffic
+from cnnlib.checkpoints import BEST, LAST
+from cnnlib.config import TrialConfig, hyperparameters
+from cnnlib.node import WAITING, kept, photographs
+from cnnlib.storage import StorageError
+from cnnlib.traffic import MOVED
+from cnnlib.trial import Task, train
+
+
+def ray_trial(
+    config: dict[str, Any], task: Task, checkpoints: Path, bucket: str | None = None
+) -> None:
+    """What Ray Tune runs; <checkpoints>/<trial_id>/ holds its best weights and its last state.
+
+    With a `bucket` it is <bucket>/<trial_id>/, which every node sees. Epochs up to
+    config["after_epoch"] are known. A trial that raises reports the reason and ends, so that Ray
+    starts lost workers again only; a fault of the disk or the storage is not the trial's.
+    """
+    from ray import tune
+
+    from cnnlib import dashboard
+
+    node, name = os.uname().nodename, f"{config['trial_id']} {config['name']}"
+    values = {name: config[name] for name in hyperparameters()}
+
+    try:
+        with kept(checkpoints, config["trial_id"], bucket) as (folder, keep):
+
+            def report(row: dict[str, Any]) -> None:
+                keep()
+                if row["epoch"] > config["after_epoch"]:
+                    tune.report({**row, "node": node, MOVED: traffic.since()})
+                    dashboard.name_process(name)
+                    dashboard.show(name, row)
+
+            dataset = photographs(
+                task.dataset,
+                task.source,
+                lambda text: tune.report({WAITING: text, "node": node}),
+            )
+            dashboard.name_process(name)
+            train(
+                TrialConfig.from_mapping(values),
+                replace(task, max_epochs=config["max_epochs"], dataset=dataset),
+                on_epoch=report,
+                weights=folder / BEST,
+                last=folder / LAST,
+            )
+    except Exception as error:
+        tune.report(failure(error, f"trial {config['trial_id']}"))
+
+
+def failure(error: Exception, what: str) -> dict[str, Any]:
+    """What a worker tells of a training that raised; the traceback is for its log."""
+    logging.getLogger(__name__).exception("%s failed", what)
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    log = traceback.format_exc()
+    not_its_fault = isinstance(error, StorageError) or disk_is_full(error)
+    return {"error": reason, "disk": not_its_fault, "traceback": log}
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether it came of a disk that takes no more, however torch has wrapped it."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in full:
+            return True
+        if "No space left on device" in str(error):  # safetensors' and torch's own errors
+            return True
+        error = error.__cause__ or error.__context__
+    return False

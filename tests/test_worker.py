@@ -1,0 +1,61 @@
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnlib.config import TrialConfig
+from cnnlib.worker import disk_is_full, ray_trial
+from tests.test_trial import SMALL, task
+
+
+def test_a_full_disk_is_known_from_other_errors() -> None:
+    full = OSError(28, "No space left on device")
+    wrapped = RuntimeError("write failed")
+    wrapped.__cause__ = full
+    assert disk_is_full(full)
+    assert disk_is_full(wrapped)
+    assert disk_is_full(OSError(30, "Read-only file system"))
+    assert not disk_is_full(FileNotFoundError(2, "No such file or directory"))
+    assert not disk_is_full(RuntimeError("CUDA out of memory"))
+
+
+@pytest.fixture
+def dashboard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Ray's dashboard would be told."""
+    told: list[str] = []
+    monkeypatch.setattr("cnnlib.dashboard.name_process", told.append)
+    monkeypatch.setattr("cnnlib.dashboard.show", lambda trial, row: told.append(trial))
+    return told
+
+
+def test_a_trial_that_raises_reports_the_reason_in_one_line(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dashboard: list[str]
+) -> None:
+    reports: list[dict[str, Any]] = []
+    monkeypatch.setattr("ray.tune.report", reports.append)
+    (tmp_path / "file").touch()
+    config = {
+        "trial_id": "0001", "name": "small", "max_epochs": 3, "after_epoch": 0,
+        **asdict(TrialConfig(**SMALL)),
+    }  # fmt: skip
+    ray_trial(config, task(photos), tmp_path / "file")
+    [report] = reports
+    assert report["error"].startswith("NotADirectoryError: ")
+    assert "\n" not in report["error"]
+    assert not report["disk"]
+
+
+def test_only_epochs_that_are_not_known_are_reported(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dashboard: list[str]
+) -> None:
+    reports: list[dict[str, Any]] = []
+    monkeypatch.setattr("ray.tune.report", reports.append)
+    own = {"trial_id": "0001", "name": "small", "max_epochs": 4}
+    config = TrialConfig(**SMALL)
+    ray_trial({**own, "after_epoch": 0, **asdict(config)}, task(photos, max_epochs=9), tmp_path)
+    assert [report["epoch"] for report in reports] == [1, 2, 3, 4]
+    assert set(dashboard) == {"0001 small"}
+    reports.clear()
+    ray_trial({**own, "after_epoch": 2, **asdict(config)}, task(photos, max_epochs=9), tmp_path)
+    assert [report["epoch"] for report in reports] == [3, 4]
