@@ -77,7 +77,7 @@ def resized(image: np.ndarray, image_size: int) -> np.ndarray:
     """
     if image.shape[:2] == (image_size, image_size):
         return image
-    photograph = torch.from_numpy(image).permute(2, 0, 1)[None]  # (1, 3, H, W), channels last
+    photograph = torch.from_numpy(image)[None].permute(0, 3, 1, 2)  # channels last, and stay so
     side = (image_size, image_size)
     small = functional.interpolate(photograph, side, mode="bilinear", antialias=True)
-    return small[0].permute(1, 2, 0).numpy()
+    return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())

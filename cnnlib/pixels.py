@@ -20,7 +20,7 @@ from cnnlib.dataset import Dataset
 from cnnlib.decode import DECODER, UNREADABLE, decode
 from cnnlib.download import cache_folder, check_space, exclusive
 
-CHUNK = 64  # photographs that a thread takes at once
+CHUNK = 1 << 20  # bytes of pixels that a thread decodes and writes at once
 log = logging.getLogger(__name__)
 
 
@@ -109,17 +109,20 @@ def _build(path: Path, files: Sequence[Path], image_size: int) -> None:
     check_space(purpose, path.parent, math.prod(shape))
     part = path.with_suffix(".part")  # what a killed builder left is written over
     try:
-        array = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-        with open(part, "r+b") as file:  # or a full disk would kill the process, not raise
-            os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
-        broken = list(_decode_all(files, array))
+        with open(part, "wb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            file.flush()
+            disk, start = file.fileno(), file.tell()
+            os.posix_fallocate(disk, start, math.prod(shape))  # raises where the disk is full
+            broken = list(_decode_all(files, image_size, disk, start))
+            os.fsync(disk)
         if broken:
             more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
             raise ValueError(
                 f"{len(broken)} photographs cannot be decoded: {', '.join(broken[:3])}{more}; "
                 "remove or repair them"
             )
-        array.flush()
         checksum = checksum_of(part)
         part.replace(path)
     finally:
@@ -127,22 +130,28 @@ def _build(path: Path, files: Sequence[Path], image_size: int) -> None:
     describe(path, checksum)
 
 
-def _decode_all(files: Sequence[Path], array: np.ndarray) -> Iterator[str]:
-    """Fills `array`, with a progress bar on a terminal; what cannot be decoded, and why."""
-    image_size = array.shape[1]
+def _decode_all(files: Sequence[Path], image_size: int, disk: int, start: int) -> Iterator[str]:
+    """Writes them to a file from byte `start` on; what cannot be decoded, and why.
+
+    A progress bar shows on a terminal.
+    """
+
+    num = max(1, CHUNK // (3 * image_size**2))  # photographs
 
     def decode_chunk(first: int) -> list[str]:
-        broken = []
-        for index in range(first, min(first + CHUNK, len(files))):
+        chunk, broken = files[first : first + num], []
+        array = np.empty((len(chunk), image_size, image_size, 3), np.uint8)
+        for index, file in enumerate(chunk):
             try:
-                array[index] = decode(files[index], image_size)
+                array[index] = decode(file, image_size)
             except UNREADABLE as error:
-                broken.append(f"{files[index]} ({error})")
+                broken.append(f"{file} ({error})")
+        os.pwrite(disk, array.data, start + first * array[0].nbytes)
         return broken
 
     bar = tqdm(desc=f"decoding to {image_size} px", total=len(files), unit="photo", disable=None)
     # Both decoders let go of Python's lock.
     with bar, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for broken in pool.map(decode_chunk, range(0, len(files), CHUNK)):
+        for broken in pool.map(decode_chunk, range(0, len(files), num)):
             yield from broken
-            bar.update(min(CHUNK, len(files) - bar.n))
+            bar.update(min(num, len(files) - bar.n))
