@@ -89,7 +89,8 @@ def _leak_sentence(predictions: pd.DataFrame, leaks: pd.DataFrame | None) -> str
     if not len(leaks):
         return (
             "No test photograph is a copy of one that was trained on, as far as a comparison of"
-            " all pairs can tell (other sizes, compressions, brightness and mirroring included)."
+            " all pairs can tell (other sizes, compressions and brightness, mirrored and grey ones"
+            " included)."
         )
     kinds = leaks["kind"].value_counts()
     rest = without_copies(predictions, leaks)
