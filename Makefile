@@ -22,7 +22,7 @@ tune: setup
 	$(BIN)/python jobs/tune.py
 
 test: setup
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Half an hour: sweeps whose driver, workers, raylet or whole Ray are killed at random moments.
 chaos: setup
