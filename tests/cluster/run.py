@@ -29,9 +29,11 @@ from cnnlib.story import replay  # noqa: E402
 WORKERS = ("w1", "w2", "w3")
 SPARE = "none"  # an address without a machine: of four, Ray's local provider counts the head as one
 KEY = "wandb-key-that-must-be-stored-nowhere"
-TRIALS = 30  # so many that a worker that joins late finds some left
-AGAIN = 24  # and so many that some are left when the head dies
-SWEEP = "--max-epochs 4 --image-size 16 --wandb off --storage s3://bucket/sweeps"
+TRIALS = 16
+AGAIN = 24  # so many that some are left when the head dies
+SWEEP = "--max-epochs 4 --wandb off --storage s3://bucket/sweeps --image-size"
+# A worker takes seconds to start its first trial. Shorter trials would all go to the one that runs.
+LONG, SHORT = f"{SWEEP} 64", f"{SWEEP} 16"
 TOLD = re.compile("champion|the bill")
 PHOTOGRAPHS = (
     "from pathlib import Path; from cnnlib.sample import write_sample; "
@@ -192,7 +194,7 @@ def check_sweep(folder: Path, trials: int) -> list[dict[str, Any]]:
 
 
 def the_doctor_asks_every_machine(cluster: Cluster) -> None:
-    plan = cluster.submit(f"--plan --trials {TRIALS} {SWEEP}")
+    plan = cluster.submit(f"--plan --trials {TRIALS} {LONG}")
     code, output = plan.ended(), plan.output.read_text()
     assert code == 0, output[-3000:]
     assert "ok     cluster: 3 machines" in output, output[-3000:]
@@ -213,7 +215,7 @@ def the_doctor_asks_every_machine(cluster: Cluster) -> None:
 
 def a_worker_dies_and_another_joins(cluster: Cluster) -> None:
     dying, *_, joining = cluster.workers
-    job = cluster.submit(f"--trials {TRIALS} --name one {SWEEP}")
+    job = cluster.submit(f"--trials {TRIALS} --name one {LONG}")
     wait_for("an epoch of w1", lambda: cluster.epochs("one", dying.name))
     wait_for("an epoch of w2", lambda: cluster.epochs("one", "w2"))
     dying.kill()
@@ -225,7 +227,8 @@ def a_worker_dies_and_another_joins(cluster: Cluster) -> None:
     assert moved and all(float(megabytes) > 0 for megabytes in moved.groups()), output[-3000:]
     events = check_sweep(cluster.folder("one"), TRIALS)
     assert any(event["event"] == "lost" for event in events)
-    assert cluster.epochs("one", joining.name), "w3 did nothing"
+    launcher = "tail -n 40 /tmp/ray/session_latest/logs/monitor.*"
+    assert cluster.epochs("one", joining.name), f"w3 did nothing\n{cluster.head.run(launcher)}"
 
 
 def documented_loop(flags: str) -> str:
@@ -238,7 +241,7 @@ def documented_loop(flags: str) -> str:
 
 def the_head_dies(cluster: Cluster) -> None:
     say("laptop: the loop of docs/CLUSTER.md, with the same flags for another sweep")
-    flags = f"--trials {AGAIN} --name two {SWEEP}"
+    flags = f"--trials {AGAIN} --name two {SHORT}"
     job = cluster.start(cluster.laptop, f"cd {ROOT}\n{documented_loop(flags)}")
     wait_for("5 epochs", lambda: cluster.epochs("two") >= 5)
     time.sleep(5)  # until they are in the bucket
