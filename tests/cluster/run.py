@@ -223,8 +223,8 @@ def a_worker_dies_and_another_joins(cluster: Cluster) -> None:
     joining.start()
     say("w3 is switched on")
     output = finish(job)
-    moved = re.search(r"([\d.]+) MB fetched and ([\d.]+) MB sent by [23] machines", output)
-    assert moved and all(float(megabytes) > 0 for megabytes in moved.groups()), output[-3000:]
+    moved = re.search(r"([\d.]+) [MG]B fetched and ([\d.]+) [MG]B sent by [23] machines", output)
+    assert moved and all(float(number) > 0 for number in moved.groups()), output[-3000:]
     events = check_sweep(cluster.folder("one"), TRIALS)
     assert any(event["event"] == "lost" for event in events)
     launcher = "tail -n 40 /tmp/ray/session_latest/logs/monitor.*"
