@@ -244,8 +244,8 @@ def the_head_dies(cluster: Cluster) -> None:
     flags = f"--trials {AGAIN} --name two {SHORT}"
     job = cluster.start(cluster.laptop, f"cd {ROOT}\n{documented_loop(flags)}")
     wait_for("5 epochs", lambda: cluster.epochs("two") >= 5)
-    time.sleep(5)  # until they are in the bucket
     before = list(read_events(cluster.folder("two")))
+    time.sleep(5)  # until they are in the bucket; what comes meanwhile may be lost
     cluster.head.kill()
     cluster.head.start()
     # A cloud would say that this machine is gone; the local provider keeps a list of its own.
