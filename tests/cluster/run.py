@@ -243,7 +243,7 @@ def the_head_dies(cluster: Cluster) -> None:
     say("laptop: the loop of docs/CLUSTER.md, with the same flags for another sweep")
     flags = f"--trials {AGAIN} --name two {SHORT}"
     job = cluster.start(cluster.laptop, f"cd {ROOT}\n{documented_loop(flags)}")
-    wait_for("5 epochs", lambda: cluster.epochs("two") >= 5)
+    wait_for("10 epochs", lambda: cluster.epochs("two") >= 10)
     before = list(read_events(cluster.folder("two")))
     time.sleep(5)  # until they are in the bucket; what comes meanwhile may be lost
     cluster.head.kill()
