@@ -7,6 +7,7 @@ is decided. "·": not searched, or fewer than three trials on a side.
 """
 
 import argparse
+import math
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,18 +16,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from analysis.claims import SHIPPED, read_claims
 from analysis.comparison import compare
-from analysis.effects import estimate_effects
+from analysis.effects import SIGNIFICANT, estimate_effects
+from analysis.finding_sections import MARKS
 from analysis.folder import read_folder
-from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict, judge
-
-MARKS = {SUPPORTED: "✓", CONTRADICTED: "✗", NO_EVIDENCE: "?"}
+from analysis.verdicts import NO_EVIDENCE, Verdict, judge
 
 
 def cell(verdict: Verdict) -> str:
     found = verdict.contrast
-    if found.effect != found.effect:  # NaN: could not be asked
+    if math.isnan(found.effect):  # could not be asked
         return "·"
-    text = f"{MARKS[verdict.verdict]} {100 * found.effect:+.1f}"
+    mark = MARKS[verdict.verdict].partition(" ")[0]
+    text = f"{mark} {100 * found.effect:+.1f}"
     if verdict.verdict == NO_EVIDENCE:
         return text
     return f"{text} ({100 * found.low:+.1f}, {100 * found.high:+.1f})"
@@ -45,7 +46,7 @@ def main() -> None:
         verdicts = judge(claims, comparison)
         counts.update(verdict.verdict for verdict in verdicts)
         p_values = sorted(estimate_effects(comparison).p_values.items(), key=lambda item: item[1])
-        called = ", ".join(name for name, p in p_values if p <= 0.05) or "–"
+        called = ", ".join(name for name, p in p_values if p <= SIGNIFICANT) or "–"
         row = [path.name, len(comparison.scores), comparison.epoch, *map(cell, verdicts), called]
         print(f"| {' | '.join(map(str, row))} |")
     print(", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS))
