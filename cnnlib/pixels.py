@@ -146,7 +146,8 @@ def _decode_all(files: Sequence[Path], image_size: int, disk: int, start: int) -
                 array[index] = decode(file, image_size)
             except UNREADABLE as error:
                 broken.append(f"{file} ({error})")
-        os.pwrite(disk, array.data, start + first * array[0].nbytes)
+        written = os.pwrite(disk, array.data, start + first * array[0].nbytes)
+        assert written == array.nbytes  # the space is reserved
         return broken
 
     bar = tqdm(desc=f"decoding to {image_size} px", total=len(files), unit="photo", disable=None)
