@@ -99,7 +99,12 @@ def _test_if_untested(folder: Path, data: str | None, reason: str | None) -> Non
     champion = folder / "champion"
     if not (champion / "config.json").exists() or (champion / "test_predictions.csv").exists():
         return
-    if data is None and read_folder(folder).settings.get("data", {}).get("test") == 0:
+    settings = read_folder(folder).settings
+    stated = settings.get("data")
+    if data is None and isinstance(stated, dict) and stated.get("test") == 0:
+        return
+    if settings.get("interrupted"):
+        print("the sweep has not ended, so its champion is not tested yet", file=sys.stderr)
         return
     from cnnlib.testing import OpenedBeforeError, test_champion  # loads torch
 

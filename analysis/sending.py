@@ -24,6 +24,7 @@ def send(place: Place, report: Path, *, project: str) -> str:
         report,
         folder=report if place.remote else place.folder,
         sweep=sweep.name,
+        started=str(sweep.settings.get("started") or ""),
         project=project,
         summary=summary_of(sweep, pd.read_csv(report / "tables" / "claims.csv")),
     )

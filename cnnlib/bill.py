@@ -92,6 +92,8 @@ class _Meter:
 
     def add(self, event: Mapping[str, Any]) -> None:
         kind, trial_id = event["event"], str(event.get("trial_id"))
+        if kind == "tested":  # at any time later
+            return
         running = trial_id, event.get("seed")  # the finals train one configuration on some seeds
         now = datetime.fromisoformat(event["time"])
         if kind == "resumed":
@@ -104,6 +106,8 @@ class _Meter:
         elif kind == "proposed":
             self._max_epochs[trial_id] = event["max_epochs"]
         elif kind in STARTS:
+            if kind != "started":  # Ray says nothing of trials that the time budget ended
+                self._end_trials()
             self._began[running] = now
         elif kind == "epoch":
             self._pace.setdefault(trial_id, []).append(event["seconds"])
@@ -112,6 +116,11 @@ class _Meter:
             if kind == "stopped":
                 self.saved += self._each * self._left(trial_id)
         self._last = now
+
+    def _end_trials(self) -> None:
+        for trial in [running for running in self._began if running[1] is None]:
+            began = self._began.pop(trial)
+            self.used += self._each * ((self._last or began) - began).total_seconds()
 
     def end_of_driver(self) -> None:
         """A driver used its machines till its last event, and so did the trials that ran then."""
@@ -129,6 +138,25 @@ class _Meter:
         """What the epochs that a trial was spared would have taken at its own pace."""
         epochs = self._pace[trial_id]
         return (self._max_epochs[trial_id] - len(epochs)) * sum(epochs) / len(epochs)
+
+
+def at_work(events: Iterable[Mapping[str, Any]]) -> float:
+    """Seconds that the drivers of a sweep were at work, without the time between them."""
+    seconds, began, last = 0.0, None, None
+    for event in events:
+        if event["event"] == "tested":
+            continue
+        if event["event"] in ("sweep", "resumed"):
+            seconds += _between(began, last)
+            began = event["time"]
+        last = event["time"]
+    return seconds + _between(began, last)
+
+
+def _between(began: str | None, last: str | None) -> float:
+    if began is None or last is None:
+        return 0.0
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(began)).total_seconds()
 
 
 def bill(events: Iterable[Mapping[str, Any]]) -> Bill | None:

@@ -73,7 +73,6 @@ def crown(
     model.pt2 is left out.
     """
     folder = sweep_folder / "champion"
-    before = digest(folder / WEIGHTS)
     _remove_earlier(folder)
     path = sweep_folder / "sweep.json"
     about = read_json(path) if path.exists() else {}
@@ -81,7 +80,7 @@ def crown(
     if finals is None or winner is None:
         champion = _best_of_search(sweep_folder, best, dataset.classes, image_size)
         write_champion(champion, about=about, exported=exported)
-        _set_aside(folder, before)
+        _bring_back(folder)
         return champion
     entrant = partial(
         _entrant, sweep_folder, finals, dataset.classes, image_size, retrained=retrained
@@ -93,27 +92,33 @@ def crown(
     pd.DataFrame(finals.rows()).to_csv(folder / "finals.csv", index=False)
     metrics = _measured(winner, finals.standings)
     write_champion(champion, about=about, metrics=metrics, exported=exported)
-    _set_aside(folder, before)
+    _bring_back(folder)
     return champion
 
 
 def _remove_earlier(folder: Path) -> None:
-    """What an earlier champion of this sweep had and this one may not have."""
+    """What an earlier champion of this sweep had and this one may not have.
+
+    Its predictions are kept under a name that tells its weights: before those are replaced.
+    """
     folder.mkdir(exist_ok=True)
+    predictions = folder / PREDICTIONS
+    if predictions.exists() and (weights := digest(folder / WEIGHTS)):
+        predictions.rename(_kept(predictions, weights))
     for name in ("finals.csv", PROGRAM):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "reference", ignore_errors=True)
 
 
-def _set_aside(folder: Path, before: str | None) -> None:
-    """Predictions of an earlier champion are kept under a name of their own, till it is back."""
-    predictions, now = folder / PREDICTIONS, digest(folder / WEIGHTS)
-    if before == now:
-        return
-    if before and predictions.exists():
-        predictions.rename(folder / f"{predictions.stem}-{before[:8]}.csv")
-    if now and (kept := folder / f"{predictions.stem}-{now[:8]}.csv").exists():
+def _bring_back(folder: Path) -> None:
+    """The predictions of these weights, where they were champion before."""
+    predictions, weights = folder / PREDICTIONS, digest(folder / WEIGHTS)
+    if weights and (kept := _kept(predictions, weights)).exists():
         kept.rename(predictions)
+
+
+def _kept(predictions: Path, weights: str) -> Path:
+    return predictions.with_stem(f"{predictions.stem}-{weights[:8]}")
 
 
 def digest(weights: Path) -> str | None:

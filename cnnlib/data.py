@@ -17,7 +17,8 @@ from cnnlib.pixels import pixels, side_with_margin
 from cnnlib.residency import gathered
 
 VAL_SPLIT = 0.2  # share of the training photographs that validate; the study's
-EVALUATION_BATCH = 256  # images at once where none is trained on
+EVALUATION_BATCH = 256  # images at once where none is trained on, up to 64 px
+EVALUATION_PIXELS = EVALUATION_BATCH * 64 * 64  # larger ones need the memory of as many pixels
 
 
 def stratified_split(
@@ -37,6 +38,11 @@ def stratified_split(
         val.append(rng.permutation(of_class)[:num_val])
     val_indices = np.sort(np.concatenate(val))
     return np.setdiff1d(np.arange(len(labels)), val_indices), val_indices
+
+
+def evaluation_batch(image_size: int) -> int:
+    """Images at once where none is trained on: 20 of 224 px, so that memory suffices for them."""
+    return min(EVALUATION_BATCH, max(1, EVALUATION_PIXELS // image_size**2))
 
 
 class Batches:
@@ -198,7 +204,7 @@ class CustomDataModule(LightningDataModule):
         split: str,
         indices: np.ndarray,
         *,
-        batch_size: int = EVALUATION_BATCH,
+        batch_size: int | None = None,
         augmentation: str | None = None,
         **settings: Any,
     ) -> Batches:
@@ -211,7 +217,7 @@ class CustomDataModule(LightningDataModule):
             np.asarray(getattr(self.dataset, split).labels, dtype=np.int64),
             indices,
             image_size=self.image_size,
-            batch_size=batch_size,
+            batch_size=batch_size or evaluation_batch(self.image_size),
             device=device,
             dtype=torch.bfloat16 if rounded else torch.float32,
             seed=self.seed,

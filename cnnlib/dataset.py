@@ -13,9 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageFile
 
-from cnnlib.download import cache_folder, download, exclusive, unpack
-
-__all__ = ["Dataset", "Split", "cache_folder", "exclusive", "find_dataset", "read_folder"]
+from cnnlib.download import cache_folder, download, unpack
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +91,7 @@ def find_dataset(data: str | Path, *, cache: Path | None = None) -> Dataset:
         return _read_url(source, cache or cache_folder())
     if re.match("(s3|gs)://[^/]+/.", source):
         return _read_bucket(source, cache or cache_folder())
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     if path.is_dir():
         return read_folder(_train_folder(path))
     if path.is_file() and path.suffix.lower() == ".zip":
@@ -194,6 +192,8 @@ def _photos(folder: Path) -> tuple[list[_Photo], list[str]]:
         for class_folder in _subfolders(folder)
         for path in _files(class_folder)
     )
+    for class_name, name, _ in found:
+        _check_name(folder, f"{class_name}/{name}")
     with ThreadPoolExecutor(max_workers=min(16, 2 * (os.cpu_count() or 1))) as pool:
         contents = list(pool.map(_examine, [path for _, _, path in found]))
     photos, broken, skipped = [], [], []
@@ -209,6 +209,14 @@ def _photos(folder: Path) -> tuple[list[_Photo], list[str]]:
         which = f"{len(broken)} file{s} in {_shown(folder)} {are} not {images}: {_listed(broken)}"
         raise ValueError(f"{which}; remove or repair them")
     return photos, skipped
+
+
+def _check_name(folder: Path, name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(name).decode(errors="replace")
+        raise ValueError(f"{_shown(folder)}/{shown}: its name is not UTF-8; rename it") from None
 
 
 def _examine(path: Path) -> tuple[bytes, bytes]:

@@ -6,6 +6,7 @@ within a grey level and takes a quarter of its time.
 """
 
 import io
+import struct
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from torch.nn import functional
 # Part of the name of what is kept: another decoder gives other pixels.
 DECODER = "-".join(["3", *map(version, ("simplejpeg", "pillow", "torch"))])
 ORIENTATION = 0x0112  # of EXIF's tags
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # Pillow's errors
+# Pillow's errors
+UNREADABLE = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
 
 
 def decode(file: Path, image_size: int) -> np.ndarray:
@@ -48,8 +50,11 @@ def _lies_sideways(data: bytes) -> bool:
     """Whether the camera says that a JPEG has to be turned or mirrored."""
     if b"Exif\x00\x00" not in data[: 1 << 16]:
         return False
-    with Image.open(io.BytesIO(data)) as image:
-        return image.getexif().get(ORIENTATION, 1) != 1
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.getexif().get(ORIENTATION, 1) != 1
+    except (ValueError, SyntaxError, struct.error):  # what the camera says is damaged
+        return False
 
 
 def _with_pillow(data: bytes) -> np.ndarray:

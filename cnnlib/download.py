@@ -211,6 +211,7 @@ def _extract(zip_path: Path, folder: Path) -> None:
                 _check_entry(zip_path, entry.filename)
             check_space(str(zip_path), folder.parent, sum(entry.file_size for entry in entries))
             logger.info("unpacking %s to %s", zip_path, folder.parent)
+            folder.mkdir(parents=True)
             archive.extractall(folder)
     except _BROKEN_ZIP as error:
         raise ValueError(

@@ -107,6 +107,14 @@ class Finals:
         if drawn != self.draw:
             self._record("finals", **asdict(drawn))
 
+    def stale(self, drawn: Draw) -> set[str]:
+        """Whose trainings do not count in this draw: all of other epochs, or another reference."""
+        if self.draw is None:
+            return set()
+        if self.draw.max_epochs != drawn.max_epochs:
+            return {*self.draw.entrants, *self.retrained, *(trial_id for trial_id, _ in self.ended)}
+        return {REFERENCE} if self.draw.reference_config != drawn.reference_config else set()
+
     def config(self, trial_id: str) -> TrialConfig:
         """The configuration of a finalist, or of the reference."""
         if trial_id != REFERENCE:
@@ -200,9 +208,9 @@ class Finals:
         kind = event["event"]
         if kind == "finals":
             drawn = Draw.from_event(event)
-            if self.draw and self.draw.max_epochs != drawn.max_epochs:
-                self.ended.clear()  # they do not compare with longer ones
-                self.retrained.clear()
+            stale = self.stale(drawn)
+            self.ended = {pair: f for pair, f in self.ended.items() if pair[0] not in stale}
+            self.retrained = {t: r for t, r in self.retrained.items() if t not in stale}
             self.draw = drawn
         elif kind == "final":
             self.ended[event["trial_id"], event["seed"]] = Final(**_content(event, Final))

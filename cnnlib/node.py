@@ -42,8 +42,7 @@ def photographs(dataset: Dataset, source: Source | None, say: Callable[[str], No
             missing = [s for s in missing if not pixel_store.take(dataset, s, source.storage)]
         if missing:
             say(f"finding and decoding {len(dataset.train.files):,} photographs")
-            if not dataset.train.files[0].exists():
-                dataset = _found(source.data, dataset.fingerprint)
+            dataset = _found(source.data, dataset.fingerprint)
         for side in missing:
             pixels(dataset, "train", side)
         return dataset
@@ -51,7 +50,7 @@ def photographs(dataset: Dataset, source: Source | None, say: Callable[[str], No
 
 def wherever(data: str | Path) -> str:
     """The same data for whoever runs elsewhere on the machine, or on another."""
-    path = Path(data).expanduser()
+    path = Path(os.path.expanduser(data))
     return str(path.absolute()) if path.exists() else str(data)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cnnlib.augment import shown, whole
 from cnnlib.champion import Champion
-from cnnlib.data import EVALUATION_BATCH
+from cnnlib.data import evaluation_batch
 from cnnlib.decode import UNREADABLE, decode
 from cnnlib.export import Classifier
 
@@ -68,13 +68,15 @@ def _decoded(files: Sequence[Path], image_size: int) -> Iterator[dict[Path, np.n
             return " ".join(str(error).split())
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for start in range(0, len(files), EVALUATION_BATCH):
-            some = files[start : start + EVALUATION_BATCH]
+        at_once = evaluation_batch(image_size)
+        for start in range(0, len(files), at_once):
+            some = files[start : start + at_once]
             yield dict(zip(some, pool.map(pixels, some), strict=True))
 
 
 def _row(file: Path, probabilities: Tensor, classes: Sequence[str]) -> dict[str, Any]:
-    row: dict[str, Any] = {"file": str(file)}
+    # A name that is not UTF-8 cannot be printed as it is.
+    row: dict[str, Any] = {"file": os.fsencode(file).decode(errors="replace")}
     best = probabilities.topk(min(len(GUESSES), len(classes)))
     for guess, share, index in zip(
         GUESSES, best.values.tolist(), best.indices.tolist(), strict=False

@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -83,7 +84,7 @@ class Progress:
         self._shown = -math.inf
         self._say(None)
         if self.stream.isatty():
-            self.stream.write("\n")
+            self._write("\n")
 
     @property
     def line(self) -> str:
@@ -112,13 +113,17 @@ class Progress:
         terminal = self.stream.isatty()
         clear = "\r\x1b[K" if terminal else ""
         if event is not None:
-            self.stream.write(f"{clear}{clock(now - self._began):>7}  {event}\n")
+            self._write(f"{clear}{clock(now - self._began):>7}  {event}\n")
         if terminal:
-            self.stream.write(f"{clear}{self.line}")
+            self._write(f"{clear}{self.line}")
         elif now - self._shown >= PAUSE:
-            self.stream.write(f"{clock(now - self._began):>7}  {self.line}\n")
+            self._write(f"{clock(now - self._began):>7}  {self.line}\n")
             self._shown = now
-        self.stream.flush()
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError):  # a sweep does not end because nobody reads of it any more
+            self.stream.write(text)
+            self.stream.flush()
 
 
 def _of_finals(done: int, trainings: int, began: float) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-RESIDENT = 0.2  # of the memory that is ours: what one array of pixels may fill
+RESIDENT = 0.1  # of the memory that is ours: what one array may fill; trials have two of them
 AHEAD = 2  # batches that are on their way while one is trained on
 
 
@@ -37,11 +37,17 @@ def _loaded(path: str, device: torch.device) -> Tensor:
     return torch.from_numpy(np.load(path, mmap_mode="c")).to(device)
 
 
+@lru_cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all epochs: memory that was freed on a stream is used again on that stream only."""
+    return torch.cuda.Stream(device)
+
+
 def _streamed(
     pixels: np.ndarray, batches: tuple[Tensor, ...], device: torch.device
 ) -> Iterator[Tensor]:
     """Gathered by a thread into pinned memory and copied on a stream of their own."""
-    stream = torch.cuda.Stream(device)
+    stream = _stream(device)
 
     def fetch(chosen: Tensor) -> tuple[Tensor, torch.cuda.Event]:
         raw = torch.from_numpy(pixels[chosen.numpy()]).pin_memory()

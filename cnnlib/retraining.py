@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from cnnlib.node import kept, photographs
 from cnnlib.plan import Plan
 from cnnlib.progress import Progress
 from cnnlib.standings import Final
-from cnnlib.storage import Shelf, prune_storage
+from cnnlib.storage import prune_storage
 from cnnlib.traffic import MOVED
 from cnnlib.trial import Task, train
 from cnnlib.worker import failure
@@ -90,11 +89,10 @@ def hold_finals(plan: Plan, finals: Finals, execute: Execute, progress: Progress
     drawn = finals.next_draw(plan.finalists, plan.seeds, plan.reference)
     if drawn is None:
         return
-    longer = finals.draw and finals.draw.max_epochs != drawn.max_epochs
-    finals.begin(drawn)
-    if longer:
-        shutil.rmtree(plan.folder / "finals", ignore_errors=True)
     bucket = plan.bucket
+    stale = finals.stale(drawn)
+    _prune(plan.folder, bucket, lambda folder, name: folder.split("-")[0] not in stale)
+    finals.begin(drawn)
     prune_finals(plan.folder, finals, bucket)  # a kill may have come before
     if jobs := _finals_left(plan, finals):
         also = " and the reference" if len(drawn.entrants) > len(drawn.finalists) else ""
@@ -151,8 +149,6 @@ def _train(
             finals.ledger.moved(answer["node"], moved)
         training = ended(job, answer)
         finals.end(training)
-        if bucket:  # its weights, for whoever crowns
-            Shelf(f"{bucket}/finals/{job.folder.name}", job.folder).fetch()
         prune_finals(job.folder.parent.parent, finals, bucket)
         progress.finals(done, len(jobs))
         progress.note(f"{job}: {training.error or _said(training)}")
@@ -198,6 +194,10 @@ def prune_finals(sweep: Path, finals: Finals, bucket: str | None) -> None:
             return folder in due or (folder in done and name != LAST)
         return ended.get(folder, True) and not (folder in ended and name == LAST)
 
+    _prune(sweep, bucket, is_needed)
+
+
+def _prune(sweep: Path, bucket: str | None, is_needed: Callable[[str, str], bool]) -> None:
     prune(sweep / "finals", is_needed)
     if bucket:
         prune_storage(f"{bucket}/finals", is_needed)

@@ -17,8 +17,9 @@ from cnnlib.pixels import decode_ahead
 from cnnlib.plan import Plan
 from cnnlib.reference import STUDY, read_reference
 from cnnlib.resume import check_compatible, read_known, read_terms
-from cnnlib.space import SweepFile, num_configurations, read_sweep_file, with_set
+from cnnlib.space import Space, SweepFile, num_configurations, read_sweep_file, with_set
 from cnnlib.storage import Mirror
+from cnnlib.tpe import Outcome
 from cnnlib.wandb_service import resolved_mode
 
 SWEEPS = Path(__file__).parent.parent / "sweeps"
@@ -150,10 +151,16 @@ class Settings:
             grace_period=halving.grace_period if halving else None,
             reduction_factor=halving.reduction_factor if halving else None,
             fingerprint="",
-            known=read_known(self.warm_start, space) if self.warm_start else (),
+            known=self._known(space, before),
             audit=self.audit,
         )
         return terms, num_points
+
+    def _known(self, space: Space, before: Terms | None) -> tuple[Outcome, ...]:
+        """What TPE is told of another sweep; a sweep that goes on has it in its journal."""
+        if before:
+            return before.known
+        return read_known(self.warm_start, space) if self.warm_start else ()
 
     def _check_machine(self) -> None:
         """Whether a trial fits this machine; a cluster may grow, so there nothing is refused."""
@@ -241,4 +248,7 @@ def seconds_of(text: str) -> float:
     if not match or not any(match.groups()):
         raise ValueError(f"--time-budget: {text} is not a time like 2h, 90m, 1h30m or 45s")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return float(hours * 3600 + minutes * 60 + seconds)
+    total = float(hours * 3600 + minutes * 60 + seconds)
+    if not total:
+        raise ValueError("--time-budget: there is nothing to do in no time")
+    return total

@@ -173,7 +173,7 @@ def read_values(name: str, entry: object) -> Choice | Interval:
 
 def _interval(name: str, entry: Mapping[str, Any]) -> Interval:
     hyperparameter = hyperparameter_named(name)
-    if hyperparameter.type not in (int, float):
+    if hyperparameter.type not in (int, float) or hyperparameter.choices:
         raise ValueError(f"{name}: has no min and max; it is {hyperparameter.rule}")
     whole = hyperparameter.type is int
     distribution = entry.get("distribution", "int_uniform" if whole else "uniform")
@@ -183,7 +183,13 @@ def _interval(name: str, entry: Mapping[str, Any]) -> Interval:
     log, step = DISTRIBUTIONS[distribution]
     ends = [entry["min"], entry["max"]]
     if log and not distribution.endswith("_values"):
-        ends = [math.exp(_number(name, end)) for end in ends]
+        try:
+            ends = [math.exp(_number(name, end)) for end in ends]
+        except OverflowError:
+            text = (
+                f"{name}: {distribution} takes logarithms; for values write {distribution}_values"
+            )
+            raise ValueError(text) from None
         ends = [round(end) if whole else end for end in ends]
     low, high = (float(hyperparameter.parse(end)) for end in ends)
     if not low < high:

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from cnnlib.buckets import Bucket, one_line
-from cnnlib.claim import NAME, ClaimedError, refused
+from cnnlib.claim import EXPIRES, NAME, ClaimedError, read_claim, refused
 
 logger = logging.getLogger(__name__)
 
@@ -64,15 +65,21 @@ class Mirror:
         files = self._bucket.files()
         if NAME in files:
             claim = json.loads(self._bucket.content(NAME) or b"null")
-            if refusal := refused(self.url, claim, held=False):
+            if refusal := refused(self.url, claim, held=self._is_held(claim)):
                 raise ClaimedError(refusal)
         segments = [name for name in files if name.startswith("journal/")]
-        if all(self._bucket.content(name) == self._here(name, files[name]) for name in segments):
+        if all(self._begins_with(name, self._bucket.content(name)) for name in segments):
             return  # what is here begins with all that is there
         shutil.rmtree(self._folder / "journal", ignore_errors=True)
         for name in files:
             if not self._of_nodes(name):
                 self._bucket.fetch(name, self._folder / name)
+
+    def _is_held(self, claim: dict[str, Any] | None) -> bool:
+        """Whether a driver that has shown signs of life works in another folder than ours."""
+        here = read_claim(self._folder / NAME)
+        is_ours = bool(claim and here and claim["since"] == here["since"])
+        return bool(claim and time.time() - claim["alive"] < EXPIRES and not is_ours)
 
     def _of_nodes(self, name: str) -> bool:
         """Whether a file is a training's, on a cluster."""
@@ -143,10 +150,10 @@ class Mirror:
                 continue
         return states
 
-    def _here(self, name: str, size: int) -> bytes | None:
-        """The first bytes of a file here."""
+    def _begins_with(self, name: str, content: bytes) -> bool:
+        """Whether a file here does."""
         path = self._folder / name
-        return path.read_bytes()[:size] if path.is_file() else None
+        return path.is_file() and path.read_bytes().startswith(content)
 
 
 class Remote:

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +28,7 @@ from ray.tune.error import TuneError
 
 from cnnlib import pixel_store, pixels, recorder
 from cnnlib.about import about
-from cnnlib.bill import bill
+from cnnlib.bill import at_work, bill
 from cnnlib.champion import Champion, crown
 from cnnlib.claim import Claim
 from cnnlib.cluster import billed, on_cluster, resources
@@ -38,7 +40,7 @@ from cnnlib.plan import Plan
 from cnnlib.pool import on_ray
 from cnnlib.progress import Progress
 from cnnlib.recorder import Recorder, Scheduler, Search, silent, tracked
-from cnnlib.results import read_results, write_json
+from cnnlib.results import read_json, read_results, write_json
 from cnnlib.retraining import hold_finals, is_due
 from cnnlib.settings import Settings
 from cnnlib.storage import Shelf
@@ -88,13 +90,19 @@ def run(plan: Plan) -> SweepResult:
 def _run(plan: Plan) -> SweepResult:
     began = time.monotonic()
     journal = Journal(plan.folder)
-    said = about(plan)
-    write_json(plan.folder / "sweep.json", said)
     before = list(read_events(plan.folder))
+    said = about(plan) | {"interrupted": True}  # until it ends
+    if before:
+        said["started"] = read_json(plan.folder / "sweep.json")["started"]
+    write_json(plan.folder / "sweep.json", said)
     ledger = read_ledger(before, journal.append)
     finals = read_finals(before, ledger)
     tracking = Tracking(
-        plan.folder, mode=plan.wandb, project=plan.settings.wandb_project, sweep=plan.name
+        plan.folder,
+        mode=plan.wandb,
+        project=plan.settings.wandb_project,
+        sweep=plan.name,
+        started=said["started"],
     )
     progress = Progress(plan.trials)
     interrupted, trouble = False, None
@@ -125,7 +133,8 @@ def _run(plan: Plan) -> SweepResult:
         _close(plan, ledger, finals, time.monotonic() - began, progress)
     except KeyboardInterrupt:
         interrupted = True
-        ledger.close("interrupted")
+        if ledger.begun:
+            ledger.close("interrupted")
     except (OSError, RayError, TuneError) as error:  # the disk, the network, Ray
         if plan.settings.verbose:
             logging.getLogger(__name__).exception("the sweep ended")
@@ -138,9 +147,9 @@ def _run(plan: Plan) -> SweepResult:
         progress.close()
         tracking.close()
     said |= {
-        "seconds": time.monotonic() - began,
+        "seconds": at_work(before) + time.monotonic() - began,
         "slots": progress.slots,
-        "interrupted": interrupted,
+        "interrupted": interrupted or bool(trouble),
     }
     try:
         result = _results(plan, said, finals, exported=not interrupted)
@@ -161,9 +170,7 @@ def _results(plan: Plan, said: dict[str, Any], finals: Finals, *, exported: bool
     best, champion = results.best(), None
     if best is not None:
         if plan.bucket:
-            trial_id = best["trial_id"]
-            place = plan.folder / "checkpoints" / trial_id
-            Shelf(f"{plan.bucket}/checkpoints/{trial_id}", place).fetch()
+            _fetch_weights(plan, plan.bucket, best["trial_id"], finals)
         champion = crown(
             plan.folder,
             best,
@@ -175,6 +182,17 @@ def _results(plan: Plan, said: dict[str, Any], finals: Finals, *, exported: bool
         )
     write_json(plan.folder / "sweep.json", said)
     return SweepResult(plan.folder, results.trials, results.epochs, champion)
+
+
+def _fetch_weights(plan: Plan, bucket: str, best: str, finals: Finals) -> None:
+    """The weights that a champion may be crowned with, which other machines trained."""
+    folders = [plan.folder / "checkpoints" / best]
+    for entrant in (finals.winner, finals.reference):
+        if entrant:
+            taken = finals.taken(plan.folder, entrant, retrained=plan.settings.retrain)
+            folders.append(taken.folder)
+    for folder in folders:
+        Shelf(f"{bucket}/{folder.relative_to(plan.folder).as_posix()}", folder).fetch()
 
 
 def _close(plan: Plan, ledger: Ledger, finals: Finals, seconds: float, progress: Progress) -> None:
@@ -212,7 +230,10 @@ def _ray(verbose: bool) -> Iterator[None]:
     level = logging.INFO if verbose else logging.CRITICAL  # a lost worker has its line
     for name in ("ray", "ray.tune"):
         logging.getLogger(name).setLevel(level)
+    ours = signal.getsignal(signal.SIGTERM)
     ray.init(address=address, log_to_driver=verbose, logging_level=level, **local)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, ours)  # Ray has put one there that ends the process
     try:
         yield
     finally:

@@ -28,10 +28,10 @@ from cnnlib.dataset import Dataset, find_dataset
 from cnnlib.intervals import wilson_interval
 from cnnlib.journal import Journal, journal_exists
 from cnnlib.leaks import find_leaks
+from cnnlib.prediction import GUESSES
 from cnnlib.results import openings, read_json, write_json
 
 LEAKS = "leaks.csv"
-GUESSES = ("predicted", "second", "third")
 
 
 class OpenedBeforeError(ValueError):

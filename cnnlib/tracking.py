@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -79,13 +80,19 @@ class Tracked:
 class Tracking:
     """What happens to a sweep's trials, in W&B; start, log and finish return at once."""
 
-    def __init__(self, folder: Path, *, mode: str, project: str, sweep: str) -> None:
-        """Runs of `folder`'s sweep; its name is their group and begins their ids."""
+    def __init__(
+        self, folder: Path, *, mode: str, project: str, sweep: str, started: str = ""
+    ) -> None:
+        """Runs of `folder`'s sweep; its name is their group and begins their ids.
+
+        When it was `started`, if that is known, tells it from another of that name.
+        """
         self.mode = resolved_mode(mode)
         self._folder = folder.absolute()
         self._finished = self._folder / "wandb" / "finished"  # trials whose runs are complete
         self._project = project
         self._sweep = sweep
+        self._run_id = partial(run_id, sweep, started=started)
         self._runs: dict[str, Any] = {}  # those open now, by trial
         self._last_epoch: dict[str, int] = {}
         self._num_runs = {"online": 0, "offline": 0}
@@ -185,10 +192,10 @@ class Tracking:
         # Online the server tells a run's last step; offline only the files do.
         files = read_offline_runs(self._folder) if self.mode == "offline" else {}
         for trial in missing:
-            if sent := files.get(run_id(self._sweep, trial.trial_id)):
-                self._last_epoch[trial.trial_id] = max(
-                    (int(row["epoch"]) for row in sent.history), default=-1
-                )
+            identifier = self._run_id(trial.trial_id)
+            sent = [files[i] for i in (identifier, _refused(identifier)) if i in files]
+            epochs = [int(row["epoch"]) for run in sent for row in run.history]
+            self._last_epoch[trial.trial_id] = max(epochs, default=-1)
             self._attempt(self._start, (trial.trial_id, trial.name, trial.config))
             for row in trial.rows:
                 self._attempt(self._log, (trial.trial_id, row))
@@ -198,7 +205,7 @@ class Tracking:
     def _start(self, trial_id: str, name: str, config: dict[str, Any]) -> None:
         if trial_id in self._runs:
             return
-        identifier = run_id(self._sweep, trial_id)
+        identifier = self._run_id(trial_id)
         try:
             self._runs[trial_id] = self._open(identifier, name, config)
         except Exception as error:
@@ -206,7 +213,7 @@ class Tracking:
             self.mode = "offline"
             self._warn("offline", f"{one_line(error)}; runs go on offline")
             # wandb's service keeps the id of a run that the server did not accept as in use.
-            self._runs[trial_id] = self._open(f"{identifier}-offline", name, config)
+            self._runs[trial_id] = self._open(_refused(identifier), name, config)
 
     def _open(self, identifier: str, name: str, config: dict[str, Any]) -> Any:
         import wandb
@@ -269,9 +276,19 @@ def run_name(config: Mapping[str, object]) -> str:
     return f"{name[: MAX_NAME_LENGTH - 9]}-{digest}"
 
 
-def run_id(sweep: str, trial_id: str) -> str:
-    """The id of a trial's run in every attempt, in characters that W&B allows."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", f"{sweep[:64]}-{trial_id}")
+def run_id(sweep: str, trial_id: str, *, started: str = "") -> str:
+    """The id of a trial's run in every attempt, in characters that W&B allows.
+
+    W&B goes on with a run of the same id, so sweeps of one name have different ones.
+    """
+    digest = hashlib.sha256(f"{sweep} {started}".encode()).hexdigest()[:8]
+    name = f"{sweep[:64]}-{digest}" if started else sweep[:64]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", f"{name}-{trial_id}")
+
+
+def _refused(identifier: str) -> str:
+    """The id of a run that the server did not accept, and that is kept here."""
+    return f"{identifier}-offline"
 
 
 def _value(value: object) -> str:

@@ -41,15 +41,16 @@ def read_offline_runs(folder: Path) -> dict[str, OfflineRun]:
     runs: dict[str, OfflineRun] = {}
     for path in sorted(folder.glob("wandb/offline-run-*/run-*.wandb")):
         run = runs.setdefault(path.stem.removeprefix("run-"), OfflineRun())
-        for payload in _payloads(path.read_bytes()):
+        content = path.read_bytes()
+        if not content.startswith(FILE_HEADER):  # its process was killed before it began
+            continue
+        for payload in _payloads(content):
             _apply(run, record.FromString(payload))
     return runs
 
 
 def _payloads(content: bytes) -> Iterator[bytes]:
     """The records of a file, whole; a last one that is cut off is left out."""
-    if content[: len(FILE_HEADER)] != FILE_HEADER:
-        raise ValueError(f"not a wandb file: it starts with {content[:FILE_HEADER_BYTES]!r}")
     position = FILE_HEADER_BYTES
     fragments = b""
     while position + RECORD_HEADER_BYTES <= len(content):

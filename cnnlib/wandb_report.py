@@ -17,26 +17,50 @@ logger = logging.getLogger(__name__)
 
 
 def send_report(
-    report: Path, *, folder: Path, sweep: str, project: str, summary: Mapping[str, object]
+    report: Path,
+    *,
+    folder: Path,
+    sweep: str,
+    started: str,
+    project: str,
+    summary: Mapping[str, object],
 ) -> str:
     """Sends a report's figures, tables and summary; a line about where they are.
 
-    The run's id follows from the sweep's name: sent again, the report is that run's newest. Without
-    an account the run is kept under `folder`/wandb. Raises ValueError where W&B is switched off.
+    The run's id follows from the sweep's name and its start ("" if that is not known): sent again,
+    the report is that run's newest. Without an account the run is kept under `folder`/wandb. Raises
+    ValueError where W&B is switched off, and OSError where it cannot be reached.
     """
     mode = resolved_mode("auto")
     if mode == "off":
         raise ValueError("--wandb: W&B is switched off on this machine (WANDB_MODE)")
     folder.mkdir(parents=True, exist_ok=True)
     connect()
-    identifier = run_id(sweep, "report")
+    identifier = run_id(sweep, "report", started=started)
+    try:
+        return _send(_content(report), summary, mode, identifier, folder, sweep, project)
+    except OSError:
+        raise
+    except Exception as error:  # whatever wandb has
+        raise OSError(f"W&B: {one_line(error)}") from None
+
+
+def _send(
+    content: Mapping[str, Any],
+    summary: Mapping[str, object],
+    mode: str,
+    identifier: str,
+    folder: Path,
+    sweep: str,
+    project: str,
+) -> str:
     run = _open(mode, identifier, folder, sweep, project)
     accepted = run is not None
     if not accepted:
         mode = "offline"
         run = _open(mode, f"{identifier}-offline", folder, sweep, project)
     files = f"{shlex.quote(str(folder.absolute()))}/wandb"
-    run.log(_content(report))
+    run.log(content)
     run.summary.update(dict(summary))
     url = run.url
     try:

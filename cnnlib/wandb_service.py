@@ -78,7 +78,10 @@ def check_account() -> str | None:
             json={"query": "query { viewer { id } }"},
             timeout=SERVER_TIMEOUT,
         )
-        viewer = (answer.json().get("data") or {}).get("viewer") if answer.ok else None
+        refused = answer.status_code in (401, 403)
+        if not refused:
+            answer.raise_for_status()
+        viewer = None if refused else (answer.json().get("data") or {}).get("viewer")
     except (requests.RequestException, ValueError) as error:
         return f"{url} does not answer ({type(error).__name__}); choose --wandb offline"
     if viewer:

@@ -75,6 +75,7 @@ def configuration(file: str | None, settings: list[str]) -> TrialConfig:
 
 def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace) -> None:
     from dataclasses import asdict
+    from datetime import UTC, datetime
 
     import pandas as pd
     from pytorch_lightning.callbacks import ModelCheckpoint
@@ -88,7 +89,13 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
 
     model = CustomCNN(config, num_classes=len(task.dataset.classes), image_size=task.image_size)
     print(model.summary(), flush=True)
-    tracking = Tracking(out, mode=flags.wandb, project=flags.wandb_project, sweep=out.name)
+    tracking = Tracking(
+        out,
+        mode=flags.wandb,
+        project=flags.wandb_project,
+        sweep=out.name,
+        started=datetime.now(UTC).isoformat(),
+    )
     values = told(asdict(config))
     tracking.start("train", run_name(values), values)
     rows: list[dict[str, Any]] = []
@@ -105,7 +112,11 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
         )
 
     best_model = ModelCheckpoint(dirpath=out, monitor="val_acc", mode="max", filename="best_model")
-    train(config, task, on_epoch=on_epoch, weights=out / WEIGHTS, callbacks=[best_model])
+    try:
+        train(config, task, on_epoch=on_epoch, weights=out / WEIGHTS, callbacks=[best_model])
+    except SystemExit:  # what Lightning makes of Ctrl-C
+        tracking.close()
+        raise KeyboardInterrupt from None
     best = max(rows, key=lambda row: row["val_acc"])
     tracking.finish("train", "completed", {"val_acc": best["val_acc"], "best_epoch": best["epoch"]})
     tracking.close()

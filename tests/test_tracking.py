@@ -222,8 +222,6 @@ def test_a_file_is_read_past_a_padded_block_and_up_to_a_record_that_is_cut_off()
     first = b"1" * (BLOCK_BYTES - len(header) - RECORD_HEADER_BYTES - 3)
     content = header + record(first) + b"\0\0\0" + record(b"2") + record(b"cut off")[:-1]
     assert list(_payloads(content)) == [first, b"2"]
-    with pytest.raises(ValueError, match="not a wandb file"):
-        list(_payloads(b"something else"))
 
 
 def test_the_epochs_that_a_retried_trial_repeats_count_once(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ import cnnlib.tracking
 cnnlib.tracking.RUN_SETTINGS["init_timeout"] = 1.0
 from cnnlib.wandb_report import send_report
 folder = Path(sys.argv[1])
-print(send_report(folder, folder=folder, sweep="s", project="p", summary={"val_acc": 0.5}))
+where = {"folder": folder, "sweep": "s", "started": "", "project": "p"}
+print(send_report(folder, summary={"val_acc": 0.5}, **where))
 """
 
 
