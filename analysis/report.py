@@ -103,8 +103,9 @@ def _test_if_untested(folder: Path, data: str | None, reason: str | None) -> Non
     stated = settings.get("data")
     if data is None and isinstance(stated, dict) and stated.get("test") == 0:
         return
-    if settings.get("interrupted"):
-        print("the sweep has not ended, so its champion is not tested yet", file=sys.stderr)
+    if settings.get("interrupted") and not reason:  # another may be champion in the end
+        text = "the sweep has not ended, so its champion is not tested; --open-test-again tests it"
+        print(text, file=sys.stderr)
         return
     from cnnlib.testing import OpenedBeforeError, test_champion  # loads torch
 

@@ -18,22 +18,17 @@ def gathered(
 ) -> Iterator[Tensor]:
     """pixels[order] in batches of (N, H, W, 3) uint8 on `device`; `share` of the GPU is ours."""
     if pixels.nbytes <= RESIDENT * share * torch.cuda.mem_get_info(device)[1]:
-        images = _resident(pixels, device)
+        assert isinstance(pixels, np.memmap)
+        images = _loaded(str(pixels.filename), device)
         for chosen in order.to(device).split(batch_size):
             yield images[chosen]
     else:
         yield from _streamed(pixels, order.split(batch_size), device)
 
 
-def _resident(pixels: np.ndarray, device: torch.device) -> Tensor:
-    """The pixels on the device, where they stay for the process's next trials."""
-    if isinstance(pixels, np.memmap) and pixels.filename is not None:
-        return _loaded(str(pixels.filename), device)
-    return torch.from_numpy(pixels).to(device)
-
-
 @lru_cache(maxsize=3)  # with a margin, without, and the test's
 def _loaded(path: str, device: torch.device) -> Tensor:
+    """The pixels on the device, where they stay for the process's next trials."""
     return torch.from_numpy(np.load(path, mmap_mode="c")).to(device)
 
 

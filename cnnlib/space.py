@@ -186,10 +186,8 @@ def _interval(name: str, entry: Mapping[str, Any]) -> Interval:
         try:
             ends = [math.exp(_number(name, end)) for end in ends]
         except OverflowError:
-            text = (
-                f"{name}: {distribution} takes logarithms; for values write {distribution}_values"
-            )
-            raise ValueError(text) from None
+            text = f"{name}: {distribution} takes logarithms of the values"
+            raise ValueError(f"{text}; for values write {distribution}_values") from None
         ends = [round(end) if whole else end for end in ends]
     low, high = (float(hyperparameter.parse(end)) for end in ends)
     if not low < high:

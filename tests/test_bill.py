@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from cnnlib.bill import accelerator, bill, prices
+from cnnlib.bill import accelerator, at_work, bill, prices
 
 
 def event(at: float, kind: str, **content: Any) -> dict[str, Any]:
@@ -55,6 +55,35 @@ def test_a_killed_driver_counts_till_its_last_sign_and_the_pause_after_it_does_n
     assert cost is not None
     assert cost.used * 3600 == pytest.approx(0.5 * (60 + 60 + 30))
     assert (cost.used + cost.idle) * 3600 == pytest.approx(2 * (60 + 30))
+
+
+def test_a_test_at_another_time_is_nobodys_work() -> None:
+    events = [
+        event(0, "sweep"),
+        event(0, "machines", **MACHINES),
+        event(60, "closed"),
+        event(900, "tested"),
+        event(1000, "resumed"),
+        event(1030, "closed"),
+        event(1900, "tested"),
+    ]
+    cost = bill(events)
+    assert cost is not None and cost.idle * 3600 == pytest.approx(2 * 60)
+    assert at_work(events) == pytest.approx(60 + 30)
+    assert at_work([]) == 0
+
+
+def test_trials_that_the_time_budget_ended_do_not_run_through_the_finals() -> None:
+    events = [
+        event(0, "machines", **MACHINES),
+        event(0, "proposed", trial_id="1", max_epochs=10),
+        event(0, "started", trial_id="1"),
+        event(40, "epoch", trial_id="1", seconds=40.0),
+        event(50, "final_started", trial_id="1", seed=43),
+        event(150, "final", trial_id="1", seed=43),
+    ]
+    cost = bill(events)
+    assert cost is not None and cost.used * 3600 == pytest.approx(0.5 * (40 + 100))
 
 
 def test_the_seeds_of_a_finalist_count_each() -> None:

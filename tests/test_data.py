@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cnnlib.augment import normalised
-from cnnlib.data import CustomDataModule, stratified_split
+from cnnlib.data import CustomDataModule, evaluation_batch, stratified_split
 
 
 def module(photos: Path, **settings: object) -> CustomDataModule:
@@ -118,6 +118,11 @@ def test_images_come_as_precise_as_the_trainer_uses_them(
     device = SimpleNamespace(root_device=torch.device("cpu"))
     data.trainer = SimpleNamespace(current_epoch=0, strategy=device, precision=precision)  # type: ignore[assignment]
     assert next(iter(data.train_dataloader()))[0].dtype == dtype
+
+
+@pytest.mark.parametrize(("side", "at_once"), [(16, 256), (64, 256), (128, 64), (224, 20)])
+def test_large_images_are_evaluated_in_smaller_batches(side: int, at_once: int) -> None:
+    assert evaluation_batch(side) == at_once
 
 
 def test_batches_have_the_size_asked_for(photos: Path) -> None:

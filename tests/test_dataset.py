@@ -365,6 +365,24 @@ def test_an_error_in_a_zip_names_the_zip(photos: Path) -> None:
         find_dataset("some.zip")
 
 
+def test_an_empty_zip_is_named(tmp_path: Path) -> None:
+    zipfile.ZipFile(tmp_path / "empty.zip", "w").close()
+    with pytest.raises(FileNotFoundError, match=r"^\S+/empty.zip: no class folders in "):
+        find_dataset(tmp_path / "empty.zip", cache=tmp_path / "cache")
+
+
+def test_a_name_that_is_not_utf_8_is_refused_before_anything_starts(photos: Path) -> None:
+    file = next((photos / "train").rglob("*.*"))
+    os.rename(file, os.fsencode(file.parent) + b"/caf\xe9.jpg")
+    with pytest.raises(ValueError, match=r"/caf\ufffd.jpg: its name is not UTF-8; rename it$"):
+        find_dataset(photos)
+
+
+def test_a_home_that_nobody_has_does_not_exist() -> None:
+    with pytest.raises(FileNotFoundError, match="data: ~nobody-here/photos does not exist"):
+        find_dataset("~nobody-here/photos")
+
+
 def test_a_folder_needs_no_cache(photos: Path) -> None:
     find_dataset("photos")
     assert not (photos.parent / "cache").exists()

@@ -151,3 +151,13 @@ def test_a_torn_photograph_raises(suffix: str, share: float, tmp_path: Path) -> 
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
     with pytest.raises(UNREADABLE):
         decode(file, SIDE)
+
+
+@pytest.mark.parametrize("damage", [b"Exif\x00\x00XX", b"Exif\x00\x00II*\x00\xff"])
+def test_damaged_words_of_the_camera_do_not_cost_the_photograph(
+    damage: bytes, tmp_path: Path
+) -> None:
+    image = Image.fromarray(picture())
+    image.save(tmp_path / "a.jpg", quality=95, dpi=(72, 72), exif=damage)
+    image.save(tmp_path / "b.jpg", quality=95)
+    np.testing.assert_array_equal(decode(tmp_path / "a.jpg", 32), decode(tmp_path / "b.jpg", 32))

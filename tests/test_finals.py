@@ -158,6 +158,17 @@ def test_longer_finals_begin_anew_and_more_seeds_are_added(held: Held) -> None:
     assert len(held.finals.unfinished) == 12
 
 
+def test_another_reference_trains_anew_and_the_finalists_do_not(held: Held) -> None:
+    held.end_all((0.70, 0.50), (0.62, 0.64), (0.40, 0.80), (0.9, 0.9))
+    held.finals.end(Retrained(REFERENCE, 3, 4, 0.9, 5.0))
+    other = held.finals.next_draw(3, 2, TrialConfig(dropout=0.1))
+    assert other is not None and other.reference == REFERENCE
+    assert held.finals.stale(held.draw) == set() and held.finals.stale(other) == {REFERENCE}
+    held.finals.begin(other)
+    assert held.finals.unfinished == [(REFERENCE, seed) for seed in other.seeds]
+    assert REFERENCE not in held.finals.retrained
+
+
 def changed(events: list[dict[str, Any]], kind: str, **content: Any) -> list[dict[str, Any]]:
     index = next(i for i, event in enumerate(events) if event["event"] == kind)
     return [*events[:index], events[index] | content, *events[index + 1 :]]

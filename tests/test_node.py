@@ -47,6 +47,13 @@ def test_other_photographs_than_the_drivers_are_refused(photos: Path, tmp_path: 
         photographs(gone, Source(str(others), (8,)), print)
 
 
+def test_other_photographs_in_the_same_folder_are_refused(photos: Path, tmp_path: Path) -> None:
+    there = find_dataset(photos)
+    next((photos / "train").rglob("*.png")).unlink()
+    with pytest.raises(ValueError, match="holds other photographs here than where"):
+        photographs(there, Source(str(photos), (8,)), print)
+
+
 def test_decoded_photographs_of_the_storage_need_no_files(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

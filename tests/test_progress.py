@@ -79,3 +79,15 @@ def test_a_best_that_is_not_a_number_is_no_best() -> None:
 
 def test_times_are_read_as_on_a_clock() -> None:
     assert [clock(s) for s in (7, 750, 3723)] == ["0:07", "12:30", "1:02:03"]
+
+
+def test_a_screen_that_nobody_reads_any_more_ends_nothing() -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    progress = Progress(2, stream=Closed())
+    progress.started("0001", "a")
+    progress.ended("0001", "completed", "4 epochs")
+    progress.close()
+    assert progress.counts["completed"] == 1

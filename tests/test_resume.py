@@ -117,6 +117,8 @@ def test_the_same_settings_go_on_and_others_are_refused(photos: Path, tmp_path: 
     longer = replace(again, max_epochs=60, trials=30).plan()
     assert longer.halving is not None
     assert longer.halving.rungs == (2, 6, 18, 54), "the grace period stays"
+    told = replace(again, warm_start="/a/folder/that/is/gone").plan()
+    assert told.terms.known == (), "what it was told is in its journal"
     with pytest.raises(ValueError, match=r"another sweep: image_size was 32 and is now 64"):
         replace(again, image_size=64).plan()
     (photos / "train" / "red" / "000.png").unlink()

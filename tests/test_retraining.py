@@ -204,6 +204,20 @@ def test_a_kill_right_after_an_event_leaves_no_state_behind(plan: Plan) -> None:
     assert not last.exists()
 
 
+def test_another_reference_does_not_go_on_from_the_state_of_the_one_before(plan: Plan) -> None:
+    sweep = searched()
+    hold(plan, sweep, Executor(4))  # a seed of each
+    half = plan.folder / "finals" / "reference-s5" / LAST
+    half.parent.mkdir()
+    half.write_text("of the reference before")
+    hold(replace(plan, reference=TrialConfig(dropout=0.1)), sweep, Executor(0))
+    assert not half.exists() and not (plan.folder / "finals" / "reference-s4").exists()
+    assert len(list((plan.folder / "finals").glob("*-s4"))) == 3, "those of the finalists stay"
+    execute = Executor()
+    hold(replace(plan, reference=TrialConfig(dropout=0.1)), sweep, execute)
+    assert sum(job.trial_id == REFERENCE and job.epochs is None for job in execute.jobs) == 2
+
+
 def test_weights_of_the_best_seed_outlast_a_round_that_was_cut_short(plan: Plan) -> None:
     sweep = searched()
     hold(plan, sweep, Executor(5))  # four on seed 4, and the best on seed 5

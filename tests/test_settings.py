@@ -97,6 +97,7 @@ def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> No
         ({"name": "a/b"}, "--name: a/b is not made of letters"),
         ({"storage": "ftp://bucket", "name": "x"}, "--storage: ftp://bucket/x is no storage"),
         ({"time_budget": "soon"}, "--time-budget: soon is not a time like 2h"),
+        ({"time_budget": "0s"}, "--time-budget: there is nothing to do in no time"),
         ({"sweep": "none.yaml"}, "no sweep file none.yaml"),
         ({"set": ["conv_layers=6"]}, "conv_layers: 6 poolings leave nothing of 32 px"),
         ({"wandb": "maybe"}, "wandb: 'maybe' is not one of"),

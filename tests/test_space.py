@@ -106,6 +106,15 @@ def test_whole_numbers_between_min_and_max_stay_whole() -> None:
         ({"parameters": {"dropout": {"min": 0.5, "max": 0.1}}}, "min 0.5 is not below max 0.1"),
         ({"parameters": {"dropout": {"min": 0.5}}}, "dropout: needs value, values, or both"),
         ({"parameters": {"activation": {"min": 1, "max": 2}}}, "activation: has no min and max"),
+        ({"parameters": {"kernel_size": {"min": 3, "max": 7}}}, "kernel_size: has no min and max"),
+        (
+            {
+                "parameters": {
+                    "num_neurons_dense": {"min": 32, "max": 1024, "distribution": "log_uniform"}
+                }
+            },
+            "takes logarithms of the values; for values write log_uniform_values",
+        ),
         (
             {
                 "parameters": {

@@ -122,6 +122,37 @@ def test_a_driver_elsewhere_keeps_its_claim(url: str, tmp_path: Path) -> None:
     Mirror(url, tmp_path / "other" / "s").fetch()
 
 
+def test_a_driver_here_in_another_folder_keeps_its_claim(url: str, tmp_path: Path) -> None:
+    here, other = tmp_path / "here" / "s", tmp_path / "other" / "s"
+    begun(here).close()
+    claim = Claim(here)
+    assert Mirror(url, here)._send()
+    with pytest.raises(ClaimedError, match=r"/s is being written by process \d+ on"):
+        Mirror(url, other).fetch()
+    Mirror(url, here).fetch()  # as after a kill: what is here is that driver's own
+    claim.release()
+    assert Mirror(url, here)._send()
+    Mirror(url, other).fetch()
+
+
+def test_what_is_written_while_it_is_compared_is_not_taken_for_another_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, url = tmp_path / "here" / "s", f"file://{tmp_path}/there"
+    (tmp_path / "there").mkdir()
+    journal = begun(here)
+    mirror = Mirror(url, here)
+    assert mirror._send()
+    files = mirror._bucket.files()
+    journal.append("note", number=9)
+    assert mirror._send()
+    monkeypatch.setattr(mirror._bucket, "files", lambda: files)  # the sizes of a moment ago
+    mirror.fetch()
+    journal.append("note", number=10)  # into the same file as before
+    journal.close()
+    assert numbers(here)[-2:] == [9, 10]
+
+
 def test_a_storage_that_does_not_answer_costs_a_line_and_is_made_up_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

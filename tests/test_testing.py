@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cnnlib import testing
-from cnnlib.champion import _set_aside, digest, read_champion
+from cnnlib.champion import _bring_back, _remove_earlier, digest, read_champion
 from cnnlib.claim import Claim, ClaimedError
 from cnnlib.journal import Journal, read_events
 from cnnlib.model import CustomCNN
@@ -108,15 +108,16 @@ def test_a_kill_after_the_record_loses_no_table(
 def test_the_tests_of_two_champions_are_both_kept(journaled: Path, tmp_path: Path) -> None:
     first = test_champion(journaled)
     weights = journaled / "champion" / "weights.safetensors"
-    before = digest(weights)
     shutil.copy(weights, tmp_path / "first")
+    _remove_earlier(journaled / "champion")
     other_weights(journaled)
-    _set_aside(journaled / "champion", before)
+    assert not (journaled / "champion" / "test_predictions.csv").exists(), "nor after a kill here"
+    _bring_back(journaled / "champion")
     assert not (journaled / "champion" / "test_predictions.csv").exists()
     test_champion(journaled, reason="another")
-    before = digest(weights)
+    _remove_earlier(journaled / "champion")
     shutil.copy(tmp_path / "first", weights)
-    _set_aside(journaled / "champion", before)
+    _bring_back(journaled / "champion")
     table = pd.read_csv(journaled / "champion" / "test_predictions.csv")
     assert (table["label"] == table["predicted"]).sum() == first["test_correct"]
     assert test_champion(journaled)["test_acc"] == first["test_acc"]

@@ -286,6 +286,25 @@ def test_what_a_killed_driver_did_not_send_is_sent_once(
     assert second.line.startswith("W&B: 3 runs offline")
 
 
+def test_what_went_offline_when_the_server_refused_it_is_not_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnlib.tracking.SERVICE_IDLE", 0)
+    first = Tracking(tmp_path, mode="offline", project="cnn", sweep="s")
+    first.start("t2-offline", "name", {"a": 2})  # so it is called where the server refuses it
+    for epoch in (1, 2):
+        first.log("t2-offline", epoch_row(2, epoch))
+    first.close()
+    (tmp_path / "wandb" / "offline-run-20260101_000000-x").mkdir()
+    torn = tmp_path / "wandb" / "offline-run-20260101_000000-x" / "run-x.wandb"
+    torn.write_bytes(b"")  # of a process that was killed
+    second = Tracking(tmp_path, mode="offline", project="cnn", sweep="s")
+    second.catch_up([tracked(2, 3, "completed")], silent=9.0)
+    second.close()
+    rows = [row["epoch"] for run in read_offline_runs(tmp_path).values() for row in run.history]
+    assert sorted(rows) == [1, 2, 3]
+
+
 def test_online_the_server_knows_what_a_killed_driver_sent(
     tmp_path: Path, server: AnsweringServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -594,3 +613,10 @@ def test_the_recipe_follows_the_studys_part_of_a_name() -> None:
 def test_run_ids_hold_no_character_that_wandb_refuses() -> None:
     assert run_id("my sweep: a/b", "t_01") == "my-sweep-a-b-t_01"
     assert len(run_id("s" * 200, "t_01")) < 128
+
+
+def test_two_sweeps_of_one_name_have_runs_of_their_own() -> None:
+    ids = {run_id("s", "0001", started=when) for when in ("2026-11-24T10:00", "2026-11-24T11:00")}
+    ids |= {run_id(name, "0001", started="2026-11-24T10:00") for name in ("s", "a.b", "a-b")}
+    assert len(ids) == 4
+    assert all(name.endswith("-0001") for name in ids)

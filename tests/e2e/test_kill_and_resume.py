@@ -89,8 +89,8 @@ def test_its_journal_replays_and_tells_what_happened(folder: Path) -> None:
 def test_wandb_holds_each_trial_and_each_epoch_once(folder: Path) -> None:
     ledger = read_ledger(read_events(folder / "b"), write=lambda event, **content: {})
     epochs = read_results(folder / "b").epochs
-    runs = read_offline_runs(folder / "b")
-    assert sorted(runs) == [f"b-{trial_id}" for trial_id in ledger.trials]
+    runs = {n.rpartition("-")[2]: run for n, run in read_offline_runs(folder / "b").items()}
+    assert sorted(runs) == list(ledger.trials)
     for trial_id, trial in ledger.trials.items():
         curve = epochs[epochs["trial_id"] == trial_id].drop(columns="trial_id")
         run = runs[f"b-{trial_id}"]

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from cnnlib.config import hyperparameters, told
 from cnnlib.journal import read_events
 from cnnlib.model import CustomCNN
-from cnnlib.results import read_results
+from cnnlib.results import openings, read_results
 from cnnlib.wandb_files import read_offline_runs
 from tests.conftest import write_photos
 
@@ -134,10 +134,10 @@ def test_the_champion_is_the_best_trial_and_its_weights_are_there(sweep: tuple[P
 
 def test_wandbs_offline_files_hold_every_trials_curves(sweep: tuple[Path, str]) -> None:
     results = read_results(sweep[0])
-    runs = read_offline_runs(sweep[0])
+    runs = {name.rpartition("-")[2]: run for name, run in read_offline_runs(sweep[0]).items()}
     assert len(runs) == len(results.trials)
     for row in results.trials.to_dict("records"):
-        run = runs[f"one-{row['trial_id']}"]
+        run = runs[row["trial_id"]]
         assert run.group == "one"
         assert run.config == told({name: row[name] for name in hyperparameters()})
         curve = results.epochs[results.epochs["trial_id"] == row["trial_id"]]
@@ -206,6 +206,32 @@ def test_ctrl_c_ends_soon_and_leaves_usable_results(folder: Path) -> None:
         timeout=120,
     )
     assert answer.returncode == 0, answer.stderr
+    assert "the sweep has not ended, so its champion is not tested" in answer.stderr
+    assert not openings(journal)
+
+
+def test_a_job_that_is_stopped_ends_as_by_ctrl_c(folder: Path) -> None:
+    process = subprocess.Popen(
+        command(folder, "terminated", "--max-epochs", "400", "--patience", "0", "--wandb", "off"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    sweep = folder / "results" / "terminated"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if sum(e["event"] == "epoch" for e in _events(sweep)) > 5:
+            break
+        time.sleep(0.2)
+    process.terminate()
+    said, complained = process.communicate(timeout=60)
+    assert process.returncode == 130, complained
+    assert "interrupted; go on by the same command with --resume" in said
+    assert _events(sweep)[-1] | {"time": ""} == {
+        "event": "closed",
+        "reason": "interrupted",
+        "time": "",
+    }
 
 
 def _events(path: Path) -> list[dict]:

@@ -1,0 +1,31 @@
+"""What a sweep does between its parts; the whole way is in tests/e2e."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from cnnlib.checkpoints import BEST
+from cnnlib.finals import read_finals
+from cnnlib.plan import Plan
+from cnnlib.storage import Mirror, Shelf
+from cnnlib.sweep import _fetch_weights
+from tests.test_retraining import Executor, hold, plan, searched  # noqa: F401
+
+
+def test_who_crowns_on_another_machine_has_the_weights_that_others_trained(
+    plan: Plan,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    sweep = searched()
+    hold(plan, sweep, Executor())
+    (tmp_path / "there").mkdir()
+    bucket = f"file://{tmp_path}/there/s"
+    for folder in (plan.folder / "finals").iterdir():
+        Shelf(f"{bucket}/finals/{folder.name}", folder).send()
+    other = replace(plan, folder=tmp_path / "other" / "s", mirror=Mirror(bucket, tmp_path / "s"))
+    finals = read_finals(sweep.events, sweep.ledger)
+    _fetch_weights(other, bucket, "0001", finals)
+    for entrant in (finals.winner, finals.reference):
+        assert entrant is not None
+        taken = finals.taken(other.folder, entrant, retrained=True)
+        content = (taken.folder / BEST).read_text()
+        assert entrant.trial_id in content and "on all photographs" in content
