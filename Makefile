@@ -13,7 +13,7 @@ FULL_SIZE ?=
 setup: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cnnlib needs Python 3.11 or newer; set PYTHON=... to one")'
+	$(PYTHON) -c 'import sys; sys.exit((sys.platform != "linux" and "cnnlib needs Linux") or (sys.version_info < (3, 11) and "cnnlib needs Python 3.11 or newer; set PYTHON=... to one"))'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@

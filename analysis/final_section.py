@@ -51,7 +51,7 @@ def _row(standing: Standing, table: list[Standing], seeds: list[int]) -> list[ob
     interval = mean_interval(standing, table)
     sure = "one seed each: not known"
     if interval:
-        sure = f"{percent(max(0.0, interval[0]))} to {percent(min(1.0, interval[1]))}"
+        sure = f"{percent(interval[0])} to {percent(interval[1])}"
     luck = "" if standing.luck is None else f"{100 * standing.luck:+.1f}"
     return [
         standing.trial_id,

@@ -98,9 +98,9 @@ def _luck(metrics: Mapping[str, Any], found: tuple[float, int] | None) -> str:
     luck = metrics["luck"]
     text = (
         f"In the search it had {metrics['search_val_acc']:.3f}, {abs(luck):.3f} "
-        f"{'more' if luck >= 0 else 'less'} than its mean on new seeds: that much of a score "
-        "picked for being high was luck."
+        f"{'more' if luck >= 0 else 'less'} than its mean on new seeds"
     )
+    text += ": that much of a score picked for being high was luck." if luck > 0 else "."
     if found is None:
         return f"{text} With one seed each it is not known how sure that mean is."
     return (

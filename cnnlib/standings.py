@@ -104,7 +104,7 @@ def mean_interval(standing: Standing, table: Iterable[Standing]) -> tuple[float,
     if error is None or found is None:
         return None
     half = float(t.ppf(0.975, found[1])) * error
-    return standing.mean - half, standing.mean + half
+    return max(0.0, standing.mean - half), min(1.0, standing.mean + half)
 
 
 def read_standings(csv: Path) -> list[Standing]:

@@ -9,7 +9,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class Mirror:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._reachable = True
+        self._vital = 0.0  # when journal and claim were sent
 
     def exists(self) -> bool:
         """Whether the storage holds a sweep of this name."""
@@ -108,12 +109,11 @@ class Mirror:
     def _send(self) -> bool:
         """Copies what is new or changed and deletes what was deleted; whether that worked."""
         try:
-            here = self._states()
+            here = self._states(self._folder.rglob("*"))
             for name, state in here.items():
-                if self._sent.get(name) != state:
-                    self._copy(name)
-                    self._sent[name] = state
-            for name in self._sent.keys() - here.keys():
+                self._send_vital()
+                self._send_new(name, state)
+            for name in [n for n in self._sent if not (self._folder / n).exists()]:
                 with suppress(FileNotFoundError):  # it was pruned here before it was sent
                     self._bucket.delete(name)
                 del self._sent[name]
@@ -128,18 +128,30 @@ class Mirror:
         self._reachable = True
         return True
 
-    def _copy(self, name: str) -> None:
+    def _send_vital(self) -> None:
+        """Journal and claim, every PAUSE seconds: large files take longer than a claim holds."""
+        if time.monotonic() > self._vital + PAUSE:
+            vital = [*self._folder.glob("journal/*"), self._folder / NAME]
+            for name, state in self._states(vital).items():
+                self._send_new(name, state)
+            self._vital = time.monotonic()
+
+    def _send_new(self, name: str, state: tuple[int, int]) -> None:
+        if self._sent.get(name) == state:
+            return
         try:
             self._bucket.send(self._folder / name, name)
         except FileNotFoundError:
             if (self._folder / name).exists():
                 raise
             # else it was pruned meanwhile
+        self._sent[name] = state
 
-    def _states(self) -> dict[str, tuple[int, int]]:
-        """Size and time of each file here, the journal first."""
+    def _states(self, paths: Iterable[Path]) -> dict[str, tuple[int, int]]:
+        """Size and time of those that are files, the claim and the journal first."""
         states = {}
-        for path in sorted(self._folder.rglob("*"), key=lambda p: (p.parent.name != "journal", p)):
+        first = (self._folder / "journal", self._folder / NAME)
+        for path in sorted(paths, key=lambda p: (p.parent not in first and p not in first, p)):
             try:
                 if path.is_file() and path.suffix != ".part":
                     stat = path.stat()

@@ -65,7 +65,7 @@ def _final(event: Event) -> str:
 def _champion(event: Event) -> str:
     return (
         f"val_acc {event['mean']:.3f} on average on seeds {_listed(event['seeds'])}, "
-        f"{event['luck']:.3f} less than in the search"
+        f"{abs(event['luck']):.3f} {'less' if event['luck'] >= 0 else 'more'} than in the search"
     )
 
 

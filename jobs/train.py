@@ -59,7 +59,8 @@ def main() -> int:
         out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         return mistake(error)
-    task = Task(dataset, image_size, flags.max_epochs, flags.patience, flags.seed, _cpus())
+    cpus = len(os.sched_getaffinity(0))
+    task = Task(dataset, image_size, flags.max_epochs, flags.patience, flags.seed, cpus)
     _train(config, task, out, flags)
     return 0
 
@@ -138,10 +139,6 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     if flags.wandb != "off":
         print(tracking.line)
     print(f"best: val_acc {best['val_acc']:.3f} at epoch {best['epoch']}; weights: {out}/{WEIGHTS}")
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def test_what_is_deleted_before_it_is_sent_is_no_trouble(
     mirror = Mirror(url, here)
     states = mirror._states
     gone = {"checkpoints/0001/last.pt": (1, 1)}
-    monkeypatch.setattr(mirror, "_states", lambda: states() | gone)
+    monkeypatch.setattr(mirror, "_states", lambda paths: states(paths) | gone)
     assert mirror._send()
     monkeypatch.setattr(mirror, "_states", states)
     assert mirror._send()
@@ -151,6 +151,33 @@ def test_what_is_written_while_it_is_compared_is_not_taken_for_another_journal(
     journal.append("note", number=10)  # into the same file as before
     journal.close()
     assert numbers(here)[-2:] == [9, 10]
+
+
+def test_large_files_do_not_hold_up_the_journal_and_the_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, url = tmp_path / "here" / "s", f"file://{tmp_path}/there"
+    (tmp_path / "there").mkdir()
+    journal, mirror = begun(here), Mirror(url, here)
+    (here / "checkpoints").mkdir()
+    for number in range(3):
+        (here / "checkpoints" / f"{number}.pt").write_bytes(b"1" * 100)
+    (here / NAME).write_text("null")
+    sent, send = list[str](), mirror._bucket.send
+
+    def slowly(path: Path, name: str) -> None:
+        sent.append(name)
+        send(path, name)
+        if name.endswith(".pt"):
+            journal.append("epoch", number=9)
+            monkeypatch.setattr(mirror, "_vital", 0.0)  # it took longer than PAUSE
+
+    monkeypatch.setattr(mirror._bucket, "send", slowly)
+    assert mirror._send()
+    journal.close()
+    segment = next((here / "journal").iterdir()).name
+    assert sent == [NAME, f"journal/{segment}", "checkpoints/0.pt", f"journal/{segment}",
+                    "checkpoints/1.pt", f"journal/{segment}", "checkpoints/2.pt"]  # fmt: skip
 
 
 def test_a_storage_that_does_not_answer_costs_a_line_and_is_made_up_for(

@@ -93,7 +93,7 @@ def test_wandb_holds_each_trial_and_each_epoch_once(folder: Path) -> None:
     assert sorted(runs) == list(ledger.trials)
     for trial_id, trial in ledger.trials.items():
         curve = epochs[epochs["trial_id"] == trial_id].drop(columns="trial_id")
-        run = runs[f"b-{trial_id}"]
+        run = runs[trial_id]
         assert run.history == curve.to_dict("records")
         assert run.config == told(asdict(trial.config), searched(ledger.terms.space))
         assert (run.summary["status"], run.exit_code) == (trial.status, 0)
