@@ -22,7 +22,7 @@ from cnnlib.machine import Machine
 from cnnlib.plan import GPUS_PER_TRIAL, Plan
 from cnnlib.progress import size
 from cnnlib.space import searched
-from cnnlib.tracking import run_name
+from cnnlib.wandb_names import run_name
 from cnnlib.wandb_service import check_account
 from cnnlib.workload import Measured, macs, measure, sampled, seconds_an_image, training_bytes
 

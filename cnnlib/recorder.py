@@ -19,8 +19,9 @@ from cnnlib.progress import Progress
 from cnnlib.results import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.space import searched
 from cnnlib.storage import prune_storage
-from cnnlib.tracking import Tracked, Tracking, run_name
+from cnnlib.tracking import Tracked, Tracking
 from cnnlib.traffic import MOVED
+from cnnlib.wandb_names import run_name
 
 METRICS = tuple(name for name in EPOCH_COLUMNS if name != "trial_id")
 MAX_WORKER_LOSSES = 3  # times that a trial goes on because its worker or node died

@@ -2,12 +2,7 @@
 
 import logging
 import os
-import signal
-import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,32 +16,28 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the journal 
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # with it Tune prints tables at any verbosity
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is ours to handle
 
-import ray
-from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
 
-from cnnlib import pixel_store, pixels, recorder
+from cnnlib import recorder
 from cnnlib.about import about
 from cnnlib.bill import at_work, bill
 from cnnlib.champion import Champion, crown
 from cnnlib.claim import Claim
-from cnnlib.cluster import billed, on_cluster, resources
+from cnnlib.cluster import billed
 from cnnlib.finals import Finals, read_finals
 from cnnlib.journal import Journal, read_events
 from cnnlib.ledger import Ledger, read_ledger
-from cnnlib.node import Source, wherever
 from cnnlib.plan import Plan
 from cnnlib.pool import on_ray
 from cnnlib.progress import Progress
-from cnnlib.recorder import Recorder, Scheduler, Search, silent, tracked
+from cnnlib.recorder import silent, tracked
 from cnnlib.results import read_json, read_results, write_json
 from cnnlib.retraining import hold_finals, is_due
 from cnnlib.settings import Settings
 from cnnlib.storage import Shelf
 from cnnlib.tracking import Tracking
-from cnnlib.trial import Task
-from cnnlib.worker import ray_trial
+from cnnlib.tuning import session, task_of, tune_trials
 
 
 @dataclass(frozen=True)
@@ -113,13 +104,13 @@ def _run(plan: Plan) -> SweepResult:
             progress.go_on(ledger.trials.values())
         searching = not ledger.begun or bool(ledger.unfinished)
         if searching or is_due(plan, finals):
-            with _ray(plan.settings.verbose):
-                task, share = _task(plan, progress)
+            with session(plan.settings.verbose):
+                task, share = task_of(plan, progress)
                 if not ledger.begun:
                     _begin(plan, ledger, progress.slots)
                 ledger.machines(**billed(share, progress.slots))
                 if searching:
-                    _tune(plan, task, share, ledger, tracking, progress)
+                    tune_trials(plan, task, share, ledger, tracking, progress)
                 left = plan.time_budget and began + plan.time_budget - time.monotonic()
                 execute = on_ray(
                     task,
@@ -221,86 +212,7 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-@contextmanager
-def _ray(verbose: bool) -> Iterator[None]:
-    """A Ray of our own, or in a Ray job the cluster's; it ends with the sweep."""
-    # A bare ray.init() would join any cluster that runs on the machine.
-    address = os.environ.get("RAY_ADDRESS", "local")
-    local: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
-    level = logging.INFO if verbose else logging.CRITICAL  # a lost worker has its line
-    for name in ("ray", "ray.tune"):
-        logging.getLogger(name).setLevel(level)
-    ours = signal.getsignal(signal.SIGTERM)
-    ray.init(address=address, log_to_driver=verbose, logging_level=level, **local)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, ours)  # Ray has put one there that ends the process
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
 def _begin(plan: Plan, ledger: Ledger, slots: int) -> None:
     # At random first: twice what runs at once, so that TPE has seen results when it begins.
     num_initial = max(2 * slots, min(10, plan.trials // 2))
     ledger.begin(replace(plan.terms, num_initial=num_initial))
-
-
-def _tune(
-    plan: Plan,
-    task: Task,
-    share: dict[str, float],
-    ledger: Ledger,
-    tracking: Tracking,
-    progress: Progress,
-) -> None:
-    """Runs the trials through Ray Tune."""
-    checkpoints = plan.folder / "checkpoints"
-    bucket = plan.bucket and f"{plan.bucket}/checkpoints"
-    noted = Recorder(ledger, tracking, progress, checkpoints, bucket)
-    trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints, bucket=bucket)
-    with tempfile.TemporaryDirectory(prefix="cnnlib-tune-") as scratch:
-        tune.Tuner(
-            tune.with_resources(trainable, share),
-            tune_config=tune.TuneConfig(
-                search_alg=Search(noted),
-                scheduler=Scheduler(noted),
-                num_samples=ledger.unfinished,
-                max_concurrent_trials=progress.slots,
-                time_budget_s=plan.search_budget,
-                reuse_actors=True,
-            ),
-            run_config=tune.RunConfig(
-                storage_path=scratch,  # what Tune keeps there is not needed after the sweep
-                callbacks=[noted],
-                failure_config=tune.FailureConfig(max_failures=recorder.MAX_WORKER_LOSSES),
-                verbose=2 if plan.settings.verbose else 0,
-            ),
-        ).fit()
-
-
-def _task(plan: Plan, progress: Progress) -> tuple[Task, dict[str, float]]:
-    """What each training does, and its CPUs and GPUs; how many run at once goes to `progress`."""
-    settings = plan.settings
-    cpus, gpus = resources(plan, progress)
-    task = Task(
-        dataset=plan.dataset,
-        image_size=plan.image_size,
-        max_epochs=plan.max_epochs,
-        patience=settings.patience,
-        seed=settings.seed,
-        cpus=cpus,
-        accelerator="gpu" if gpus else "cpu",
-        gpu_share=min(gpus, 1.0) if gpus else 1.0,
-        source=_source(plan) if on_cluster() else None,
-    )
-    return task, {"cpu": cpus, "gpu": gpus}
-
-
-def _source(plan: Plan) -> Source:
-    """Where the machines find the photographs; in the bucket they are put for them, decoded."""
-    sides = pixels.sides(plan.image_size, augmented=plan.terms.augmented)
-    storage = plan.mirror.parent if plan.mirror else None
-    if storage:
-        pixel_store.offer(plan.dataset, sides, storage)
-    return Source(wherever(plan.settings.data), sides, storage)

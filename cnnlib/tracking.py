@@ -6,10 +6,8 @@ never a trial.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import queue
-import re
 import shlex
 import threading
 import time
@@ -21,33 +19,10 @@ from typing import Any
 from urllib.parse import quote
 
 from cnnlib.wandb_files import read_offline_runs
+from cnnlib.wandb_names import MAX_NAME_LENGTH, refused_id, run_id
 from cnnlib.wandb_service import SERVICE_IDLE, connect, disconnect, one_line, resolved_mode
 
 logger = logging.getLogger(__name__)
-
-MAX_NAME_LENGTH = 128  # W&B refuses longer names and ids
-
-# The study's own short names, in its order, and then those of the recipe.
-SHORT_NAMES = {
-    "activation": "ac",
-    "first_layer_filters": "filters",
-    "filter_org": "filt_org",
-    "conv_layers": "layers",
-    "dropout": "drop",
-    "batch_norm": "bn",
-    "batch_size": "bs",
-    "learning_rate": "lr",
-    "use_augmentation": "aug",
-    "num_neurons_dense": "dense",
-    "optimizer": "opt",
-    "weight_decay": "wd",
-    "learning_rate_schedule": "sched",
-    "label_smoothing": "smooth",
-    "kernel_size": "kernel",
-    "head": "head",
-    "ema": "ema",
-    "augmentation": "augm",
-}
 
 RUN_SETTINGS: dict[str, Any] = {
     "console": "off",  # never capture the driver's screen
@@ -193,7 +168,7 @@ class Tracking:
         files = read_offline_runs(self._folder) if self.mode == "offline" else {}
         for trial in missing:
             identifier = self._run_id(trial.trial_id)
-            sent = [files[i] for i in (identifier, _refused(identifier)) if i in files]
+            sent = [files[i] for i in (identifier, refused_id(identifier)) if i in files]
             epochs = [int(row["epoch"]) for run in sent for row in run.history]
             self._last_epoch[trial.trial_id] = max(epochs, default=-1)
             self._attempt(self._start, (trial.trial_id, trial.name, trial.config))
@@ -213,7 +188,7 @@ class Tracking:
             self.mode = "offline"
             self._warn("offline", f"{one_line(error)}; runs go on offline")
             # wandb's service keeps the id of a run that the server did not accept as in use.
-            self._runs[trial_id] = self._open(_refused(identifier), name, config)
+            self._runs[trial_id] = self._open(refused_id(identifier), name, config)
 
     def _open(self, identifier: str, name: str, config: dict[str, Any]) -> Any:
         import wandb
@@ -263,36 +238,6 @@ class Tracking:
         if status != "interrupted":
             with self._finished.open("a") as file:
                 file.write(f"{trial_id}\n")
-
-
-def run_name(config: Mapping[str, object]) -> str:
-    """A run's name in the study's manner, `ac-relu-filters-128-...`, at most 128 characters."""
-    keys = [key for key in SHORT_NAMES if key in config]
-    keys += [key for key in config if key not in SHORT_NAMES]
-    name = "-".join(f"{SHORT_NAMES.get(key, key)}-{_value(config[key])}" for key in keys)
-    if len(name) <= MAX_NAME_LENGTH:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]  # what is cut off still tells them apart
-    return f"{name[: MAX_NAME_LENGTH - 9]}-{digest}"
-
-
-def run_id(sweep: str, trial_id: str, *, started: str = "") -> str:
-    """The id of a trial's run in every attempt, in characters that W&B allows.
-
-    W&B goes on with a run of the same id, so sweeps of one name have different ones.
-    """
-    digest = hashlib.sha256(f"{sweep} {started}".encode()).hexdigest()[:8]
-    name = f"{sweep[:64]}-{digest}" if started else sweep[:64]
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", f"{name}-{trial_id}")
-
-
-def _refused(identifier: str) -> str:
-    """The id of a run that the server did not accept, and that is kept here."""
-    return f"{identifier}-offline"
-
-
-def _value(value: object) -> str:
-    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def _runs(count: int) -> str:

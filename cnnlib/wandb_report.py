@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from cnnlib.tracking import RUN_SETTINGS, run_id
+from cnnlib.tracking import RUN_SETTINGS
+from cnnlib.wandb_names import refused_id, run_id
 from cnnlib.wandb_service import connect, disconnect, one_line, resolved_mode
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def _send(
     accepted = run is not None
     if not accepted:
         mode = "offline"
-        run = _open(mode, f"{identifier}-offline", folder, sweep, project)
+        run = _open(mode, refused_id(identifier), folder, sweep, project)
     files = f"{shlex.quote(str(folder.absolute()))}/wandb"
     run.log(content)
     run.summary.update(dict(summary))

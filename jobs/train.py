@@ -85,8 +85,9 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     from cnnlib.champion import WEIGHTS, Champion, write_champion
     from cnnlib.model import CustomCNN
     from cnnlib.results import CLASS_COUNTS
-    from cnnlib.tracking import Tracking, run_name
+    from cnnlib.tracking import Tracking
     from cnnlib.trial import train
+    from cnnlib.wandb_names import run_name
 
     model = CustomCNN(config, num_classes=len(task.dataset.classes), image_size=task.image_size)
     print(model.summary(), flush=True)

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = sorted([*ROOT.glob("cnnlib/*.py"), *ROOT.glob("analysis/*.py"), *ROOT.glob("jobs/*.py")])
 KNOWN_TO = {
-    "ray": {"cluster", "dashboard", "pool", "recorder", "survey", "sweep", "worker"},
+    "ray": {"cluster", "dashboard", "pool", "recorder", "survey", "sweep", "tuning", "worker"},
     "wandb": {"tracking", "wandb_files", "wandb_report", "wandb_service"},
     "hyperopt": {"tpe"},
     "pyarrow": {"buckets"},

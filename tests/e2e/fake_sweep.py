@@ -82,7 +82,7 @@ def main() -> int:
     import cnnlib.sweep
     from cnnlib.settings import Settings
 
-    cnnlib.sweep.ray_trial = fake_trial  # type: ignore[assignment]
+    cnnlib.tuning.ray_trial = fake_trial  # type: ignore[assignment]
     cnnlib.sweep.crown = lambda *_, **__: None  # type: ignore[assignment]  # there are no weights
     if "RAY_ADDRESS" not in os.environ:
         ray.init = partial(ray.init, num_cpus=asked.slots)  # more trials at once than cores

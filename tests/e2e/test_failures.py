@@ -72,7 +72,7 @@ def test_a_trial_that_kills_every_worker_fails_and_the_sweep_goes_on(
     def deadly(config: dict, task: object, checkpoints: Path) -> None:
         os._exit(1)
 
-    monkeypatch.setattr("cnnlib.sweep.ray_trial", deadly)
+    monkeypatch.setattr("cnnlib.tuning.ray_trial", deadly)
     monkeypatch.setattr("cnnlib.recorder.MAX_WORKER_LOSSES", 1)
     plan = Settings(
         data=write_photos(tmp_path / "photos"), storage=tmp_path, name="deadly", set=SMALL,

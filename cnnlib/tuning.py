@@ -1,0 +1,103 @@
+"""Ray for a sweep: a session, what each training does there, and the trials through Ray Tune."""
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray import tune
+
+from cnnlib import pixel_store, pixels, recorder
+from cnnlib.cluster import on_cluster, resources
+from cnnlib.ledger import Ledger
+from cnnlib.node import Source, wherever
+from cnnlib.plan import Plan
+from cnnlib.progress import Progress
+from cnnlib.recorder import Recorder, Scheduler, Search
+from cnnlib.tracking import Tracking
+from cnnlib.trial import Task
+from cnnlib.worker import ray_trial
+
+
+@contextmanager
+def session(verbose: bool) -> Iterator[None]:
+    """A Ray of our own, or in a Ray job the cluster's; it ends with the sweep."""
+    # A bare ray.init() would join any cluster that runs on the machine.
+    address = os.environ.get("RAY_ADDRESS", "local")
+    local: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    level = logging.INFO if verbose else logging.CRITICAL  # a lost worker has its line
+    for name in ("ray", "ray.tune"):
+        logging.getLogger(name).setLevel(level)
+    ours = signal.getsignal(signal.SIGTERM)
+    ray.init(address=address, log_to_driver=verbose, logging_level=level, **local)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, ours)  # Ray has put one there that ends the process
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def task_of(plan: Plan, progress: Progress) -> tuple[Task, dict[str, float]]:
+    """What each training does, and its CPUs and GPUs; how many run at once goes to `progress`."""
+    settings = plan.settings
+    cpus, gpus = resources(plan, progress)
+    task = Task(
+        dataset=plan.dataset,
+        image_size=plan.image_size,
+        max_epochs=plan.max_epochs,
+        patience=settings.patience,
+        seed=settings.seed,
+        cpus=cpus,
+        accelerator="gpu" if gpus else "cpu",
+        gpu_share=min(gpus, 1.0) if gpus else 1.0,
+        source=_source(plan) if on_cluster() else None,
+    )
+    return task, {"cpu": cpus, "gpu": gpus}
+
+
+def _source(plan: Plan) -> Source:
+    """Where the machines find the photographs; in the bucket they are put for them, decoded."""
+    sides = pixels.sides(plan.image_size, augmented=plan.terms.augmented)
+    storage = plan.mirror.parent if plan.mirror else None
+    if storage:
+        pixel_store.offer(plan.dataset, sides, storage)
+    return Source(wherever(plan.settings.data), sides, storage)
+
+
+def tune_trials(
+    plan: Plan,
+    task: Task,
+    share: dict[str, float],
+    ledger: Ledger,
+    tracking: Tracking,
+    progress: Progress,
+) -> None:
+    """Runs the trials through Ray Tune."""
+    checkpoints = plan.folder / "checkpoints"
+    bucket = plan.bucket and f"{plan.bucket}/checkpoints"
+    noted = Recorder(ledger, tracking, progress, checkpoints, bucket)
+    trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints, bucket=bucket)
+    with tempfile.TemporaryDirectory(prefix="cnnlib-tune-") as scratch:
+        tune.Tuner(
+            tune.with_resources(trainable, share),
+            tune_config=tune.TuneConfig(
+                search_alg=Search(noted),
+                scheduler=Scheduler(noted),
+                num_samples=ledger.unfinished,
+                max_concurrent_trials=progress.slots,
+                time_budget_s=plan.search_budget,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=scratch,  # what Tune keeps there is not needed after the sweep
+                callbacks=[noted],
+                failure_config=tune.FailureConfig(max_failures=recorder.MAX_WORKER_LOSSES),
+                verbose=2 if plan.settings.verbose else 0,
+            ),
+        ).fit()
