@@ -3,7 +3,8 @@
 import math
 import statistics
 import time
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ TIMED = 1.0  # seconds that a measurement takes at least
 CPU_MACS = 3e10  # of a measured CPU batch at most: some seconds
 USABLE = 0.7  # of a GPU's memory: the rest is for pixels, CUDA itself and fragments
 MOST_SHARING = 8  # trials on one GPU
-CROWD = 8  # times the batch size at which a GPU shows what it can do
+CROWDS = 8, 4, 2  # times the batch size: the first that fits shows what a GPU can do
 COPIES = 3  # of each activation that training holds: before and after batch norm, and its gradient
 
 
@@ -68,10 +69,15 @@ class Measured:
     peak_bytes: int  # of the GPU's memory; 0 on a CPU
 
 
-def measure(config: TrialConfig, *, num_classes: int, image_size: int, device: str) -> Measured:
-    """Trains some batches. Raises torch.OutOfMemoryError where one does not fit."""
+def measure(
+    config: TrialConfig, *, num_classes: int, image_size: int, device: str, times: int = 1
+) -> Measured:
+    """Trains some batches, `times` as large as the configuration's.
+
+    Raises torch.OutOfMemoryError where one does not fit.
+    """
     cost = macs(config, num_classes=num_classes, image_size=image_size)
-    size = config.batch_size
+    size = times * config.batch_size
     if device == "cpu":
         size = max(2, min(size, int(CPU_MACS / cost)))
     else:
@@ -117,18 +123,25 @@ def shared_gpu(space: Space, *, num_classes: int, image_size: int) -> tuple[floa
         key=lambda config: macs(config, num_classes=num_classes, image_size=image_size),
     )
     middle = rising[len(rising) // 2]
-
-    def measured(config: TrialConfig) -> Measured:
-        return measure(config, num_classes=num_classes, image_size=image_size, device="cuda")
-
     largest = max(
         rising,
         key=lambda c: training_bytes(c, num_classes=num_classes, image_size=image_size),
     )
+
+    def measured(config: TrialConfig, times: int = 1) -> Measured | None:
+        """None where the GPU's memory does not suffice."""
+        with suppress(torch.OutOfMemoryError):
+            return measure(
+                config, num_classes=num_classes, image_size=image_size, device="cuda", times=times
+            )
+        return None
+
     there = torch.cuda.get_device_properties(0).total_memory
     needed, alone = measured(largest), measured(middle)
+    if not needed or not alone:
+        return 1.0, f"the largest network does not fit into its {there / 1e9:.0f} GB"
     torch.cuda.empty_cache()
-    crowd = measured(replace(middle, batch_size=CROWD * middle.batch_size))
+    crowd = next(filter(None, (measured(middle, times) for times in CROWDS)), alone)
     at_once = trials_at_once(there, needed.peak_bytes, alone.seconds / crowd.seconds)
     why = (
         f"the largest network takes {needed.peak_bytes / 1e9:.1f} of {there / 1e9:.0f} GB; the "

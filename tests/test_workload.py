@@ -1,7 +1,11 @@
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
+from cnnlib import workload
 from cnnlib.config import TrialConfig
 from cnnlib.space import Choice
 from cnnlib.workload import (
@@ -10,6 +14,7 @@ from cnnlib.workload import (
     measure,
     sampled,
     seconds_an_image,
+    shared_gpu,
     training_bytes,
     trials_at_once,
 )
@@ -46,6 +51,19 @@ def test_a_measurement_trains_on_this_machine() -> None:
     assert measured.macs == macs(SMALL, num_classes=3, image_size=16)
 
 
+def test_a_measurement_may_take_larger_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    cross_entropy = workload.F.cross_entropy
+
+    def noted(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(scores))
+        return cross_entropy(scores, labels)
+
+    monkeypatch.setattr(workload.F, "cross_entropy", noted)
+    measure(SMALL, num_classes=3, image_size=16, device="cpu", times=8)
+    assert set(sizes) == {8 * SMALL.batch_size}
+
+
 def test_memory_grows_with_the_batch_and_holds_the_weights_four_times() -> None:
     needed = training_bytes(SMALL, num_classes=10, image_size=32)
     weights = (9 * 3 + 1) * 8 + (9 * 8 + 1) * 8 + 4 * 8 + (8 * 8 * 8 + 1) * 16 + 17 * 10
@@ -76,3 +94,29 @@ def test_as_many_trials_share_a_gpu_as_fit_and_find_work(
     gpu: float, trial: float, headroom: float, at_once: int
 ) -> None:
     assert trials_at_once(int(gpu), int(trial), headroom) == at_once
+
+
+@pytest.mark.parametrize(
+    ("most", "share", "why"),
+    [
+        (8, 0.25, "can do 800"),  # eight times the batch: four times as fast
+        (4, 0.5, "can do 400"),
+        (2, 1.0, "can do 200"),
+        (1, 1.0, "can do 200"),
+        (0, 1.0, "the largest network does not fit into its 16 GB"),
+    ],
+)
+def test_a_gpu_that_runs_full_while_it_is_measured_ends_nothing(
+    most: int, share: float, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(config: TrialConfig, *, times: int, **_: Any) -> Measured:
+        if times > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return Measured(config, 1.0, 1 / (100 * max(2, times)), int(1e9))
+
+    memory = SimpleNamespace(total_memory=int(16e9))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: memory)
+    monkeypatch.setattr(workload, "measure", measured)
+    found, said = shared_gpu({"dropout": Choice((0.1, 0.2))}, num_classes=3, image_size=32)
+    assert found == share
+    assert why in said
