@@ -91,7 +91,7 @@ def measure(
     seconds: list[float] = []
     while len(seconds) < 3 or (sum(seconds) < TIMED and len(seconds) < 100):
         began = time.perf_counter()
-        with torch.autocast(device, torch.bfloat16, enabled=_is_mixed(device)):
+        with _autocast(device):
             loss = F.cross_entropy(model(images), labels)
         optimizer.zero_grad()
         loss.backward()
@@ -102,10 +102,13 @@ def measure(
     return Measured(config, cost, statistics.median(seconds[1:]) / size, peak)
 
 
-def _is_mixed(device: str) -> bool:
+def _autocast(device: str) -> torch.autocast:
+    """The precision that trials compute in."""
     from cnnlib.trial import precision
 
-    return precision("gpu" if device == "cuda" else "cpu") != "32-true"
+    kind = precision("gpu" if device == "cuda" else "cpu")
+    dtype = torch.float16 if kind == "16-mixed" else torch.bfloat16
+    return torch.autocast(device, dtype, enabled=kind != "32-true")
 
 
 def seconds_an_image(cost: float, middle: Measured, largest: Measured) -> float:

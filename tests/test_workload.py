@@ -51,17 +51,42 @@ def test_a_measurement_trains_on_this_machine() -> None:
     assert measured.macs == macs(SMALL, num_classes=3, image_size=16)
 
 
-def test_a_measurement_may_take_larger_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
+@pytest.fixture
+def scores(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """What a measured network answers to its batches."""
+    answers: list[torch.Tensor] = []
     cross_entropy = workload.F.cross_entropy
 
     def noted(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        sizes.append(len(scores))
+        answers.append(scores.detach())
         return cross_entropy(scores, labels)
 
     monkeypatch.setattr(workload.F, "cross_entropy", noted)
+    return answers
+
+
+def test_a_measurement_may_take_larger_batches(scores: list[torch.Tensor]) -> None:
     measure(SMALL, num_classes=3, image_size=16, device="cpu", times=8)
-    assert set(sizes) == {8 * SMALL.batch_size}
+    assert {len(batch) for batch in scores} == {8 * SMALL.batch_size}
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [
+        ("16-mixed", torch.float16),  # a GPU that would emulate bfloat16
+        ("bf16-mixed", torch.bfloat16),
+        ("32-true", torch.float32),
+    ],
+)
+def test_a_measurement_has_the_precision_of_trials(
+    precision: str,
+    dtype: torch.dtype,
+    scores: list[torch.Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cnnlib.trial.precision", lambda accelerator: precision)
+    measure(SMALL, num_classes=3, image_size=16, device="cpu")
+    assert {batch.dtype for batch in scores} == {dtype}
 
 
 def test_memory_grows_with_the_batch_and_holds_the_weights_four_times() -> None:
