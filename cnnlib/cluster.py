@@ -96,7 +96,12 @@ def _room(machine: Resources, cpus: int, gpus: float) -> int:
     if not machine:
         return 1
     slots = int(machine.get("CPU", 0)) // cpus
-    return min(slots, int(machine.get("GPU", 0) / gpus + 1e-9)) if gpus else slots
+    if not gpus:
+        return slots
+    num_gpus = int(machine.get("GPU", 0))
+    if gpus < 1:  # no trial has parts of two GPUs
+        return min(slots, num_gpus * int(1 / gpus + 1e-9))
+    return min(slots, int(num_gpus // gpus))
 
 
 def may_become(launched: Path = LAUNCHED) -> list[Resources]:

@@ -18,6 +18,7 @@ from cnnlib.tpe import Tpe
 SAMPLE = 100  # configurations of a space that stand for it
 TIMED = 1.0  # seconds that a measurement takes at least
 CPU_MACS = 3e10  # of a measured CPU batch at most: some seconds
+RAY_SHARES = 10_000  # of a GPU: Ray rounds to these, and six times 0.1667 is too much
 USABLE = 0.7  # of a GPU's memory: the rest is for pixels, CUDA itself and fragments
 MOST_SHARING = 8  # trials on one GPU
 CROWDS = 8, 4, 2  # times the batch size: the first that fits shows what a GPU can do
@@ -151,7 +152,7 @@ def shared_gpu(space: Space, *, num_classes: int, image_size: int) -> tuple[floa
         f"middle one trains {1 / alone.seconds:,.0f} images/s alone and the GPU can do "
         f"{1 / crowd.seconds:,.0f}"
     )
-    return 1 / at_once, why
+    return RAY_SHARES // at_once / RAY_SHARES, why
 
 
 def trials_at_once(gpu_bytes: int, trial_bytes: int, headroom: float) -> int:

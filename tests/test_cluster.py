@@ -214,6 +214,13 @@ def test_a_machine_of_unknown_size_counts_as_one_trial(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("share", "trials"), [(0.4, 4), (0.3, 6), (0.1666, 12), (0.1, 20), (1, 2), (2, 1), (3, 0)]
+)
+def test_a_trial_has_its_share_of_one_gpu_or_whole_ones(share: float, trials: int) -> None:
+    assert room([{"CPU": 32.0, "GPU": 2.0}], cpus=1, gpus=share) == trials
+
+
+@pytest.mark.parametrize(
     ("here", "slots", "said"),
     [
         ([{"CPU": 0.0}], 16, "; 0 fit on the cluster now, 16 when it has grown"),

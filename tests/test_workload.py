@@ -121,6 +121,18 @@ def test_as_many_trials_share_a_gpu_as_fit_and_find_work(
     assert trials_at_once(int(gpu), int(trial), headroom) == at_once
 
 
+@pytest.mark.parametrize("at_once", range(1, 9))
+def test_ray_gives_all_trials_their_share(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = Measured(SMALL, 1.0, 0.01, int(1e9))
+    memory = SimpleNamespace(total_memory=int(16e9))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: memory)
+    monkeypatch.setattr(workload, "measure", lambda *_, **__: measured)
+    monkeypatch.setattr(workload, "trials_at_once", lambda *_: at_once)
+    share, _ = shared_gpu({"dropout": Choice((0.1, 0.2))}, num_classes=3, image_size=32)
+    rays = round(share, 4)
+    assert at_once * rays <= 1 < (at_once + 1) * rays
+
+
 @pytest.mark.parametrize(
     ("most", "share", "why"),
     [
