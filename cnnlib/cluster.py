@@ -39,7 +39,7 @@ def resources(plan: Plan, progress: Progress) -> tuple[int, float]:
     cpus, gpus = settings.cpus_per_trial, 0.0
     if any(m.get("GPU") for m in [*here, *coming]) or (unknown and settings.gpus_per_trial):
         gpus = _gpu_share(plan, progress)
-    now, then = room(here, cpus, gpus), room(coming, cpus, gpus)
+    now, then = room(_machines(), cpus, gpus), room(coming, cpus, gpus)
     slots = max(now, then)
     if unknown and settings.max_concurrent:
         slots = then = settings.max_concurrent
@@ -57,13 +57,15 @@ def _gpu_share(plan: Plan, progress: Progress) -> float:
     asked = plan.settings.gpus_per_trial
     if asked != "auto":
         return GPUS_PER_TRIAL if asked is None else float(asked)
+    if not any(machine.get("GPU") for machine in _machines()):
+        _await_machine(plan.settings.cpus_per_trial, 1.0, progress)
     share, why = on_a_gpu(
         shared_gpu,
         plan.space,
         num_classes=len(plan.dataset.classes),
         image_size=plan.image_size,
     )
-    progress.note(f"{1 / share:.0f} trials share a GPU: {why}")
+    progress.note(f"--gpus-per-trial {share:g}: {why}")
     return share
 
 
@@ -72,7 +74,7 @@ def _machines() -> list[Resources]:
 
 
 def _await_machine(cpus: int, gpus: float, progress: Progress) -> None:
-    """Waits until a trial fits on the cluster; asks for all the machines that are wanted."""
+    """Waits until a trial fits on the cluster; asks for all the machines that are wanted by now."""
     wanted = {"CPU": cpus, "GPU": gpus} if gpus else {"CPU": cpus}
     request_resources(bundles=[wanted] * progress.slots)
     began = said = time.monotonic()

@@ -270,3 +270,40 @@ def test_where_nobody_knows_what_may_come_the_user_says_it(
     assert progress.slots == 8
     assert "8 trials at once, 0.25 GPU" in capsys.readouterr().out
     progress.close()
+
+
+def test_a_gpu_is_awaited_before_it_is_measured(
+    cluster: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps(cluster))
+    machines: list[dict[str, float]] = [{"CPU": 0.0}]
+    asked: list[list[dict[str, float]]] = []
+
+    def start(bundles: list[dict[str, float]]) -> None:
+        asked.append(bundles)
+        machines.extend({"CPU": 4.0, "GPU": 1.0} for _ in bundles)
+
+    def measured(*_: Any, **__: Any) -> tuple[float, str]:
+        assert any(machine.get("GPU") for machine in machines), "it would wait without a word"
+        return 0.25, "measured"
+
+    monkeypatch.setattr("cnnlib.cluster._machines", lambda: machines)
+    monkeypatch.setattr("cnnlib.cluster.request_resources", start)
+    monkeypatch.setattr("cnnlib.cluster.on_a_gpu", measured)
+    progress = Progress(40)
+    classes = SimpleNamespace(classes=("a", "b"))
+    plan = SimpleNamespace(
+        settings=Settings(gpus_per_trial="auto"), trials=40, space={}, dataset=classes, image_size=8
+    )
+    assert resources(plan, progress) == (1, 0.25)  # type: ignore[arg-type]
+    assert asked == [[{"CPU": 1, "GPU": 1.0}], []], "one is enough to measure on"
+    assert progress.slots == 32
+    said = capsys.readouterr().out
+    assert said.index("waiting for the first machine") < said.index("--gpus-per-trial 0.25:")
+    assert "; 4 fit on the cluster now, 32 when it has grown" in said
+    progress.close()
