@@ -15,7 +15,7 @@ from ray.autoscaler._private.aws.config import bootstrap_aws
 from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from cnnlib.cluster import may_become, resources, room
+from cnnlib.cluster import may_become, resources, room, slots
 from cnnlib.progress import Progress
 from cnnlib.settings import Settings
 
@@ -223,8 +223,8 @@ def test_a_trial_has_its_share_of_one_gpu_or_whole_ones(share: float, trials: in
 @pytest.mark.parametrize(
     ("here", "slots", "said"),
     [
-        ([{"CPU": 0.0}], 16, "; 0 fit on the cluster now, 16 when it has grown"),
-        ([{"CPU": 0.0}, {"CPU": 4.0, "GPU": 1.0}], 16, "; 2 fit on the cluster now, 16 when"),
+        ([{"CPU": 0.0}], 16, "; 0 fit on the cluster now, all when it has grown"),
+        ([{"CPU": 0.0}, {"CPU": 4.0, "GPU": 1.0}], 16, "; 2 fit on the cluster now, all"),
         ([{"CPU": 32.0, "GPU": 16.0}], 32, "32 trials at once, 0.5 GPU and 1 CPU each\n"),
     ],
 )
@@ -272,6 +272,18 @@ def test_where_nobody_knows_what_may_come_the_user_says_it(
     progress.close()
 
 
+@pytest.mark.parametrize(
+    ("trials", "most", "gpus", "at_once"),
+    [(50, None, 0, 33), (50, None, 0.5, 2), (50, 2, 0.1, 2), (50, 99, 0.1, 10), (1, None, 0, 1)],
+)
+def test_trials_at_once_are_no_more_than_asked_for(
+    trials: int, most: int | None, gpus: float, at_once: int
+) -> None:
+    plan: Any = SimpleNamespace(settings=Settings(max_concurrent=most), trials=trials)
+    machines = [{"CPU": 32.0, "GPU": 1.0}, {"CPU": 1.0}]
+    assert slots(plan, machines, gpus) == at_once
+
+
 def test_a_gpu_is_awaited_before_it_is_measured(
     cluster: dict[str, Any],
     tmp_path: Path,
@@ -305,5 +317,5 @@ def test_a_gpu_is_awaited_before_it_is_measured(
     assert progress.slots == 32
     said = capsys.readouterr().out
     assert said.index("waiting for the first machine") < said.index("--gpus-per-trial 0.25:")
-    assert "; 4 fit on the cluster now, 32 when it has grown" in said
+    assert "; 4 fit on the cluster now, all when it has grown" in said
     progress.close()
