@@ -15,10 +15,8 @@ from pathlib import Path
 import torch
 
 from cnnlib.bill import accelerator, hours, prices
-from cnnlib.checkpoints import largest
 from cnnlib.cluster import gpus_wanted, on_cluster, room, slots
 from cnnlib.config import TrialConfig, told
-from cnnlib.halving import expected
 from cnnlib.machine import Machine
 from cnnlib.plan import GPUS_PER_TRIAL, Plan
 from cnnlib.progress import size
@@ -168,8 +166,8 @@ def gpu_checks(
 
 def disk_check(plan: Plan, at_once: int) -> Check:
     """Whether the weights that the sweep keeps fit."""
-    trial, best = largest(plan.space, len(plan.dataset.classes), plan.image_size)
-    needed = at_once * trial + 2 * best
+    trial, best = plan.disk
+    needed = at_once * trial + best
     folder = next(parent for parent in plan.folder.parents if parent.exists())
     free = shutil.disk_usage(folder).free
     text = f"{size(needed)} at most for weights, {size(free)} free in {folder}"
@@ -249,9 +247,7 @@ def forecast(
     plan: Plan, machines: Sequence[Machine], image_seconds: float, *, share: float, at_once: int
 ) -> Check:
     """How long the sweep takes where an image takes so many seconds, and at what price."""
-    epochs = float(plan.trials * plan.max_epochs)
-    if plan.halving:
-        epochs, _ = expected(plan.halving, plan.trials)
+    epochs, _ = plan.expected
     if plan.holds_finals:
         entrants = min(plan.finalists, plan.trials) + bool(plan.reference)
         epochs += entrants * plan.seeds * plan.max_epochs

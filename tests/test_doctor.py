@@ -25,6 +25,7 @@ from cnnlib.doctor import (
 )
 from cnnlib.machine import Machine
 from cnnlib.plan import Plan
+from cnnlib.progress import size
 from cnnlib.settings import Settings
 from cnnlib.storage import Mirror
 
@@ -166,6 +167,22 @@ def test_fault_a_disk_that_is_too_small(plan: Plan, monkeypatch: pytest.MonkeyPa
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**6, 10**6 - 10, 10))
     assert "0.0 MB free in" in fault([disk_check(plan, at_once=2)])
+
+
+def test_the_disk_must_hold_what_the_plan_says(plan: Plan) -> None:
+    trial, best = plan.disk
+    assert best > replace(plan, finalists=0).disk[1], "finals keep weights too"
+    assert f"{size(2 * trial + best)} at most for weights" in disk_check(plan, at_once=2).text
+
+
+def test_an_audit_takes_time(plan: Plan) -> None:
+    audited = replace(plan, terms=replace(plan.terms, audit=0.5))
+    assert audited.expected > plan.expected
+    here = [found(plan)]
+    plain, longer = (
+        doctor.forecast(one, here, 10.0, share=0.0, at_once=1).text for one in (plan, audited)
+    )
+    assert plain != longer
 
 
 def test_fault_a_network_that_is_too_large_for_memory(
