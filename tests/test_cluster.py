@@ -1,6 +1,8 @@
 """What a cluster may become; cluster.yaml as Ray and AWS (moto, in this process) take it."""
 
+import inspect
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from moto import mock_aws
 from ray.autoscaler._private.aws.config import bootstrap_aws
 from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.dashboard.modules.job import job_supervisor
 
 from cnnlib.cluster import may_become, resources, room, slots
 from cnnlib.progress import Progress
@@ -191,6 +194,14 @@ def test_ray_knows_every_field(name: str) -> None:
     for commands in ("head_start_ray_commands", "worker_start_ray_commands"):
         assert any(command.startswith("cd ~/cnnlib && ") for command in config[commands])
     assert "0.0.0.0" not in json.dumps(config)
+
+
+@pytest.mark.parametrize("name", ["cluster.yaml", "cluster.gcp.yaml"])
+def test_a_sweep_has_the_time_to_end_when_its_job_is_stopped(name: str) -> None:
+    source = inspect.getsource(job_supervisor)  # a part of the head's Ray
+    assert re.search(r'os\.environ\.get\(\s*"RAY_JOB_STOP_WAIT_TIME_S"', source)
+    [exports] = [line for line in read(name)["setup_commands"] if "export" in line]
+    assert "RAY_JOB_STOP_WAIT_TIME_S=90" in exports
 
 
 def test_the_largest_cluster_is_known_before_it_is_there(
