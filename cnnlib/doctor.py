@@ -194,11 +194,8 @@ def speed_checks(
     }
     rising = sorted(costs, key=lambda config: costs[config])
     biggest = max(rising, key=lambda c: training_bytes(c, num_classes=classes, image_size=px))
-    faults = [
-        memory_fault(biggest, plan, machine, share=share, at_once=at_once) for machine in machines
-    ]
-    if any(faults):
-        yield from filter(None, faults)
+    if faults := list(memory_faults(biggest, plan, machines, share=share, at_once=at_once)):
+        yield from faults
         return
     torch.set_num_threads(plan.settings.cpus_per_trial)
     device = "cuda" if share else "cpu"
@@ -224,23 +221,23 @@ def speed_checks(
 LARGE = "narrow the space by --set (fewer filters or neurons, smaller batches) or --image-size"
 
 
-def memory_fault(
-    config: TrialConfig, plan: Plan, machine: Machine, *, share: float, at_once: int
-) -> Check | None:
-    """A fault where the trials at once on a machine may need more memory than it has."""
+def memory_faults(
+    config: TrialConfig, plan: Plan, machines: Sequence[Machine], *, share: float, at_once: int
+) -> Iterator[Check]:
+    """A fault for each machine whose trials at once may need more memory than it has."""
     needed = training_bytes(
         config, num_classes=len(plan.dataset.classes), image_size=plan.image_size
     )
-    there, what = (machine.gpu_bytes, "GPU") if share else (machine.free_bytes, "machine")
-    fit = room([machine.resources], plan.settings.cpus_per_trial, share)
-    at_once = min(fit, 1 if share else at_once)
-    if needed * at_once <= there:
-        return None
-    text = (
-        f"{_named(plan, config)} needs about {size(needed)}, {at_once} at once, and the {what} "
-        f"has {size(there)}; {LARGE}"
-    )
-    return Check("largest network", text, ok=False)
+    for machine in machines:
+        there, what = (machine.gpu_bytes, "GPU") if share else (machine.free_bytes, "machine")
+        fit = room([machine.resources], plan.settings.cpus_per_trial, share)
+        trials = min(fit, 1 if share else at_once)
+        if needed * trials > there:
+            text = (
+                f"{_named(plan, config)} needs about {size(needed)}, {trials} at once, and the "
+                f"{what} has {size(there)}; {LARGE}"
+            )
+            yield Check("largest network", text, ok=False)
 
 
 def forecast(
