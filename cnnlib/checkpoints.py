@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from cnnlib.config import TrialConfig, hyperparameters, impossible
 from cnnlib.space import Choice, Space
@@ -37,14 +38,13 @@ def largest(space: Space, num_classes: int, image_size: int) -> tuple[int, int]:
     """Bytes that a running trial and the best that ended hold at most.
 
     A running one has its best weights, and the last with two moments of the optimiser for each of
-    them, which is there twice while it is replaced.
+    them and the moving average if there is one; the last is there twice while it is replaced.
     """
     import torch
 
     from cnnlib.model import CustomCNN
 
-    corners = {name: _extremes(name, space) for name in hyperparameters() if name in space}
-    shapes = {n: v for n, v in corners.items() if n in SHAPES}
+    shapes = {name: _heaviest(name, space) for name in SHAPES if name in space}
     most = 0
     for values in product(*shapes.values()):
         config = TrialConfig.from_mapping(dict(zip(shapes, values, strict=True)))
@@ -53,15 +53,20 @@ def largest(space: Space, num_classes: int, image_size: int) -> tuple[int, int]:
         with torch.device("meta"):
             model = CustomCNN(config, num_classes=num_classes, image_size=image_size)
         most = max(most, sum(t.numel() * t.element_size() for t in model.state_dict().values()))
-    return (1 + 2 * 3) * most, most
+    averaged = "ema" in space and _heaviest("ema", space) != [0]
+    return (1 + 2 * (4 if averaged else 3)) * most, most
 
 
-SHAPES = ("first_layer_filters", "filter_org", "conv_layers", "batch_norm", "num_neurons_dense")
+EITHER = ("conv_layers", "head")  # the largest value is not always the heaviest
+SHAPES = (
+    "first_layer_filters", "filter_org", "batch_norm", "num_neurons_dense", "kernel_size", *EITHER
+)  # fmt: skip
 
 
-def _extremes(name: str, space: Space) -> list[object]:
-    """The values of a hyperparameter, or the ends of its interval, as its type."""
+def _heaviest(name: str, space: Space) -> list[Any]:
+    """The values of a hyperparameter of which one makes the most weights."""
     values = space[name]
     if isinstance(values, Choice):
-        return list(values.values)
-    return [hyperparameters()[name].type(end) for end in (values.low, values.high)]
+        return list(values.values) if name in EITHER else [max(values.values)]
+    high = hyperparameters()[name].type(values.high)
+    return list(range(int(values.low), high + 1)) if name in EITHER else [high]

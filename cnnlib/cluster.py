@@ -33,23 +33,36 @@ def resources(plan: Plan, progress: Progress) -> tuple[int, float]:
     On a cluster that grows these are as many as fit when it has grown, because it grows only while
     trials wait. Where that is not known, it is what the user says.
     """
-    settings, here = plan.settings, _machines()
-    coming = may_become() if on_cluster() else []
-    unknown = on_cluster() and not coming
-    cpus, gpus = settings.cpus_per_trial, 0.0
-    if any(m.get("GPU") for m in [*here, *coming]) or (unknown and settings.gpus_per_trial):
+    cpus, gpus = plan.settings.cpus_per_trial, 0.0
+    if gpus_wanted(plan, _machines()):
         gpus = _gpu_share(plan, progress)
-    now, then = room(here, cpus, gpus), room(coming, cpus, gpus)
-    slots = max(now, then)
-    if unknown and settings.max_concurrent:
-        slots = then = settings.max_concurrent
-    progress.slots = max(1, min(settings.max_concurrent or slots, slots, plan.trials))
+    machines = _machines()
+    now, progress.slots = room(machines, cpus, gpus), slots(plan, machines, gpus)
     device = f"{gpus:g} GPU and {cpus} CPU each" if gpus else f"{cpus} CPU each, no GPU"
-    growing = f"; {now} fit on the cluster now, {then} when it has grown" if then > now else ""
-    progress.note(f"{progress.slots} trials at once, {device}{growing}")
+    growing = f"; {now} fit on the cluster now, all when it has grown"
+    progress.note(
+        f"{progress.slots} trials at once, {device}{growing if progress.slots > now else ''}"
+    )
     if not now and on_cluster():
         _await_machine(cpus, gpus, progress)
     return cpus, gpus
+
+
+def gpus_wanted(plan: Plan, machines: Iterable[Resources]) -> bool:
+    """Whether trials have GPUs: where one is up or may come. If nobody knows, the user says it."""
+    coming = _coming()
+    if on_cluster() and not coming and plan.settings.gpus_per_trial:
+        return True
+    return any(machine.get("GPU") for machine in (*machines, *coming))
+
+
+def slots(plan: Plan, machines: Iterable[Resources], gpus: float) -> int:
+    """Trials at once, each with so many GPUs: on these machines, or when the cluster has grown."""
+    settings, coming = plan.settings, _coming()
+    most = max(room(there, settings.cpus_per_trial, gpus) for there in (machines, coming))
+    if on_cluster() and not coming and settings.max_concurrent:
+        most = settings.max_concurrent
+    return max(1, min(settings.max_concurrent or most, most, plan.trials))
 
 
 def _gpu_share(plan: Plan, progress: Progress) -> float:
@@ -57,13 +70,15 @@ def _gpu_share(plan: Plan, progress: Progress) -> float:
     asked = plan.settings.gpus_per_trial
     if asked != "auto":
         return GPUS_PER_TRIAL if asked is None else float(asked)
+    if not any(machine.get("GPU") for machine in _machines()):
+        _await_machine(plan.settings.cpus_per_trial, 1.0, progress)
     share, why = on_a_gpu(
         shared_gpu,
         plan.space,
         num_classes=len(plan.dataset.classes),
         image_size=plan.image_size,
     )
-    progress.note(f"{1 / share:.0f} trials share a GPU: {why}")
+    progress.note(f"--gpus-per-trial {share:g}: {why}")
     return share
 
 
@@ -71,8 +86,12 @@ def _machines() -> list[Resources]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
+def _coming() -> list[Resources]:
+    return may_become() if on_cluster() else []
+
+
 def _await_machine(cpus: int, gpus: float, progress: Progress) -> None:
-    """Waits until a trial fits on the cluster; asks for all the machines that are wanted."""
+    """Waits until a trial fits on the cluster; asks for all the machines that are wanted by now."""
     wanted = {"CPU": cpus, "GPU": gpus} if gpus else {"CPU": cpus}
     request_resources(bundles=[wanted] * progress.slots)
     began = said = time.monotonic()
@@ -96,7 +115,12 @@ def _room(machine: Resources, cpus: int, gpus: float) -> int:
     if not machine:
         return 1
     slots = int(machine.get("CPU", 0)) // cpus
-    return min(slots, int(machine.get("GPU", 0) / gpus + 1e-9)) if gpus else slots
+    if not gpus:
+        return slots
+    num_gpus = int(machine.get("GPU", 0))
+    if gpus < 1:  # no trial has parts of two GPUs
+        return min(slots, num_gpus * int(1 / gpus + 1e-9))
+    return min(slots, int(num_gpus // gpus))
 
 
 def may_become(launched: Path = LAUNCHED) -> list[Resources]:

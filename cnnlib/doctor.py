@@ -9,22 +9,22 @@ import shutil
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 
 from cnnlib.bill import accelerator, hours, prices
-from cnnlib.checkpoints import largest
+from cnnlib.cluster import gpus_wanted, on_cluster, room, slots
 from cnnlib.config import TrialConfig, told
-from cnnlib.halving import expected
 from cnnlib.machine import Machine
 from cnnlib.plan import GPUS_PER_TRIAL, Plan
 from cnnlib.progress import size
 from cnnlib.space import searched
+from cnnlib.survey import on_every_machine
 from cnnlib.wandb_names import run_name
 from cnnlib.wandb_service import check_account
-from cnnlib.workload import Measured, macs, measure, sampled, seconds_an_image, training_bytes
+from cnnlib.workload import macs, measure, sampled, seconds_an_image, training_bytes
 
 
 @dataclass(frozen=True)
@@ -41,33 +41,44 @@ class Check:
 
 def examine(plan: Plan) -> Iterator[Check]:
     """Every check of a planned sweep. What is written for it is deleted again."""
-    on_cluster = "RAY_ADDRESS" in os.environ
     source = str(plan.settings.data)
-    shared = None if plan.bucket else source  # from a bucket they take the decoded photographs
     yield storage_check(plan)
     machines = [Machine.here(source)]
-    if on_cluster:
-        from cnnlib.survey import on_every_machine
-
+    if on_cluster():
         try:
-            with _probe(plan) as probe:
-                machines = on_every_machine(Machine.here, shared, str(probe))
+            machines = machines_of_cluster(plan, source)
         except (ConnectionError, RuntimeError) as error:
             yield Check("cluster", " ".join(str(error).split()), ok=False)
             return
         cores, gpus = (
-            sum(machine.cpus for machine in machines),
-            sum(len(machine.gpus) for machine in machines),
+            sum(machine.resources.get(kind, 0) for machine in machines) for kind in ("CPU", "GPU")
         )
-        yield Check("cluster", f"{len(machines)} machines, {cores} cores, {gpus} GPUs")
+        yield Check("cluster", f"{len(machines)} machines, {cores:g} cores, {gpus:g} GPUs")
+    share = gpu_share(plan, machines)
     yield from machine_checks(machines, plan)
-    yield from gpu_checks(machines, plan.settings.gpus_per_trial, may_grow=on_cluster)
-    slots = slots_of(machines, plan)
-    yield disk_check(plan, slots)
-    yield from speed_checks(plan, machines, slots)
+    yield from gpu_checks(machines, plan.settings.gpus_per_trial, may_grow=share > 0)
+    at_once = slots(plan, [machine.resources for machine in machines], share)
+    yield disk_check(plan, at_once)
+    yield from speed_checks(plan, machines, share=share, at_once=at_once)
     if plan.wandb == "online":
         problem = check_account()
         yield Check("W&B", problem or "the account is known to the server", ok=not problem)
+
+
+def machines_of_cluster(plan: Plan, source: str) -> list[Machine]:
+    """What each machine says of itself, and Ray of what it has for trials."""
+    shared = None if plan.bucket else source  # from a bucket they take the decoded photographs
+    with _probe(plan) as probe:
+        answers = on_every_machine(Machine.here, shared, str(probe))
+    return [replace(machine, resources=resources) for machine, resources in answers]
+
+
+def gpu_share(plan: Plan, machines: Sequence[Machine]) -> float:
+    """GPUs of a trial, as far as they are known before the sweep."""
+    asked = plan.settings.gpus_per_trial
+    if not gpus_wanted(plan, [machine.resources for machine in machines]):
+        return 0.0
+    return GPUS_PER_TRIAL if asked in (None, "auto") else float(asked)
 
 
 def storage_check(plan: Plan) -> Check:
@@ -153,21 +164,10 @@ def gpu_checks(
         yield Check("GPU", "none, so trials run on the CPU")
 
 
-def slots_of(machines: Sequence[Machine], plan: Plan) -> int:
-    """Trials at once on these machines."""
-    settings = plan.settings
-    slots = sum(machine.cpus // settings.cpus_per_trial for machine in machines)
-    if gpus := sum(len(machine.gpus) for machine in machines):
-        asked = settings.gpus_per_trial
-        share = asked if isinstance(asked, int | float) and asked else GPUS_PER_TRIAL
-        slots = min(slots, int(gpus / share))
-    return max(1, min(slots, settings.max_concurrent or slots, plan.trials))
-
-
-def disk_check(plan: Plan, slots: int) -> Check:
+def disk_check(plan: Plan, at_once: int) -> Check:
     """Whether the weights that the sweep keeps fit."""
-    trial, best = largest(plan.space, len(plan.dataset.classes), plan.image_size)
-    needed = slots * trial + 2 * best
+    trial, best = plan.disk
+    needed = at_once * trial + best
     folder = next(parent for parent in plan.folder.parents if parent.exists())
     free = shutil.disk_usage(folder).free
     text = f"{size(needed)} at most for weights, {size(free)} free in {folder}"
@@ -177,14 +177,15 @@ def disk_check(plan: Plan, slots: int) -> Check:
     return Check("disk", text)
 
 
-def speed_checks(plan: Plan, machines: Sequence[Machine], slots: int) -> Iterator[Check]:
+def speed_checks(
+    plan: Plan, machines: Sequence[Machine], *, share: float, at_once: int
+) -> Iterator[Check]:
     """Whether the largest network trains, and what that says of the sweep's time and cost."""
     here = next((machine for machine in machines if machine.is_here), machines[0])
-    if any(machine.gpus for machine in machines) and not here.gpus:
-        yield Check("speed", "not known: the GPUs are on other machines; their first trial tells")
-        return
-    if not any(machine.gpus for machine in machines) and len(machines) > 1:
-        yield Check("speed", "not known before a machine with a GPU is up")
+    if share and not here.gpus:
+        up = any(machine.gpus for machine in machines)
+        why = "the GPUs are on other machines" if up else "no machine with a GPU is up yet"
+        yield Check("speed", f"not known: {why}; the first trial tells")
         return
     classes, px = len(plan.dataset.classes), plan.image_size
     costs = {
@@ -193,11 +194,11 @@ def speed_checks(plan: Plan, machines: Sequence[Machine], slots: int) -> Iterato
     }
     rising = sorted(costs, key=lambda config: costs[config])
     biggest = max(rising, key=lambda c: training_bytes(c, num_classes=classes, image_size=px))
-    if fault := memory_fault(biggest, plan, here, slots):
-        yield fault
+    if faults := list(memory_faults(biggest, plan, machines, share=share, at_once=at_once)):
+        yield from faults
         return
     torch.set_num_threads(plan.settings.cpus_per_trial)
-    device = "cuda" if here.gpus else "cpu"
+    device = "cuda" if share else "cpu"
     try:
         middle, top = (
             measure(config, num_classes=classes, image_size=px, device=device)
@@ -213,49 +214,47 @@ def speed_checks(plan: Plan, machines: Sequence[Machine], slots: int) -> Iterato
         f"{_named(plan, top.config)} trains, {1 / top.seconds:,.0f} images/s{peak}; the middle "
         f"one {1 / middle.seconds:,.0f} images/s",
     )
-    yield forecast(plan, machines, slots, list(costs.values()), (middle, top))
+    image_seconds = statistics.mean(seconds_an_image(cost, middle, top) for cost in costs.values())
+    yield forecast(plan, machines, image_seconds, share=share, at_once=at_once)
 
 
 LARGE = "narrow the space by --set (fewer filters or neurons, smaller batches) or --image-size"
 
 
-def memory_fault(config: TrialConfig, plan: Plan, machine: Machine, slots: int) -> Check | None:
-    """A fault where the trials at once may need more memory than there is."""
+def memory_faults(
+    config: TrialConfig, plan: Plan, machines: Sequence[Machine], *, share: float, at_once: int
+) -> Iterator[Check]:
+    """A fault for each machine whose trials at once may need more memory than it has."""
     needed = training_bytes(
         config, num_classes=len(plan.dataset.classes), image_size=plan.image_size
     )
-    there, what = (machine.gpu_bytes, "GPU") if machine.gpus else (machine.free_bytes, "machine")
-    at_once = 1 if machine.gpus else slots
-    if needed * at_once <= there:
-        return None
-    text = (
-        f"{_named(plan, config)} needs about {size(needed)}, {at_once} at once, and the {what} "
-        f"has {size(there)}; {LARGE}"
-    )
-    return Check("largest network", text, ok=False)
+    for machine in machines:
+        there, what = (machine.gpu_bytes, "GPU") if share else (machine.free_bytes, "machine")
+        fit = room([machine.resources], plan.settings.cpus_per_trial, share)
+        trials = min(fit, 1 if share else at_once)
+        if needed * trials > there:
+            text = (
+                f"{_named(plan, config)} needs about {size(needed)}, {trials} at once, and the "
+                f"{what} has {size(there)}; {LARGE}"
+            )
+            yield Check("largest network", text, ok=False)
 
 
 def forecast(
-    plan: Plan,
-    machines: Sequence[Machine],
-    slots: int,
-    costs: Sequence[float],
-    measured: tuple[Measured, Measured],
+    plan: Plan, machines: Sequence[Machine], image_seconds: float, *, share: float, at_once: int
 ) -> Check:
-    """How long the sweep takes, and what that costs at the prices of prices.csv."""
-    epochs = float(plan.trials * plan.max_epochs)
-    if plan.halving:
-        epochs, _ = expected(plan.halving, plan.trials)
+    """How long the sweep takes where an image takes so many seconds, and at what price."""
+    epochs, _ = plan.expected
     if plan.holds_finals:
         entrants = min(plan.finalists, plan.trials) + bool(plan.reference)
         epochs += entrants * plan.seeds * plan.max_epochs
-    image = statistics.mean(seconds_an_image(cost, *measured) for cost in costs)
     photos = plan.num_photos["train"] + plan.num_photos["val"] / 3  # forward only
-    seconds = epochs * photos * image / slots
-    text = f"about {hours(seconds / 3600)} with {slots} trials at once"
+    seconds = epochs * photos * image_seconds / at_once
+    text = f"about {hours(seconds / 3600)} with {at_once} trials at once"
     gpus = [gpu for machine in machines for gpu in machine.gpus]
-    if gpus and (price := prices().get(accelerator(gpus[0]) or "")):
-        on_demand, spot = (len(gpus) * seconds / 3600 * dollars for dollars in price)
+    if share and (price := prices().get(accelerator(gpus[0]) or "")):
+        count = max(len(gpus), at_once * share)  # there may come more
+        on_demand, spot = (count * seconds / 3600 * dollars for dollars in price)
         text += f", ${on_demand:,.2f} on demand or ${spot:,.2f} spot by cnnlib/prices.csv"
     return Check("time", f"{text}; most networks are stopped early or are smaller, some are not")
 

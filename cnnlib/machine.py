@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class Machine:
     gpu_problem: str | None  # why PyTorch cannot use a GPU that is there
     gpu_bytes: int  # memory of its first GPU
     free_bytes: int  # memory that is free
-    cpus: int
+    resources: Mapping[str, float]  # CPUs and GPUs for trials; in a cluster Ray says how many
 
     @classmethod
     def here(cls, source: str | None, probe: str | None = None) -> "Machine":
@@ -51,7 +52,7 @@ class Machine:
             gpu_problem=gpu_problem,
             gpu_bytes=torch.cuda.get_device_properties(0).total_memory if gpus else 0,
             free_bytes=free_memory(),
-            cpus=os.cpu_count() or 1,
+            resources={"CPU": os.cpu_count() or 1, "GPU": len(gpus)},
         )
 
     @property

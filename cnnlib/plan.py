@@ -87,6 +87,22 @@ class Plan:
     def num_photos(self) -> dict[str, int]:
         return num_photos(self.dataset, self.settings.seed)
 
+    @cached_property
+    def expected(self) -> tuple[float, float]:
+        """Epochs of the search and trials that reach the last, if scores tell nothing apart."""
+        if self.halving:
+            return expected(self.halving, self.trials, self.terms.audit)
+        return float(self.trials * self.max_epochs), float(self.trials)
+
+    @cached_property
+    def disk(self) -> tuple[int, int]:
+        """Bytes on the disk at most: for each trial at once, and for the best that ended."""
+        trial, best = largest(self.space, len(self.dataset.classes), self.image_size)
+        kept = 3  # of the search, as the champion, in model.pt2
+        if self.holds_finals:  # each finalist's; the reference's twice; two retrained
+            kept += min(self.finalists, self.trials) + 4
+        return trial, kept * best
+
     def __str__(self) -> str:
         """What is searched, how, on what and whereto; when trials stop; what that costs."""
         points = "endless" if self.num_points == float("inf") else f"{self.num_points:,.0f}"
@@ -112,18 +128,13 @@ class Plan:
 
     @property
     def _cost(self) -> str:
-        """How much is trained if scores tell nothing apart, and what the disk must hold."""
-        epochs, reached = float(self.trials * self.max_epochs), float(self.trials)
-        if self.halving:
-            epochs, reached = expected(self.halving, self.trials, self.terms.audit)
-        trial, best = largest(self.space, len(self.dataset.classes), self.image_size)
-        kept = 3  # of the search, as the champion, in model.pt2
-        if self.holds_finals:  # each finalist's; the reference's twice; two retrained
-            kept += min(self.finalists, self.trials) + 4
+        """How much is trained, and what the disk must hold."""
+        epochs, reached = self.expected
+        trial, best = self.disk
         known = f"; {len(self.terms.known)} outcomes known" if self.terms.known else ""
         return (
             f"expected: {epochs:,.0f} epochs in all, {reached:.0f} trials to the last; on the disk "
-            f"at most {size(trial)} for each trial at once and {size(kept * best)} for the best"
+            f"at most {size(trial)} for each trial at once and {size(best)} for the best"
             f"{known}{self._finals}"
         )
 

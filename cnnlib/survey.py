@@ -12,8 +12,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 PATIENCE = 300  # seconds that a machine may take: it may have to fetch the photographs
 
 
-def on_every_machine(question: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """The answers, one a machine, from a process on each.
+def on_every_machine(
+    question: Callable[..., Any], *arguments: Any
+) -> list[tuple[Any, dict[str, float]]]:
+    """The answers, one a machine, from a process on each, and what Ray has there for trials.
 
     Raises ConnectionError where there is no cluster or it refuses, RuntimeError where a machine
     does not answer.
@@ -32,13 +34,16 @@ def on_every_machine(question: Callable[..., Any], *arguments: Any) -> list[Any]
     try:
         alive = [node for node in ray.nodes() if node["Alive"]]
         ask = ray.remote(num_cpus=0)(_asked)
-        asked = {
-            node["NodeManagerHostname"]: ask.options(
+        asked = [
+            ask.options(
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             ).remote(question, arguments)
             for node in alive
-        }
-        return [_answer(name, reference) for name, reference in asked.items()]
+        ]
+        return [
+            (_answer(node["NodeManagerHostname"], reference), node["Resources"])
+            for node, reference in zip(alive, asked, strict=True)
+        ]
     finally:
         if began:
             ray.shutdown()

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from cnnlib import traffic
 from cnnlib.checkpoints import BEST, LAST
 from cnnlib.config import TrialConfig, hyperparameters
@@ -24,7 +26,8 @@ def ray_trial(
 
     With a `bucket` it is <bucket>/<trial_id>/, which every node sees. Epochs up to
     config["after_epoch"] are known. A trial that raises reports the reason and ends, so that Ray
-    starts lost workers again only; a fault of the disk or the storage is not the trial's.
+    starts lost workers again only; a fault of the disk or the storage is not the trial's. One that
+    breaks the GPU for its process takes the process with it.
     """
     from ray import tune
 
@@ -56,6 +59,9 @@ def ray_trial(
                 weights=folder / BEST,
                 last=folder / LAST,
             )
+    except torch.AcceleratorError:  # CUDA fails from now on in this process, which Ray would reuse
+        logging.getLogger(__name__).exception("trial %s ends its process", config["trial_id"])
+        os._exit(1)
     except Exception as error:
         tune.report(failure(error, f"trial {config['trial_id']}"))
 

@@ -3,7 +3,8 @@
 import math
 import statistics
 import time
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +18,10 @@ from cnnlib.tpe import Tpe
 SAMPLE = 100  # configurations of a space that stand for it
 TIMED = 1.0  # seconds that a measurement takes at least
 CPU_MACS = 3e10  # of a measured CPU batch at most: some seconds
+RAY_SHARES = 10_000  # of a GPU: Ray rounds to these, and six times 0.1667 is too much
 USABLE = 0.7  # of a GPU's memory: the rest is for pixels, CUDA itself and fragments
 MOST_SHARING = 8  # trials on one GPU
-CROWD = 8  # times the batch size at which a GPU shows what it can do
+CROWDS = 8, 4, 2  # times the batch size: the first that fits shows what a GPU can do
 COPIES = 3  # of each activation that training holds: before and after batch norm, and its gradient
 
 
@@ -68,10 +70,15 @@ class Measured:
     peak_bytes: int  # of the GPU's memory; 0 on a CPU
 
 
-def measure(config: TrialConfig, *, num_classes: int, image_size: int, device: str) -> Measured:
-    """Trains some batches. Raises torch.OutOfMemoryError where one does not fit."""
+def measure(
+    config: TrialConfig, *, num_classes: int, image_size: int, device: str, times: int = 1
+) -> Measured:
+    """Trains some batches, `times` as large as the configuration's.
+
+    Raises torch.OutOfMemoryError where one does not fit.
+    """
     cost = macs(config, num_classes=num_classes, image_size=image_size)
-    size = config.batch_size
+    size = times * config.batch_size
     if device == "cpu":
         size = max(2, min(size, int(CPU_MACS / cost)))
     else:
@@ -85,7 +92,7 @@ def measure(config: TrialConfig, *, num_classes: int, image_size: int, device: s
     seconds: list[float] = []
     while len(seconds) < 3 or (sum(seconds) < TIMED and len(seconds) < 100):
         began = time.perf_counter()
-        with torch.autocast(device, torch.bfloat16, enabled=_is_mixed(device)):
+        with _autocast(device):
             loss = F.cross_entropy(model(images), labels)
         optimizer.zero_grad()
         loss.backward()
@@ -96,10 +103,13 @@ def measure(config: TrialConfig, *, num_classes: int, image_size: int, device: s
     return Measured(config, cost, statistics.median(seconds[1:]) / size, peak)
 
 
-def _is_mixed(device: str) -> bool:
+def _autocast(device: str) -> torch.autocast:
+    """The precision that trials compute in."""
     from cnnlib.trial import precision
 
-    return precision("gpu" if device == "cuda" else "cpu") != "32-true"
+    kind = precision("gpu" if device == "cuda" else "cpu")
+    dtype = torch.float16 if kind == "16-mixed" else torch.bfloat16
+    return torch.autocast(device, dtype, enabled=kind != "32-true")
 
 
 def seconds_an_image(cost: float, middle: Measured, largest: Measured) -> float:
@@ -117,25 +127,32 @@ def shared_gpu(space: Space, *, num_classes: int, image_size: int) -> tuple[floa
         key=lambda config: macs(config, num_classes=num_classes, image_size=image_size),
     )
     middle = rising[len(rising) // 2]
-
-    def measured(config: TrialConfig) -> Measured:
-        return measure(config, num_classes=num_classes, image_size=image_size, device="cuda")
-
     largest = max(
         rising,
         key=lambda c: training_bytes(c, num_classes=num_classes, image_size=image_size),
     )
+
+    def measured(config: TrialConfig, times: int = 1) -> Measured | None:
+        """None where the GPU's memory does not suffice."""
+        with suppress(torch.OutOfMemoryError):
+            return measure(
+                config, num_classes=num_classes, image_size=image_size, device="cuda", times=times
+            )
+        return None
+
     there = torch.cuda.get_device_properties(0).total_memory
     needed, alone = measured(largest), measured(middle)
+    if not needed or not alone:
+        return 1.0, f"the largest network does not fit into its {there / 1e9:.0f} GB"
     torch.cuda.empty_cache()
-    crowd = measured(replace(middle, batch_size=CROWD * middle.batch_size))
+    crowd = next(filter(None, (measured(middle, times) for times in CROWDS)), alone)
     at_once = trials_at_once(there, needed.peak_bytes, alone.seconds / crowd.seconds)
     why = (
         f"the largest network takes {needed.peak_bytes / 1e9:.1f} of {there / 1e9:.0f} GB; the "
         f"middle one trains {1 / alone.seconds:,.0f} images/s alone and the GPU can do "
         f"{1 / crowd.seconds:,.0f}"
     )
-    return 1 / at_once, why
+    return RAY_SHARES // at_once / RAY_SHARES, why
 
 
 def trials_at_once(gpu_bytes: int, trial_bytes: int, headroom: float) -> int:

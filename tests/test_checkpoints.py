@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,17 +16,37 @@ SPACE: Space = {
 }
 
 
-def test_the_bound_holds_for_the_largest_configuration(photos: Path, tmp_path: Path) -> None:
-    trial, best = largest(SPACE, num_classes=3, image_size=8)
+@pytest.mark.parametrize(
+    ("more", "copies"),
+    [
+        ({}, 3),
+        ({"kernel_size": Choice((3, 7)), "head": Choice(("gap", "flatten"))}, 3),
+        ({"kernel_size": Choice((5,)), "head": Choice(("gap",))}, 3),
+        ({"ema": Choice((0.0, 0.9))}, 4),
+        ({"ema": Choice((0.0,))}, 3),
+    ],
+)
+def test_the_bound_holds_for_the_largest_configuration(
+    more: Space, copies: int, photos: Path, tmp_path: Path
+) -> None:
+    trial, best = largest(SPACE | more, num_classes=3, image_size=8)
+    recipe: dict[str, Any] = {name: values.values[-1] for name, values in more.items()}  # type: ignore[union-attr]
+    layers = 2 if recipe.get("head") == "gap" or recipe.get("kernel_size") == 7 else 1
     config = TrialConfig(
-        first_layer_filters=32, conv_layers=1, num_neurons_dense=64, filter_org=1.0
+        first_layer_filters=32, conv_layers=layers, num_neurons_dense=64, filter_org=1.0, **recipe
     )  # one pooling leaves the dense layer more than two do
     broken_rows(config, task(photos, max_epochs=1), tmp_path)
     sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir() if path.is_file()}
     header = 20_000  # names and shapes, which weigh little beside real weights
     assert best <= sizes[BEST] <= best + header
-    assert 3 * best - header <= sizes[LAST] <= 3 * best + header
-    assert trial == best + 2 * 3 * best
+    assert copies * best - header <= sizes[LAST] <= copies * best + header
+    assert trial == best + 2 * copies * best
+
+
+def test_the_bound_is_that_of_the_deepest_network_that_can_exist() -> None:
+    deep = SPACE | {"conv_layers": Interval(1, 10, step=1), "filter_org": Choice((4.0,))}
+    deepest = deep | {"conv_layers": Choice((3,))}
+    assert largest(deep, 3, image_size=8) == largest(deepest, 3, image_size=8)
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What a cluster may become; cluster.yaml as Ray and AWS (moto, in this process) take it."""
 
+import inspect
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +16,9 @@ from moto import mock_aws
 from ray.autoscaler._private.aws.config import bootstrap_aws
 from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.dashboard.modules.job import job_supervisor
 
-from cnnlib.cluster import may_become, resources, room
+from cnnlib.cluster import may_become, resources, room, slots
 from cnnlib.progress import Progress
 from cnnlib.settings import Settings
 
@@ -193,6 +196,14 @@ def test_ray_knows_every_field(name: str) -> None:
     assert "0.0.0.0" not in json.dumps(config)
 
 
+@pytest.mark.parametrize("name", ["cluster.yaml", "cluster.gcp.yaml"])
+def test_a_sweep_has_the_time_to_end_when_its_job_is_stopped(name: str) -> None:
+    source = inspect.getsource(job_supervisor)  # a part of the head's Ray
+    assert re.search(r'os\.environ\.get\(\s*"RAY_JOB_STOP_WAIT_TIME_S"', source)
+    [exports] = [line for line in read(name)["setup_commands"] if "export" in line]
+    assert "RAY_JOB_STOP_WAIT_TIME_S=90" in exports
+
+
 def test_the_largest_cluster_is_known_before_it_is_there(
     cluster: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -214,10 +225,17 @@ def test_a_machine_of_unknown_size_counts_as_one_trial(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("share", "trials"), [(0.4, 4), (0.3, 6), (0.1666, 12), (0.1, 20), (1, 2), (2, 1), (3, 0)]
+)
+def test_a_trial_has_its_share_of_one_gpu_or_whole_ones(share: float, trials: int) -> None:
+    assert room([{"CPU": 32.0, "GPU": 2.0}], cpus=1, gpus=share) == trials
+
+
+@pytest.mark.parametrize(
     ("here", "slots", "said"),
     [
-        ([{"CPU": 0.0}], 16, "; 0 fit on the cluster now, 16 when it has grown"),
-        ([{"CPU": 0.0}, {"CPU": 4.0, "GPU": 1.0}], 16, "; 2 fit on the cluster now, 16 when"),
+        ([{"CPU": 0.0}], 16, "; 0 fit on the cluster now, all when it has grown"),
+        ([{"CPU": 0.0}, {"CPU": 4.0, "GPU": 1.0}], 16, "; 2 fit on the cluster now, all"),
         ([{"CPU": 32.0, "GPU": 16.0}], 32, "32 trials at once, 0.5 GPU and 1 CPU each\n"),
     ],
 )
@@ -262,4 +280,53 @@ def test_where_nobody_knows_what_may_come_the_user_says_it(
     assert resources(SimpleNamespace(settings=settings, trials=40), progress) == (1, 0.25)  # type: ignore[arg-type]
     assert progress.slots == 8
     assert "8 trials at once, 0.25 GPU" in capsys.readouterr().out
+    progress.close()
+
+
+@pytest.mark.parametrize(
+    ("trials", "most", "gpus", "at_once"),
+    [(50, None, 0, 33), (50, None, 0.5, 2), (50, 2, 0.1, 2), (50, 99, 0.1, 10), (1, None, 0, 1)],
+)
+def test_trials_at_once_are_no_more_than_asked_for(
+    trials: int, most: int | None, gpus: float, at_once: int
+) -> None:
+    plan: Any = SimpleNamespace(settings=Settings(max_concurrent=most), trials=trials)
+    machines = [{"CPU": 32.0, "GPU": 1.0}, {"CPU": 1.0}]
+    assert slots(plan, machines, gpus) == at_once
+
+
+def test_a_gpu_is_awaited_before_it_is_measured(
+    cluster: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps(cluster))
+    machines: list[dict[str, float]] = [{"CPU": 0.0}]
+    asked: list[list[dict[str, float]]] = []
+
+    def start(bundles: list[dict[str, float]]) -> None:
+        asked.append(bundles)
+        machines.extend({"CPU": 4.0, "GPU": 1.0} for _ in bundles)
+
+    def measured(*_: Any, **__: Any) -> tuple[float, str]:
+        assert any(machine.get("GPU") for machine in machines), "it would wait without a word"
+        return 0.25, "measured"
+
+    monkeypatch.setattr("cnnlib.cluster._machines", lambda: machines)
+    monkeypatch.setattr("cnnlib.cluster.request_resources", start)
+    monkeypatch.setattr("cnnlib.cluster.on_a_gpu", measured)
+    progress = Progress(40)
+    classes = SimpleNamespace(classes=("a", "b"))
+    plan = SimpleNamespace(
+        settings=Settings(gpus_per_trial="auto"), trials=40, space={}, dataset=classes, image_size=8
+    )
+    assert resources(plan, progress) == (1, 0.25)  # type: ignore[arg-type]
+    assert asked == [[{"CPU": 1, "GPU": 1.0}], []], "one is enough to measure on"
+    assert progress.slots == 32
+    said = capsys.readouterr().out
+    assert said.index("waiting for the first machine") < said.index("--gpus-per-trial 0.25:")
+    assert "; 4 fit on the cluster now, all when it has grown" in said
     progress.close()

@@ -21,18 +21,19 @@ from cnnlib.doctor import (
     examine,
     gpu_checks,
     machine_checks,
-    slots_of,
     storage_check,
 )
 from cnnlib.machine import Machine
-from cnnlib.plan import GPUS_PER_TRIAL, Plan
+from cnnlib.plan import Plan
+from cnnlib.progress import size
 from cnnlib.settings import Settings
 from cnnlib.storage import Mirror
 
 SMALL = ("first_layer_filters=8", "conv_layers=2,3", "num_neurons_dense=32", "batch_size=8")
 HERE = Machine(
     name="head", versions=("3.11", "2.15.0"), fingerprint="", problem=None, sees_storage=True,
-    gpus=(), gpu_problem=None, gpu_bytes=0, free_bytes=int(8e9), cpus=2,
+    gpus=(), gpu_problem=None, gpu_bytes=0, free_bytes=int(8e9),
+    resources={"CPU": 2.0},
 )  # fmt: skip
 
 
@@ -165,7 +166,23 @@ def test_fault_a_driver_that_is_too_old(tmp_path: Path, monkeypatch: pytest.Monk
 def test_fault_a_disk_that_is_too_small(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**6, 10**6 - 10, 10))
-    assert "0.0 MB free in" in fault([disk_check(plan, slots=2)])
+    assert "0.0 MB free in" in fault([disk_check(plan, at_once=2)])
+
+
+def test_the_disk_must_hold_what_the_plan_says(plan: Plan) -> None:
+    trial, best = plan.disk
+    assert best > replace(plan, finalists=0).disk[1], "finals keep weights too"
+    assert f"{size(2 * trial + best)} at most for weights" in disk_check(plan, at_once=2).text
+
+
+def test_an_audit_takes_time(plan: Plan) -> None:
+    audited = replace(plan, terms=replace(plan.terms, audit=0.5))
+    assert audited.expected > plan.expected
+    here = [found(plan)]
+    plain, longer = (
+        doctor.forecast(one, here, 10.0, share=0.0, at_once=1).text for one in (plan, audited)
+    )
+    assert plain != longer
 
 
 def test_fault_a_network_that_is_too_large_for_memory(
@@ -186,7 +203,7 @@ def test_fault_a_network_that_is_too_large_for_the_gpu(
 
     monkeypatch.setattr(doctor, "measure", full)
     machines = [found(plan, name=os.uname().nodename, gpus=("NVIDIA T4",), gpu_bytes=int(16e9))]
-    text = fault(doctor.speed_checks(plan, machines, 2))
+    text = fault(doctor.speed_checks(plan, machines, share=0.5, at_once=2))
     assert "does not fit into the GPU" in text
 
 
@@ -231,14 +248,69 @@ def test_fault_an_account_that_wandb_does_not_know(
     assert str(list(examine(online))[-1]) == "ok     W&B: the account is known to the server"
 
 
-def test_trials_share_gpus_and_cores(photos: Path, tmp_path: Path) -> None:
-    machines = [replace(HERE, gpus=("T4",), cpus=32), replace(HERE, cpus=1)]
-    many = planned(photos, tmp_path, trials=50)
-    assert slots_of(machines[1:], many) == 1
-    assert slots_of(machines, many) == 1 / GPUS_PER_TRIAL
-    assert slots_of(machines, planned(photos, tmp_path, trials=50, gpus_per_trial=0.1)) == 10
-    assert slots_of(machines, planned(photos, tmp_path, trials=50, max_concurrent=2)) == 2
-    assert slots_of(machines, planned(photos, tmp_path, trials=1)) == 1
+def examined(
+    plan: Plan,
+    machines: list[tuple[Machine, dict[str, float]]],
+    coming: list[dict[str, float]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> dict[str, Check]:
+    """What the doctor says of a cluster of these machines, which may become those; by name."""
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    monkeypatch.setattr(doctor, "on_every_machine", lambda *_: machines)
+    monkeypatch.setattr("cnnlib.cluster.may_become", lambda: coming)
+    return {check.name: check for check in examine(plan)}
+
+
+def test_of_a_cluster_whose_gpus_are_not_up_no_speed_is_told(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(photos, tmp_path, trials=50)
+    head = found(plan, name=os.uname().nodename, free_bytes=1)
+    coming = [{"CPU": 0.0}] + 8 * [{"CPU": 4.0, "GPU": 1.0}]
+    checks = examined(plan, [(head, {"CPU": 0.0})], coming, monkeypatch)
+    assert all(check.ok for check in checks.values())
+    assert checks["cluster"].text == "1 machines, 0 cores, 0 GPUs"
+    assert "none is up; trials wait" in checks["GPU"].text
+    assert checks["speed"].text.startswith("not known: no machine with a GPU is up yet")
+    worker = found(plan, name="w1", gpus=("L4",))
+    up = [(head, {"CPU": 0.0}), (worker, {"CPU": 4.0, "GPU": 1.0})]
+    checks = examined(plan, up, coming, monkeypatch)
+    assert checks["speed"].text.startswith("not known: the GPUs are on other machines")
+
+
+def test_of_a_cluster_without_gpus_the_speed_is_measured_on_the_head(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(photos, tmp_path, trials=50)
+    head = found(plan, name=os.uname().nodename)
+    up = [(head, {"CPU": 0.0}), (found(plan, name="w1"), {"CPU": 4.0})]
+    checks = examined(plan, up, [], monkeypatch)
+    assert checks["GPU"].text == "none, so trials run on the CPU"
+    assert "with 4 trials at once" in checks["time"].text, "none on the head"
+    checks = examined(plan, up, 3 * [{"CPU": 4.0}], monkeypatch)
+    assert "with 12 trials at once" in checks["time"].text, "when it has grown"
+
+
+def test_fault_memory_of_a_machine_for_the_trials_that_run_on_it(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(photos, tmp_path, trials=50)
+    up = [(found(plan, name=f"w{i}", free_bytes=int(1e8)), {"CPU": 4.0}) for i in range(20)]
+    monkeypatch.setattr(doctor, "training_bytes", lambda *_, **__: int(2e7))
+    assert examined(plan, up, [], monkeypatch)["largest network"].ok, "four on each"
+    monkeypatch.setattr(doctor, "training_bytes", lambda *_, **__: int(3e7))
+    check = examined(plan, up, [], monkeypatch)["largest network"]
+    assert "needs about 30.0 MB, 4 at once, and the machine has 100.0 MB" in check.text
+
+
+def test_trials_that_are_to_run_on_the_cpu_are_measured_there(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(photos, tmp_path, trials=50, gpus_per_trial=0)
+    here = found(plan, name=os.uname().nodename, gpus=("L4",))
+    checks = examined(plan, [(here, {"CPU": 4.0, "GPU": 1.0})], [], monkeypatch)
+    assert "with 4 trials at once" in checks["time"].text
+    assert "$" not in checks["time"].text
 
 
 def test_fault_a_cluster_that_is_not_there(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

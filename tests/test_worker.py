@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from cnnlib.config import TrialConfig
 from cnnlib.worker import disk_is_full, ray_trial
@@ -59,3 +60,27 @@ def test_only_epochs_that_are_not_known_are_reported(
     reports.clear()
     ray_trial({**own, "after_epoch": 2, **asdict(config)}, task(photos, max_epochs=9), tmp_path)
     assert [report["epoch"] for report in reports] == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), [1]),
+        (torch.OutOfMemoryError("CUDA out of memory"), []),
+    ],
+)
+def test_a_broken_gpu_ends_the_process_before_the_next_trial_gets_it(
+    error: Exception, ends: list[int], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise error
+
+    reports: list[dict[str, Any]] = []
+    ended: list[int] = []
+    monkeypatch.setattr("ray.tune.report", reports.append)
+    monkeypatch.setattr("cnnlib.worker.train", fails)
+    monkeypatch.setattr("cnnlib.worker.os._exit", ended.append)
+    own = {"trial_id": "0001", "name": "small", "max_epochs": 3, "after_epoch": 0}
+    ray_trial({**own, **asdict(TrialConfig(**SMALL))}, task(photos), tmp_path)
+    assert ended == ends
+    assert len(reports) == 1 - len(ends), "Ray starts lost workers again, and they go on"

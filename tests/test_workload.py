@@ -1,7 +1,11 @@
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
+from cnnlib import workload
 from cnnlib.config import TrialConfig
 from cnnlib.space import Choice
 from cnnlib.workload import (
@@ -10,6 +14,7 @@ from cnnlib.workload import (
     measure,
     sampled,
     seconds_an_image,
+    shared_gpu,
     training_bytes,
     trials_at_once,
 )
@@ -46,6 +51,44 @@ def test_a_measurement_trains_on_this_machine() -> None:
     assert measured.macs == macs(SMALL, num_classes=3, image_size=16)
 
 
+@pytest.fixture
+def scores(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """What a measured network answers to its batches."""
+    answers: list[torch.Tensor] = []
+    cross_entropy = workload.F.cross_entropy
+
+    def noted(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        answers.append(scores.detach())
+        return cross_entropy(scores, labels)
+
+    monkeypatch.setattr(workload.F, "cross_entropy", noted)
+    return answers
+
+
+def test_a_measurement_may_take_larger_batches(scores: list[torch.Tensor]) -> None:
+    measure(SMALL, num_classes=3, image_size=16, device="cpu", times=8)
+    assert {len(batch) for batch in scores} == {8 * SMALL.batch_size}
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [
+        ("16-mixed", torch.float16),  # a GPU that would emulate bfloat16
+        ("bf16-mixed", torch.bfloat16),
+        ("32-true", torch.float32),
+    ],
+)
+def test_a_measurement_has_the_precision_of_trials(
+    precision: str,
+    dtype: torch.dtype,
+    scores: list[torch.Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cnnlib.trial.precision", lambda accelerator: precision)
+    measure(SMALL, num_classes=3, image_size=16, device="cpu")
+    assert {batch.dtype for batch in scores} == {dtype}
+
+
 def test_memory_grows_with_the_batch_and_holds_the_weights_four_times() -> None:
     needed = training_bytes(SMALL, num_classes=10, image_size=32)
     weights = (9 * 3 + 1) * 8 + (9 * 8 + 1) * 8 + 4 * 8 + (8 * 8 * 8 + 1) * 16 + 17 * 10
@@ -76,3 +119,41 @@ def test_as_many_trials_share_a_gpu_as_fit_and_find_work(
     gpu: float, trial: float, headroom: float, at_once: int
 ) -> None:
     assert trials_at_once(int(gpu), int(trial), headroom) == at_once
+
+
+@pytest.mark.parametrize("at_once", range(1, 9))
+def test_ray_gives_all_trials_their_share(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = Measured(SMALL, 1.0, 0.01, int(1e9))
+    memory = SimpleNamespace(total_memory=int(16e9))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: memory)
+    monkeypatch.setattr(workload, "measure", lambda *_, **__: measured)
+    monkeypatch.setattr(workload, "trials_at_once", lambda *_: at_once)
+    share, _ = shared_gpu({"dropout": Choice((0.1, 0.2))}, num_classes=3, image_size=32)
+    rays = round(share, 4)
+    assert at_once * rays <= 1 < (at_once + 1) * rays
+
+
+@pytest.mark.parametrize(
+    ("most", "share", "why"),
+    [
+        (8, 0.25, "can do 800"),  # eight times the batch: four times as fast
+        (4, 0.5, "can do 400"),
+        (2, 1.0, "can do 200"),
+        (1, 1.0, "can do 200"),
+        (0, 1.0, "the largest network does not fit into its 16 GB"),
+    ],
+)
+def test_a_gpu_that_runs_full_while_it_is_measured_ends_nothing(
+    most: int, share: float, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(config: TrialConfig, *, times: int, **_: Any) -> Measured:
+        if times > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return Measured(config, 1.0, 1 / (100 * max(2, times)), int(1e9))
+
+    memory = SimpleNamespace(total_memory=int(16e9))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: memory)
+    monkeypatch.setattr(workload, "measure", measured)
+    found, said = shared_gpu({"dropout": Choice((0.1, 0.2))}, num_classes=3, image_size=32)
+    assert found == share
+    assert why in said

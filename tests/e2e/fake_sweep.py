@@ -80,6 +80,7 @@ def main() -> int:
     import ray
 
     import cnnlib.sweep
+    import cnnlib.tuning
     from cnnlib.settings import Settings
 
     cnnlib.tuning.ray_trial = fake_trial  # type: ignore[assignment]
