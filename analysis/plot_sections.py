@@ -45,8 +45,11 @@ def curve_section(sweep: SweepFolder, figures: Path) -> Section:
     title = "Learning curves"
     metrics = [name for name in gallery.CURVES if name in sweep.epochs]
     logged = sweep.epochs.dropna(subset=metrics, how="all")
+    logged = logged[logged["trial_id"].isin(sweep.trials["trial_id"])]
     if not metrics or not len(logged):
-        return Section(title, [Paragraph("No epoch was logged, so there are no curves.")])
+        return Section(
+            title, [Paragraph("No epoch of these trials was logged, so there are no curves.")]
+        )
     gallery.save_curves(sweep, figures / "curves.png")
     metrics = [name for name in metrics if logged[name].notna().any()]
     num_logged = logged["trial_id"].nunique()

@@ -264,6 +264,7 @@ EDGES = {
     "only ids": ("trial_id\nx\ny\n", "trial_id,epoch\n"),
     "all failed": (HEAD + "a,failed,.1,,,2025-01-01\nb,failed,.2,,,\n", EPOCHS_HEAD),
     "nothing known": (HEAD + "a,,,,,\nb,,,,,\n", EPOCHS_HEAD + "a,1,,,,\n"),
+    "epochs of others": (HEAD + ROW, EPOCHS_HEAD + "b,1,2,.1,2,.3\n"),
     "infinite loss": ("trial_id,lr,val_acc\n1,.1,.2\n2,.01,.3\n",
                       EPOCHS_HEAD + "1,1,2,.1,inf,.2\n2,1,inf,.1,nan,.3\n"),
     "all equal": ("trial_id,lr,val_acc,status\na,1,.5,odd\nb,2,.5,odd\n", EPOCHS_HEAD),
