@@ -94,10 +94,11 @@ def _leak_sentence(predictions: pd.DataFrame, leaks: pd.DataFrame | None) -> str
         )
     kinds = leaks["kind"].value_counts()
     rest = without_copies(predictions, leaks)
+    left = f"Without them the accuracy is {rest}." if rest.n else "None is left without them."
+    are = "is a copy of one that was" if len(leaks) == 1 else "are copies of ones that were"
     return (
-        f"{counted(len(leaks), 'test photograph')} are copies of ones that were trained on"
-        f" ({kinds.get('exact', 0)} exact, {kinds.get('near', 0)} nearly so). Without them the"
-        f" accuracy is {rest}."
+        f"{counted(len(leaks), 'test photograph')} {are} trained on"
+        f" ({kinds.get('exact', 0)} exact, {kinds.get('near', 0)} nearly so). {left}"
     )
 
 
@@ -131,9 +132,11 @@ def _leak_blocks(leaks: pd.DataFrame) -> list[Block]:
     blocks: list[Block] = [Table(columns, rows)]
     other = leaks[leaks["test_label"] != leaks["train_label"]]
     if len(other):
+        have = "has" if len(other) == 1 else "have"
         blocks.append(
             Paragraph(
-                f"{counted(len(other), 'pair')} of them have two labels, so one of each is wrong."
+                f"{counted(len(other), 'pair')} of them {have} two labels: of an exact copy, at"
+                " most one of them is right."
             )
         )
     return blocks

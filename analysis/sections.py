@@ -89,9 +89,11 @@ def _summary(sweep: SweepFolder, findings: Findings) -> Section:
                 f"validation accuracy, best of {summary.counted(num_measured, 'trial')}",
             )
         )
-    items.append((f"{len(sweep.trials):,}", "trials"))
+    n = len(sweep.trials)
+    items.append((f"{n:,}", "trial" if n == 1 else "trials"))
     if epochs is not None:
-        items.append((f"{epochs.trained:,}", "epochs trained"))
+        unit = "epoch" if epochs.trained == 1 else "epochs"
+        items.append((f"{epochs.trained:,}", f"{unit} trained"))
         if epochs.saved is not None:
             items.append((f"{epochs.saved:.0%}", "of epochs saved by early stopping"))
     sentences = [

@@ -157,6 +157,11 @@ def test_the_sentences_say_what_the_tables_say(sweep):
         assert words in page
 
 
+def test_one_trial_and_one_epoch_are_no_plural(tmp_path):
+    page = page_of(write_tables(tmp_path / "s", "trial_id,epochs,val_acc\na,1,0.3\n"))
+    assert "<dd>1</dd><dt>trial</dt>" in page and "<dd>1</dd><dt>epoch trained</dt>" in page
+
+
 def test_failed_and_running_trials_do_not_count_as_saved(tmp_path):
     rows = "a,completed,10\nb,failed,1\nc,running,2\n"
     folder = write_tables(tmp_path / "s", "trial_id,status,epochs\n" + rows)

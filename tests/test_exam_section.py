@@ -1,0 +1,47 @@
+"""The section of the test: what it says holds for any test, and is grammar for one as for many."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.exam_section import exam_blocks
+from analysis.folder import SweepFolder
+from analysis.page import Page, Section, as_html
+
+
+def said(folder: Path, **known: Any) -> str:
+    """The section of a sweep of which no more than this is known."""
+    for part in ("figures", "tables"):
+        (folder / part).mkdir(exist_ok=True)
+    sweep = SweepFolder(folder, pd.DataFrame(), pd.DataFrame(), [], **known)
+    return as_html(Page("", "", [Section("", exam_blocks(sweep, folder))]), folder / "figures")
+
+
+def predictions(predicted: str, label: str = "") -> pd.DataFrame:
+    """A photograph a letter, 0.jpg and on; recognised where no label is given."""
+    table = pd.DataFrame({"label": list(label or predicted), "predicted": list(predicted)})
+    table["file"] = [f"{number}.jpg" for number in table.index]
+    return table.assign(correct=table["label"] == table["predicted"], confidence=float("nan"))
+
+
+def copies(kinds: list[str]) -> pd.DataFrame:
+    """Test photographs 0.jpg and on, which lie among those trained on under another label."""
+    table = pd.DataFrame({"kind": kinds, "similarity": "1", "test_label": "a", "train_label": "b"})
+    files = [f"{number}.jpg" for number in table.index]
+    return table.assign(test_file=files, train_file=files)
+
+
+def test_copies_are_counted_and_the_accuracy_without_them_is_told(tmp_path: Path) -> None:
+    page = said(tmp_path, predictions=predictions("aab"), leaks=copies(["exact", "near"]))
+    assert "2 test photographs are copies of ones that were trained on (1 exact, 1 near" in page
+    assert "Without them the accuracy is 100.0%" in page
+    assert "2 pairs of them have two labels" in page
+    page = said(tmp_path, predictions=predictions("aab"), leaks=copies(["exact"]))
+    assert "1 test photograph is a copy of one that was trained on (1 exact" in page
+    assert "1 pair of them has two labels" in page
+
+
+def test_where_all_are_copies_no_accuracy_is_left(tmp_path: Path) -> None:
+    page = said(tmp_path, predictions=predictions("a"), leaks=copies(["exact"]))
+    assert "None is left without them." in page and "nan" not in page
