@@ -88,6 +88,8 @@ def effect_section(sweep: SweepFolder, findings: Findings, figures: Path) -> Sec
 
 
 def _pair_blocks(findings: Findings) -> list[Block]:
+    if len(findings.effects.importance) < 2:
+        return []
     pairs = findings.pairs.head(NUM_PAIRS)
     if not len(pairs):
         text = f"Pairs need {MIN_FREEDOM} trials more than there are values; these are too few."

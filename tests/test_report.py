@@ -235,6 +235,14 @@ def test_effects_are_said_drawn_and_written_down(tmp_path):
     )
 
 
+def test_of_one_hyperparameter_no_pair_is_missed(tmp_path):
+    folder = planted_sweep(tmp_path / "s")
+    table = pd.read_csv(folder / "trials.csv").drop(columns=["activation", "learning_rate"])
+    table.to_csv(folder / "trials.csv", index=False)
+    page = page_of(folder)
+    assert "batch_norm: true reaches" in page and "Pairs need" not in page
+
+
 def test_lists_are_escaped_too():
     page = Page("t", "s", [Section("x", [Points(["<b>bold</b> | *"], numbered=True)])])
     assert "<ol><li>&lt;b&gt;bold&lt;/b&gt; | *</li></ol>" in as_html(page, Path())
