@@ -38,6 +38,7 @@ FIGURES = (
     "filters",
     "neurons",
 )
+CHAMPIONS_TABLES = ("classes", "calibration", "leaks")  # the others are written each time
 
 
 def write_report(
@@ -61,7 +62,7 @@ def write_report(
     report = report or Path(folder) / "report"
     for part in ("figures", "tables"):
         (report / part).mkdir(parents=True, exist_ok=True)
-    _remove_own_figures(report)
+    _remove_what_may_not_come_again(report)
     findings = find(sweep, judged)
     findings.write(report)
     page = build_page(sweep, findings, report, photo_folders=_photo_folders(sweep, data))
@@ -76,10 +77,12 @@ def _judged(claims: Path | None) -> list[Claim]:
     return read_claims(SHIPPED) + (read_claims(claims) if claims else [])
 
 
-def _remove_own_figures(report: Path) -> None:
-    """An earlier report may have had figures that this one has no data for."""
+def _remove_what_may_not_come_again(report: Path) -> None:
+    """An earlier report may have had figures and tables that this one has no data for."""
     for name in FIGURES:
         (report / "figures" / f"{name}.png").unlink(missing_ok=True)
+    for name in CHAMPIONS_TABLES:
+        (report / "tables" / f"{name}.csv").unlink(missing_ok=True)
 
 
 def _photo_folders(sweep: SweepFolder, data: str | None) -> list[Path]:

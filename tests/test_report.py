@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -269,6 +270,15 @@ def test_an_earlier_reports_findings_do_not_outlive_their_tables(tmp_path):
     assert pd.read_csv(report / "tables" / "effects.csv").empty
 
 
+def test_an_earlier_champions_tables_do_not_outlive_it(sweep):
+    write_report(sweep)
+    tables = [sweep / "report" / "tables" / f"{name}.csv" for name in ("classes", "calibration")]
+    assert all(table.exists() for table in tables)
+    shutil.rmtree(sweep / "champion")
+    write_report(sweep)
+    assert not any(table.exists() for table in tables)
+
+
 ROW = "a,completed,0.1,2,0.3,2025-01-01T00:00:00\n"
 HEAD = "trial_id,status,lr,epochs,val_acc,started\n"
 EDGES = {
@@ -347,12 +357,12 @@ def test_a_table_in_any_order_keeps_its_own_order_in_the_timeline(tmp_path):
 def test_writing_again_replaces_own_files_and_leaves_the_users(sweep):
     write_report(sweep)
     report = sweep / "report"
-    mine = [report / "notes.txt", report / "figures" / "mine.png"]
+    mine = [report / "notes.txt", report / "figures" / "mine.png", report / "tables" / "mine.csv"]
     for path in mine:
         path.write_text("mine")
     (sweep / "epochs.csv").write_text(EPOCHS_HEAD)
     write_report(sweep)
-    assert [path.read_text() for path in mine] == ["mine", "mine"]
+    assert [path.read_text() for path in mine] == ["mine"] * 3
     assert not (report / "figures" / "curves.png").exists()
     assert (report / "figures" / "timeline.png").exists()
 
