@@ -35,11 +35,15 @@ def mistake_section(sweep: SweepFolder, figures: Path, folders: list[Path]) -> S
     blocks: list[Block] = []
     if predictions["confidence"].notna().any():
         blocks += [_confidence(predictions, figures)]
-    files = predictions["file"].head(NUM_SEEN)
-    if not any(find_photo(file, folders) for file in files):
+    if not are_found(predictions, folders):
         blocks.append(Paragraph(f"{MISSING}, so no mistakes are shown."))
         return Section(title, blocks)
     return Section(title, [*blocks, *_mistakes(predictions, figures, folders)])
+
+
+def are_found(predictions: pd.DataFrame, folders: list[Path]) -> bool:
+    """Whether any of the photographs can be shown."""
+    return any(find_photo(file, folders) for file in predictions["file"].head(NUM_SEEN))
 
 
 def _confidence(predictions: pd.DataFrame, figures: Path) -> Picture:

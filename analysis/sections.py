@@ -137,22 +137,22 @@ def _test(sweep: SweepFolder, report: Path, photo_folders: list[Path]) -> Sectio
         return Section("The test", blocks)
     gallery.save_recalls(predictions, sweep.classes, figures / "recalls.png")
     gallery.save_confusion(predictions, sweep.classes, figures / "confusion.png")
-    gallery.save_photographs(predictions, photo_folders, figures / "photographs.png")
     order = class_order(predictions, sweep.classes)
-    return Section(
-        "The test",
-        [
-            *blocks,
-            *_class_blocks(predictions, order),
-            Picture(
-                "photographs",
-                "Test photographs with predicted and true class; wrong predictions have a red frame"
-                " and a cross.",
-                "Photographs drawn at random with a fixed seed, as evenly over the true classes as"
-                " possible, in order of class: ✓ right, ✗ wrong and framed, with the predicted"
-                " class, its confidence, and below it what a wrongly recognised photograph is.",
-            ),
-        ],
+    photographs = _photographs(predictions, figures, photo_folders)
+    return Section("The test", [*blocks, *_class_blocks(predictions, order), photographs])
+
+
+def _photographs(predictions: pd.DataFrame, figures: Path, folders: list[Path]) -> Block:
+    if not photo_sections.are_found(predictions, folders):
+        return Paragraph(f"{photo_sections.MISSING}, so none is shown here.")
+    gallery.save_photographs(predictions, folders, figures / "photographs.png")
+    return Picture(
+        "photographs",
+        "Test photographs with predicted and true class; wrong predictions have a red frame"
+        " and a cross.",
+        "Photographs drawn at random with a fixed seed, as evenly over the true classes as"
+        " possible, in order of class: ✓ right, ✗ wrong and framed, with the predicted"
+        " class, its confidence, and below it what a wrongly recognised photograph is.",
     )
 
 

@@ -316,6 +316,8 @@ def test_without_the_photographs_their_place_is_asked_for(sweep):
     (sweep / "champion" / "photo.jpg").unlink()
     page = page_of(sweep)
     assert "so no mistakes are shown" in page and "--data says where they are now" in page
+    assert "so none is shown here" in page and "drawn at random" not in page
+    assert not (sweep / "report" / "figures" / "photographs.png").exists(), "30 empty boxes"
 
 
 def test_the_network_is_drawn_where_its_weights_are(tmp_path, photos):
