@@ -25,7 +25,8 @@ NAMED = 10  # pairs of copies that are listed
 
 def exam_blocks(sweep: SweepFolder, report: Path) -> list[Block]:
     """What stands in the section after its accuracy; tables are written into `report`/tables."""
-    blocks: list[Block] = [Points(list(_sentences(sweep)))]
+    sentences = list(_sentences(sweep))
+    blocks: list[Block] = [Points(sentences)] if sentences else []
     predictions = sweep.predictions
     if predictions is None or not len(predictions):
         return blocks

@@ -45,3 +45,8 @@ def test_copies_are_counted_and_the_accuracy_without_them_is_told(tmp_path: Path
 def test_where_all_are_copies_no_accuracy_is_left(tmp_path: Path) -> None:
     page = said(tmp_path, predictions=predictions("a"), leaks=copies(["exact"]))
     assert "None is left without them." in page and "nan" not in page
+
+
+def test_of_nothing_known_there_is_no_empty_list(tmp_path: Path) -> None:
+    assert "<ul>" not in said(tmp_path)
+    assert "<ul>" in said(tmp_path, predictions=predictions("a"))
