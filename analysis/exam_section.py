@@ -56,18 +56,17 @@ def _sentences(sweep: SweepFolder) -> Iterator[str]:
 
 
 def _opening_sentences(sweep: SweepFolder) -> Iterator[str]:
-    tests = sweep.openings
-    if len(tests) == 1:
-        yield f"The test photographs were opened once, on {tests[0]['time'][:10]}."
-    elif tests:
-        told = "; ".join(
-            f"{test['time'][:10]} for trial {test['champion']} ({percent(test['test_acc'])}"
-            + (f", because: {test['reason']})" if test["reason"] else ")")
-            for test in tests
-        )
+    told = [
+        f"{test['time'][:10]} for trial {test['champion']} ({percent(test['test_acc'])})"
+        + (f", because: {test['reason']}" if test["reason"] else "")
+        for test in sweep.openings
+    ]
+    if len(told) == 1:
+        yield f"The test photographs were opened once, on {told[0]}."
+    elif told:
         yield (
-            f"The test photographs were opened {len(tests)} times: {told}. Whoever chooses among"
-            " these by their test accuracy gets an optimistic figure."
+            f"The test photographs were opened {len(told)} times: {'; '.join(told)}. Whoever"
+            " chooses among these by their test accuracy gets an optimistic figure."
         )
 
 

@@ -50,3 +50,13 @@ def test_where_all_are_copies_no_accuracy_is_left(tmp_path: Path) -> None:
 def test_of_nothing_known_there_is_no_empty_list(tmp_path: Path) -> None:
     assert "<ul>" not in said(tmp_path)
     assert "<ul>" in said(tmp_path, predictions=predictions("a"))
+
+
+def test_it_says_how_often_the_test_was_opened_for_whom_and_why(tmp_path: Path) -> None:
+    first = {"time": "2026-01-02T03:04", "champion": "7", "test_acc": 0.5, "reason": None}
+    page = said(tmp_path, openings=[first])
+    assert "The test photographs were opened once, on 2026-01-02 for trial 7 (50.0%)." in page
+    again = {**first, "reason": "labels corrected"}
+    assert "for trial 7 (50.0%), because: labels corrected." in said(tmp_path, openings=[again])
+    page = said(tmp_path, openings=[first, again])
+    assert "opened 2 times: 2026-01-02 for trial 7 (50.0%); 2026-01-02 for trial 7 (50.0%)," in page
