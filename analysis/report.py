@@ -141,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_flags_of_other_ways(parser)
     flags = parser.parse_args(arguments)
     try:
+        _refuse_what_watching_ignores(flags)
         with opened(flags.folder, flags.out) as place:
             return _report(place, flags)
     except (ValueError, OSError) as error:
@@ -158,6 +159,12 @@ def _add_flags_of_other_ways(parser: argparse.ArgumentParser) -> None:
     add("--port", type=int, default=8765, metavar="N", help="for --watch (8765; 0: a free one)")
     add("--wandb", action="store_true", help="send the report to a run of the sweep in W&B")
     add("--wandb-project", default="cnnlib", metavar="NAME", help="W&B project (cnnlib)")
+
+
+def _refuse_what_watching_ignores(flags: argparse.Namespace) -> None:
+    for name in ("wandb", "upload", "out"):
+        if flags.watch and getattr(flags, name):
+            raise ValueError(f"--{name}: --watch writes no report; do this without it")
 
 
 def _report(place: Place, flags: argparse.Namespace) -> int:

@@ -167,6 +167,15 @@ def test_a_port_that_is_not_free_is_one_line(
     assert words in error and len(error.splitlines()) == 1
 
 
+@pytest.mark.parametrize("flag", [["--wandb"], ["--upload"], ["--out", "elsewhere"]])
+def test_what_watching_would_not_do_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: list[str]
+) -> None:
+    assert main([str(tmp_path), "--watch", *flag]) == 2
+    error = capsys.readouterr().err
+    assert f"{flag[0]}: --watch writes no report" in error and len(error.splitlines()) == 1
+
+
 def test_watching_never_opens_the_test_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: Journal
 ) -> None:
