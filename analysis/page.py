@@ -279,4 +279,5 @@ def _markdown_block(block: Block) -> str:
 def _plain(text: str) -> str:
     """Text in which nothing is markup, neither HTML nor Markdown, on one line."""
     escaped = html.escape(" ".join(text.split()), quote=False)
-    return re.sub(r"([\\`*|$\[\]])", r"\\\1", escaped)
+    escaped = re.sub(r"([\\`*~|$\[\]])", r"\\\1", escaped)
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\_", escaped)  # within a word it is no markup

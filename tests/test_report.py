@@ -250,6 +250,12 @@ def test_lists_are_escaped_too():
     assert "1. &lt;b&gt;bold&lt;/b&gt; \\| \\*" in as_markdown(page)
 
 
+def test_no_name_is_emphasis_in_markdown():
+    page = Page("~~gone~~", "__init__ _a_ val_acc", [])
+    markdown = as_markdown(page)
+    assert "\\~\\~gone\\~\\~" in markdown and "\\_\\_init\\_\\_ \\_a\\_ val_acc" in markdown
+
+
 def test_what_is_the_same_in_all_trials_is_said_once(tmp_path):
     folder = planted_sweep(tmp_path / "s", n=12)
     table = pd.read_csv(folder / "trials.csv").assign(optimizer="sgd", unused=np.nan)
