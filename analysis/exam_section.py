@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import gallery
+from analysis.effects import SIGNIFICANT
 from analysis.exam import (
     Calibration,
     against_reference,
@@ -73,8 +74,9 @@ def _opening_sentences(sweep: SweepFolder) -> Iterator[str]:
 def _duel_sentence(predictions: pd.DataFrame) -> str:
     found = against_reference(predictions)
     if found is None:
-        return "There was no reference configuration to compare the champion with."
-    verdict = "is better" if found.low > 0 else "is worse" if found.high < 0 else "may be no better"
+        return "No reference configuration other than the champion was tested to compare it with."
+    verdict = "may be no" if found.p_value > SIGNIFICANT else "is"
+    verdict += " worse" if found.effect < 0 else " better"
     return (
         f"Against the reference configuration the champion {verdict}: {100 * found.effect:+.1f}"
         f" points (95% interval {100 * found.low:+.1f} to {100 * found.high:+.1f}); it alone"

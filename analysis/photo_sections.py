@@ -75,7 +75,7 @@ def _mistakes(predictions: pd.DataFrame, figures: Path, folders: list[Path]) -> 
                 "mistakes",
                 f"The {counted(len(mistakes), 'wrong prediction')} of highest confidence.",
                 f"The surest of {counted(int((~predictions['correct']).sum()), 'mistake')}, the"
-                " surest first: often two things in one photograph, or a label that is wrong.",
+                " surest first: look for wrong labels, and for several things in one photograph.",
             )
         )
     pairs = confused_pairs(predictions, NUM_PAIRS)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.exam import against_reference
 from analysis.exam_section import exam_blocks
 from analysis.folder import SweepFolder
 from analysis.page import Page, Section, as_html
@@ -60,3 +61,26 @@ def test_it_says_how_often_the_test_was_opened_for_whom_and_why(tmp_path: Path) 
     assert "for trial 7 (50.0%), because: labels corrected." in said(tmp_path, openings=[again])
     page = said(tmp_path, openings=[first, again])
     assert "opened 2 times: 2026-01-02 for trial 7 (50.0%); 2026-01-02 for trial 7 (50.0%)," in page
+
+
+def against(num_won: int, num_lost: int) -> pd.DataFrame:
+    """Photographs that one of champion and reference recognises, and two that both do."""
+    table = predictions("a" * (num_won + 2) + "b" * num_lost, "a" * (num_won + num_lost + 2))
+    return table.assign(reference_predicted=list("b" * num_won + "a" * (num_lost + 2)))
+
+
+def test_the_test_that_is_named_decides_over_the_reference(tmp_path: Path) -> None:
+    table = against(6, 0)
+    found = against_reference(table)
+    assert found is not None and found.p_value < 0.05
+    assert "the champion is better: +75.0" in said(tmp_path, predictions=table)
+    table = against(5, 0)
+    found = against_reference(table)
+    assert found is not None and found.low > 0 and found.p_value > 0.05, "they may differ"
+    assert "the champion may be no better: +71.4" in said(tmp_path, predictions=table)
+    assert "the champion may be no worse: -71.4" in said(tmp_path, predictions=against(0, 5))
+
+
+def test_a_champion_that_is_the_reference_has_no_rival(tmp_path: Path) -> None:
+    page = said(tmp_path, predictions=predictions("a"))
+    assert "No reference configuration other than the champion was tested" in page

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from analysis.interactive import distribution_figure, workers_figure
+from analysis.interactive_findings import importance_figure
 from analysis.workload import workers_of
 
 TRIALS = pd.DataFrame(
@@ -28,3 +29,11 @@ def test_an_unknown_accuracy_is_not_hovered_as_zero() -> None:
 def test_every_line_has_the_width_that_the_legend_draws() -> None:
     lines = distribution_figure(TRIALS)["data"]
     assert len(lines) == 2 and all(line["line"]["width"] for line in lines)
+
+
+def test_the_legend_of_importance_says_what_the_interval_shows() -> None:
+    table = pd.DataFrame(
+        {"hyperparameter": ["a", "b"], "importance": [0.4, 0.1], "low": [0.2, 0.0], "high": 0.5}
+    )
+    names = [bar["name"] for bar in importance_figure(table)["data"]]
+    assert names == ["interval above 0", "interval reaches 0"]
