@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.exam import against_reference
 from analysis.exam_section import exam_blocks
-from analysis.folder import SweepFolder
+from analysis.folder import SweepFolder, read_folder
 from analysis.page import Page, Section, as_html
 
 
@@ -84,3 +84,13 @@ def test_the_test_that_is_named_decides_over_the_reference(tmp_path: Path) -> No
 def test_a_champion_that_is_the_reference_has_no_rival(tmp_path: Path) -> None:
     page = said(tmp_path, predictions=predictions("a"))
     assert "No reference configuration other than the champion was tested" in page
+
+
+def test_a_copy_may_be_of_a_class_called_na(tmp_path: Path) -> None:
+    (tmp_path / "trials.csv").write_text("trial_id\n")
+    (tmp_path / "epochs.csv").write_text("trial_id,epoch\n")
+    (tmp_path / "champion").mkdir()
+    table = copies(["exact", "near"]).assign(test_label="NA", train_label=["NA", "None"])
+    table.to_csv(tmp_path / "champion" / "leaks.csv", index=False)
+    page = said(tmp_path, predictions=predictions("aab"), leaks=read_folder(tmp_path).leaks)
+    assert "1 pair of them has two labels" in page and "<td>NA</td><td>None</td>" in page
