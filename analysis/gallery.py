@@ -21,6 +21,7 @@ from analysis.figures import (
     OUTCOMES,
     STYLE,
     by_outcome,
+    font_families,
     plot_curves,
     plot_hyperparameter,
     plot_timeline,
@@ -45,7 +46,8 @@ def saved_figure(
     path: Path, height: float, *, width: float = WIDTH, photos: bool = False
 ) -> Iterator[Figure]:
     """A figure of the report's width that is saved to `path` at the end of the block."""
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
+    style = STYLE | {"font.family": font_families()}
+    with mpl.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(width, height), layout="constrained")
         canvas = FigureCanvasAgg(figure)

@@ -4,6 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -12,6 +13,7 @@ from analysis.class_figures import plot_confusion, plot_recalls
 from analysis.effect_figures import effect_height, plot_effects, plot_importance
 from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS
 from analysis.figures import STYLE, plot_curves, plot_hyperparameter, plot_timeline
+from analysis.gallery import saved_figure
 from analysis.parallel import plot_parallel
 from analysis.predictions import class_recalls, confusion_counts
 from analysis.values import groups_of, numbers_of, scale_of, shown
@@ -255,3 +257,10 @@ def test_importance_bars_are_as_long_as_their_shares(ax):
 def test_without_effects_the_plot_says_so(ax, plot):
     plot(ax)
     assert [text.get_text() for text in ax.texts] == ["no two values can be compared"]
+
+
+def test_names_in_chinese_have_a_font_where_one_is_installed(monkeypatch, tmp_path):
+    known = ["DejaVu Sans", "Noto Sans CJK JP", "URW Gothic"]
+    monkeypatch.setattr(font_manager, "get_font_names", lambda: known)
+    with saved_figure(tmp_path / "empty.png", 1):
+        assert mpl.rcParams["font.family"] == ["DejaVu Sans", "Noto Sans CJK JP"]
