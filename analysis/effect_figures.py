@@ -1,5 +1,6 @@
 """Plots of effects: what each value adds and what each hyperparameter explains, with intervals."""
 
+from textwrap import fill
 from typing import Any
 
 import pandas as pd
@@ -43,10 +44,13 @@ def effect_rows(
     return blocks
 
 
-def plot_effects(ax: Axes, effects: pd.DataFrame, importance: pd.DataFrame, *, when: str) -> None:
+def plot_effects(
+    ax: Axes, effects: pd.DataFrame, importance: pd.DataFrame, *, when: str, narrow: bool = False
+) -> None:
     """Each value a mark with its 95% interval, against the reference of its hyperparameter.
 
-    The most important hyperparameter stands on top; shape and colour tell what is sure.
+    The most important hyperparameter stands on top; shape and colour tell what is sure. `narrow`
+    wraps the label and stacks the legend.
     """
     if effects.empty:
         note(ax, "no two values can be compared")
@@ -78,8 +82,17 @@ def plot_effects(ax: Axes, effects: pd.DataFrame, importance: pd.DataFrame, *, w
     last_top, _, last = blocks[-1]
     ax.set_ylim(last_top + len(last) + 0.6, -0.6)
     ax.grid(visible=False, axis="y")
-    ax.set_xlabel(f"points of val_acc {when}, against the value in bold, with 95% interval")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
+    _explain(ax, when, narrow)
+
+
+def _explain(ax: Axes, when: str, narrow: bool) -> None:
+    label = f"points of val_acc {when}, against the value in bold, with 95% interval"
+    if narrow:
+        ax.set_xlabel(fill(label, 34), loc="right")  # it may be wider than the axes
+    else:
+        ax.set_xlabel(label)
+    columns = 1 if narrow else 3
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
 
 
 def _reference_labels(ax: Axes, blocks: list[tuple[float, str, pd.DataFrame]]) -> list:

@@ -65,6 +65,7 @@ def effect_section(sweep: SweepFolder, findings: Findings, figures: Path) -> Sec
         return Section(title, [Paragraph(findings.takeaways[0])])
     when = findings.comparison.when
     gallery.save_effects(effects, when, figures / "effects.png")
+    gallery.save_effects(effects, when, figures / "effects_narrow.png", narrow=True)
     gallery.save_importance(effects, figures / "importance.png")
     num_names, num_values = len(effects.importance), len(effects.effects)
     return Section(
@@ -79,6 +80,7 @@ def effect_section(sweep: SweepFolder, findings: Findings, figures: Path) -> Sec
                 " bar is the 95% interval. A triangle is a difference that chance does not explain"
                 " after correction for the number of comparisons; a dot may be chance. As a file:"
                 " tables/effects.csv.",
+                narrow=True,
             ),
             plot_sections.importance_plot(findings),
             *_pair_blocks(findings),

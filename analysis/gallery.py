@@ -35,6 +35,7 @@ from analysis.workload import Cost, Workers
 from analysis.workload_figures import plot_cost, plot_distribution, plot_pair, plot_workers
 
 WIDTH = 9.6  # inches
+PHONE_WIDTH = 4.4
 NUM_PHOTOS = 30
 WIDE_FROM = 40  # more classes than this do not fit into the page's width
 PHOTO_SIDE = 128  # pixels
@@ -155,10 +156,13 @@ def save_hyperparameters(sweep: SweepFolder, path: Path) -> None:
         figure.legend(handles=handles, loc="outside upper center", ncols=6)
 
 
-def save_effects(effects: Effects, when: str, path: Path) -> None:
+def save_effects(effects: Effects, when: str, path: Path, *, narrow: bool = False) -> None:
     """What each value adds."""
-    with saved_figure(path, effect_height(effects.effects, effects.importance)) as figure:
-        plot_effects(figure.add_subplot(), effects.effects, effects.importance, when=when)
+    height = effect_height(effects.effects, effects.importance) + 0.7 * narrow
+    with saved_figure(path, height, width=PHONE_WIDTH if narrow else WIDTH) as figure:
+        plot_effects(
+            figure.add_subplot(), effects.effects, effects.importance, when=when, narrow=narrow
+        )
 
 
 def save_importance(effects: Effects, path: Path) -> None:

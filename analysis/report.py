@@ -19,6 +19,7 @@ from analysis.watch import watch
 
 FIGURES = (
     "effects",
+    "effects_narrow",
     "importance",
     "pair",
     "timeline",

@@ -224,6 +224,9 @@ def test_effects_are_said_drawn_and_written_down(tmp_path):
     assert "Of 9 claims put to the trials, 1 is supported, 0 contradicted" in page
     assert "✓ supported" in page and "This sweep does not log conv_layers." in page
     assert "Effects of 3 values of 3 hyperparameters" in page
+    assert page.count('<source media="screen and (max-width: 43rem)" srcset="data:image/png') == 1
+    with Image.open(folder / "report" / "figures" / "effects_narrow.png") as narrow:
+        assert narrow.width < 500, "letters must not shrink below what is read on a phone"
     for name, first in (("effects", "hyperparameter"), ("importance", "hyperparameter"),
                         ("claims", "claim"), ("interplay", "first")):  # fmt: skip
         table = pd.read_csv(folder / "report" / "tables" / f"{name}.csv")
