@@ -1,6 +1,7 @@
 """Makes and saves the report's figures: sizes, panels and colour bars; the plots are elsewhere."""
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,7 @@ def saved_figure(
     path: Path, height: float, *, width: float = WIDTH, photos: bool = False
 ) -> Iterator[Figure]:
     """A figure of the report's width that is saved to `path` at the end of the block."""
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font has no bold
     style = STYLE | {"font.family": font_families()}
     with mpl.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

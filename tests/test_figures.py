@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from analysis import figures
 from analysis.class_figures import plot_confusion, plot_recalls
 from analysis.effect_figures import effect_height, plot_effects, plot_importance
 from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS
@@ -264,3 +265,10 @@ def test_names_in_chinese_have_a_font_where_one_is_installed(monkeypatch, tmp_pa
     monkeypatch.setattr(font_manager, "get_font_names", lambda: known)
     with saved_figure(tmp_path / "empty.png", 1):
         assert mpl.rcParams["font.family"] == ["DejaVu Sans", "Noto Sans CJK JP"]
+
+
+def test_a_fallback_without_bold_is_no_warning_on_the_terminal(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(figures, "CJK_FONTS", ("DejaVu Sans Display",))  # has one weight
+    with saved_figure(tmp_path / "bold.png", 1) as figure:
+        figure.text(0, 0, "bold", fontweight="bold")
+    assert not caplog.records
