@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import (
-    class_sections,
     final_section,
     finding_sections,
     gallery,
@@ -46,7 +45,7 @@ def build_page(
         finding_sections.claim_section(findings),
         finding_sections.effect_section(sweep, findings, figures),
         audit_section(sweep),
-        class_sections.class_section(findings),
+        finding_sections.class_section(findings),
         finding_sections.next_section(findings),
         plot_sections.history_section(sweep, figures),
         plot_sections.curve_section(sweep, figures),
