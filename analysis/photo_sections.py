@@ -8,10 +8,9 @@ import pandas as pd
 
 from analysis import photo_figures
 from analysis.folder import SweepFolder
-from analysis.mistakes import confused_pairs, surest_mistakes
 from analysis.page import Block, Paragraph, Picture, Section
 from analysis.pictures import find_photo
-from analysis.predictions import stratified_sample
+from analysis.predictions import confused_pairs, stratified_sample, surest_mistakes
 from analysis.summary import counted, percent
 
 if TYPE_CHECKING:
