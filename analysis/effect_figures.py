@@ -50,19 +50,17 @@ def plot_effects(
     """Each value a mark with its 95% interval, against the reference of its hyperparameter.
 
     The most important hyperparameter stands on top; shape and colour tell what is sure. `narrow`
-    wraps the label and stacks the legend.
+    cuts long names, wraps the label and stacks the legend.
     """
     if effects.empty:
         note(ax, "no two values can be compared")
         return
     blocks = effect_rows(effects, importance)
     ticks, labels, used = [], [], set()
+    room = 24 if narrow else 44  # characters
     for top, name, rows in blocks:
-        first = rows.iloc[0]
         ticks.append(top)
-        labels.append(
-            f"{name} = {shortened(str(first['reference']), 22)} (n = {first['n_reference']})"
-        )
+        labels.append(_reference(name, rows.iloc[0], room))
         ax.plot(0, top, "|", color="#1b1f24", markersize=9, markeredgewidth=1.6)
         for number, (_, row) in enumerate(rows.iterrows(), start=1):
             kind = outcome(row)
@@ -74,7 +72,7 @@ def plot_effects(
             )  # fmt: skip
             used.add(kind)
             ticks.append(y)
-            labels.append(f"{shortened(str(row['value']), 28)} (n = {row['n']})")
+            labels.append(f"{shortened(str(row['value']), min(28, room))} (n = {row['n']})")
     ax.axvline(0, color="#8c959f", linewidth=1, zorder=0)
     ax.set_yticks(ticks, labels)
     for label in _reference_labels(ax, blocks):
@@ -83,6 +81,11 @@ def plot_effects(
     ax.set_ylim(last_top + len(last) + 0.6, -0.6)
     ax.grid(visible=False, axis="y")
     _explain(ax, when, narrow)
+
+
+def _reference(name: str, row: pd.Series, room: int) -> str:
+    value = shortened(str(row["reference"]), max(room // 2, room - len(name)))
+    return f"{shortened(name, room - len(value))} = {value} (n = {row['n_reference']})"
 
 
 def _explain(ax: Axes, when: str, narrow: bool) -> None:

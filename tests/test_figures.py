@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from analysis import figures
 from analysis.class_figures import plot_confusion, plot_recalls
 from analysis.effect_figures import effect_height, plot_effects, plot_importance
-from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS
+from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, Effects
 from analysis.figures import STYLE, plot_curves, plot_hyperparameter, plot_timeline
-from analysis.gallery import saved_figure
+from analysis.gallery import save_effects, saved_figure
 from analysis.parallel import plot_parallel
 from analysis.predictions import class_recalls, confusion_counts
 from analysis.values import groups_of, numbers_of, scale_of, shown
@@ -241,6 +241,17 @@ def test_each_effect_is_a_mark_with_its_interval_and_both_n_are_told(ax):
     assert "by epoch 3" in ax.get_xlabel()
     assert effect_height(EFFECTS, IMPORTANCE) > effect_height(EFFECTS[:1], IMPORTANCE[:1])
     draw(ax)
+
+
+def test_long_names_leave_a_phone_room_for_the_marks(ax, tmp_path):
+    effects = EFFECTS.assign(value="v" * 40, reference="r" * 40).replace("lr", "x" * 40)
+    importance = IMPORTANCE.replace("lr", "x" * 40)
+    save_effects(Effects(effects, importance), "", tmp_path / "x.png", narrow=True)  # or warns
+    plot_effects(ax, effects, importance, when="", narrow=True)
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels[0] == "xxxxxxxxxxx… = rrrrrrrrrrr… (n = 10)"
+    assert labels[1] == f"{'v' * 23}… (n = 20)"
+    assert labels[3] == f"norm = {'r' * 19}… (n = 21)", "what one does not need the other has"
 
 
 def test_importance_bars_are_as_long_as_their_shares(ax):
