@@ -5,6 +5,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -19,6 +20,7 @@ from analysis.effect_figures import effect_height, plot_effects, plot_importance
 from analysis.effects import Effects
 from analysis.figures import (
     BLACK,
+    GREY,
     OUTCOMES,
     STYLE,
     by_outcome,
@@ -99,23 +101,23 @@ def save_curves(sweep: SweepFolder, path: Path) -> None:
 def _curve_legend(sweep: SweepFolder, has_rungs: bool) -> list[Line2D]:
     drawn = sweep.trials[sweep.trials["trial_id"].isin(sweep.epochs["trial_id"])]
     handles = [
-        Line2D(
-            [],
-            [],
-            color=OUTCOMES[name]["color"],
-            linestyle=OUTCOMES[name]["linestyle"],
-            marker=OUTCOMES[name]["marker"] if name == "stopped" else "",
-            markersize=4,
-            label=f"{name} (n = {len(group)})",
+        _handle(
+            f"{name} (n = {len(group)})",
+            **OUTCOMES[name],
+            markersize=4 if name == "stopped" else 0,
         )
         for name, group in by_outcome(drawn)
     ]
     if sweep.highlight is not None:
-        label = "champion" if sweep.champion else "best trial"
-        handles.append(Line2D([], [], color=BLACK, linewidth=2.6, label=label))
+        handles.append(_handle(sweep.role, linewidth=2.6))
     if has_rungs:
-        handles.append(Line2D([], [], color="#6e7781", linestyle=":", label="rung"))
+        handles.append(_handle("rung", color=GREY, linestyle=":"))
     return handles
+
+
+def _handle(label: str, **look: Any) -> Line2D:
+    """An entry of a legend, black where nothing else is said."""
+    return Line2D([], [], label=label, **{"color": BLACK, **look})
 
 
 def save_hyperparameters(sweep: SweepFolder, path: Path) -> None:
@@ -131,30 +133,12 @@ def save_hyperparameters(sweep: SweepFolder, path: Path) -> None:
         for ax in axes[len(names) :]:
             ax.remove()
         handles = [
-            Line2D(
-                [],
-                [],
-                linestyle="",
-                color=OUTCOMES[name]["color"],
-                marker=OUTCOMES[name]["marker"],
-                markersize=5,
-                label=name,
-            )
+            _handle(name, **OUTCOMES[name] | {"linestyle": ""}, markersize=5)
             for name, _ in by_outcome(sweep.trials[sweep.trials["val_acc"].notna()])
         ]
-        handles.append(Line2D([], [], color=BLACK, linewidth=2, label="median"))
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=BLACK,
-                linestyle="",
-                marker="o",
-                markersize=9,
-                markerfacecolor="none",
-                label="champion" if sweep.champion else "best trial",
-            )
-        )
+        handles.append(_handle("median", linewidth=2))
+        ring = {"linestyle": "", "marker": "o", "markersize": 9, "markerfacecolor": "none"}
+        handles.append(_handle(sweep.role, **ring))
         figure.legend(handles=handles, loc="outside upper center", ncols=6)
 
 
