@@ -126,4 +126,4 @@ def _trials(audit: Audit) -> Table:
         for t in table.itertuples()
     ]
     head = ("audited trial", "below a cutoff at epoch", "val_acc then", "at the end", "more epochs")
-    return Table(head, rows, sortable=True)
+    return Table(head, rows)

@@ -1,5 +1,6 @@
 """Plots of effects: what each value adds and what each hyperparameter explains, with intervals."""
 
+from textwrap import fill
 from typing import Any
 
 import pandas as pd
@@ -43,22 +44,23 @@ def effect_rows(
     return blocks
 
 
-def plot_effects(ax: Axes, effects: pd.DataFrame, importance: pd.DataFrame, *, when: str) -> None:
+def plot_effects(
+    ax: Axes, effects: pd.DataFrame, importance: pd.DataFrame, *, when: str, narrow: bool = False
+) -> None:
     """Each value a mark with its 95% interval, against the reference of its hyperparameter.
 
-    The most important hyperparameter stands on top; shape and colour tell what is sure.
+    The most important hyperparameter stands on top; shape and colour tell what is sure. `narrow`
+    cuts long names, wraps the label and stacks the legend.
     """
     if effects.empty:
         note(ax, "no two values can be compared")
         return
     blocks = effect_rows(effects, importance)
     ticks, labels, used = [], [], set()
+    room = 24 if narrow else 44  # characters
     for top, name, rows in blocks:
-        first = rows.iloc[0]
         ticks.append(top)
-        labels.append(
-            f"{name} = {shortened(str(first['reference']), 22)} (n = {first['n_reference']})"
-        )
+        labels.append(_reference(name, rows.iloc[0], room))
         ax.plot(0, top, "|", color="#1b1f24", markersize=9, markeredgewidth=1.6)
         for number, (_, row) in enumerate(rows.iterrows(), start=1):
             kind = outcome(row)
@@ -70,7 +72,7 @@ def plot_effects(ax: Axes, effects: pd.DataFrame, importance: pd.DataFrame, *, w
             )  # fmt: skip
             used.add(kind)
             ticks.append(y)
-            labels.append(f"{shortened(str(row['value']), 28)} (n = {row['n']})")
+            labels.append(f"{shortened(str(row['value']), min(28, room))} (n = {row['n']})")
     ax.axvline(0, color="#8c959f", linewidth=1, zorder=0)
     ax.set_yticks(ticks, labels)
     for label in _reference_labels(ax, blocks):
@@ -78,8 +80,22 @@ def plot_effects(ax: Axes, effects: pd.DataFrame, importance: pd.DataFrame, *, w
     last_top, _, last = blocks[-1]
     ax.set_ylim(last_top + len(last) + 0.6, -0.6)
     ax.grid(visible=False, axis="y")
-    ax.set_xlabel(f"points of val_acc {when}, against the value in bold, with 95% interval")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
+    _explain(ax, when, narrow)
+
+
+def _reference(name: str, row: pd.Series, room: int) -> str:
+    value = shortened(str(row["reference"]), max(room // 2, room - len(name)))
+    return f"{shortened(name, room - len(value))} = {value} (n = {row['n_reference']})"
+
+
+def _explain(ax: Axes, when: str, narrow: bool) -> None:
+    label = f"points of val_acc {when}, against the value in bold, with 95% interval"
+    if narrow:
+        ax.set_xlabel(fill(label, 34), loc="right")  # it may be wider than the axes
+    else:
+        ax.set_xlabel(label)
+    columns = 1 if narrow else 3
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
 
 
 def _reference_labels(ax: Axes, blocks: list[tuple[float, str, pd.DataFrame]]) -> list:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import gallery
+from analysis.effects import SIGNIFICANT
 from analysis.exam import (
     Calibration,
     against_reference,
@@ -25,7 +26,8 @@ NAMED = 10  # pairs of copies that are listed
 
 def exam_blocks(sweep: SweepFolder, report: Path) -> list[Block]:
     """What stands in the section after its accuracy; tables are written into `report`/tables."""
-    blocks: list[Block] = [Points(list(_sentences(sweep)))]
+    sentences = list(_sentences(sweep))
+    blocks: list[Block] = [Points(sentences)] if sentences else []
     predictions = sweep.predictions
     if predictions is None or not len(predictions):
         return blocks
@@ -55,26 +57,26 @@ def _sentences(sweep: SweepFolder) -> Iterator[str]:
 
 
 def _opening_sentences(sweep: SweepFolder) -> Iterator[str]:
-    tests = sweep.openings
-    if len(tests) == 1:
-        yield f"The test photographs were opened once, on {tests[0]['time'][:10]}."
-    elif tests:
-        told = "; ".join(
-            f"{test['time'][:10]} for trial {test['champion']} ({percent(test['test_acc'])}"
-            + (f", because: {test['reason']})" if test["reason"] else ")")
-            for test in tests
-        )
+    told = [
+        f"{test['time'][:10]} for trial {test['champion']} ({percent(test['test_acc'])})"
+        + (f", because: {test['reason']}" if test["reason"] else "")
+        for test in sweep.openings
+    ]
+    if len(told) == 1:
+        yield f"The test photographs were opened once, on {told[0]}."
+    elif told:
         yield (
-            f"The test photographs were opened {len(tests)} times: {told}. Whoever chooses among"
-            " these by their test accuracy gets an optimistic figure."
+            f"The test photographs were opened {len(told)} times: {'; '.join(told)}. Whoever"
+            " chooses among these by their test accuracy gets an optimistic figure."
         )
 
 
 def _duel_sentence(predictions: pd.DataFrame) -> str:
     found = against_reference(predictions)
     if found is None:
-        return "There was no reference configuration to compare the champion with."
-    verdict = "is better" if found.low > 0 else "is worse" if found.high < 0 else "may be no better"
+        return "No reference configuration other than the champion was tested to compare it with."
+    verdict = "may be no" if found.p_value > SIGNIFICANT else "is"
+    verdict += " worse" if found.effect < 0 else " better"
     return (
         f"Against the reference configuration the champion {verdict}: {100 * found.effect:+.1f}"
         f" points (95% interval {100 * found.low:+.1f} to {100 * found.high:+.1f}); it alone"
@@ -94,10 +96,11 @@ def _leak_sentence(predictions: pd.DataFrame, leaks: pd.DataFrame | None) -> str
         )
     kinds = leaks["kind"].value_counts()
     rest = without_copies(predictions, leaks)
+    left = f"Without them the accuracy is {rest}." if rest.n else "None is left without them."
+    are = "is a copy of one that was" if len(leaks) == 1 else "are copies of ones that were"
     return (
-        f"{counted(len(leaks), 'test photograph')} are copies of ones that were trained on"
-        f" ({kinds.get('exact', 0)} exact, {kinds.get('near', 0)} nearly so). Without them the"
-        f" accuracy is {rest}."
+        f"{counted(len(leaks), 'test photograph')} {are} trained on"
+        f" ({kinds.get('exact', 0)} exact, {kinds.get('near', 0)} nearly so). {left}"
     )
 
 
@@ -131,9 +134,11 @@ def _leak_blocks(leaks: pd.DataFrame) -> list[Block]:
     blocks: list[Block] = [Table(columns, rows)]
     other = leaks[leaks["test_label"] != leaks["train_label"]]
     if len(other):
+        have = "has" if len(other) == 1 else "have"
         blocks.append(
             Paragraph(
-                f"{counted(len(other), 'pair')} of them have two labels, so one of each is wrong."
+                f"{counted(len(other), 'pair')} of them {have} two labels: of an exact copy, at"
+                " most one of them is right."
             )
         )
     return blocks

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
@@ -34,6 +35,10 @@ STYLE: dict[Any, Any] = {
     "figure.dpi": 110,
     "savefig.dpi": 110,
 }
+CJK_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "WenQuanYi Zen Hei",
+    "Droid Sans Fallback", "Hiragino Sans GB", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic",
+)  # fmt: skip
 OUTCOMES: dict[str, dict[str, Any]] = {
     "completed": {"color": BLUE, "marker": "o", "linestyle": "-"},
     "stopped": {"color": ORANGE, "marker": "s", "linestyle": "--"},
@@ -42,6 +47,12 @@ OUTCOMES: dict[str, dict[str, Any]] = {
     "unknown": {"color": GREY, "marker": "D", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
 }
 _PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
+
+
+def font_families() -> list[str]:
+    """The report's font, and those installed that have Chinese, Japanese and Korean as well."""
+    known = font_manager.get_font_names()
+    return [STYLE["font.family"], *(name for name in CJK_FONTS if name in known)]
 
 
 def by_outcome(trials: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

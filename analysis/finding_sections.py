@@ -1,9 +1,10 @@
-"""The report's sections on hyperparameters: takeaways, claims, effects, what to try next."""
+"""The report's sections on hyperparameters: takeaways, claims, effects, classes, the next sweep."""
 
 from collections import Counter
 from pathlib import Path
 
 from analysis import gallery, plot_sections
+from analysis.class_effects import class_sentences
 from analysis.findings import NEXT_SWEEP, Findings
 from analysis.folder import SweepFolder
 from analysis.interplay import MIN_FREEDOM
@@ -65,6 +66,7 @@ def effect_section(sweep: SweepFolder, findings: Findings, figures: Path) -> Sec
         return Section(title, [Paragraph(findings.takeaways[0])])
     when = findings.comparison.when
     gallery.save_effects(effects, when, figures / "effects.png")
+    gallery.save_effects(effects, when, figures / "effects_narrow.png", narrow=True)
     gallery.save_importance(effects, figures / "importance.png")
     num_names, num_values = len(effects.importance), len(effects.effects)
     return Section(
@@ -79,6 +81,7 @@ def effect_section(sweep: SweepFolder, findings: Findings, figures: Path) -> Sec
                 " bar is the 95% interval. A triangle is a difference that chance does not explain"
                 " after correction for the number of comparisons; a dot may be chance. As a file:"
                 " tables/effects.csv.",
+                narrow=True,
             ),
             plot_sections.importance_plot(findings),
             *_pair_blocks(findings),
@@ -88,6 +91,8 @@ def effect_section(sweep: SweepFolder, findings: Findings, figures: Path) -> Sec
 
 
 def _pair_blocks(findings: Findings) -> list[Block]:
+    if len(findings.effects.importance) < 2:
+        return []
     pairs = findings.pairs.head(NUM_PAIRS)
     if not len(pairs):
         text = f"Pairs need {MIN_FREEDOM} trials more than there are values; these are too few."
@@ -104,6 +109,20 @@ def _pair_blocks(findings: Findings) -> list[Block]:
     )
     head = ("pair", "of the rest", "p", "best together", "points", "n")
     return [Paragraph(text), Table(head, rows)]
+
+
+def class_section(findings: Findings) -> Section:
+    """What helps one class and hurts another, where the trials' recalls by class are known."""
+    title, found = "What helps one class and hurts another", findings.class_effects
+    if found.table.empty:
+        return Section(title, [])
+    note = (
+        "The validation recall of each class, less the mean over the classes, compared as val_acc"
+        f" is above, {findings.comparison.when} ({counted(found.num_trials, 'trial')}). The"
+        " p-values are corrected for all pairs of a hyperparameter and a class. As a file:"
+        " tables/class_effects.csv."
+    )
+    return Section(title, [Points(class_sentences(found)), Paragraph(note)])
 
 
 def next_section(findings: Findings) -> Section:

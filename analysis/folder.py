@@ -75,7 +75,7 @@ def read_folder(path: Path) -> SweepFolder:
     results = read_results(path)
     champion = path / "champion"
     summary = champion / "summary.txt"
-    predictions, leaks = champion / "test_predictions.csv", champion / "leaks.csv"
+    predictions = champion / "test_predictions.csv"
     names = _used(results)
     about_champion = _read_json(champion / "config.json", dict)
     if isinstance(about_champion.get("config"), dict):
@@ -92,11 +92,17 @@ def read_folder(path: Path) -> SweepFolder:
         model_summary=summary.read_text("utf-8", "replace") if summary.exists() else "",
         predictions=read_predictions(predictions) if predictions.exists() else None,
         openings=openings(path),
-        leaks=pd.read_csv(leaks, dtype=str) if leaks.exists() else None,
+        leaks=_read_leaks(champion / "leaks.csv"),
         class_recalls=results.class_recalls.assign(
             val_recall=_finite(results.class_recalls["val_recall"])
         ),
     )
+
+
+def _read_leaks(path: Path) -> pd.DataFrame | None:
+    if not path.exists():
+        return None
+    return pd.read_csv(path, dtype=str, keep_default_na=False)  # a class may be called "NA"
 
 
 def _used(results: Results) -> list[str]:

@@ -1,9 +1,11 @@
 """Makes and saves the report's figures: sizes, panels and colour bars; the plots are elsewhere."""
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,9 +20,11 @@ from analysis.effect_figures import effect_height, plot_effects, plot_importance
 from analysis.effects import Effects
 from analysis.figures import (
     BLACK,
+    GREY,
     OUTCOMES,
     STYLE,
     by_outcome,
+    font_families,
     plot_curves,
     plot_hyperparameter,
     plot_timeline,
@@ -34,6 +38,7 @@ from analysis.workload import Cost, Workers
 from analysis.workload_figures import plot_cost, plot_distribution, plot_pair, plot_workers
 
 WIDTH = 9.6  # inches
+PHONE_WIDTH = 4.4
 NUM_PHOTOS = 30
 WIDE_FROM = 40  # more classes than this do not fit into the page's width
 PHOTO_SIDE = 128  # pixels
@@ -45,7 +50,9 @@ def saved_figure(
     path: Path, height: float, *, width: float = WIDTH, photos: bool = False
 ) -> Iterator[Figure]:
     """A figure of the report's width that is saved to `path` at the end of the block."""
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font has no bold
+    style = STYLE | {"font.family": font_families()}
+    with mpl.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(width, height), layout="constrained")
         canvas = FigureCanvasAgg(figure)
@@ -94,23 +101,23 @@ def save_curves(sweep: SweepFolder, path: Path) -> None:
 def _curve_legend(sweep: SweepFolder, has_rungs: bool) -> list[Line2D]:
     drawn = sweep.trials[sweep.trials["trial_id"].isin(sweep.epochs["trial_id"])]
     handles = [
-        Line2D(
-            [],
-            [],
-            color=OUTCOMES[name]["color"],
-            linestyle=OUTCOMES[name]["linestyle"],
-            marker=OUTCOMES[name]["marker"] if name == "stopped" else "",
-            markersize=4,
-            label=f"{name} (n = {len(group)})",
+        _handle(
+            f"{name} (n = {len(group)})",
+            **OUTCOMES[name],
+            markersize=4 if name == "stopped" else 0,
         )
         for name, group in by_outcome(drawn)
     ]
     if sweep.highlight is not None:
-        label = "champion" if sweep.champion else "best trial"
-        handles.append(Line2D([], [], color=BLACK, linewidth=2.6, label=label))
+        handles.append(_handle(sweep.role, linewidth=2.6))
     if has_rungs:
-        handles.append(Line2D([], [], color="#6e7781", linestyle=":", label="rung"))
+        handles.append(_handle("rung", color=GREY, linestyle=":"))
     return handles
+
+
+def _handle(label: str, **look: Any) -> Line2D:
+    """An entry of a legend, black where nothing else is said."""
+    return Line2D([], [], label=label, **{"color": BLACK, **look})
 
 
 def save_hyperparameters(sweep: SweepFolder, path: Path) -> None:
@@ -126,37 +133,22 @@ def save_hyperparameters(sweep: SweepFolder, path: Path) -> None:
         for ax in axes[len(names) :]:
             ax.remove()
         handles = [
-            Line2D(
-                [],
-                [],
-                linestyle="",
-                color=OUTCOMES[name]["color"],
-                marker=OUTCOMES[name]["marker"],
-                markersize=5,
-                label=name,
-            )
+            _handle(name, **OUTCOMES[name] | {"linestyle": ""}, markersize=5)
             for name, _ in by_outcome(sweep.trials[sweep.trials["val_acc"].notna()])
         ]
-        handles.append(Line2D([], [], color=BLACK, linewidth=2, label="median"))
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=BLACK,
-                linestyle="",
-                marker="o",
-                markersize=9,
-                markerfacecolor="none",
-                label="champion" if sweep.champion else "best trial",
-            )
-        )
+        handles.append(_handle("median", linewidth=2))
+        ring = {"linestyle": "", "marker": "o", "markersize": 9, "markerfacecolor": "none"}
+        handles.append(_handle(sweep.role, **ring))
         figure.legend(handles=handles, loc="outside upper center", ncols=6)
 
 
-def save_effects(effects: Effects, when: str, path: Path) -> None:
+def save_effects(effects: Effects, when: str, path: Path, *, narrow: bool = False) -> None:
     """What each value adds."""
-    with saved_figure(path, effect_height(effects.effects, effects.importance)) as figure:
-        plot_effects(figure.add_subplot(), effects.effects, effects.importance, when=when)
+    height = effect_height(effects.effects, effects.importance) + 0.7 * narrow
+    with saved_figure(path, height, width=PHONE_WIDTH if narrow else WIDTH) as figure:
+        plot_effects(
+            figure.add_subplot(), effects.effects, effects.importance, when=when, narrow=narrow
+        )
 
 
 def save_importance(effects: Effects, path: Path) -> None:

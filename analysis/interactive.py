@@ -128,7 +128,7 @@ def distribution_figure(drawn: pd.DataFrame) -> Figure:
     lines = optuna_study.distribution(list(studies.values()))
     looks = (
         {"color": BLACK, "width": 2},
-        {"color": OUTCOMES["completed"]["color"], "dash": "dash"},
+        {"color": OUTCOMES["completed"]["color"], "width": 2, "dash": "dash"},
     )
     traces = [
         {**trace, "x": numbers(trace["x"]), "y": numbers(trace["y"]), "name": name, "line": look,
@@ -166,10 +166,10 @@ def workers_figure(workers: Workers, trials: pd.DataFrame) -> Figure:
             "x": numbers(group["end"] - group["begin"]),
             "y": group["lane"].astype(int).tolist(), "width": 0.72,
             "text": [plain(name) for name in group["trial_id"]], "textposition": "none",
-            "customdata": numbers(group["val_acc"]),
+            "customdata": ["unknown" if v != v else f"{v:.3f}" for v in group["val_acc"]],
             "marker": {"color": OUTCOMES[outcome]["color"], "line": {"color": "#fff", "width": 1},
                        "pattern": hatch(PATTERNS[outcome])},
-            "hovertemplate": "trial %{text}<br>%{x:.3~g} minutes<br>val_acc %{customdata:.3f}"
+            "hovertemplate": "trial %{text}<br>%{x:.3~g} minutes<br>val_acc %{customdata}"
                              f"<extra>{outcome}</extra>",
         }
         for outcome, group in by_outcome(trials)

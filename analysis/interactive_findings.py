@@ -20,8 +20,8 @@ def importance_figure(importance: pd.DataFrame) -> Figure:
     bars = [
         _bars(importance[kept], place[kept], look)
         for kept, look in (
-            (sure, {"name": "surely explains some", "color": BLUE, "shape": ""}),
-            (~sure, {"name": "may explain nothing", "color": PALE, "shape": "/"}),
+            (sure, {"name": "interval above 0", "color": BLUE, "shape": ""}),
+            (~sure, {"name": "interval reaches 0", "color": PALE, "shape": "/"}),
         )
         if kept.any()
     ]

@@ -1,11 +1,11 @@
 """The table of trials as a study of Optuna's, and Optuna's figures of it; alone knows Optuna.
 
-Optuna draws complete trials only, so a study is told which outcomes count as complete. What it
-draws is restyled in `interactive`.
+Optuna draws complete trials only, so that is what any trial with a val_acc is to it. What it draws
+is restyled in `interactive`.
 """
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,34 +18,23 @@ if TYPE_CHECKING:
 
 Trace = dict[str, Any]
 TARGET = "val_acc"
-STATES = {"completed": "COMPLETE", "stopped": "PRUNED", "running": "RUNNING"}
 
 
-def study_of(
-    trials: pd.DataFrame, names: Sequence[str], *, complete: Collection[str] | None = None
-) -> "Study":
-    """The trials in this order with their values of `names`; numbers count from 0.
+def study_of(trials: pd.DataFrame, names: Sequence[str]) -> "Study":
+    """The trials, which all have a val_acc, in this order with their values of `names`.
 
-    A trial with a val_acc is complete if its status is in `complete`, or always if that is None;
-    without one it cannot be.
+    Their numbers count from 0.
     """
     from optuna import create_study
-    from optuna.trial import TrialState, create_trial
+    from optuna.trial import create_trial
 
     columns = {name: _parameter(trials[name]) for name in names}
-    status = trials["status"] if "status" in trials else pd.Series("unknown", trials.index)
     with _quietly():
         study = create_study(direction="maximize", study_name="trials")
-        for index, accuracy, outcome in zip(trials.index, trials[TARGET], status, strict=True):
-            state = TrialState[STATES.get(outcome, "FAIL")]
-            if pd.notna(accuracy) and (complete is None or outcome in complete):
-                state = TrialState.COMPLETE
-            elif state == TrialState.COMPLETE:
-                state = TrialState.FAIL
+        for index, accuracy in trials[TARGET].items():
             held = {n: c for n, c in columns.items() if pd.notna(c[0][index])}
             trial = create_trial(
-                state=state,
-                value=float(accuracy) if state == TrialState.COMPLETE else None,
+                value=float(accuracy),
                 params={name: values[index] for name, (values, _) in held.items()},
                 distributions={name: distribution for name, (_, distribution) in held.items()},
             )

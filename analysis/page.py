@@ -15,6 +15,8 @@ from analysis.plotly_style import Figure, as_json
 from analysis.values import is_missing, shown
 from analysis.web import SCRIPT, STYLE, packed_plotly, plotly, security
 
+PHONE = "screen and (max-width: 43rem)"  # as in the style
+
 
 @dataclass(frozen=True)
 class Paragraph:
@@ -61,6 +63,8 @@ class Picture:
     """Whether it keeps its size, in a box that scrolls, where the page is narrower."""
     small: bool = False
     """Whether it takes a part of the page's width, and all of a phone's."""
+    narrow: bool = False
+    """Whether figures/<name>_narrow.png is in its place on a phone."""
 
 
 @dataclass(frozen=True)
@@ -170,9 +174,13 @@ def _html_block(block: Block, figures: Path) -> str:
 
 
 def _html_picture(picture: Picture, figures: Path, kind: str = "box") -> str:
-    size = ' class="wide"' if picture.wide else ' class="small"' if picture.small else ""
+    size = next((name for name in ("wide", "small", "narrow") if getattr(picture, name)), "")
+    size = f' class="{size}"' if size else ""
     source = _embedded(figures / f"{picture.name}.png")
     image = f'<img{size} src="{source}" alt="{html.escape(picture.alt)}">'
+    if picture.narrow:
+        other = _embedded(figures / f"{picture.name}_narrow.png")
+        image = f'<picture><source media="{PHONE}" srcset="{other}">{image}</picture>'
     return f'<div class="{kind}" tabindex="0">{image}</div>'
 
 
@@ -279,4 +287,5 @@ def _markdown_block(block: Block) -> str:
 def _plain(text: str) -> str:
     """Text in which nothing is markup, neither HTML nor Markdown, on one line."""
     escaped = html.escape(" ".join(text.split()), quote=False)
-    return re.sub(r"([\\`*|$\[\]])", r"\\\1", escaped)
+    escaped = re.sub(r"([\\`*~|$\[\]])", r"\\\1", escaped)
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\_", escaped)  # within a word it is no markup

@@ -8,10 +8,9 @@ import pandas as pd
 
 from analysis import photo_figures
 from analysis.folder import SweepFolder
-from analysis.mistakes import confused_pairs, surest_mistakes
 from analysis.page import Block, Paragraph, Picture, Section
 from analysis.pictures import find_photo
-from analysis.predictions import stratified_sample
+from analysis.predictions import confused_pairs, stratified_sample, surest_mistakes
 from analysis.summary import counted, percent
 
 if TYPE_CHECKING:
@@ -35,11 +34,15 @@ def mistake_section(sweep: SweepFolder, figures: Path, folders: list[Path]) -> S
     blocks: list[Block] = []
     if predictions["confidence"].notna().any():
         blocks += [_confidence(predictions, figures)]
-    files = predictions["file"].head(NUM_SEEN)
-    if not any(find_photo(file, folders) for file in files):
+    if not are_found(predictions, folders):
         blocks.append(Paragraph(f"{MISSING}, so no mistakes are shown."))
         return Section(title, blocks)
     return Section(title, [*blocks, *_mistakes(predictions, figures, folders)])
+
+
+def are_found(predictions: pd.DataFrame, folders: list[Path]) -> bool:
+    """Whether any of the photographs can be shown."""
+    return any(find_photo(file, folders) for file in predictions["file"].head(NUM_SEEN))
 
 
 def _confidence(predictions: pd.DataFrame, figures: Path) -> Picture:
@@ -71,7 +74,7 @@ def _mistakes(predictions: pd.DataFrame, figures: Path, folders: list[Path]) -> 
                 "mistakes",
                 f"The {counted(len(mistakes), 'wrong prediction')} of highest confidence.",
                 f"The surest of {counted(int((~predictions['correct']).sum()), 'mistake')}, the"
-                " surest first: often two things in one photograph, or a label that is wrong.",
+                " surest first: look for wrong labels, and for several things in one photograph.",
             )
         )
     pairs = confused_pairs(predictions, NUM_PAIRS)

@@ -1,5 +1,6 @@
 """Plots of images: test photographs with what the champion makes of them."""
 
+import os.path
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ LABEL_LENGTH = 15
 def find_photo(file: str, folders: Iterable[Path]) -> Path | None:
     """The photograph at that path, as given or below one of the folders; None if it is gone."""
     candidates = [Path(file), *(folder / file for folder in folders)]
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if os.path.isfile(path)), None)
 
 
 def square_photo(path: Path | None, side: int) -> np.ndarray | None:

@@ -45,8 +45,11 @@ def curve_section(sweep: SweepFolder, figures: Path) -> Section:
     title = "Learning curves"
     metrics = [name for name in gallery.CURVES if name in sweep.epochs]
     logged = sweep.epochs.dropna(subset=metrics, how="all")
+    logged = logged[logged["trial_id"].isin(sweep.trials["trial_id"])]
     if not metrics or not len(logged):
-        return Section(title, [Paragraph("No epoch was logged, so there are no curves.")])
+        return Section(
+            title, [Paragraph("No epoch of these trials was logged, so there are no curves.")]
+        )
     gallery.save_curves(sweep, figures / "curves.png")
     metrics = [name for name in metrics if logged[name].notna().any()]
     num_logged = logged["trial_id"].nunique()
@@ -131,7 +134,8 @@ def cost_section(sweep: SweepFolder, figures: Path) -> Section:
         alt = f"Validation accuracy of {len(cost.trials)} trials against {cost.label}."
         text = (
             f"Each trial is a dot at what it took, in {cost.label}. The dotted line joins the"
-            " trials that no cheaper one equals; what lies far below it was not worth its cost."
+            " trials that no cheaper one equals; a trial below it was surpassed by one that took no"
+            " more."
         )
         figure = interactive.cost_figure(sweep, cost, drawn)
         hint = f"{note} So are all on the dotted line." if note else ""
@@ -140,8 +144,8 @@ def cost_section(sweep: SweepFolder, figures: Path) -> Section:
         gallery.save_distribution(measured, figures / "distribution.png")
         alt = f"Distribution function of the validation accuracy of {len(measured)} trials."
         text = (
-            "The share of trials whose val_acc is at most the value below: a steep rise is where"
-            " most trials lie, and the long tail on the right is what searching longer adds."
+            "The share of trials whose val_acc is at most the value below: the steeper the rise,"
+            " the more trials lie there."
         )
         figure = interactive.distribution_figure(drawn)
         blocks.append(Plot([Panel(figure, alt, 320)], Picture("distribution", alt, text)))
@@ -162,7 +166,7 @@ def worker_section(sweep: SweepFolder, figures: Path) -> Section:
     )
     caption = (
         f"A bar per trial from its start for the seconds it took; colour and hatching tell its"
-        f" outcome. A gap is a worker that waits: they trained {workers.busy:.0%} of the time from"
+        f" outcome, and in a gap none ran. The workers trained {workers.busy:.0%} of the time from"
         " the first start to the last end. Which worker of a node ran a trial is not logged: trials"
         " are laid into as few rows as they need."
     )

@@ -19,6 +19,7 @@ from analysis.watch import watch
 
 FIGURES = (
     "effects",
+    "effects_narrow",
     "importance",
     "pair",
     "timeline",
@@ -38,6 +39,7 @@ FIGURES = (
     "filters",
     "neurons",
 )
+CHAMPIONS_TABLES = ("classes", "calibration", "leaks")  # the others are written each time
 
 
 def write_report(
@@ -61,7 +63,7 @@ def write_report(
     report = report or Path(folder) / "report"
     for part in ("figures", "tables"):
         (report / part).mkdir(parents=True, exist_ok=True)
-    _remove_own_figures(report)
+    _remove_what_may_not_come_again(report)
     findings = find(sweep, judged)
     findings.write(report)
     page = build_page(sweep, findings, report, photo_folders=_photo_folders(sweep, data))
@@ -76,10 +78,12 @@ def _judged(claims: Path | None) -> list[Claim]:
     return read_claims(SHIPPED) + (read_claims(claims) if claims else [])
 
 
-def _remove_own_figures(report: Path) -> None:
-    """An earlier report may have had figures that this one has no data for."""
+def _remove_what_may_not_come_again(report: Path) -> None:
+    """An earlier report may have had figures and tables that this one has no data for."""
     for name in FIGURES:
         (report / "figures" / f"{name}.png").unlink(missing_ok=True)
+    for name in CHAMPIONS_TABLES:
+        (report / "tables" / f"{name}.csv").unlink(missing_ok=True)
 
 
 def _photo_folders(sweep: SweepFolder, data: str | None) -> list[Path]:
@@ -144,6 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_flags_of_other_ways(parser)
     flags = parser.parse_args(arguments)
     try:
+        _refuse_what_watching_ignores(flags)
         with opened(flags.folder, flags.out) as place:
             return _report(place, flags)
     except (ValueError, OSError) as error:
@@ -161,6 +166,12 @@ def _add_flags_of_other_ways(parser: argparse.ArgumentParser) -> None:
     add("--port", type=int, default=8765, metavar="N", help="for --watch (8765; 0: a free one)")
     add("--wandb", action="store_true", help="send the report to a run of the sweep in W&B")
     add("--wandb-project", default="cnnlib", metavar="NAME", help="W&B project (cnnlib)")
+
+
+def _refuse_what_watching_ignores(flags: argparse.Namespace) -> None:
+    for name in ("wandb", "upload", "out"):
+        if flags.watch and getattr(flags, name):
+            raise ValueError(f"--{name}: --watch writes no report; do this without it")
 
 
 def _report(place: Place, flags: argparse.Namespace) -> int:

@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import (
-    class_sections,
     final_section,
     finding_sections,
     gallery,
@@ -46,7 +45,7 @@ def build_page(
         finding_sections.claim_section(findings),
         finding_sections.effect_section(sweep, findings, figures),
         audit_section(sweep),
-        class_sections.class_section(findings),
+        finding_sections.class_section(findings),
         finding_sections.next_section(findings),
         plot_sections.history_section(sweep, figures),
         plot_sections.curve_section(sweep, figures),
@@ -89,9 +88,11 @@ def _summary(sweep: SweepFolder, findings: Findings) -> Section:
                 f"validation accuracy, best of {summary.counted(num_measured, 'trial')}",
             )
         )
-    items.append((f"{len(sweep.trials):,}", "trials"))
+    n = len(sweep.trials)
+    items.append((f"{n:,}", "trial" if n == 1 else "trials"))
     if epochs is not None:
-        items.append((f"{epochs.trained:,}", "epochs trained"))
+        unit = "epoch" if epochs.trained == 1 else "epochs"
+        items.append((f"{epochs.trained:,}", f"{unit} trained"))
         if epochs.saved is not None:
             items.append((f"{epochs.saved:.0%}", "of epochs saved by early stopping"))
     sentences = [
@@ -135,22 +136,22 @@ def _test(sweep: SweepFolder, report: Path, photo_folders: list[Path]) -> Sectio
         return Section("The test", blocks)
     gallery.save_recalls(predictions, sweep.classes, figures / "recalls.png")
     gallery.save_confusion(predictions, sweep.classes, figures / "confusion.png")
-    gallery.save_photographs(predictions, photo_folders, figures / "photographs.png")
     order = class_order(predictions, sweep.classes)
-    return Section(
-        "The test",
-        [
-            *blocks,
-            *_class_blocks(predictions, order),
-            Picture(
-                "photographs",
-                "Test photographs with predicted and true class; wrong predictions have a red frame"
-                " and a cross.",
-                "Photographs drawn at random with a fixed seed, as evenly over the true classes as"
-                " possible, in order of class: ✓ right, ✗ wrong and framed, with the predicted"
-                " class, its confidence, and below it what a wrongly recognised photograph is.",
-            ),
-        ],
+    photographs = _photographs(predictions, figures, photo_folders)
+    return Section("The test", [*blocks, *_class_blocks(predictions, order), photographs])
+
+
+def _photographs(predictions: pd.DataFrame, figures: Path, folders: list[Path]) -> Block:
+    if not photo_sections.are_found(predictions, folders):
+        return Paragraph(f"{photo_sections.MISSING}, so none is shown here.")
+    gallery.save_photographs(predictions, folders, figures / "photographs.png")
+    return Picture(
+        "photographs",
+        "Test photographs with predicted and true class; wrong predictions have a red frame"
+        " and a cross.",
+        "Photographs drawn at random with a fixed seed, as evenly over the true classes as"
+        " possible, in order of class: ✓ right, ✗ wrong and framed, with the predicted"
+        " class, its confidence, and below it what a wrongly recognised photograph is.",
     )
 
 

@@ -82,28 +82,40 @@ class Watch:
         self._place = place
         self._build = build
         self._stamp: Stamp | None = None
+        self._failure = ""  # why there is no page of that stamp
         self.view = View(*live(waiting_page(place.folder.name)))
 
     def look(self) -> None:
-        """Makes the page again if what it shows has grown."""
+        """Makes the page again if what it shows has grown; its note says where that failed."""
         note = "Waiting."
         try:
             self._place.refresh()
             stamp = stamp_of(self._place.folder)
             if stamp and stamp != self._stamp:
                 self._stamp = stamp  # a page that fails is not tried again before something grows
-                self.view = self._made()
-            if self.view.made:
+                self._failure = self._make()
+            if self._failure:
+                note = self._failure
+            elif self.view.made:
                 note = f"{state_of(self._place.folder)} As of {self.view.made}."
-        except Exception as error:  # of a state that lasts a second: the next one may do
-            logger.debug("no page", exc_info=True)
-            note = f"Not up to date: {' '.join(str(error).split())}"
+        except Exception as error:  # the next look may do
+            note = _failure(error)
         self.view = replace(self.view, note=note)
 
-    def _made(self) -> View:
-        with tempfile.TemporaryDirectory(prefix="cnnlib-watch-") as scratch:
-            page, version = live(self._build(Path(scratch)).read_text("utf-8"))
-        return View(page, version, time.strftime("%H:%M:%S"))
+    def _make(self) -> str:
+        """Makes the page; why it could not, or nothing."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="cnnlib-watch-") as scratch:
+                page, version = live(self._build(Path(scratch)).read_text("utf-8"))
+        except Exception as error:  # of a state that lasts a second: the next one may do
+            return _failure(error)
+        self.view = View(page, version, time.strftime("%H:%M:%S"))
+        return ""
+
+
+def _failure(error: Exception) -> str:
+    logger.debug("no page", exc_info=True)
+    return f"Not up to date: {' '.join(str(error).split())}"
 
 
 class _Server(ThreadingHTTPServer):

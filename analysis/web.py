@@ -110,7 +110,7 @@ pre { font: .8rem/1.5 ui-monospace, Menlo, Consolas, monospace; background: var(
   padding: 1rem; margin: .5rem 0 0; width: max-content; min-width: 100%; }
 @media (max-width: 43rem) {
   body { padding-top: 1.5rem; }
-  figure img:not(.wide):not(.small) { width: 46rem; max-width: none; }
+  figure img:not([class]) { width: 46rem; max-width: none; }
   .key { grid-template-columns: 1fr 1fr; }
   table.prose, .prose tbody, .prose tr, table.prose td { display: block; }
   .prose thead, table.prose td:nth-child(n+3):not(:last-child) { display: none; }

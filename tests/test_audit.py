@@ -62,6 +62,7 @@ def test_shares_stand_with_their_wilson_intervals(tmp_path: Path) -> None:
     ]
     assert shares.rows[0][0] == "ended above the best trial that was not audited (60.0%)"
     assert [row[0] for row in trials.rows] == ["5", "6", "7"]
+    assert not trials.sortable, "the script filters and counts one table, that of all trials"
 
 
 def test_without_an_audit_nothing_is_said_and_where_it_drew_none_so(tmp_path: Path) -> None:

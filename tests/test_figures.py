@@ -4,14 +4,17 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from analysis import figures
 from analysis.class_figures import plot_confusion, plot_recalls
 from analysis.effect_figures import effect_height, plot_effects, plot_importance
-from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS
+from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, Effects
 from analysis.figures import STYLE, plot_curves, plot_hyperparameter, plot_timeline
+from analysis.gallery import save_effects, saved_figure
 from analysis.parallel import plot_parallel
 from analysis.predictions import class_recalls, confusion_counts
 from analysis.values import groups_of, numbers_of, scale_of, shown
@@ -240,6 +243,17 @@ def test_each_effect_is_a_mark_with_its_interval_and_both_n_are_told(ax):
     draw(ax)
 
 
+def test_long_names_leave_a_phone_room_for_the_marks(ax, tmp_path):
+    effects = EFFECTS.assign(value="v" * 40, reference="r" * 40).replace("lr", "x" * 40)
+    importance = IMPORTANCE.replace("lr", "x" * 40)
+    save_effects(Effects(effects, importance), "", tmp_path / "x.png", narrow=True)  # or warns
+    plot_effects(ax, effects, importance, when="", narrow=True)
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels[0] == "xxxxxxxxxxx… = rrrrrrrrrrr… (n = 10)"
+    assert labels[1] == f"{'v' * 23}… (n = 20)"
+    assert labels[3] == f"norm = {'r' * 19}… (n = 21)", "what one does not need the other has"
+
+
 def test_importance_bars_are_as_long_as_their_shares(ax):
     plot_importance(ax, IMPORTANCE)
     assert [bar.get_width() for bar in ax.patches] == [60, 0]
@@ -255,3 +269,17 @@ def test_importance_bars_are_as_long_as_their_shares(ax):
 def test_without_effects_the_plot_says_so(ax, plot):
     plot(ax)
     assert [text.get_text() for text in ax.texts] == ["no two values can be compared"]
+
+
+def test_names_in_chinese_have_a_font_where_one_is_installed(monkeypatch, tmp_path):
+    known = ["DejaVu Sans", "Noto Sans CJK JP", "URW Gothic"]
+    monkeypatch.setattr(font_manager, "get_font_names", lambda: known)
+    with saved_figure(tmp_path / "empty.png", 1):
+        assert mpl.rcParams["font.family"] == ["DejaVu Sans", "Noto Sans CJK JP"]
+
+
+def test_a_fallback_without_bold_is_no_warning_on_the_terminal(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(figures, "CJK_FONTS", ("DejaVu Sans Display",))  # has one weight
+    with saved_figure(tmp_path / "bold.png", 1) as figure:
+        figure.text(0, 0, "bold", fontweight="bold")
+    assert not caplog.records

@@ -88,3 +88,7 @@ def test_the_sample_of_100_classes_has_30_classes_and_a_small_test_is_shown_whol
     assert stratified_sample(many, num_photos=30, seed=0)["label"].nunique() == 30
     few = pd.DataFrame({"label": ["a"] * 12 + ["b"]})
     assert len(stratified_sample(few, num_photos=30, seed=0)) == 13
+
+
+def test_a_place_that_cannot_be_looked_at_has_no_photograph(tmp_path):
+    assert find_photo("x" * 300, [tmp_path]) is None, "as in a home that is somebody else's"

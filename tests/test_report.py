@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -157,6 +158,11 @@ def test_the_sentences_say_what_the_tables_say(sweep):
         assert words in page
 
 
+def test_one_trial_and_one_epoch_are_no_plural(tmp_path):
+    page = page_of(write_tables(tmp_path / "s", "trial_id,epochs,val_acc\na,1,0.3\n"))
+    assert "<dd>1</dd><dt>trial</dt>" in page and "<dd>1</dd><dt>epoch trained</dt>" in page
+
+
 def test_failed_and_running_trials_do_not_count_as_saved(tmp_path):
     rows = "a,completed,10\nb,failed,1\nc,running,2\n"
     folder = write_tables(tmp_path / "s", "trial_id,status,epochs\n" + rows)
@@ -218,6 +224,9 @@ def test_effects_are_said_drawn_and_written_down(tmp_path):
     assert "Of 9 claims put to the trials, 1 is supported, 0 contradicted" in page
     assert "✓ supported" in page and "This sweep does not log conv_layers." in page
     assert "Effects of 3 values of 3 hyperparameters" in page
+    assert page.count('<source media="screen and (max-width: 43rem)" srcset="data:image/png') == 1
+    with Image.open(folder / "report" / "figures" / "effects_narrow.png") as narrow:
+        assert narrow.width < 500, "letters must not shrink below what is read on a phone"
     for name, first in (("effects", "hyperparameter"), ("importance", "hyperparameter"),
                         ("claims", "claim"), ("interplay", "first")):  # fmt: skip
         table = pd.read_csv(folder / "report" / "tables" / f"{name}.csv")
@@ -230,10 +239,24 @@ def test_effects_are_said_drawn_and_written_down(tmp_path):
     )
 
 
+def test_of_one_hyperparameter_no_pair_is_missed(tmp_path):
+    folder = planted_sweep(tmp_path / "s")
+    table = pd.read_csv(folder / "trials.csv").drop(columns=["activation", "learning_rate"])
+    table.to_csv(folder / "trials.csv", index=False)
+    page = page_of(folder)
+    assert "batch_norm: true reaches" in page and "Pairs need" not in page
+
+
 def test_lists_are_escaped_too():
     page = Page("t", "s", [Section("x", [Points(["<b>bold</b> | *"], numbered=True)])])
     assert "<ol><li>&lt;b&gt;bold&lt;/b&gt; | *</li></ol>" in as_html(page, Path())
     assert "1. &lt;b&gt;bold&lt;/b&gt; \\| \\*" in as_markdown(page)
+
+
+def test_no_name_is_emphasis_in_markdown():
+    page = Page("~~gone~~", "__init__ _a_ val_acc", [])
+    markdown = as_markdown(page)
+    assert "\\~\\~gone\\~\\~" in markdown and "\\_\\_init\\_\\_ \\_a\\_ val_acc" in markdown
 
 
 def test_what_is_the_same_in_all_trials_is_said_once(tmp_path):
@@ -256,6 +279,15 @@ def test_an_earlier_reports_findings_do_not_outlive_their_tables(tmp_path):
     assert pd.read_csv(report / "tables" / "effects.csv").empty
 
 
+def test_an_earlier_champions_tables_do_not_outlive_it(sweep):
+    write_report(sweep)
+    tables = [sweep / "report" / "tables" / f"{name}.csv" for name in ("classes", "calibration")]
+    assert all(table.exists() for table in tables)
+    shutil.rmtree(sweep / "champion")
+    write_report(sweep)
+    assert not any(table.exists() for table in tables)
+
+
 ROW = "a,completed,0.1,2,0.3,2025-01-01T00:00:00\n"
 HEAD = "trial_id,status,lr,epochs,val_acc,started\n"
 EDGES = {
@@ -264,6 +296,7 @@ EDGES = {
     "only ids": ("trial_id\nx\ny\n", "trial_id,epoch\n"),
     "all failed": (HEAD + "a,failed,.1,,,2025-01-01\nb,failed,.2,,,\n", EPOCHS_HEAD),
     "nothing known": (HEAD + "a,,,,,\nb,,,,,\n", EPOCHS_HEAD + "a,1,,,,\n"),
+    "epochs of others": (HEAD + ROW, EPOCHS_HEAD + "b,1,2,.1,2,.3\n"),
     "infinite loss": ("trial_id,lr,val_acc\n1,.1,.2\n2,.01,.3\n",
                       EPOCHS_HEAD + "1,1,2,.1,inf,.2\n2,1,inf,.1,nan,.3\n"),
     "all equal": ("trial_id,lr,val_acc,status\na,1,.5,odd\nb,2,.5,odd\n", EPOCHS_HEAD),
@@ -292,6 +325,8 @@ def test_without_the_photographs_their_place_is_asked_for(sweep):
     (sweep / "champion" / "photo.jpg").unlink()
     page = page_of(sweep)
     assert "so no mistakes are shown" in page and "--data says where they are now" in page
+    assert "so none is shown here" in page and "drawn at random" not in page
+    assert not (sweep / "report" / "figures" / "photographs.png").exists(), "30 empty boxes"
 
 
 def test_the_network_is_drawn_where_its_weights_are(tmp_path, photos):
@@ -333,12 +368,12 @@ def test_a_table_in_any_order_keeps_its_own_order_in_the_timeline(tmp_path):
 def test_writing_again_replaces_own_files_and_leaves_the_users(sweep):
     write_report(sweep)
     report = sweep / "report"
-    mine = [report / "notes.txt", report / "figures" / "mine.png"]
+    mine = [report / "notes.txt", report / "figures" / "mine.png", report / "tables" / "mine.csv"]
     for path in mine:
         path.write_text("mine")
     (sweep / "epochs.csv").write_text(EPOCHS_HEAD)
     write_report(sweep)
-    assert [path.read_text() for path in mine] == ["mine", "mine"]
+    assert [path.read_text() for path in mine] == ["mine"] * 3
     assert not (report / "figures" / "curves.png").exists()
     assert (report / "figures" / "timeline.png").exists()
 

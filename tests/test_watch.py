@@ -111,12 +111,14 @@ def test_the_page_is_made_again_only_when_something_grew(tmp_path: Path) -> None
     assert len(made) == 1 and watch.view.version != waiting
     assert watch.view.note.startswith("Tables without a journal")
     (tmp_path / "trials.csv").write_text("trial_id\na\n")
-    watch.look()
-    assert watch.view.note == "Not up to date: half written"
+    for _ in range(2):  # and says so until there is a page again
+        watch.look()
+        assert watch.view.note == "Not up to date: half written"
     assert "page 1" in watch.view.page, "the last good one stays"
     (tmp_path / "trials.csv").write_text("trial_id\na\nb\n")
     watch.look()
     assert "page 3" in watch.view.page and not any(path.exists() for path in made)
+    assert watch.view.note.startswith("Tables without a journal")
 
 
 def test_it_says_whether_the_sweep_runs(tmp_path: Path, journal: Journal) -> None:
@@ -163,6 +165,15 @@ def test_a_port_that_is_not_free_is_one_line(
         assert main([str(tmp_path), "--watch", *asked]) == 2
     error = capsys.readouterr().err
     assert words in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("flag", [["--wandb"], ["--upload"], ["--out", "elsewhere"]])
+def test_what_watching_would_not_do_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: list[str]
+) -> None:
+    assert main([str(tmp_path), "--watch", *flag]) == 2
+    error = capsys.readouterr().err
+    assert f"{flag[0]}: --watch writes no report" in error and len(error.splitlines()) == 1
 
 
 def test_watching_never_opens_the_test_set(
