@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from analysis.figures import BLACK, SKY
+from analysis.style import BLACK, SKY
 from analysis.values import shortened
 
 

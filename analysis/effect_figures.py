@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from analysis.effects import SIGNIFICANT
-from analysis.figures import BLUE, GREY, VERMILLION, note
+from analysis.style import BLUE, GREY, VERMILLION, note
 from analysis.values import shortened
 
 MARKS: dict[str, dict[str, Any]] = {

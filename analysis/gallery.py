@@ -18,21 +18,12 @@ from PIL import Image
 from analysis.class_figures import plot_calibration, plot_confusion, plot_recalls
 from analysis.effect_figures import effect_height, plot_effects, plot_importance
 from analysis.effects import Effects
-from analysis.figures import (
-    BLACK,
-    GREY,
-    OUTCOMES,
-    STYLE,
-    by_outcome,
-    font_families,
-    plot_curves,
-    plot_hyperparameter,
-    plot_timeline,
-)
+from analysis.figures import plot_curves, plot_hyperparameter, plot_timeline
 from analysis.folder import SweepFolder
 from analysis.parallel import plot_parallel
 from analysis.pictures import find_photo, plot_photo, square_photo
 from analysis.predictions import class_order, class_recalls, confusion_counts, stratified_sample
+from analysis.style import BLACK, GREY, OUTCOMES, STYLE, by_outcome, font_families
 from analysis.values import varied
 from analysis.workload import Cost, Workers
 from analysis.workload_figures import plot_cost, plot_distribution, plot_pair, plot_workers

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from analysis import optuna_study
-from analysis.figures import BLACK, GREY, OUTCOMES, by_outcome
 from analysis.folder import SweepFolder
 from analysis.plotly_style import (
     PATTERNS,
@@ -24,6 +23,7 @@ from analysis.plotly_style import (
     plain,
     ring,
 )
+from analysis.style import BLACK, GREY, OUTCOMES, by_outcome
 from analysis.values import groups_of, is_log
 from analysis.workload import Cost, Workers, in_order, starts
 

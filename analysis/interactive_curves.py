@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from analysis.figures import BLACK, OUTCOMES, by_outcome, loss_limits
+from analysis.figures import loss_limits
 from analysis.folder import SweepFolder
 from analysis.parallel import COLOURS, MISSING_AT, apart, places_of
 from analysis.plotly_style import (
@@ -24,6 +24,7 @@ from analysis.plotly_style import (
     numbers,
     plain,
 )
+from analysis.style import BLACK, OUTCOMES, by_outcome
 from analysis.values import NOT_LOGGED, numbers_of, scale_of
 
 MAX_CURVES, MAX_POINTS = 300, 30_000

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 
 from analysis import optuna_study
-from analysis.figures import BLACK, BLUE
 from analysis.plotly_style import Figure, axis, hatch, layout, numbers, plain
+from analysis.style import BLACK, BLUE
 from analysis.values import groups_of, is_log
 
 MAX_CONTOUR = 150

@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from analysis.figures import BLUE, VERMILLION, note
 from analysis.gallery import PHOTO_SIDE, WIDTH, saved_figure
 from analysis.pictures import find_photo, plot_photo, square_photo
 from analysis.predictions import ConfusedPair, confidence_shares
+from analysis.style import BLUE, VERMILLION, note
 from analysis.values import shortened
 
 COLUMNS = 10

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.figures import BLACK, OUTCOMES, by_outcome
+from analysis.style import BLACK, OUTCOMES, by_outcome
 from analysis.values import shortened
 
 Figure = dict[str, Any]

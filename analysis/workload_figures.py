@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from analysis.figures import BLACK, BLUE, GREY, OUTCOMES, by_outcome
+from analysis.style import BLACK, BLUE, GREY, OUTCOMES, by_outcome
 from analysis.values import is_log, shortened
 from analysis.workload import Cost, Workers
 

@@ -9,14 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from analysis import figures
+from analysis import style
 from analysis.class_figures import plot_confusion, plot_recalls
 from analysis.effect_figures import effect_height, plot_effects, plot_importance
 from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, Effects
-from analysis.figures import STYLE, plot_curves, plot_hyperparameter, plot_timeline
+from analysis.figures import plot_curves, plot_hyperparameter, plot_timeline
 from analysis.gallery import save_effects, saved_figure
 from analysis.parallel import plot_parallel
 from analysis.predictions import class_recalls, confusion_counts
+from analysis.style import STYLE
 from analysis.values import groups_of, numbers_of, scale_of, shown
 
 TRIALS = pd.DataFrame({
@@ -279,7 +280,7 @@ def test_names_in_chinese_have_a_font_where_one_is_installed(monkeypatch, tmp_pa
 
 
 def test_a_fallback_without_bold_is_no_warning_on_the_terminal(monkeypatch, tmp_path, caplog):
-    monkeypatch.setattr(figures, "CJK_FONTS", ("DejaVu Sans Display",))  # has one weight
+    monkeypatch.setattr(style, "CJK_FONTS", ("DejaVu Sans Display",))  # has one weight
     with saved_figure(tmp_path / "bold.png", 1) as figure:
         figure.text(0, 0, "bold", fontweight="bold")
     assert not caplog.records
