@@ -86,12 +86,14 @@ def best_value(effects: Effects, name: str) -> str:
 
 
 def with_reference(levels: pd.Series, value: str | None = None) -> pd.Series:
-    """The levels with the reference in front: `value`, or the first that enough trials share."""
+    """The levels with the reference in front: `value`, or the one that most trials share.
+
+    A test leaves out the differences that rest on few trials, and from a reference of few all do.
+    """
     counts = levels.value_counts(sort=False)
-    shared = [v for v, n in counts.items() if n >= MIN_TRIALS and v != NOT_LOGGED]
-    first = shared[:1] if value is None else [value]
-    order = [*first, *(value for value in counts.index if value not in first)]
-    return levels.cat.reorder_categories(order)
+    if value is None:
+        value = counts.where(counts.index != NOT_LOGGED, 0).idxmax()
+    return levels.cat.reorder_categories([value, *counts.index.drop(value)])
 
 
 def kept_levels(factor: pd.Series) -> list[int]:

@@ -19,8 +19,9 @@ def sentences(sweep: SweepFolder) -> list[str]:
 def test_a_planted_effect_is_said_with_its_classes_and_signs(monkeypatch):
     monkeypatch.setattr(simulation, "PLANTED", 0.15)
     (said,) = sentences(simulation.simulate("planted", 1))
-    assert said.startswith("dropout 0.3 rather than 0.2 helps class 0 (+")
-    assert "and hurts class 1 (-" in said
+    assert said.startswith("dropout 0.2 rather than 0.3 ")  # 0.3 was tried more often
+    assert "helps class 1 (+" in said
+    assert "hurts class 0 (-" in said
 
 
 def test_without_class_effects_there_is_no_evidence():

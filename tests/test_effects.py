@@ -121,7 +121,7 @@ def test_the_interval_holds_the_truth_in_19_of_20_sweeps_and_chance_is_not_calle
         trials = balanced(repeats=2, noise=0.03, seed=seed).sample(20, random_state=seed)
         found = estimate_effects(compare(folder(trials)))
         rows = found.effects
-        truth = np.where(rows["hyperparameter"] == "batch_norm", 0.1, 0.0)
+        truth = rows["value"].map({"true": 0.1, "false": -0.1}).fillna(0.0)
         covered.append(((rows["low"] <= truth) & (truth <= rows["high"])).mean())
         called += any(found.p_values[name] <= 0.05 for name in ("activation", "learning_rate"))
     assert 0.93 <= np.mean(covered) <= 0.99
@@ -163,6 +163,30 @@ def test_what_two_trials_alone_tell_apart_is_no_evidence() -> None:
     found = estimate_effects(compare(folder(trials)))
     assert found.effects["p_adjusted"].tolist() == [1.0, 1.0]
     assert found.importance["low"].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("rare", ["adam", "sgd"])
+def test_a_value_hardly_tried_hides_no_difference_between_others(rare: str) -> None:
+    """Whether it comes first in the alphabet or last."""
+    rng = np.random.default_rng(0)
+    trials = pd.DataFrame({
+        "trial_id": [f"t{i:02d}" for i in range(58)],
+        "optimizer": [rare] * 3 + ["lion"] * 25 + ["radam"] * 30,
+        "dropout": rng.choice([0.2, 0.3], 58),
+        "val_acc": rng.normal(0.3, 0.025, 58) + np.repeat([0.04, 0.0, 0.08], [3, 25, 30]),
+    })  # fmt: skip
+    found = estimate_effects(compare(folder(trials)))
+    assert found.p_values["optimizer"] < 1e-6
+    rows = found.effects.set_index("value")
+    assert (rows["reference"].drop(["0.2", "0.3"], errors="ignore") == "radam").all()
+    assert rows.loc["lion", "high"] < -0.05
+
+
+def test_what_was_not_logged_most_often_is_no_reference() -> None:
+    trials = balanced()
+    trials.loc[trials["activation"].eq("gelu") | (trials.index % 4 > 0), "activation"] = None
+    found = estimate_effects(compare(folder(trials)))
+    assert found.not_compared == ("activation",)
 
 
 def curves(lengths: dict[str, int], *, status: str = "stopped") -> SweepFolder:
