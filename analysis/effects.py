@@ -14,7 +14,7 @@ SIGNIFICANT = 0.05
 NUM_DRAWS = 4000
 EFFECT_COLUMNS = [
     "hyperparameter", "value", "reference", "effect", "low", "high", "p_adjusted", "n",
-    "n_reference",
+    "n_reference", "rests_on_few",
 ]  # fmt: skip
 IMPORTANCE_COLUMNS = ["hyperparameter", "importance", "low", "high"]
 
@@ -79,10 +79,15 @@ def effects_against(
 
 
 def best_value(effects: Effects, name: str) -> str:
-    """The value of a compared hyperparameter with the highest effect, surely so or not."""
+    """The value of a compared hyperparameter with the highest effect, surely so or not.
+
+    Of values that enough trials tell from the others: the highest of few is often chance.
+    """
     rows = effects.effects[effects.effects["hyperparameter"] == name]
-    best = rows.loc[rows["effect"].idxmax()]
-    return str(best["value"] if best["effect"] > 0 else best["reference"])
+    better = rows[(rows["effect"] > 0) & ~rows["rests_on_few"].astype(bool)]
+    if better.empty:
+        return str(rows["reference"].iloc[0])
+    return str(better.loc[better["effect"].idxmax(), "value"])
 
 
 def with_reference(levels: pd.Series, value: str | None = None) -> pd.Series:
@@ -127,7 +132,7 @@ def _rows(found: Fit, factor: pd.Series, p_value: float) -> list[tuple]:
     adjusted = np.maximum(holm(np.array([p for *_, p in answers])), p_value)
     return [
         (factor.name, counts.index[number + 1], counts.index[0], effect, low, high, float(p),
-         int(counts.iloc[number + 1]), int(counts.iloc[0]))
+         int(counts.iloc[number + 1]), int(counts.iloc[0]), found.rests_on_few(number))
         for number, (effect, low, high, _), p in zip(kept, answers, adjusted, strict=True)
     ]  # fmt: skip
 

@@ -54,23 +54,47 @@ def _effect_takeaways(comparison: Comparison, effects: Effects) -> list[Takeaway
     """One for each hyperparameter that matters: its best value against the worst for sure."""
     found = []
     for row in effects.importance.itertuples():
-        if effects.p_values[row.hyperparameter] > SIGNIFICANT:
+        name, p_value = row.hyperparameter, effects.p_values[row.hyperparameter]
+        if p_value > SIGNIFICANT:
             continue
-        best = best_value(effects, row.hyperparameter)
-        rows = effects_against(comparison, effects, row.hyperparameter, best)
-        sure = rows[rows["p_adjusted"] <= SIGNIFICANT]
-        if sure.empty:
-            continue
-        worst = sure.loc[sure["effect"].idxmin()]
-        text = (
-            f"{row.hyperparameter}: {best} reaches {-100 * worst['effect']:.1f} points more than"
-            f" {worst['value']} {comparison.when} (95% interval {-100 * worst['high']:+.1f} to"
-            f" {-100 * worst['low']:+.1f}; n = {worst['n_reference']} and {worst['n']}), the other"
-            f" hyperparameters being equal. It explains {row.importance:.0%} ({row.low:.0%} to"
-            f" {row.high:.0%}) of the variance."
+        explained = (
+            f"It explains {row.importance:.0%} ({row.low:.0%} to {row.high:.0%}) of the variance."
         )
-        found.append(Takeaway(text, -float(worst["effect"])))
+        sure = _sure_rows(comparison, effects, name)
+        if sure.empty:
+            text = (
+                f"{name} matters (p = {p_value:.3f}, all its values at once, corrected for all"
+                " hyperparameters), but which of its values is better these trials do not tell."
+            )
+            found.append(Takeaway(f"{text} {explained}", 0.0))
+            continue
+        largest = sure.loc[sure["effect"].abs().idxmax()]
+        text = f"{name}: {_difference(largest, comparison.when)}. {explained}"
+        found.append(Takeaway(text, abs(float(largest["effect"]))))
     return found
+
+
+def _sure_rows(comparison: Comparison, effects: Effects, name: str) -> pd.DataFrame:
+    """The sure differences from the best value, or where there is none, from the reference."""
+    rows = effects_against(comparison, effects, name, best_value(effects, name))
+    sure = rows[rows["p_adjusted"] <= SIGNIFICANT]
+    known = effects.significant
+    return known[known["hyperparameter"] == name] if sure.empty else sure
+
+
+def _difference(row: pd.Series, when: str) -> str:
+    """A row of effects in words, the better value first."""
+    value, reference = (row["value"], row["n"]), (row["reference"], row["n_reference"])
+    ends = 100 * row["low"], 100 * row["high"]
+    if row["effect"] > 0:
+        (better, n), (worse, n_worse), (low, high) = value, reference, ends
+    else:
+        (better, n), (worse, n_worse), (high, low) = reference, value, (-ends[0], -ends[1])
+    return (
+        f"{better} reaches {100 * abs(row['effect']):.1f} points more than {worse} {when} (95%"
+        f" interval {low:+.1f} to {high:+.1f}; n = {n} and {n_worse}), the other hyperparameters"
+        " being equal"
+    )
 
 
 def _pair_takeaways(pairs: pd.DataFrame) -> list[Takeaway]:
