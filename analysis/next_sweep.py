@@ -43,9 +43,8 @@ def suggest(
     sure = pairs[pairs["p_adjusted"] <= SIGNIFICANT]
     paired = {*sure["first"], *sure["second"]}
     for name in sweep.hyperparameters:
-        rows = effects.effects[effects.effects["hyperparameter"] == name]
         kept = known = sweep.trials[name].dropna()
-        if (rows["p_adjusted"] <= SIGNIFICANT).any():
+        if effects.p_values.get(name, 1.0) <= SIGNIFICANT:
             reasons: list[str] = []
             if name not in paired:  # which value is worse may depend on the other one's
                 kept, reasons = _without_dead(name, known, comparison, effects)

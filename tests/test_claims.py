@@ -280,6 +280,18 @@ def test_the_next_sweep_drops_dead_values_and_goes_beyond_the_edge(tmp_path: Pat
     assert "conv_layers: the best, 5, lies at the edge" in words
 
 
+def test_a_value_surely_worse_than_the_best_is_dropped_though_neither_differs_from_the_reference():
+    rng, layers = np.random.default_rng(19), np.repeat([3, 4, 5], [19, 22, 19])
+    trials = pd.DataFrame({
+        "trial_id": [f"t{i:02d}" for i in range(60)], "conv_layers": layers,
+        "dropout": rng.choice([0.2, 0.3], 60),
+        "val_acc": 0.3 + 0.015 * (layers - 4) + rng.normal(0, 0.025, 60),
+    })  # fmt: skip
+    found = findings_of(trials)
+    assert found.effects.significant.empty
+    assert found.suggestion.sentences[0].startswith("conv_layers: drop 3 (")
+
+
 def test_it_never_suggests_what_cannot_exist(tmp_path: Path) -> None:
     found = findings_of(study(200, conv_layers=0.05), image_size=32)
     assert next_space(tmp_path, found)["conv_layers"] == Choice((5,)), "6 poolings leave nothing"
