@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison import Comparison
-from analysis.regression import Fit, fit, holm, one_hot, spread_of
+from analysis.regression import Fit, detectable, fit, holm, one_hot, spread_of
 from analysis.values import NOT_LOGGED
 
 MIN_TRIALS = 3  # of a value, for it to be compared
@@ -31,6 +31,8 @@ class Effects:
     """By hyperparameter: that it has no effect at all, corrected for their number (Holm)."""
     noise: float = float("nan")
     """Standard deviation of a trial around what its hyperparameters explain."""
+    detectable: float = float("nan")
+    """The difference that half of such sweeps would find: the median of all values."""
     not_compared: tuple[str, ...] = ()
     """Hyperparameters that vary, but not with two values of MIN_TRIALS trials each."""
 
@@ -64,6 +66,7 @@ def estimate_effects(comparison: Comparison) -> Effects:
         importance=_importance(fits, compared),
         p_values=p_values,
         noise=float(np.median([found.noise for found in fits.values()])),
+        detectable=detectable([(f, kept_levels(compared[name])) for name, f in fits.items()]),
         not_compared=skipped,
     )
 

@@ -6,6 +6,7 @@ they are adjusted for in full, with few they are shrunk, and what cannot be told
 interval. It is a mixed model, solved by Henderson's equations.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,14 +52,15 @@ class Fit:
         return Estimate((self.equal.covariance + self.robust.covariance) / 2, dfs)
 
     @property
-    def _counting(self) -> tuple[Estimate, ...]:
+    def counting(self) -> tuple[Estimate, ...]:
+        """The estimates of which the worse one counts."""
         return (self.equal, self.robust) if self.is_cautious else (self.mean,)
 
     def contrast(self, number: int) -> tuple[float, float, float, float]:
         """One effect with its interval and p-value."""
         effect = float(self.effects[number])
         half, p_value = 0.0, 0.0
-        for estimate in self._counting:
+        for estimate in self.counting:
             error = float(np.sqrt(max(estimate.covariance[number, number], 0.0)))
             df = estimate.dfs[number]
             half = max(half, error * float(stats.t.ppf((1 + CONFIDENCE) / 2, df)))
@@ -76,7 +78,7 @@ class Fit:
         """That these effects are all zero: F tests."""
         kept = [number for number in kept if not self.rests_on_few(number)]
         effects, worst = self.effects[kept], 0.0 if kept else 1.0
-        for estimate in self._counting if kept else ():
+        for estimate in self.counting if kept else ():
             inverse = np.linalg.pinv(estimate.covariance[np.ix_(kept, kept)], hermitian=True)
             ratio = effects @ inverse @ effects / len(kept)
             df = float(estimate.dfs[kept].mean())
@@ -142,6 +144,23 @@ def _bell_mccaffrey(
     inner = inverse @ (design.T * squares) @ design
     second = float((squares**2 * (2 * freedom - 1)).sum() + np.einsum("ij,ji->", inner, inner))
     return float((row @ row) ** 2 / second) if second > 0 else 1.0
+
+
+def detectable(asked: Sequence[tuple[Fit, list[int]]]) -> float:
+    """The size that an effect must have for half of such sweeps to find it, the median of all.
+
+    `asked` are the fits whose p-values are corrected for their number (Holm), with the effects
+    that are looked at. Half find what equals its own bound for the strongest of that many.
+    """
+    tail = (1 - CONFIDENCE) / 2 / len(asked)
+    sizes = []
+    for found, kept in asked:
+        bounds = [
+            np.sqrt(np.diag(estimate.covariance)) * stats.t.isf(tail, estimate.dfs)
+            for estimate in found.counting
+        ]
+        sizes += np.max(bounds, axis=0)[kept].tolist()
+    return float(np.median(sizes))
 
 
 def spread_of(scores: np.ndarray, columns: np.ndarray) -> float:

@@ -43,10 +43,9 @@ def _nothing(comparison: Comparison, effects: Effects) -> str:
             f"Nothing can be said of the hyperparameters: {counted(n, 'trial')} to compare, and an"
             f" effect needs two values with {MIN_TRIALS} trials each, and more trials than values."
         )
-    half = float(((effects.effects["high"] - effects.effects["low"]) / 2).median())
     return (
         f"No hyperparameter's effect stands out from chance in these {n} trials. Differences below"
-        f" about {100 * 2 * half:.0f} points would mostly be missed by as few."
+        f" about {100 * effects.detectable:.1f} points would mostly be missed by as few."
     )
 
 

@@ -85,6 +85,16 @@ def test_the_error_that_counts_is_the_mean_of_equal_noise_and_each_value_s_own()
     assert p_value == pytest.approx(found.p_value([0]))  # an F test of one effect is its t test
 
 
+def test_half_of_the_sweeps_find_an_effect_of_the_size_said_to_be_detectable() -> None:
+    size = estimate_effects(compare(folder(balanced(repeats=5, noise=0.05)))).detectable
+    found = 0
+    for seed in range(100):
+        trials = balanced(repeats=5, noise=0.05, seed=seed)
+        trials["val_acc"] += (size - 0.1) * trials["batch_norm"]
+        found += estimate_effects(compare(folder(trials))).p_values["batch_norm"] <= 0.05
+    assert 35 <= found <= 65
+
+
 def test_a_cautious_fit_has_the_wider_interval_and_the_larger_p_value() -> None:
     comparison = compare(folder(balanced(repeats=2, noise=0.05).sample(20, random_state=0)))
     levels = comparison.levels
