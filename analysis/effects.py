@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison import Comparison
-from analysis.regression import Fit, detectable, fit, holm, one_hot, spread_of
+from analysis.regression import Fit, detectable, fit, holm, one_hot, owners, spreads_of
 from analysis.values import NOT_LOGGED
 
 MIN_TRIALS = 3  # of a value, for it to be compared
@@ -121,9 +121,9 @@ def _fits(
 ) -> dict[str, Fit]:
     if len(scores) < 2 or np.ptp(scores) == 0:
         return {}
-    spread = spread_of(scores, one_hot(levels))
+    spreads, names = spreads_of(scores, levels), owners(levels)
     fits = {
-        name: fit(scores, factor, one_hot(levels.drop(columns=name)), spread)
+        name: fit(scores, factor, one_hot(levels.drop(columns=name)), spreads[names != name])
         for name, factor in factors.items()
     }
     return {name: found for name, found in fits.items() if found is not None}

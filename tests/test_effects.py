@@ -13,7 +13,7 @@ from analysis.comparison import Comparison, compare, levels_of
 from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, estimate_effects
 from analysis.folder import SweepFolder
 from analysis.interplay import interplay
-from analysis.regression import fit, holm, one_hot
+from analysis.regression import fit, holm, one_hot, owners, spread_of, spreads_of
 
 NAMES = ["activation", "batch_norm", "learning_rate"]
 EPOCHS = pd.DataFrame(columns=["trial_id", "epoch", "val_acc"])
@@ -83,6 +83,17 @@ def test_the_error_that_counts_is_the_mean_of_equal_noise_and_each_value_s_own()
     half = np.sqrt((pooled + welch) / 2) * stats.t.ppf(0.975, found.mean.dfs[0])
     assert (low, high) == pytest.approx((effect - half, effect + half))
     assert p_value == pytest.approx(found.p_value([0]))  # an F test of one effect is its t test
+
+
+def test_what_matters_has_a_wider_spread_than_what_does_not() -> None:
+    """With one for all, the effects of the first are shrunk too much, which counts as noise."""
+    comparison = compare(folder(balanced(repeats=3, noise=0.03)))
+    levels, scores = comparison.levels, comparison.scores.to_numpy(float)
+    shared = spread_of(scores, one_hot(levels))
+    spreads = dict(zip(owners(levels), spreads_of(scores, levels), strict=True))
+    assert spreads["activation"] < shared < spreads["batch_norm"]
+    assert spreads["learning_rate"] < shared
+    assert spreads_of(np.full(36, 0.5), levels).tolist() == [0.0] * 7
 
 
 def test_half_of_the_sweeps_find_an_effect_of_the_size_said_to_be_detectable() -> None:

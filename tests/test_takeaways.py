@@ -37,7 +37,7 @@ def test_where_the_best_is_not_sure_the_surest_difference_is_said() -> None:
 
 
 def test_where_all_values_at_once_matter_and_no_pair_is_sure_none_is_named() -> None:
-    trials = optimizers((8, 25, 30), (0.35, 0.3, 0.33), seed=32, erratic=4)
+    trials = optimizers((8, 25, 30), (0.35, 0.3, 0.325), seed=137, erratic=4)
     [first, *_] = findings_of(trials).takeaways
     assert first.startswith("optimizer matters (p = 0.0")
     assert "which of its values is better these trials do not tell" in first
