@@ -154,8 +154,8 @@ def _entry(
 
 def _pair_sentences(pairs: pd.DataFrame) -> list[str]:
     return [
-        f"{row.first} and {row.second}: keep searching both together, since each one's best value"
-        f" depends on the other; {row.best} is better than either suggests and worth more trials."
+        f"{row.first} and {row.second}: keep searching both together, since what each value does"
+        " depends on the other hyperparameter."
         for row in pairs.head(2).itertuples()
     ]
 

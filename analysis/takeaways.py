@@ -1,6 +1,7 @@
 """What the report says of a sweep in its own sentences, each with its numbers, and its cautions."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,12 +101,15 @@ def _pair_takeaways(pairs: pd.DataFrame) -> list[Takeaway]:
     return [
         Takeaway(
             f"{row.first} and {row.second} depend on each other (p = {row.p_adjusted:.3f},"
-            f" corrected for all pairs): {row.best} reaches {100 * row.best_effect:.1f} points more"
-            f" than the two values add up to (n = {row.n}). Their own effects are averages.",
-            float(row.best_effect),
+            f" corrected for all pairs), so their own effects are averages.{_best_of(row)}",
+            abs(float(row.best_effect)),
         )
         for row in pairs[pairs["p_adjusted"] <= SIGNIFICANT].head(3).itertuples()
     ]
+
+
+def _best_of(row: Any) -> str:
+    return f" The highest mean is that of {row.best} (n = {row.n})." if row.n else ""
 
 
 def _failure_takeaways(sweep: SweepFolder) -> list[Takeaway]:

@@ -319,6 +319,20 @@ def test_values_that_only_work_together_are_found_and_others_are_not() -> None:
     assert (pairs["p_adjusted"] <= 0.05).tolist() == [True, False, False]
 
 
+def test_the_best_pair_has_the_highest_mean_of_the_values_that_are_known() -> None:
+    """gelu with a low learning rate lies farthest above the sum of both, and is far from best."""
+    trials = balanced(repeats=5, noise=0.005)
+    low = trials["learning_rate"] == 1e-4
+    trials["val_acc"] += 0.1 * (trials["activation"] == "relu") * ~low - 0.1 * low
+    first = interplay(compare(folder(trials))).iloc[0]
+    assert {first["first"], first["second"]} == {"activation", "learning_rate"}
+    assert first["best"].startswith("activation relu with learning_rate 0.0")
+    assert first["n"] == 10
+    trials.loc[trials["activation"] == "relu", "activation"] = None
+    first = interplay(compare(folder(trials))).iloc[0]
+    assert first["best"].startswith("activation gelu with learning_rate 0.0")
+
+
 def test_pairs_are_called_by_chance_in_one_sweep_of_twenty() -> None:
     called = sum(
         bool((interplay(compare(folder(balanced(3, 0.03, seed))))["p_adjusted"] <= 0.05).any())

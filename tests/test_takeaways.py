@@ -5,7 +5,7 @@ import pandas as pd
 
 from analysis.comparison import compare
 from analysis.effects import best_value, estimate_effects
-from tests.test_claims import findings_of, sweep_of
+from tests.test_claims import findings_of, study, sweep_of
 
 
 def optimizers(
@@ -41,3 +41,14 @@ def test_where_all_values_at_once_matter_and_no_pair_is_sure_none_is_named() -> 
     [first, *_] = findings_of(trials).takeaways
     assert first.startswith("optimizer matters (p = 0.0")
     assert "which of its values is better these trials do not tell" in first
+
+
+def test_of_a_pair_no_more_is_said_than_that_it_depends_on_each_other() -> None:
+    trials = study()
+    trials["val_acc"] += 0.1 * ((trials["dropout"] == 0.3) == trials["batch_norm"])
+    found = findings_of(trials)
+    [text] = [text for text in found.takeaways if "depend on each other" in text]
+    assert text.startswith("dropout and batch_norm depend on each other (p = 0.002, corrected")
+    assert "The highest mean is that of dropout 0." in text
+    assert "points" not in text
+    assert "dropout and batch_norm: keep searching both together" in found.suggestion.sentences[0]
