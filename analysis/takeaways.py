@@ -12,6 +12,7 @@ from analysis.effects import MIN_TRIALS, SIGNIFICANT, Effects, best_value, effec
 from analysis.folder import SweepFolder
 from analysis.regression import holm
 from analysis.summary import counted
+from analysis.workload import in_order
 
 MAX_TAKEAWAYS = 10
 FEW = 20  # trials
@@ -196,9 +197,9 @@ def _early(sweep: SweepFolder, comparison: Comparison) -> list[str]:
 
 def _adaptive(sweep: SweepFolder, comparison: Comparison) -> list[str]:
     """The values that the search took up or dropped as it went on."""
-    if sweep.settings.get("search") == "random":
+    if sweep.settings.get("search") in ("random", "grid"):
         return []
-    order = sweep.trials.drop_duplicates("trial_id").sort_index()["trial_id"]
+    order = in_order(sweep.trials.drop_duplicates("trial_id"))["trial_id"]
     order = order[order.isin(comparison.levels.index)]
     is_late = pd.Series(np.arange(len(order)) >= len(order) / 2, order.to_numpy())
     cases = []

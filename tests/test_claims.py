@@ -15,7 +15,7 @@ from analysis.verdicts import COLUMNS, CONTRADICTED, NO_EVIDENCE, SUPPORTED, cla
 from cnnlib.space import Choice, Interval, read_sweep_file
 
 EPOCHS = pd.DataFrame(columns=["trial_id", "epoch", "val_acc"])
-FIXED = ("trial_id", "status", "val_acc", "epochs")
+FIXED = ("trial_id", "status", "val_acc", "epochs", "started")
 
 
 def sweep_of(trials: pd.DataFrame, **settings: object) -> SweepFolder:
@@ -253,8 +253,20 @@ def test_adaptive_search_is_warned_of_only_where_it_shows() -> None:
     drifted = trials.assign(dropout=[0.2] * 36 + [0.3] * 36)
     assert any("changed its mind" in text for text in findings_of(drifted).cautions)
     assert not any("changed its mind" in text for text in findings_of(trials).cautions)
-    fixed = findings_of(drifted, search="random").cautions
-    assert not any("changed its mind" in text for text in fixed)
+    for search in ("random", "grid"):
+        fixed = findings_of(drifted, search=search).cautions
+        assert not any("changed its mind" in text for text in fixed)
+
+
+def test_time_is_when_trials_started_and_not_where_they_stand_in_the_table() -> None:
+    times = [f"2026-11-24T10:{minute:02d}:00+00:00" for minute in range(60)]
+    drifted = study(60).assign(dropout=[0.2] * 30 + [0.3] * 30, started=times)
+    shuffled = drifted.sample(frac=1, random_state=0, ignore_index=True)
+    assert any("changed its mind" in text for text in findings_of(shuffled).cautions)
+    assert not any(
+        "changed its mind" in text
+        for text in findings_of(drifted.assign(started=shuffled["started"])).cautions
+    )
 
 
 def test_hyperparameters_that_changed_together_are_named() -> None:
