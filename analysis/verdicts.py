@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.claims import Claim, sides, words
 from analysis.comparison import Comparison
 from analysis.effects import MIN_TRIALS, SIGNIFICANT
-from analysis.regression import fit, holm, one_hot, owners, spreads_of
+from analysis.regression import CONFIDENCE, fit, holm, one_hot, owners, spreads_of
 
 SUPPORTED, CONTRADICTED, NO_EVIDENCE = "supported", "contradicted", "no evidence"
 COLUMNS = ["claim", "verdict", "effect", "low", "high", "n_for", "n_against"]
@@ -118,7 +118,7 @@ def _why_not(answer: Contrast, num_tested: int) -> str:
     if answer.low > 0 or answer.high < 0:
         return (
             f" By itself that would count, but among {num_tested} claims tested at once one such"
-            " difference is likely to come up by chance."
+            f" difference comes up by chance in about {1 - CONFIDENCE**num_tested:.0%} of sweeps."
         )
     bound = 100 * max(-answer.low, answer.high)
     return f" That may be chance; a difference above {bound:.1f} points either way is unlikely."

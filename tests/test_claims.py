@@ -89,6 +89,15 @@ def test_a_verdict_has_its_figures_and_says_them_in_words() -> None:
     assert f"n = {contrast.n_for} and {contrast.n_against}" in verdict.sentence
 
 
+def test_what_would_count_by_itself_says_how_often_chance_brings_as_much() -> None:
+    verdicts = judge(read_claims(SHIPPED)[:2], compare(sweep_of(study(seed=35))))
+    assert verdicts[1].verdict == NO_EVIDENCE
+    assert verdicts[1].sentence.endswith(
+        "among 2 claims tested at once one such difference comes up by chance in about 10% of"
+        " sweeps."
+    )
+
+
 def test_a_contradicted_claim_says_what_refutes_it() -> None:
     verdict = judge(read_claims(SHIPPED), compare(sweep_of(study(dropout=-0.05))))[5]
     assert verdict.verdict == CONTRADICTED
