@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.comparison import Comparison
 from analysis.effects import SIGNIFICANT, kept_levels, with_reference
 from analysis.folder import SweepFolder
-from analysis.regression import Fit, fit, holm, one_hot, spread_of
+from analysis.regression import Fit, detectable, fit, holm, one_hot, spread_of
 from analysis.summary import counted
 
 MAX_SENTENCES = 5
@@ -26,6 +26,8 @@ class ClassEffects:
     """`effect` on the recall of the class, against the reference; `beyond` is the part that the
     mean over the classes does not share, with its 95% interval and p-value."""
     num_trials: int = 0
+    detectable: float = float("nan")
+    """The `beyond` that half of such sweeps would find: the median of all comparisons."""
 
     @property
     def significant(self) -> pd.DataFrame:
@@ -64,7 +66,7 @@ def class_effects(sweep: SweepFolder, comparison: Comparison) -> ClassEffects:
     scores = {str(name): recalls[name].to_numpy(float) - mean for name in recalls}
     columns = one_hot(levels)
     spreads = {name: spread_of(values, columns) for name, values in scores.items()}
-    tables = []
+    tables, asked = [], []
     for name in levels:
         factor, others = with_reference(levels[name]), one_hot(levels.drop(columns=name))
         average = fit(mean, factor, others, spread_of(mean, columns))
@@ -72,15 +74,18 @@ def class_effects(sweep: SweepFolder, comparison: Comparison) -> ClassEffects:
             continue
         for label, values in scores.items():
             found = fit(values, factor, others, spreads[label])
-            assert found is not None  # it depends on the numbers of trials and values alone
+            if found is None:  # this class's spread leaves no room for noise
+                continue
             found = replace(found, is_cautious=True)
+            asked.append((found, kept_levels(factor)))
             tables.append(_rows(found, average, factor).assign(**{"class": label}))
     if not tables:
         return ClassEffects()
     family = holm(np.array([table["p_all"].iloc[0] for table in tables]))
     for table, p_value in zip(tables, family, strict=True):
         table["p_adjusted"] = np.maximum(holm(table["p"].to_numpy()), p_value)
-    return ClassEffects(pd.concat(tables, ignore_index=True)[COLUMNS], len(recalls))
+    table = pd.concat(tables, ignore_index=True)[COLUMNS]
+    return ClassEffects(table, len(recalls), detectable(asked))
 
 
 def _rows(found: Fit, average: Fit, factor: pd.Series) -> pd.DataFrame:
@@ -110,12 +115,11 @@ def class_sentences(found: ClassEffects) -> list[str]:
         return []
     rows = found.significant
     if rows.empty:
-        half = float(((found.table["high"] - found.table["low"]) / 2).median())
         return [
             "No evidence that any hyperparameter helps one class and hurts another:"
             f" {counted(len(found.table), 'comparison')} in {counted(found.num_trials, 'trial')},"
             " none beyond chance. A class and a value that differ from the rest by less than about"
-            f" {100 * 2.5 * half:.0f} points would mostly be missed."
+            f" {100 * found.detectable:.0f} points would mostly be missed."
         ]
     strongest = rows.drop_duplicates("hyperparameter").head(MAX_SENTENCES)
     return [

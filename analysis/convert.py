@@ -46,8 +46,8 @@ def convert(
 
     `rename` says what a metric or column is called here: {"val_score": "val_acc"}.
     """
-    names = METRICS | dict(rename or {})
-    runs = runs.rename(columns=names)
+    names = dict(rename or {})
+    runs = _named(runs, names)
     lower = {str(column).lower(): column for column in runs}
     if "name" not in lower and "id" not in lower:
         raise ValueError(f"no column Name or ID; has {', '.join(map(str, runs.columns))}")
@@ -61,9 +61,23 @@ def convert(
     if "state" in lower:
         states = runs[lower["state"]].astype(str).str.lower()
         trials["status"] = states.map(STATES).fillna("unknown")
-    for name in _hyperparameters(runs, epochs):
+    for name in _hyperparameters(runs):
         trials[name] = runs[name]
     return Results(_with_outcomes(trials, runs, epochs, lower), epochs)
+
+
+def _named(table: pd.DataFrame, rename: Mapping[str, str]) -> pd.DataFrame:
+    """The table with its metrics called as here; of two for one name, the first that is found.
+
+    A column that the user renames takes the place of the one that had the name.
+    """
+    asked = {old: new for old, new in rename.items() if old in table}
+    table = table.drop(columns=[c for c in asked.values() if c in table and c not in asked])
+    table = table.rename(columns=asked)
+    for old, new in METRICS.items():
+        if old in table and new not in table:
+            table = table.rename(columns={old: new})
+    return table
 
 
 def _epochs(
@@ -75,7 +89,7 @@ def _epochs(
     shared = {name for name in known[-1][known[-1].duplicated()] if name not in set(known[0])}
     long = pd.DataFrame(columns=["trial_id", "epoch"])
     for history in histories:
-        part = _long(history).rename(columns=names)
+        part = _named(_long(history), names)
         unknown = set(part["trial_id"]) - set(ids)
         if unknown:
             raise ValueError(f"{min(unknown)}: a run of the history is not in the table of runs")
@@ -119,14 +133,15 @@ def _long(history: pd.DataFrame) -> pd.DataFrame:
     return table.assign(epoch=table["epoch"].astype(int) + int(starts_at_zero))
 
 
-def _hyperparameters(runs: pd.DataFrame, epochs: pd.DataFrame) -> list[str]:
+def _hyperparameters(runs: pd.DataFrame) -> list[str]:
     """The columns that are neither W&B's own nor a metric."""
+    metrics = {*METRICS, *EPOCH_COLUMNS} - {"learning_rate"}  # it is both
     return [
         column
         for column in runs
         if str(column).lower() not in OWN_COLUMNS
         and not str(column).startswith(METRIC_STARTS)
-        and column not in epochs
+        and column not in metrics
         and runs[column].notna().any()
     ]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison import Comparison
-from analysis.regression import Fit, fit, holm, one_hot, spread_of
+from analysis.regression import Fit, detectable, fit, holm, one_hot, owners, spreads_of
 from analysis.values import NOT_LOGGED
 
 MIN_TRIALS = 3  # of a value, for it to be compared
@@ -14,7 +14,7 @@ SIGNIFICANT = 0.05
 NUM_DRAWS = 4000
 EFFECT_COLUMNS = [
     "hyperparameter", "value", "reference", "effect", "low", "high", "p_adjusted", "n",
-    "n_reference",
+    "n_reference", "rests_on_few",
 ]  # fmt: skip
 IMPORTANCE_COLUMNS = ["hyperparameter", "importance", "low", "high"]
 
@@ -31,6 +31,8 @@ class Effects:
     """By hyperparameter: that it has no effect at all, corrected for their number (Holm)."""
     noise: float = float("nan")
     """Standard deviation of a trial around what its hyperparameters explain."""
+    detectable: float = float("nan")
+    """The difference that half of such sweeps would find: the median of all values."""
     not_compared: tuple[str, ...] = ()
     """Hyperparameters that vary, but not with two values of MIN_TRIALS trials each."""
 
@@ -64,6 +66,7 @@ def estimate_effects(comparison: Comparison) -> Effects:
         importance=_importance(fits, compared),
         p_values=p_values,
         noise=float(np.median([found.noise for found in fits.values()])),
+        detectable=detectable([(f, kept_levels(compared[name])) for name, f in fits.items()]),
         not_compared=skipped,
     )
 
@@ -79,19 +82,26 @@ def effects_against(
 
 
 def best_value(effects: Effects, name: str) -> str:
-    """The value of a compared hyperparameter with the highest effect, surely so or not."""
+    """The value of a compared hyperparameter with the highest effect, surely so or not.
+
+    Of values that enough trials tell from the others: the highest of few is often chance.
+    """
     rows = effects.effects[effects.effects["hyperparameter"] == name]
-    best = rows.loc[rows["effect"].idxmax()]
-    return str(best["value"] if best["effect"] > 0 else best["reference"])
+    better = rows[(rows["effect"] > 0) & ~rows["rests_on_few"].astype(bool)]
+    if better.empty:
+        return str(rows["reference"].iloc[0])
+    return str(better.loc[better["effect"].idxmax(), "value"])
 
 
 def with_reference(levels: pd.Series, value: str | None = None) -> pd.Series:
-    """The levels with the reference in front: `value`, or the first that enough trials share."""
+    """The levels with the reference in front: `value`, or the one that most trials share.
+
+    A test leaves out the differences that rest on few trials, and from a reference of few all do.
+    """
     counts = levels.value_counts(sort=False)
-    shared = [v for v, n in counts.items() if n >= MIN_TRIALS and v != NOT_LOGGED]
-    first = shared[:1] if value is None else [value]
-    order = [*first, *(value for value in counts.index if value not in first)]
-    return levels.cat.reorder_categories(order)
+    if value is None:
+        value = counts.where(counts.index != NOT_LOGGED, 0).idxmax()
+    return levels.cat.reorder_categories([value, *counts.index.drop(value)])
 
 
 def kept_levels(factor: pd.Series) -> list[int]:
@@ -111,9 +121,9 @@ def _fits(
 ) -> dict[str, Fit]:
     if len(scores) < 2 or np.ptp(scores) == 0:
         return {}
-    spread = spread_of(scores, one_hot(levels))
+    spreads, names = spreads_of(scores, levels), owners(levels)
     fits = {
-        name: fit(scores, factor, one_hot(levels.drop(columns=name)), spread)
+        name: fit(scores, factor, one_hot(levels.drop(columns=name)), spreads[names != name])
         for name, factor in factors.items()
     }
     return {name: found for name, found in fits.items() if found is not None}
@@ -125,7 +135,7 @@ def _rows(found: Fit, factor: pd.Series, p_value: float) -> list[tuple]:
     adjusted = np.maximum(holm(np.array([p for *_, p in answers])), p_value)
     return [
         (factor.name, counts.index[number + 1], counts.index[0], effect, low, high, float(p),
-         int(counts.iloc[number + 1]), int(counts.iloc[0]))
+         int(counts.iloc[number + 1]), int(counts.iloc[0]), found.rests_on_few(number))
         for number, (effect, low, high, _), p in zip(kept, answers, adjusted, strict=True)
     ]  # fmt: skip
 

@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.comparison import Comparison
 from analysis.effects import MIN_TRIALS
 from analysis.regression import one_hot
+from analysis.values import NOT_LOGGED
 
 COLUMNS = ["first", "second", "share", "p_adjusted", "best", "best_effect", "n"]
 MIN_FREEDOM = 10  # trials more than there are values, for any pair to be looked at
@@ -18,9 +19,9 @@ def interplay(comparison: Comparison) -> pd.DataFrame:
     """A row for each pair that can be tested, the least explained by chance first.
 
     `share` is how much of what the hyperparameters one by one leave unexplained the pair explains;
-    `best` the pair of values that lies highest above what each adds by itself (`best_effect`),
-    with the n trials that had both. p_adjusted compares with the strongest of all pairs when the
-    unexplained parts are dealt out to the trials at random (Westfall and Young).
+    `best` the pair of values with the highest mean score of the n trials that had both, which lies
+    `best_effect` above what each adds by itself. p_adjusted compares with the strongest of all
+    pairs when the unexplained parts are dealt out to the trials at random (Westfall and Young).
     """
     levels, scores = comparison.levels, comparison.scores.to_numpy(float)
     main = _basis(np.hstack([np.ones((len(scores), 1)), one_hot(levels)]))
@@ -41,9 +42,8 @@ def interplay(comparison: Comparison) -> pd.DataFrame:
         statistic = _ratio(rest, basis, freedom)
         strongest = np.maximum(strongest, _ratio(dealt, basis, freedom))
         share = float(np.sum((basis.T @ rest) ** 2) / np.sum(rest**2))
-        rows.append(
-            (first, second, share, float(statistic), *_best(rest, levels[first], levels[second]))
-        )
+        best = _best(comparison, rest, str(first), str(second))
+        rows.append((first, second, share, float(statistic), *best))
     table = pd.DataFrame(
         rows, columns=["first", "second", "share", "ratio", "best", "best_effect", "n"]
     )
@@ -88,10 +88,17 @@ def _ratio(rest: np.ndarray, basis: np.ndarray, freedom: int) -> np.ndarray:
     return (explained / q) / (left / (freedom - q))
 
 
-def _best(rest: np.ndarray, first: pd.Series, second: pd.Series) -> tuple[str, float, int]:
-    table = pd.DataFrame({"rest": rest, "first": first.to_numpy(), "second": second.to_numpy()})
-    means = table.groupby(["first", "second"], observed=True)["rest"].agg(["mean", "size"])
-    means = means[means["size"] >= MIN_TRIALS]
-    top = means["mean"].idxmax()
-    words = f"{first.name} {top[0]} with {second.name} {top[1]}"
-    return words, float(means.loc[top, "mean"]), int(means.loc[top, "size"])
+def _best(
+    comparison: Comparison, rest: np.ndarray, first: str, second: str
+) -> tuple[str, float, int]:
+    """The pair of values with the highest mean score, its mean of `rest`, and n."""
+    cells = cells_of(comparison, first, second)
+    is_known = (cells["first"] != NOT_LOGGED) & (cells["second"] != NOT_LOGGED)
+    cells = cells[is_known & (cells["n"] >= MIN_TRIALS)]
+    if cells.empty:
+        return "", 0.0, 0
+    top = cells.loc[cells["mean"].idxmax()]
+    levels = comparison.levels
+    has_both = ((levels[first] == top["first"]) & (levels[second] == top["second"])).to_numpy()
+    words = f"{first} {top['first']} with {second} {top['second']}"
+    return words, float(rest[has_both].mean()), int(top["n"])

@@ -43,9 +43,8 @@ def suggest(
     sure = pairs[pairs["p_adjusted"] <= SIGNIFICANT]
     paired = {*sure["first"], *sure["second"]}
     for name in sweep.hyperparameters:
-        rows = effects.effects[effects.effects["hyperparameter"] == name]
         kept = known = sweep.trials[name].dropna()
-        if (rows["p_adjusted"] <= SIGNIFICANT).any():
+        if effects.p_values.get(name, 1.0) <= SIGNIFICANT:
             reasons: list[str] = []
             if name not in paired:  # which value is worse may depend on the other one's
                 kept, reasons = _without_dead(name, known, comparison, effects)
@@ -155,8 +154,8 @@ def _entry(
 
 def _pair_sentences(pairs: pd.DataFrame) -> list[str]:
     return [
-        f"{row.first} and {row.second}: keep searching both together, since each one's best value"
-        f" depends on the other; {row.best} is better than either suggests and worth more trials."
+        f"{row.first} and {row.second}: keep searching both together, since what each value does"
+        " depends on the other hyperparameter."
         for row in pairs.head(2).itertuples()
     ]
 

@@ -1,18 +1,21 @@
 """One regression that adjusts a factor's effects for all other factors, however few the trials.
 
-The factor asked about has an effect of its own for each level. The levels of all others are
-effects drawn from one normal distribution, whose width the data choose (REML): with many trials
+The factor asked about has an effect of its own for each level. The levels of each other one are
+effects drawn from a normal distribution, whose width the data choose (REML): with many trials
 they are adjusted for in full, with few they are shrunk, and what cannot be told apart widens the
 interval. It is a mixed model, solved by Henderson's equations.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import linalg, optimize, stats
 
 CONFIDENCE = 0.95
+SPREAD_WIDTH = 1.5  # of the logarithm of a factor's spread around that of all (calibration.py)
+LOG_SPREADS = (-10.0, 8.0)
 MIN_DF = 5.0  # with fewer, a handful of trials decides: no difference counts as shown
 
 
@@ -51,14 +54,15 @@ class Fit:
         return Estimate((self.equal.covariance + self.robust.covariance) / 2, dfs)
 
     @property
-    def _counting(self) -> tuple[Estimate, ...]:
+    def counting(self) -> tuple[Estimate, ...]:
+        """The estimates of which the worse one counts."""
         return (self.equal, self.robust) if self.is_cautious else (self.mean,)
 
     def contrast(self, number: int) -> tuple[float, float, float, float]:
         """One effect with its interval and p-value."""
         effect = float(self.effects[number])
         half, p_value = 0.0, 0.0
-        for estimate in self._counting:
+        for estimate in self.counting:
             error = float(np.sqrt(max(estimate.covariance[number, number], 0.0)))
             df = estimate.dfs[number]
             half = max(half, error * float(stats.t.ppf((1 + CONFIDENCE) / 2, df)))
@@ -76,7 +80,7 @@ class Fit:
         """That these effects are all zero: F tests."""
         kept = [number for number in kept if not self.rests_on_few(number)]
         effects, worst = self.effects[kept], 0.0 if kept else 1.0
-        for estimate in self._counting if kept else ():
+        for estimate in self.counting if kept else ():
             inverse = np.linalg.pinv(estimate.covariance[np.ix_(kept, kept)], hermitian=True)
             ratio = effects @ inverse @ effects / len(kept)
             df = float(estimate.dfs[kept].mean())
@@ -90,20 +94,28 @@ def one_hot(levels: pd.DataFrame) -> np.ndarray:
     return np.array(columns, dtype=float).reshape(len(columns), len(levels)).T
 
 
-def fit(scores: np.ndarray, factor: pd.Series, others: np.ndarray, spread: float) -> Fit | None:
-    """The effects of `factor`, adjusted for `others` (one_hot) with `spread` of `spread_of`.
+def owners(levels: pd.DataFrame) -> np.ndarray:
+    """The name of the factor that each column of one_hot(levels) belongs to."""
+    return np.array([name for name in levels for _ in levels[name].cat.categories], dtype=object)
+
+
+def fit(
+    scores: np.ndarray, factor: pd.Series, others: np.ndarray, spread: float | np.ndarray
+) -> Fit | None:
+    """The effects of `factor`, adjusted for `others` (one_hot) of `spread`, one or a column's own.
 
     None where there are too few trials to say anything about noise.
     """
     num_trials = len(scores)
+    spread = np.broadcast_to(spread, others.shape[1])
+    others, spread = others[:, spread > 0], spread[spread > 0]
     codes = factor.cat.codes.to_numpy()
     fixed = (codes[:, None] == np.arange(len(factor.cat.categories))).astype(float)
     fixed[:, 0] = 1.0  # the first level is the reference
     num_fixed = fixed.shape[1]
-    design = np.hstack([fixed, others]) if spread > 0 else fixed
-    penalty = np.zeros(design.shape[1])
-    penalty[num_fixed:] = 1 / spread if spread > 0 else 0.0
-    inverse = np.linalg.pinv(design.T @ design + np.diag(penalty), hermitian=True)
+    design = np.hstack([fixed, others])
+    penalty = np.diag(np.concatenate([np.zeros(num_fixed), 1 / spread]))
+    inverse = np.linalg.pinv(design.T @ design + penalty, hermitian=True)
     solver = inverse @ design.T  # (coefficients, trials)
     residuals = scores - design @ (solver @ scores)
     freedom = 1 - np.einsum("ij,ji->i", design, solver)  # a trial's own share in its residual
@@ -115,9 +127,8 @@ def fit(scores: np.ndarray, factor: pd.Series, others: np.ndarray, spread: float
     rows = solver[1:num_fixed]
     weights = np.where(freedom > 1e-6, 1 / np.maximum(freedom, 1e-6), 0.0)
     robust = (rows * (residuals**2 * weights)) @ rows.T
-    if spread > 0:
-        leaked = rows @ others  # what of the others' effects passes for this factor's
-        robust += spread * variance * leaked @ leaked.T
+    leaked = rows @ others  # what of the others' effects passes for this factor's
+    robust += variance * (leaked * spread) @ leaked.T
     equal = inverse[1:num_fixed, 1:num_fixed] * variance
     robust_dfs = [_bell_mccaffrey(row**2 * weights, row, design, inverse, freedom) for row in rows]
     return Fit(
@@ -144,8 +155,27 @@ def _bell_mccaffrey(
     return float((row @ row) ** 2 / second) if second > 0 else 1.0
 
 
+def detectable(asked: Sequence[tuple[Fit, list[int]]]) -> float:
+    """The size that an effect must have for half of such sweeps to find it, the median of all.
+
+    `asked` are the fits whose p-values are corrected for their number (Holm), with the effects
+    that are looked at. Half find what equals its own bound for the strongest of that many.
+    """
+    tail = (1 - CONFIDENCE) / 2 / len(asked)
+    sizes = []
+    for found, kept in asked:
+        bounds = [
+            np.sqrt(np.diag(estimate.covariance)) * stats.t.isf(tail, estimate.dfs)
+            for estimate in found.counting
+        ]
+        sizes += np.max(bounds, axis=0)[kept].tolist()
+    return float(np.median(sizes))
+
+
 def spread_of(scores: np.ndarray, columns: np.ndarray) -> float:
     """The variance of the factors' effects over that of the noise, by restricted likelihood."""
+    if len(scores) < 2:
+        return 0.0
     y, z = scores - scores.mean(), columns - columns.mean(axis=0)
     eigenvalues, vectors = np.linalg.eigh(z.T @ z)
     kept = eigenvalues > 1e-9 * max(float(eigenvalues.max(initial=0.0)), 1.0)
@@ -160,8 +190,36 @@ def spread_of(scores: np.ndarray, columns: np.ndarray) -> float:
         rest = total - float((explained * scaled / (1 + scaled)).sum())
         return float(np.log1p(scaled).sum()) + (n - 1) * np.log(max(rest, 1e-12 * total))
 
-    found = optimize.minimize_scalar(misfit, bounds=(-10, 8), method="bounded")
+    found = optimize.minimize_scalar(misfit, bounds=LOG_SPREADS, method="bounded")
     return float(np.exp(found.x))
+
+
+def spreads_of(scores: np.ndarray, levels: pd.DataFrame) -> np.ndarray:
+    """A spread for each column of one_hot(levels): its factor's own, drawn towards that of all.
+
+    With one for all, the effects of a factor that matters much are shrunk too much, which counts
+    as noise, and those of an idle one too little.
+    """
+    names, columns = owners(levels), one_hot(levels)
+    shared = spread_of(scores, columns)
+    if shared == 0:
+        return np.zeros(len(names))
+    factor_of = (names[:, None] == np.array(levels.columns, dtype=object)).argmax(axis=1)
+    y, z = scores - scores.mean(), columns - columns.mean(axis=0)
+    gram, cross, total, n = z.T @ z, z.T @ y, float(y @ y), len(y)
+
+    def misfit(logs: np.ndarray) -> float:
+        root = np.exp(logs / 2)[factor_of]
+        cholesky = linalg.cho_factor(np.eye(len(root)) + root[:, None] * gram * root)
+        rest = total - (root * cross) @ linalg.cho_solve(cholesky, root * cross)
+        likelihood = (n - 1) * np.log(max(rest, 1e-12 * total))
+        likelihood += 2 * np.log(np.diag(cholesky[0])).sum()
+        return float(likelihood + ((logs - np.log(shared)) ** 2).sum() / SPREAD_WIDTH**2)
+
+    start = np.full(levels.shape[1], np.log(shared))
+    bounds = [LOG_SPREADS] * len(start)
+    found = optimize.minimize(misfit, start, method="L-BFGS-B", bounds=bounds)
+    return np.exp(found.x)[factor_of]
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What the report says of a sweep in its own sentences, each with its numbers, and its cautions."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from analysis.effects import MIN_TRIALS, SIGNIFICANT, Effects, best_value, effec
 from analysis.folder import SweepFolder
 from analysis.regression import holm
 from analysis.summary import counted
+from analysis.workload import in_order
 
 MAX_TAKEAWAYS = 10
 FEW = 20  # trials
@@ -43,10 +45,9 @@ def _nothing(comparison: Comparison, effects: Effects) -> str:
             f"Nothing can be said of the hyperparameters: {counted(n, 'trial')} to compare, and an"
             f" effect needs two values with {MIN_TRIALS} trials each, and more trials than values."
         )
-    half = float(((effects.effects["high"] - effects.effects["low"]) / 2).median())
     return (
         f"No hyperparameter's effect stands out from chance in these {n} trials. Differences below"
-        f" about {100 * 2 * half:.0f} points would mostly be missed by as few."
+        f" about {100 * effects.detectable:.1f} points would mostly be missed by as few."
     )
 
 
@@ -54,35 +55,62 @@ def _effect_takeaways(comparison: Comparison, effects: Effects) -> list[Takeaway
     """One for each hyperparameter that matters: its best value against the worst for sure."""
     found = []
     for row in effects.importance.itertuples():
-        if effects.p_values[row.hyperparameter] > SIGNIFICANT:
+        name, p_value = row.hyperparameter, effects.p_values[row.hyperparameter]
+        if p_value > SIGNIFICANT:
             continue
-        best = best_value(effects, row.hyperparameter)
-        rows = effects_against(comparison, effects, row.hyperparameter, best)
-        sure = rows[rows["p_adjusted"] <= SIGNIFICANT]
-        if sure.empty:
-            continue
-        worst = sure.loc[sure["effect"].idxmin()]
-        text = (
-            f"{row.hyperparameter}: {best} reaches {-100 * worst['effect']:.1f} points more than"
-            f" {worst['value']} {comparison.when} (95% interval {-100 * worst['high']:+.1f} to"
-            f" {-100 * worst['low']:+.1f}; n = {worst['n_reference']} and {worst['n']}), the other"
-            f" hyperparameters being equal. It explains {row.importance:.0%} ({row.low:.0%} to"
-            f" {row.high:.0%}) of the variance."
+        explained = (
+            f"It explains {row.importance:.0%} ({row.low:.0%} to {row.high:.0%}) of the variance."
         )
-        found.append(Takeaway(text, -float(worst["effect"])))
+        sure = _sure_rows(comparison, effects, name)
+        if sure.empty:
+            text = (
+                f"{name} matters (p = {p_value:.3f}, all its values at once, corrected for all"
+                " hyperparameters), but which of its values is better these trials do not tell."
+            )
+            found.append(Takeaway(f"{text} {explained}", 0.0))
+            continue
+        largest = sure.loc[sure["effect"].abs().idxmax()]
+        text = f"{name}: {_difference(largest, comparison.when)}. {explained}"
+        found.append(Takeaway(text, abs(float(largest["effect"]))))
     return found
+
+
+def _sure_rows(comparison: Comparison, effects: Effects, name: str) -> pd.DataFrame:
+    """The sure differences from the best value, or where there is none, from the reference."""
+    rows = effects_against(comparison, effects, name, best_value(effects, name))
+    sure = rows[rows["p_adjusted"] <= SIGNIFICANT]
+    known = effects.significant
+    return known[known["hyperparameter"] == name] if sure.empty else sure
+
+
+def _difference(row: pd.Series, when: str) -> str:
+    """A row of effects in words, the better value first."""
+    value, reference = (row["value"], row["n"]), (row["reference"], row["n_reference"])
+    ends = 100 * row["low"], 100 * row["high"]
+    if row["effect"] > 0:
+        (better, n), (worse, n_worse), (low, high) = value, reference, ends
+    else:
+        (better, n), (worse, n_worse), (high, low) = reference, value, (-ends[0], -ends[1])
+    return (
+        f"{better} reaches {100 * abs(row['effect']):.1f} points more than {worse} {when} (95%"
+        f" interval {low:+.1f} to {high:+.1f}; n = {n} and {n_worse}), the other hyperparameters"
+        " being equal"
+    )
 
 
 def _pair_takeaways(pairs: pd.DataFrame) -> list[Takeaway]:
     return [
         Takeaway(
             f"{row.first} and {row.second} depend on each other (p = {row.p_adjusted:.3f},"
-            f" corrected for all pairs): {row.best} reaches {100 * row.best_effect:.1f} points more"
-            f" than the two values add up to (n = {row.n}). Their own effects are averages.",
-            float(row.best_effect),
+            f" corrected for all pairs), so their own effects are averages.{_best_of(row)}",
+            abs(float(row.best_effect)),
         )
         for row in pairs[pairs["p_adjusted"] <= SIGNIFICANT].head(3).itertuples()
     ]
+
+
+def _best_of(row: Any) -> str:
+    return f" The highest mean is that of {row.best} (n = {row.n})." if row.n else ""
 
 
 def _failure_takeaways(sweep: SweepFolder) -> list[Takeaway]:
@@ -169,9 +197,9 @@ def _early(sweep: SweepFolder, comparison: Comparison) -> list[str]:
 
 def _adaptive(sweep: SweepFolder, comparison: Comparison) -> list[str]:
     """The values that the search took up or dropped as it went on."""
-    if sweep.settings.get("search") == "random":
+    if sweep.settings.get("search") in ("random", "grid"):
         return []
-    order = sweep.trials.drop_duplicates("trial_id").sort_index()["trial_id"]
+    order = in_order(sweep.trials.drop_duplicates("trial_id"))["trial_id"]
     order = order[order.isin(comparison.levels.index)]
     is_late = pd.Series(np.arange(len(order)) >= len(order) / 2, order.to_numpy())
     cases = []

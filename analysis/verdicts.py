@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.claims import Claim, sides, words
 from analysis.comparison import Comparison
 from analysis.effects import MIN_TRIALS, SIGNIFICANT
-from analysis.regression import fit, holm, one_hot, spread_of
+from analysis.regression import CONFIDENCE, fit, holm, one_hot, owners, spreads_of
 
 SUPPORTED, CONTRADICTED, NO_EVIDENCE = "supported", "contradicted", "no evidence"
 COLUMNS = ["claim", "verdict", "effect", "low", "high", "n_for", "n_against"]
@@ -47,8 +47,8 @@ def judge(claims: Sequence[Claim], comparison: Comparison) -> list[Verdict]:
     be asked about (Holm), is at most 0.05; else there is no evidence.
     """
     scores = comparison.scores.to_numpy(float)
-    spread = spread_of(scores, one_hot(comparison.levels)) if len(scores) > 1 else 0.0
-    answers = [_answer(claim, comparison, scores, spread) for claim in claims]
+    spreads = spreads_of(scores, comparison.levels)
+    answers = [_answer(claim, comparison, scores, spreads) for claim in claims]
     asked = [i for i, answer in enumerate(answers) if isinstance(answer, Contrast)]
     adjusted = holm(np.array([answers[i].p_value for i in asked]))  # type: ignore[union-attr]
     p_values = dict(zip(asked, adjusted.tolist(), strict=True))
@@ -61,7 +61,7 @@ def judge(claims: Sequence[Claim], comparison: Comparison) -> list[Verdict]:
 
 
 def _answer(
-    claim: Claim, comparison: Comparison, scores: np.ndarray, spread: float
+    claim: Claim, comparison: Comparison, scores: np.ndarray, spreads: np.ndarray
 ) -> Contrast | Verdict:
     """The contrast, or at once the verdict where these trials have none."""
     trials = comparison.trials
@@ -76,7 +76,8 @@ def _answer(
     by_side = pd.Series(np.select([lower, higher], SIDES[:2], SIDES[2]), trials.index)
     factor = by_side.astype(pd.CategoricalDtype(SIDES)).cat.remove_unused_categories()
     others = comparison.levels.drop(columns=claim.names, errors="ignore")
-    found = fit(scores, factor, one_hot(others), spread) if np.ptp(scores) else None
+    own = np.isin(owners(comparison.levels), claim.names)
+    found = fit(scores, factor, one_hot(others), spreads[~own]) if np.ptp(scores) else None
     if found is None:
         reason = f"{len(scores)} trials leave no room to tell an effect from noise."
         return Verdict(claim, NO_EVIDENCE, reason, Contrast(n_for, n_against))
@@ -117,7 +118,7 @@ def _why_not(answer: Contrast, num_tested: int) -> str:
     if answer.low > 0 or answer.high < 0:
         return (
             f" By itself that would count, but among {num_tested} claims tested at once one such"
-            " difference is likely to come up by chance."
+            f" difference comes up by chance in about {1 - CONFIDENCE**num_tested:.0%} of sweeps."
         )
     bound = 100 * max(-answer.low, answer.high)
     return f" That may be chance; a difference above {bound:.1f} points either way is unlikely."

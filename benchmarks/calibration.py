@@ -1,6 +1,6 @@
 """Does the report err as often as it says? Effects planted in simulated sweeps, looked for by it.
 
-python benchmarks/calibration.py [--scenario NAME] [--sweeps N] [--processes N]
+python benchmarks/calibration.py [--scenario NAME] [--sweeps N] [--first-seed N] [--processes N]
 
 A sweep is 60 trials over the study's space, proposed by our TPE from what it is told, two at a
 time, and stopped by our ASHA (rungs 3, 9 of 27 epochs). A trial's accuracy rises along an
@@ -245,12 +245,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenario", choices=SCENARIOS, default="additive")
     parser.add_argument("--sweeps", type=int, default=400)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     flags = parser.parse_args()
+    seeds = range(flags.first_seed, flags.first_seed + flags.sweeps)
     with Pool(flags.processes) as pool:
-        answers = pool.map(partial(assess, SCENARIOS[flags.scenario]), range(flags.sweeps))
+        answers = pool.map(partial(assess, SCENARIOS[flags.scenario]), seeds)
     table = pd.DataFrame(answers)
-    print(f"{flags.scenario}: {flags.sweeps} sweeps")
+    print(f"{flags.scenario}: {flags.sweeps} sweeps, seeds {seeds[0]} to {seeds[-1]}")
     for name in table:
         mean, is_share = table[name].mean(), table[name].dtype == bool
         low, high = wilson_interval(int(table[name].sum()), len(table)) if is_share else (0, 0)

@@ -15,7 +15,7 @@ from analysis.verdicts import COLUMNS, CONTRADICTED, NO_EVIDENCE, SUPPORTED, cla
 from cnnlib.space import Choice, Interval, read_sweep_file
 
 EPOCHS = pd.DataFrame(columns=["trial_id", "epoch", "val_acc"])
-FIXED = ("trial_id", "status", "val_acc", "epochs")
+FIXED = ("trial_id", "status", "val_acc", "epochs", "started")
 
 
 def sweep_of(trials: pd.DataFrame, **settings: object) -> SweepFolder:
@@ -87,6 +87,15 @@ def test_a_verdict_has_its_figures_and_says_them_in_words() -> None:
         f"With batch_norm true, trials reach {100 * contrast.effect:.1f} points more"
     )
     assert f"n = {contrast.n_for} and {contrast.n_against}" in verdict.sentence
+
+
+def test_what_would_count_by_itself_says_how_often_chance_brings_as_much() -> None:
+    verdicts = judge(read_claims(SHIPPED)[:2], compare(sweep_of(study(seed=35))))
+    assert verdicts[1].verdict == NO_EVIDENCE
+    assert verdicts[1].sentence.endswith(
+        "among 2 claims tested at once one such difference comes up by chance in about 10% of"
+        " sweeps."
+    )
 
 
 def test_a_contradicted_claim_says_what_refutes_it() -> None:
@@ -253,8 +262,20 @@ def test_adaptive_search_is_warned_of_only_where_it_shows() -> None:
     drifted = trials.assign(dropout=[0.2] * 36 + [0.3] * 36)
     assert any("changed its mind" in text for text in findings_of(drifted).cautions)
     assert not any("changed its mind" in text for text in findings_of(trials).cautions)
-    fixed = findings_of(drifted, search="random").cautions
-    assert not any("changed its mind" in text for text in fixed)
+    for search in ("random", "grid"):
+        fixed = findings_of(drifted, search=search).cautions
+        assert not any("changed its mind" in text for text in fixed)
+
+
+def test_time_is_when_trials_started_and_not_where_they_stand_in_the_table() -> None:
+    times = [f"2026-11-24T10:{minute:02d}:00+00:00" for minute in range(60)]
+    drifted = study(60).assign(dropout=[0.2] * 30 + [0.3] * 30, started=times)
+    shuffled = drifted.sample(frac=1, random_state=0, ignore_index=True)
+    assert any("changed its mind" in text for text in findings_of(shuffled).cautions)
+    assert not any(
+        "changed its mind" in text
+        for text in findings_of(drifted.assign(started=shuffled["started"])).cautions
+    )
 
 
 def test_hyperparameters_that_changed_together_are_named() -> None:
@@ -278,6 +299,18 @@ def test_the_next_sweep_drops_dead_values_and_goes_beyond_the_edge(tmp_path: Pat
     words = " ".join(found.suggestion.sentences)
     assert "batch_norm: drop false" in words
     assert "conv_layers: the best, 5, lies at the edge" in words
+
+
+def test_a_value_surely_worse_than_the_best_is_dropped_though_neither_differs_from_the_reference():
+    rng, layers = np.random.default_rng(19), np.repeat([3, 4, 5], [19, 22, 19])
+    trials = pd.DataFrame({
+        "trial_id": [f"t{i:02d}" for i in range(60)], "conv_layers": layers,
+        "dropout": rng.choice([0.2, 0.3], 60),
+        "val_acc": 0.3 + 0.015 * (layers - 4) + rng.normal(0, 0.025, 60),
+    })  # fmt: skip
+    found = findings_of(trials)
+    assert found.effects.significant.empty
+    assert found.suggestion.sentences[0].startswith("conv_layers: drop 3 (")
 
 
 def test_it_never_suggests_what_cannot_exist(tmp_path: Path) -> None:

@@ -65,6 +65,24 @@ def test_without_a_history_the_summary_is_what_a_run_reached() -> None:
     assert results.hyperparameters == ["lr"]
 
 
+def test_the_learning_rate_is_a_hyperparameter_and_the_speed_is_none() -> None:
+    runs = pd.DataFrame({"Name": ["a", "b"], "learning_rate": [0.1, 0.2], "loss": [1.0, 2.0],
+                         "train_loss": [1.0, 2.0], "images_per_second": [90, 91]})  # fmt: skip
+    history = pd.DataFrame({"run": ["a", "b"], "epoch": 1, "val_acc": [0.2, 0.3]})
+    assert convert(runs, [history]).hyperparameters == ["learning_rate"]
+    with_rates = history.assign(learning_rate=0.05)
+    assert convert(runs, [with_rates]).hyperparameters == ["learning_rate"]
+
+
+def test_of_two_columns_for_one_metric_the_one_of_our_name_counts_unless_the_user_says() -> None:
+    runs = pd.DataFrame({"Name": ["a"], "val_accuracy": [0.1], "val_acc": [0.2], "lr": [1]})
+    assert convert(runs, []).trials["val_acc"].tolist() == [0.2]
+    chosen = convert(runs, [], {"val_accuracy": "val_acc"}).trials
+    assert chosen["val_acc"].tolist() == [0.1]
+    history = pd.DataFrame({"run": ["a"], "epoch": [1], "acc": [0.3], "accuracy": [0.4]})
+    assert convert(runs, [history]).epochs["train_acc"].tolist() == [0.4]
+
+
 BAD = {
     "lr\n1\n": "no column Name or ID; has lr",
     "Name,val_acc\na,1\na,2\n": "two runs are called a; export the column ID as well",

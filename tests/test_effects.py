@@ -13,7 +13,7 @@ from analysis.comparison import Comparison, compare, levels_of
 from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, estimate_effects
 from analysis.folder import SweepFolder
 from analysis.interplay import interplay
-from analysis.regression import fit, holm, one_hot
+from analysis.regression import fit, holm, one_hot, owners, spread_of, spreads_of
 
 NAMES = ["activation", "batch_norm", "learning_rate"]
 EPOCHS = pd.DataFrame(columns=["trial_id", "epoch", "val_acc"])
@@ -85,6 +85,27 @@ def test_the_error_that_counts_is_the_mean_of_equal_noise_and_each_value_s_own()
     assert p_value == pytest.approx(found.p_value([0]))  # an F test of one effect is its t test
 
 
+def test_what_matters_has_a_wider_spread_than_what_does_not() -> None:
+    """With one for all, the effects of the first are shrunk too much, which counts as noise."""
+    comparison = compare(folder(balanced(repeats=3, noise=0.03)))
+    levels, scores = comparison.levels, comparison.scores.to_numpy(float)
+    shared = spread_of(scores, one_hot(levels))
+    spreads = dict(zip(owners(levels), spreads_of(scores, levels), strict=True))
+    assert spreads["activation"] < shared < spreads["batch_norm"]
+    assert spreads["learning_rate"] < shared
+    assert spreads_of(np.full(36, 0.5), levels).tolist() == [0.0] * 7
+
+
+def test_half_of_the_sweeps_find_an_effect_of_the_size_said_to_be_detectable() -> None:
+    size = estimate_effects(compare(folder(balanced(repeats=5, noise=0.05)))).detectable
+    found = 0
+    for seed in range(100):
+        trials = balanced(repeats=5, noise=0.05, seed=seed)
+        trials["val_acc"] += (size - 0.1) * trials["batch_norm"]
+        found += estimate_effects(compare(folder(trials))).p_values["batch_norm"] <= 0.05
+    assert 35 <= found <= 65
+
+
 def test_a_cautious_fit_has_the_wider_interval_and_the_larger_p_value() -> None:
     comparison = compare(folder(balanced(repeats=2, noise=0.05).sample(20, random_state=0)))
     levels = comparison.levels
@@ -121,7 +142,7 @@ def test_the_interval_holds_the_truth_in_19_of_20_sweeps_and_chance_is_not_calle
         trials = balanced(repeats=2, noise=0.03, seed=seed).sample(20, random_state=seed)
         found = estimate_effects(compare(folder(trials)))
         rows = found.effects
-        truth = np.where(rows["hyperparameter"] == "batch_norm", 0.1, 0.0)
+        truth = rows["value"].map({"true": 0.1, "false": -0.1}).fillna(0.0)
         covered.append(((rows["low"] <= truth) & (truth <= rows["high"])).mean())
         called += any(found.p_values[name] <= 0.05 for name in ("activation", "learning_rate"))
     assert 0.93 <= np.mean(covered) <= 0.99
@@ -163,6 +184,30 @@ def test_what_two_trials_alone_tell_apart_is_no_evidence() -> None:
     found = estimate_effects(compare(folder(trials)))
     assert found.effects["p_adjusted"].tolist() == [1.0, 1.0]
     assert found.importance["low"].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("rare", ["adam", "sgd"])
+def test_a_value_hardly_tried_hides_no_difference_between_others(rare: str) -> None:
+    """Whether it comes first in the alphabet or last."""
+    rng = np.random.default_rng(0)
+    trials = pd.DataFrame({
+        "trial_id": [f"t{i:02d}" for i in range(58)],
+        "optimizer": [rare] * 3 + ["lion"] * 25 + ["radam"] * 30,
+        "dropout": rng.choice([0.2, 0.3], 58),
+        "val_acc": rng.normal(0.3, 0.025, 58) + np.repeat([0.04, 0.0, 0.08], [3, 25, 30]),
+    })  # fmt: skip
+    found = estimate_effects(compare(folder(trials)))
+    assert found.p_values["optimizer"] < 1e-6
+    rows = found.effects.set_index("value")
+    assert (rows["reference"].drop(["0.2", "0.3"], errors="ignore") == "radam").all()
+    assert rows.loc["lion", "high"] < -0.05
+
+
+def test_what_was_not_logged_most_often_is_no_reference() -> None:
+    trials = balanced()
+    trials.loc[trials["activation"].eq("gelu") | (trials.index % 4 > 0), "activation"] = None
+    found = estimate_effects(compare(folder(trials)))
+    assert found.not_compared == ("activation",)
 
 
 def curves(lengths: dict[str, int], *, status: str = "stopped") -> SweepFolder:
@@ -272,6 +317,20 @@ def test_values_that_only_work_together_are_found_and_others_are_not() -> None:
     first = pairs.iloc[0]
     assert {first["first"], first["second"]} == {"activation", "batch_norm"}
     assert (pairs["p_adjusted"] <= 0.05).tolist() == [True, False, False]
+
+
+def test_the_best_pair_has_the_highest_mean_of_the_values_that_are_known() -> None:
+    """gelu with a low learning rate lies farthest above the sum of both, and is far from best."""
+    trials = balanced(repeats=5, noise=0.005)
+    low = trials["learning_rate"] == 1e-4
+    trials["val_acc"] += 0.1 * (trials["activation"] == "relu") * ~low - 0.1 * low
+    first = interplay(compare(folder(trials))).iloc[0]
+    assert {first["first"], first["second"]} == {"activation", "learning_rate"}
+    assert first["best"].startswith("activation relu with learning_rate 0.0")
+    assert first["n"] == 10
+    trials.loc[trials["activation"] == "relu", "activation"] = None
+    first = interplay(compare(folder(trials))).iloc[0]
+    assert first["best"].startswith("activation gelu with learning_rate 0.0")
 
 
 def test_pairs_are_called_by_chance_in_one_sweep_of_twenty() -> None:
