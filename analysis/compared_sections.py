@@ -18,6 +18,7 @@ from analysis.compared import (
     that_differ,
 )
 from analysis.compared_claims import claims_section, named
+from analysis.effects import SIGNIFICANT
 from analysis.gallery import saved_figure
 from analysis.page import (
     Block,
@@ -35,7 +36,6 @@ from analysis.page import (
 from analysis.summary import duration, percent
 
 FIGURES = ("progress", "claims")
-SIGNIFICANT = 0.05
 
 
 def write_comparison(folder: Path, report: Path, claims: Sequence[Claim]) -> Path:

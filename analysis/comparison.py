@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.folder import SweepFolder
-from analysis.values import NOT_LOGGED, numbers_of, shown
+from analysis.values import NOT_LOGGED, numbers_of, rare_merged, shown
 
 NEARLY_ALL = 0.9
 MAX_VALUES = 6  # more different numbers than this are compared in groups
 NUM_GROUPS = 3
-MAX_NAMES = 8
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def levels_of(values: pd.Series) -> pd.Series:
         texts = as_numbers.map(shown, na_action="ignore")
         order = [shown(value) for value in sorted(as_numbers.dropna().unique())]
     else:
-        texts = _rare_merged(values.map(shown, na_action="ignore"))
+        texts = rare_merged(values.map(shown, na_action="ignore"))
         order = sorted(texts.dropna().unique())
     if texts.isna().any():
         texts, order = texts.astype(object).fillna(NOT_LOGGED), [*order, NOT_LOGGED]
@@ -107,11 +106,3 @@ def _number_groups(values: pd.Series) -> tuple[pd.Series, list[str]]:
         for number, group in values.groupby(groups)
     }
     return groups.map(labels), list(labels.values())
-
-
-def _rare_merged(texts: pd.Series) -> pd.Series:
-    counts = texts.value_counts()
-    if len(counts) <= MAX_NAMES:
-        return texts
-    rare = counts.index[MAX_NAMES - 1 :]
-    return texts.where(~texts.isin(rare), f"other ({len(rare)})")

@@ -134,7 +134,7 @@ def groups_of(values: pd.Series) -> Groups:
         order = [shown(value) for value in sorted(as_numbers.dropna().unique())]
         texts = as_numbers.map(shown, na_action="ignore")
     else:
-        texts = _rare_merged(values.map(shown, na_action="ignore"))
+        texts = rare_merged(values.map(shown, na_action="ignore"))
         order = sorted(texts.dropna().unique(), key=lambda text: (text.startswith("other ("), text))
     order = list(dict.fromkeys(order))
     if texts.isna().any():
@@ -145,12 +145,13 @@ def groups_of(values: pd.Series) -> Groups:
     return Groups(members.astype(float), members, spans, True)
 
 
-def _rare_merged(texts: pd.Series) -> pd.Series:
+def rare_merged(texts: pd.Series) -> pd.Series:
+    """The names, of more than MAX_GROUPS the rare ones as one: other (5)."""
     counts = texts.value_counts()
     if len(counts) <= MAX_GROUPS:
         return texts
-    rare = set(counts.index[MAX_GROUPS - 1 :])
-    return texts.map(lambda text: f"other ({len(rare)})" if text in rare else text)
+    rare = counts.index[MAX_GROUPS - 1 :]
+    return texts.where(~texts.isin(rare), f"other ({len(rare)})")
 
 
 def _number_groups(values: pd.Series) -> Groups:

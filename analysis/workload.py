@@ -25,17 +25,17 @@ def in_order(trials: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def thinned(trials: pd.DataFrame, highlight: str | None, limit: int = MAX_DRAWN) -> pd.DataFrame:
+def thinned(trials: pd.DataFrame, highlight: str | None) -> pd.DataFrame:
     """All trials, or of very many every n-th in the order given, the best first.
 
     `highlight` is always among them, and so is every trial that was the best when it started: the
     distribution of val_acc and the best so far are those of all trials.
     """
-    if len(trials) <= limit:
+    if len(trials) <= MAX_DRAWN:
         return trials
     accuracy = in_order(trials)["val_acc"]
     record = accuracy > accuracy.cummax().ffill().shift().fillna(-np.inf)
-    every = np.arange(len(trials)) % -(-len(trials) // limit) == 0
+    every = np.arange(len(trials)) % -(-len(trials) // MAX_DRAWN) == 0
     kept = every | record.loc[trials.index].to_numpy() | (trials["trial_id"] == highlight)
     return trials[kept]
 
