@@ -14,8 +14,9 @@ SIGNIFICANT = 0.05
 NUM_DRAWS = 4000
 EFFECT_COLUMNS = [
     "hyperparameter", "value", "reference", "effect", "low", "high", "p_adjusted", "n",
-    "n_reference", "rests_on_few",
+    "n_reference",
 ]  # fmt: skip
+_COLUMNS = [*EFFECT_COLUMNS, "rests_on_few"]
 IMPORTANCE_COLUMNS = ["hyperparameter", "importance", "low", "high"]
 
 
@@ -55,14 +56,14 @@ def estimate_effects(comparison: Comparison) -> Effects:
     fits = _fits(scores, comparison.levels, compared)
     if not fits:
         return Effects(
-            pd.DataFrame(columns=EFFECT_COLUMNS), pd.DataFrame(columns=IMPORTANCE_COLUMNS),
+            pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=IMPORTANCE_COLUMNS),
             not_compared=tuple(map(str, factors)),
         )  # fmt: skip
     raw = [found.p_value(kept_levels(compared[name])) for name, found in fits.items()]
     p_values = dict(zip(fits, map(float, holm(np.array(raw))), strict=True))
     rows = [row for name, f in fits.items() for row in _rows(f, compared[name], p_values[name])]
     return Effects(
-        effects=pd.DataFrame(rows, columns=EFFECT_COLUMNS),
+        effects=pd.DataFrame(rows, columns=_COLUMNS),
         importance=_importance(fits, compared),
         p_values=p_values,
         noise=float(np.median([found.noise for found in fits.values()])),
@@ -78,7 +79,7 @@ def effects_against(
     factor = with_reference(comparison.levels[name], value)
     found = _fits(comparison.scores.to_numpy(float), comparison.levels, {name: factor})
     rows = [row for f in found.values() for row in _rows(f, factor, effects.p_values[name])]
-    return pd.DataFrame(rows, columns=EFFECT_COLUMNS)
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def best_value(effects: Effects, name: str) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.claims import Claim
 from analysis.class_effects import ClassEffects, class_effects
 from analysis.comparison import Comparison, compare
-from analysis.effects import Effects, estimate_effects
+from analysis.effects import EFFECT_COLUMNS, Effects, estimate_effects
 from analysis.folder import SweepFolder
 from analysis.interplay import interplay
 from analysis.next_sweep import Suggestion, suggest
@@ -35,7 +35,7 @@ class Findings:
     def write(self, report: Path) -> None:
         """The tables, and the sweep file that is suggested."""
         tables = {
-            "effects": self.effects.effects,
+            "effects": self.effects.effects[EFFECT_COLUMNS],
             "importance": self.effects.importance,
             "interplay": self.pairs,
             "class_effects": self.class_effects.table,

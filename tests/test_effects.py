@@ -289,7 +289,7 @@ EDGES = {
 def test_every_table_gives_effects_of_fixed_columns_and_finite_numbers(name: str) -> None:
     comparison = compare(folder(EDGES[name]))
     found = estimate_effects(comparison)
-    assert found.effects.columns.tolist() == EFFECT_COLUMNS
+    assert found.effects.columns.tolist() == [*EFFECT_COLUMNS, "rests_on_few"]
     assert found.importance.columns.tolist() == IMPORTANCE_COLUMNS
     assert np.isfinite(found.effects[["effect", "low", "high", "p_adjusted"]].to_numpy(float)).all()
     assert (found.importance[["low", "importance", "high"]].to_numpy(float) >= 0).all()

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
+from analysis.effects import EFFECT_COLUMNS
 from analysis.folder import read_folder
 from analysis.page import Page, Points, Section, as_html, as_markdown
 from analysis.report import main, write_report
@@ -276,7 +277,8 @@ def test_an_earlier_reports_findings_do_not_outlive_their_tables(tmp_path):
     report = folder / "report"
     assert not (report / "next_sweep.yaml").exists()
     assert not (report / "figures" / "effects.png").exists()
-    assert pd.read_csv(report / "tables" / "effects.csv").empty
+    effects = pd.read_csv(report / "tables" / "effects.csv")
+    assert effects.empty and effects.columns.tolist() == EFFECT_COLUMNS
 
 
 def test_an_earlier_champions_tables_do_not_outlive_it(sweep):
