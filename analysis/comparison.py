@@ -1,11 +1,14 @@
 """Which trials are compared, after how many epochs, and by which values of each hyperparameter."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from analysis.folder import SweepFolder
+from analysis.regression import one_hot, owners, spreads_of
 from analysis.values import NOT_LOGGED, numbers_of, rare_merged, shown
 
 NEARLY_ALL = 0.9
@@ -27,6 +30,16 @@ class Comparison:
     """None: the epochs are not logged, so each trial counts with its best at any epoch."""
     num_left_out: int
     """Trials that failed or were interrupted before `epoch`, or have no accuracy at all."""
+
+    @cached_property
+    def spreads(self) -> np.ndarray:
+        """How much each level may do, for the regression: of the columns of one_hot(levels)."""
+        return spreads_of(self.scores.to_numpy(float), self.levels)
+
+    def others(self, names: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The levels of the hyperparameters but these, one_hot, and the spread of each column."""
+        kept = ~np.isin(owners(self.levels), list(names))
+        return one_hot(self.levels)[:, kept], self.spreads[kept]
 
     @property
     def when(self) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison import Comparison
-from analysis.regression import Fit, detectable, fit, holm, one_hot, owners, spreads_of
+from analysis.regression import Fit, detectable, fit, holm
 from analysis.values import NOT_LOGGED
 
 MIN_TRIALS = 3  # of a value, for it to be compared
@@ -52,8 +52,7 @@ def estimate_effects(comparison: Comparison) -> Effects:
     factors = {name: with_reference(levels) for name, levels in comparison.levels.items()}
     compared = {name: f for name, f in factors.items() if len(kept_levels(f))}
     skipped = tuple(str(name) for name in factors if name not in compared)
-    scores = comparison.scores.to_numpy(float)
-    fits = _fits(scores, comparison.levels, compared)
+    fits = _fits(comparison, compared)
     if not fits:
         return Effects(
             pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=IMPORTANCE_COLUMNS),
@@ -77,7 +76,7 @@ def effects_against(
 ) -> pd.DataFrame:
     """The rows of a hyperparameter in effects.csv, with another value as their reference."""
     factor = with_reference(comparison.levels[name], value)
-    found = _fits(comparison.scores.to_numpy(float), comparison.levels, {name: factor})
+    found = _fits(comparison, {name: factor})
     rows = [row for f in found.values() for row in _rows(f, factor, effects.p_values[name])]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
@@ -117,15 +116,12 @@ def kept_levels(factor: pd.Series) -> list[int]:
     ]
 
 
-def _fits(
-    scores: np.ndarray, levels: pd.DataFrame, factors: dict[str, pd.Series]
-) -> dict[str, Fit]:
+def _fits(comparison: Comparison, factors: dict[str, pd.Series]) -> dict[str, Fit]:
+    scores = comparison.scores.to_numpy(float)
     if len(scores) < 2 or np.ptp(scores) == 0:
         return {}
-    spreads, names = spreads_of(scores, levels), owners(levels)
     fits = {
-        name: fit(scores, factor, one_hot(levels.drop(columns=name)), spreads[names != name])
-        for name, factor in factors.items()
+        name: fit(scores, factor, *comparison.others([name])) for name, factor in factors.items()
     }
     return {name: found for name, found in fits.items() if found is not None}
 

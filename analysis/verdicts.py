@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.claims import Claim, sides, words
 from analysis.comparison import Comparison
 from analysis.effects import MIN_TRIALS, SIGNIFICANT
-from analysis.regression import CONFIDENCE, fit, holm, one_hot, owners, spreads_of
+from analysis.regression import CONFIDENCE, fit, holm
 
 SUPPORTED, CONTRADICTED, NO_EVIDENCE = "supported", "contradicted", "no evidence"
 COLUMNS = ["claim", "verdict", "effect", "low", "high", "n_for", "n_against"]
@@ -47,8 +47,7 @@ def judge(claims: Sequence[Claim], comparison: Comparison) -> list[Verdict]:
     be asked about (Holm), is at most 0.05; else there is no evidence.
     """
     scores = comparison.scores.to_numpy(float)
-    spreads = spreads_of(scores, comparison.levels)
-    answers = [_answer(claim, comparison, scores, spreads) for claim in claims]
+    answers = [_answer(claim, comparison, scores) for claim in claims]
     asked = [i for i, answer in enumerate(answers) if isinstance(answer, Contrast)]
     adjusted = holm(np.array([answers[i].p_value for i in asked]))  # type: ignore[union-attr]
     p_values = dict(zip(asked, adjusted.tolist(), strict=True))
@@ -60,9 +59,7 @@ def judge(claims: Sequence[Claim], comparison: Comparison) -> list[Verdict]:
     ]
 
 
-def _answer(
-    claim: Claim, comparison: Comparison, scores: np.ndarray, spreads: np.ndarray
-) -> Contrast | Verdict:
+def _answer(claim: Claim, comparison: Comparison, scores: np.ndarray) -> Contrast | Verdict:
     """The contrast, or at once the verdict where these trials have none."""
     trials = comparison.trials
     missing = [n for n in claim.names if n not in trials or trials[n].isna().all()]
@@ -75,9 +72,7 @@ def _answer(
         return Verdict(claim, NO_EVIDENCE, reason, Contrast(n_for, n_against))
     by_side = pd.Series(np.select([lower, higher], SIDES[:2], SIDES[2]), trials.index)
     factor = by_side.astype(pd.CategoricalDtype(SIDES)).cat.remove_unused_categories()
-    others = comparison.levels.drop(columns=claim.names, errors="ignore")
-    own = np.isin(owners(comparison.levels), claim.names)
-    found = fit(scores, factor, one_hot(others), spreads[~own]) if np.ptp(scores) else None
+    found = fit(scores, factor, *comparison.others(claim.names)) if np.ptp(scores) else None
     if found is None:
         reason = f"{len(scores)} trials leave no room to tell an effect from noise."
         return Verdict(claim, NO_EVIDENCE, reason, Contrast(n_for, n_against))
