@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,44 +37,39 @@ def send_report(
     if mode == "off":
         raise ValueError("--wandb: W&B is switched off on this machine (WANDB_MODE)")
     folder.mkdir(parents=True, exist_ok=True)
-    connect()
-    identifier = run_id(sweep, "report", started=started)
-    try:
-        return _send(_content(report), summary, mode, identifier, folder, sweep, project)
-    except OSError:
-        raise
-    except Exception as error:  # whatever wandb has
-        raise OSError(f"W&B: {one_line(error)}") from None
-
-
-def _send(
-    content: Mapping[str, Any],
-    summary: Mapping[str, object],
-    mode: str,
-    identifier: str,
-    folder: Path,
-    sweep: str,
-    project: str,
-) -> str:
-    run = _open(mode, identifier, folder, sweep, project)
-    accepted = run is not None
-    if not accepted:
-        mode = "offline"
-        run = _open(mode, refused_id(identifier), folder, sweep, project)
     files = f"{shlex.quote(str(folder.absolute()))}/wandb"
-    run.log(content)
-    run.summary.update(dict(summary))
-    url = run.url
-    try:
-        run.finish()
-    except TimeoutError:
-        send = f"wandb sync --include-online {files}/run-*"
-        raise OSError(f"W&B does not answer; send the report with: {send}") from None
-    if accepted:  # or the service would wait for what it cannot send
-        disconnect()
+    identifier = run_id(sweep, "report", started=started)
+    with _one_line_errors():
+        connect()
+        run = _open(mode, identifier, folder, sweep, project)
+        accepted = run is not None
+        if not accepted:
+            mode = "offline"
+            run = _open(mode, refused_id(identifier), folder, sweep, project)
+        run.log(_content(report))
+        run.summary.update(dict(summary))
+        url = run.url
+        try:
+            run.finish()
+        except TimeoutError:
+            send = f"wandb sync --include-online {files}/run-*"
+            raise OSError(f"W&B does not answer; send the report with: {send}") from None
+        if accepted:  # or the service would wait for what it cannot send
+            disconnect()
     if mode == "online":
         return f"W&B: the report online: {url}"
     return f"W&B: the report offline; send it with: wandb sync {files}/offline-run-*"
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Whatever wandb raises is an OSError of one line."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"W&B: {one_line(error)}") from None
 
 
 def _open(mode: Any, identifier: str, folder: Path, sweep: str, project: str) -> Any:
@@ -95,7 +91,7 @@ def _open(mode: Any, identifier: str, folder: Path, sweep: str, project: str) ->
         )
     except Exception as error:
         if mode == "offline":
-            raise OSError(f"W&B: {one_line(error)}") from None
+            raise
         logger.warning("W&B: %s; the report goes offline", one_line(error))
         return None
 
