@@ -107,7 +107,7 @@ class _Meter:
             self._max_epochs[trial_id] = event["max_epochs"]
         elif kind in STARTS:
             if kind != "started":  # Ray says nothing of trials that the time budget ended
-                self._end_trials()
+                self._end([trial for trial in self._began if trial[1] is None])
             self._began[running] = now
         elif kind == "epoch":
             self._pace.setdefault(trial_id, []).append(event["seconds"])
@@ -117,17 +117,17 @@ class _Meter:
                 self.saved += self._each * self._left(trial_id)
         self._last = now
 
-    def _end_trials(self) -> None:
-        for trial in [running for running in self._began if running[1] is None]:
-            began = self._began.pop(trial)
+    def _end(self, running: Iterable[tuple[str, Any]]) -> None:
+        """These ran till the last event."""
+        for each in running:
+            began = self._began.pop(each)
             self.used += self._each * ((self._last or began) - began).total_seconds()
 
     def end_of_driver(self) -> None:
         """A driver used its machines till its last event, and so did the trials that ran then."""
         if self.machines and self._since and self._last:
             self.total += self.machines["units"] * (self._last - self._since).total_seconds()
-            running = [self._last - began for began in self._began.values()]
-            self.used += self._each * sum(span.total_seconds() for span in running)
+            self._end(list(self._began))
         self._since, self._began = None, {}
 
     @property

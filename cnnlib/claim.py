@@ -77,13 +77,18 @@ def read_claim(path: Path) -> dict[str, Any] | None:
         return None
 
 
+def is_alive(claim: dict[str, Any]) -> bool:
+    """Whether its driver has shown a sign of life lately."""
+    return time.time() - claim["alive"] < EXPIRES
+
+
 def refused(folder: Path | str, claim: dict[str, Any] | None, *, held: bool) -> str | None:
     """Why a second driver may not have the folder, or None; `held` where its lock is taken."""
     if claim is None:
         return f"{folder} is being written by another driver" if held else None
     elsewhere = claim["host"] != socket.gethostname()
     silent = time.time() - claim["alive"]
-    if not held and not (elsewhere and silent < EXPIRES):
+    if not held and not (elsewhere and is_alive(claim)):
         return None
     age = time.time() - claim["since"]
     return (

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.buckets import Bucket, one_line
-from cnnlib.claim import EXPIRES, NAME, ClaimedError, read_claim, refused
+from cnnlib.claim import NAME, ClaimedError, is_alive, read_claim, refused
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Mirror:
         """Whether a driver that has shown signs of life works in another folder than ours."""
         here = read_claim(self._folder / NAME)
         is_ours = bool(claim and here and claim["since"] == here["since"])
-        return bool(claim and time.time() - claim["alive"] < EXPIRES and not is_ours)
+        return bool(claim and is_alive(claim) and not is_ours)
 
     def _of_nodes(self, name: str) -> bool:
         """Whether a file is a training's, on a cluster."""
