@@ -1,6 +1,5 @@
 """How many trials run at once: on the machines that Ray has, and those that it may start."""
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import yaml
 from ray.autoscaler.sdk import request_resources
 
 from cnnlib.bill import accelerator
+from cnnlib.node import on_cluster
 from cnnlib.plan import GPUS_PER_TRIAL, Plan
 from cnnlib.progress import Progress, clock
 from cnnlib.survey import on_a_gpu
@@ -20,11 +20,6 @@ WAITING = 120.0  # seconds between lines about a machine that does not come
 LAUNCHED = Path("~/ray_bootstrap_config.yaml")  # `ray up` leaves what it knows on the head
 
 Resources = Mapping[str, float]
-
-
-def on_cluster() -> bool:
-    """Whether Ray was started by others, perhaps on many machines: `ray job submit` says so."""
-    return "RAY_ADDRESS" in os.environ
 
 
 def resources(plan: Plan, progress: Progress) -> tuple[int, float]:

@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 
 from cnnlib.bill import accelerator, hours, prices
-from cnnlib.cluster import gpus_wanted, on_cluster, room, slots
+from cnnlib.cluster import gpus_wanted, room, slots
 from cnnlib.config import TrialConfig, told
 from cnnlib.machine import Machine
+from cnnlib.node import on_cluster
 from cnnlib.plan import GPUS_PER_TRIAL, Plan
 from cnnlib.progress import size
 from cnnlib.space import searched

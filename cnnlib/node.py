@@ -26,6 +26,11 @@ class Source:
     storage: str | None = None  # where decoded ones are kept for all machines
 
 
+def on_cluster() -> bool:
+    """Whether Ray was started by others, perhaps on many machines: `ray job submit` says so."""
+    return "RAY_ADDRESS" in os.environ
+
+
 def photographs(dataset: Dataset, source: Source | None, say: Callable[[str], None]) -> Dataset:
     """A data set that was found on another machine, as this one has it, and decoded.
 

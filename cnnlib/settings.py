@@ -13,6 +13,7 @@ import torch
 from cnnlib.dataset import find_dataset
 from cnnlib.halving import Halving
 from cnnlib.ledger import Terms
+from cnnlib.node import on_cluster
 from cnnlib.pixels import decode_ahead
 from cnnlib.plan import Plan
 from cnnlib.reference import STUDY, read_reference
@@ -164,7 +165,7 @@ class Settings:
 
     def _check_machine(self) -> None:
         """Whether a trial fits this machine; a cluster may grow, so there nothing is refused."""
-        if "RAY_ADDRESS" in os.environ:
+        if on_cluster():
             return
         cpus, gpus = os.cpu_count() or 1, torch.cuda.device_count()
         if self.cpus_per_trial > cpus:
@@ -179,7 +180,7 @@ class Settings:
         """Where the folder is copied to; what it holds is fetched to go on with it."""
         if "://" not in str(self.storage):
             return None
-        mirror = Mirror(str(self.storage), folder, nodes="RAY_ADDRESS" in os.environ)
+        mirror = Mirror(str(self.storage), folder, nodes=on_cluster())
         if self.resume:
             mirror.fetch()
         elif mirror.exists():

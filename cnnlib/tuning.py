@@ -13,9 +13,9 @@ import ray
 from ray import tune
 
 from cnnlib import pixel_store, pixels, recorder
-from cnnlib.cluster import on_cluster, resources
+from cnnlib.cluster import resources
 from cnnlib.ledger import Ledger
-from cnnlib.node import Source, wherever
+from cnnlib.node import Source, on_cluster, wherever
 from cnnlib.plan import Plan
 from cnnlib.progress import Progress
 from cnnlib.recorder import Recorder, Scheduler, Search
