@@ -231,6 +231,14 @@ def test_a_trial_has_its_share_of_one_gpu_or_whole_ones(share: float, trials: in
     assert room([{"CPU": 32.0, "GPU": 2.0}], cpus=1, gpus=share) == trials
 
 
+@pytest.fixture
+def on_head(cluster: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a job on the head of this cluster."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps(cluster))
+
+
 @pytest.mark.parametrize(
     ("here", "slots", "said"),
     [
@@ -240,17 +248,13 @@ def test_a_trial_has_its_share_of_one_gpu_or_whole_ones(share: float, trials: in
     ],
 )
 def test_as_many_trials_are_wanted_as_fit_when_it_has_grown(
-    cluster: dict[str, Any],
+    on_head: None,
     here: list[dict[str, float]],
     slots: int,
     said: str,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("RAY_ADDRESS", "auto")
-    (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps(cluster))
     asked: list[list[dict[str, float]]] = []
     nodes = iter([here, here, [{"CPU": 4.0, "GPU": 1.0}]])
     monkeypatch.setattr("cnnlib.cluster._machines", lambda: next(nodes))
@@ -296,14 +300,8 @@ def test_trials_at_once_are_no_more_than_asked_for(
 
 
 def test_a_gpu_is_awaited_before_it_is_measured(
-    cluster: dict[str, Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    on_head: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("RAY_ADDRESS", "auto")
-    (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps(cluster))
     machines: list[dict[str, float]] = [{"CPU": 0.0}]
     asked: list[list[dict[str, float]]] = []
 

@@ -177,23 +177,29 @@ def test_an_existing_sweep_is_not_touched(folder: Path, sweep: tuple[Path, str])
     assert {p: p.stat().st_mtime_ns for p in sweep[0].rglob("*") if p.is_file()} == before
 
 
-def test_ctrl_c_ends_soon_and_leaves_usable_results(folder: Path) -> None:
-    flags = ["--max-epochs", "400", "--patience", "0", "--wandb", "offline", "--set", "dropout=0.1"]
+def interrupted(folder: Path, name: str, by: int, *flags: str, epochs: int) -> tuple[Path, str]:
+    """A sweep that gets a signal after so many epochs: its folder, and what it printed."""
     process = subprocess.Popen(
-        command(folder, "interrupted", *flags),
+        command(folder, name, "--max-epochs", "400", "--patience", "0", *flags),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    journal = folder / "results" / "interrupted"
+    sweep = folder / "results" / name
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        if journal.is_dir() and sum(e["event"] == "epoch" for e in _events(journal)) > 20:
+        if sum(event["event"] == "epoch" for event in _events(sweep)) > epochs:
             break
         time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(by)
     said, complained = process.communicate(timeout=60)
     assert process.returncode == 130, complained
+    return sweep, said
+
+
+def test_ctrl_c_ends_soon_and_leaves_usable_results(folder: Path) -> None:
+    flags = ["--wandb", "offline", "--set", "dropout=0.1"]
+    journal, said = interrupted(folder, "interrupted", signal.SIGINT, *flags, epochs=20)
     assert "interrupted; go on by the same command with --resume; what was reached: " in said
     results = read_results(journal)
     assert "running" in set(results.trials["status"])
@@ -211,21 +217,7 @@ def test_ctrl_c_ends_soon_and_leaves_usable_results(folder: Path) -> None:
 
 
 def test_a_job_that_is_stopped_ends_as_by_ctrl_c(folder: Path) -> None:
-    process = subprocess.Popen(
-        command(folder, "terminated", "--max-epochs", "400", "--patience", "0", "--wandb", "off"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    sweep = folder / "results" / "terminated"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if sum(e["event"] == "epoch" for e in _events(sweep)) > 5:
-            break
-        time.sleep(0.2)
-    process.terminate()
-    said, complained = process.communicate(timeout=60)
-    assert process.returncode == 130, complained
+    sweep, said = interrupted(folder, "terminated", signal.SIGTERM, "--wandb", "off", epochs=5)
     assert "interrupted; go on by the same command with --resume" in said
     assert _events(sweep)[-1] | {"time": ""} == {
         "event": "closed",
