@@ -67,8 +67,9 @@ def _decoded(files: Sequence[Path], image_size: int) -> Iterator[dict[Path, np.n
         except UNREADABLE as error:
             return " ".join(str(error).split())
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        at_once = evaluation_batch(image_size)
+    cores = len(os.sched_getaffinity(0))
+    at_once = max(evaluation_batch(image_size, "cpu"), cores)
+    with ThreadPoolExecutor(cores) as pool:
         for start in range(0, len(files), at_once):
             some = files[start : start + at_once]
             yield dict(zip(some, pool.map(pixels, some), strict=True))

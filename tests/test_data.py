@@ -120,9 +120,14 @@ def test_images_come_as_precise_as_the_trainer_uses_them(
     assert next(iter(data.train_dataloader()))[0].dtype == dtype
 
 
-@pytest.mark.parametrize(("side", "at_once"), [(16, 256), (64, 256), (128, 64), (224, 20)])
-def test_large_images_are_evaluated_in_smaller_batches(side: int, at_once: int) -> None:
-    assert evaluation_batch(side) == at_once
+@pytest.mark.parametrize(
+    ("side", "on_a_gpu", "on_a_cpu"), [(8, 256, 256), (64, 256, 16), (128, 64, 4), (512, 4, 1)]
+)
+def test_large_images_are_evaluated_in_smaller_batches(
+    side: int, on_a_gpu: int, on_a_cpu: int
+) -> None:
+    assert evaluation_batch(side, "cuda") == on_a_gpu
+    assert evaluation_batch(side, "cpu") == on_a_cpu
 
 
 def test_batches_have_the_size_asked_for(photos: Path) -> None:

@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import ProgressBar
 from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cnnlib import trial
 from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
 from cnnlib.model import CustomCNN
@@ -222,9 +223,28 @@ def test_a_damaged_state_is_no_state_and_nothing_in_it_is_executed(
     assert caplog.text.count("cannot be read, so from epoch 1") == 2
 
 
-def test_a_cpu_trains_in_bf16_only_where_it_is_native() -> None:
-    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    assert precision("cpu") == ("bf16-mixed" if native else "32-true")
+@pytest.mark.parametrize(
+    ("tiles", "vectors", "maker", "kind"),
+    [
+        (True, True, "GenuineIntel", "bf16-mixed"),
+        (False, True, "AuthenticAMD", "bf16-mixed"),
+        (False, True, "GenuineIntel", "32-true"),
+        (False, False, "AuthenticAMD", "32-true"),
+    ],
+)
+def test_a_cpu_trains_in_bf16_only_where_that_is_faster(
+    tiles: bool,
+    vectors: bool,
+    maker: str,
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nvendor_id : {maker}\n")
+    monkeypatch.setattr(trial, "CPU", tmp_path / "cpuinfo")
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: vectors)
+    assert precision.__wrapped__("cpu") == kind
 
 
 class Synchronisations(TorchDispatchMode):
