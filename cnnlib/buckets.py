@@ -76,6 +76,7 @@ class Bucket:
     def write(self, name: str, content: bytes) -> None:
         with self._written(name) as stream:
             stream.write(content)
+        traffic.count("sent", len(content))
 
     def _written(self, name: str) -> Any:
         place = f"{self._base}/{name}"

@@ -9,7 +9,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ PAUSE = 2.0  # seconds between looks at what is new
 CLOSING = 60.0  # seconds that the end of a sweep waits for a storage that does not answer
 PATIENCE = 60.0  # seconds that a trial waits for it
 PROBE = ".cnnlib-probe"
+
+State = tuple[int, int]  # a file's size and time
 
 
 class StorageError(OSError):
@@ -43,11 +45,10 @@ class Mirror:
         self.kept = self.url if nodes else None  # where nodes keep what they train
         self._folder = folder
         self._bucket = Bucket(self.url)
-        self._sent: dict[str, tuple[int, int]] = {}  # path -> its size and time when it was sent
+        self._sent: dict[str, State] = {}  # path -> its state when it was sent
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._reachable = True
-        self._vital = 0.0  # when journal and claim were sent
 
     def exists(self) -> bool:
         """Whether the storage holds a sweep of this name."""
@@ -109,10 +110,15 @@ class Mirror:
     def _send(self) -> bool:
         """Copies what is new or changed and deletes what was deleted; whether that worked."""
         try:
-            here = self._states(self._folder.rglob("*"))
-            for name, state in here.items():
-                self._send_vital()
-                self._send_new(name, state)
+            # As it is now, and sent last: it tells of no weights that have not arrived.
+            journal = [self._content(path) for path in sorted(self._folder.glob("journal/*"))]
+            for name in self._names():
+                self._send_new(NAME)  # the sign of life
+                self._send_new(name)
+            for name, state, content in journal:
+                if self._sent.get(name) != state:
+                    self._bucket.write(name, content)
+                    self._sent[name] = state
             for name in [n for n in self._sent if not (self._folder / n).exists()]:
                 with suppress(FileNotFoundError):  # it was pruned here before it was sent
                     self._bucket.delete(name)
@@ -128,44 +134,42 @@ class Mirror:
         self._reachable = True
         return True
 
-    def _send_vital(self) -> None:
-        """Journal and claim, every PAUSE seconds: large files take longer than a claim holds."""
-        if time.monotonic() > self._vital + PAUSE:
-            vital = [*self._folder.glob("journal/*"), self._folder / NAME]
-            for name, state in self._states(vital).items():
-                self._send_new(name, state)
-            self._vital = time.monotonic()
-
-    def _send_new(self, name: str, state: tuple[int, int]) -> None:
-        if self._sent.get(name) == state:
-            return
+    def _send_new(self, name: str) -> None:
+        """Sends a file where it is there, and other than when it was sent."""
+        path = self._folder / name
         try:
-            self._bucket.send(self._folder / name, name)
+            state = _state(path)
+            if self._sent.get(name) != state:
+                self._bucket.send(path, name)
+                self._sent[name] = state
         except FileNotFoundError:
-            if (self._folder / name).exists():
+            if path.exists():
                 raise
             # else it was pruned meanwhile
-        self._sent[name] = state
 
-    def _states(self, paths: Iterable[Path]) -> dict[str, tuple[int, int]]:
-        """Size and time of those that are files, the claim and the journal first."""
-        states = {}
-        first = (self._folder / "journal", self._folder / NAME)
-        for path in sorted(paths, key=lambda p: (p.parent not in first and p not in first, p)):
-            try:
-                if path.is_file() and path.suffix != ".part":
-                    stat = path.stat()
-                    name = path.relative_to(self._folder).as_posix()
-                    if not self._of_nodes(name):
-                        states[name] = (stat.st_size, stat.st_mtime_ns)
-            except FileNotFoundError:
-                continue
-        return states
+    def _content(self, path: Path) -> tuple[str, State, bytes]:
+        """A segment of the journal, which is only ever written at its end."""
+        content = path.read_bytes()
+        return self._name(path), (len(content), 0), content
+
+    def _names(self) -> list[str]:
+        """The files that are sent but the journal's, by their paths in the folder."""
+        whole = [p for p in self._folder.rglob("*") if p.is_file() and p.suffix != ".part"]
+        names = sorted(map(self._name, whole))
+        return [n for n in names if not n.startswith("journal/") and not self._of_nodes(n)]
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._folder).as_posix()
 
     def _begins_with(self, name: str, content: bytes) -> bool:
         """Whether a file here does."""
         path = self._folder / name
         return path.is_file() and path.read_bytes().startswith(content)
+
+
+def _state(path: Path) -> State:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
 class Remote:
@@ -174,7 +178,7 @@ class Remote:
     def __init__(self, url: str) -> None:
         """`url` as Mirror takes it, with the folder's name; raises ValueError where it is none."""
         self._bucket = Bucket(url, "FOLDER")
-        self._fetched: dict[str, tuple[int, int]] = {}  # path -> its size and time there
+        self._fetched: dict[str, State] = {}  # path -> its size and time there
 
     def fetch(self, folder: Path, *, without: Collection[str] = ()) -> None:
         """Copies what is new or changed since the last call into `folder`.
@@ -203,7 +207,7 @@ class Shelf:
         """`url` is where the files of `folder` are kept."""
         self._url = url
         self._folder = folder
-        self._sent: dict[str, tuple[int, int]] = {}
+        self._sent: dict[str, State] = {}
         self._bucket: Bucket | None = None
 
     def fetch(self) -> None:
@@ -220,7 +224,7 @@ class Shelf:
 
     def _send(self, bucket: Bucket) -> None:
         for path in self._folder.iterdir():
-            state = (path.stat().st_size, path.stat().st_mtime_ns)
+            state = _state(path)
             if path.suffix != ".part" and self._sent.get(path.name) != state:
                 bucket.send(path, path.name)
                 self._sent[path.name] = state

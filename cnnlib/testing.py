@@ -5,6 +5,7 @@ chooses by the test, and then its accuracy flatters; so another champion is test
 and the record tells how often and why.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -171,6 +172,7 @@ def predict_test(champion: Champion, dataset: Dataset) -> pd.DataFrame:
     batches = data.test_dataloader()
     assert dataset.test is not None  # or test_dataloader had raised
     model = champion.model()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))  # in a Ray job it has one
     with torch.no_grad():
         probabilities = torch.cat([model(images).softmax(1) for images, _ in batches])
     best = probabilities.topk(min(len(GUESSES), len(champion.classes)), dim=1)

@@ -81,11 +81,8 @@ def test_what_is_deleted_before_it_is_sent_is_no_trouble(
     here = tmp_path / "here" / "s"
     begun(here).close()
     mirror = Mirror(url, here)
-    states = mirror._states
-    gone = {"checkpoints/0001/last.pt": (1, 1)}
-    monkeypatch.setattr(mirror, "_states", lambda paths: states(paths) | gone)
-    assert mirror._send()
-    monkeypatch.setattr(mirror, "_states", states)
+    names = mirror._names
+    monkeypatch.setattr(mirror, "_names", lambda: [*names(), "checkpoints/0001/last.pt"])
     assert mirror._send()
     assert set(mirror._bucket.files()) == {"journal/000001.jsonl"}
 
@@ -153,7 +150,7 @@ def test_what_is_written_while_it_is_compared_is_not_taken_for_another_journal(
     assert numbers(here)[-2:] == [9, 10]
 
 
-def test_large_files_do_not_hold_up_the_journal_and_the_claim(
+def test_the_journal_tells_of_nothing_that_has_not_arrived_and_the_claim_waits_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, url = tmp_path / "here" / "s", f"file://{tmp_path}/there"
@@ -162,22 +159,27 @@ def test_large_files_do_not_hold_up_the_journal_and_the_claim(
     (here / "checkpoints").mkdir()
     for number in range(3):
         (here / "checkpoints" / f"{number}.pt").write_bytes(b"1" * 100)
-    (here / NAME).write_text("null")
+    claim = here / NAME
+    claim.write_text("null")
     sent, send = list[str](), mirror._bucket.send
 
     def slowly(path: Path, name: str) -> None:
         sent.append(name)
         send(path, name)
         if name.endswith(".pt"):
+            assert not mirror.exists()
             journal.append("epoch", number=9)
-            monkeypatch.setattr(mirror, "_vital", 0.0)  # it took longer than PAUSE
+            claim.write_text("null " * len(sent))  # a sign of life
 
     monkeypatch.setattr(mirror._bucket, "send", slowly)
     assert mirror._send()
+    assert [name for name in sent if name != NAME] == [f"checkpoints/{n}.pt" for n in range(3)]
+    assert sent[::2] == [NAME] * 4
+    there = Path(url.removeprefix("file://")) / "s"
+    assert numbers(there) == [0, 1, 2], "as it was when the files were listed"
+    assert mirror._send()
     journal.close()
-    segment = next((here / "journal").iterdir()).name
-    assert sent == [NAME, f"journal/{segment}", "checkpoints/0.pt", f"journal/{segment}",
-                    "checkpoints/1.pt", f"journal/{segment}", "checkpoints/2.pt"]  # fmt: skip
+    assert numbers(there) == [0, 1, 2, 9, 9, 9]
 
 
 def test_a_storage_that_does_not_answer_costs_a_line_and_is_made_up_for(

@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,9 @@ def test_the_reference_is_tested_on_the_same_photographs(journaled: Path) -> Non
     right = table["label"] == table["predicted"]
     assert (table["label_probability"][right] == table["confidence"][right]).all()
     assert (table["label_probability"][~right] < table["confidence"][~right]).all()
+
+
+def test_the_test_takes_all_cores_of_which_ray_gives_a_job_one(journaled: Path) -> None:
+    torch.set_num_threads(1)
+    test_champion(journaled)
+    assert torch.get_num_threads() == len(os.sched_getaffinity(0))
