@@ -14,27 +14,30 @@ WORST = -1.0  # below every accuracy: what a score that is not finite counts as
 
 @dataclass(frozen=True)
 class Halving:
-    """Trials are compared after `grace_period` epochs, then after `reduction_factor` as many."""
+    """Trials are compared after `grace_period` epochs, then after `reduction_factor` as many.
+
+    The periods are rounded one by one: 12 epochs of which a ninth are grace have rungs at 1 and 4.
+    """
 
     max_epochs: int
-    grace_period: int
+    grace_period: float
     reduction_factor: float
 
     def __post_init__(self) -> None:
         if self.grace_period < 1:
-            raise ValueError(f"early_terminate: min_iter {self.grace_period} is not at least 1")
+            raise ValueError(f"early_terminate: min_iter {self.grace_period:g} is not at least 1")
         if self.reduction_factor <= 1:
             raise ValueError(f"early_terminate: eta {self.reduction_factor:g} is not above 1")
         if self.grace_period > self.max_epochs:
             raise ValueError(
-                f"early_terminate: min_iter {self.grace_period} epochs of grace do not fit into "
+                f"early_terminate: min_iter {self.grace_period:g} epochs of grace do not fit into "
                 f"{self.max_epochs} (--max-epochs); lower min_iter or train longer"
             )
 
     @cached_property
     def rungs(self) -> tuple[int, ...]:
         """Epochs after which a trial may be stopped; the last epoch is none of them."""
-        rungs, rung = [], float(self.grace_period)
+        rungs, rung = [], self.grace_period
         while round(rung) < self.max_epochs:
             rungs.append(round(rung))
             rung *= self.reduction_factor

@@ -30,7 +30,7 @@ class Terms:
     trials: int
     max_epochs: int
     patience: int
-    grace_period: int | None  # None: no trial is stopped early
+    grace_period: float | None  # None: no trial is stopped early
     reduction_factor: float | None
     fingerprint: str  # of the photographs
     num_initial: int = 0  # proposals at random before TPE's; 0: not known yet

@@ -16,12 +16,12 @@ def test_a_plan_answers_what_the_settings_leave_open(photos: Path, tmp_path: Pat
     assert (plan.trials, plan.max_epochs, plan.image_size) == (20, 50, 32)
     assert plan.num_points == 15_552
     assert plan.halving is not None
-    assert plan.halving.rungs == (6, 18)
+    assert plan.halving.rungs == (6, 17), "at a ninth and a third"
     assert plan.num_photos == {"train": 24, "val": 6, "test": 9}
     first, second, third, fourth = str(plan).splitlines()
     assert first.startswith("20 trials of 15,552 configurations (10 hyperparameters, tpe) on ")
     assert "24 photographs to train on, 6 to validate, 9 to test" in first
-    assert second.startswith("up to 50 epochs at 32 px; after epoch 6, 18 a trial goes on if")
+    assert second.startswith("up to 50 epochs at 32 px; after epoch 6, 17 a trial goes on if")
     assert re.fullmatch(
         r"expected: \d+ epochs in all, \d+ trials to the last; on the disk at most [\d.]+ [MG]B "
         r"for each trial at once and [\d.]+ [MG]B for the best",
