@@ -15,6 +15,8 @@ from analysis.plotly_style import Figure, as_json
 from analysis.values import is_missing, shown
 from analysis.web import SCRIPT, STYLE, packed_plotly, plotly, security
 
+_HEBREW_TO_ARABIC = r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]+"
+_FROM_RIGHT = re.compile(rf"{_HEBREW_TO_ARABIC}(?:[ _-]{_HEBREW_TO_ARABIC})*")
 PHONE = "screen and (max-width: 43rem)"  # as in the style
 
 
@@ -148,14 +150,14 @@ def as_html(page: Page, figures: Path) -> str:
 def _html_block(block: Block, figures: Path) -> str:
     match block:
         case Paragraph(text):
-            return f"<p>{html.escape(text)}</p>"
+            return f"<p>{_prose(text)}</p>"
         case Points(items, numbered):
             tag = "ol" if numbered else "ul"
-            points = "".join(f"<li>{html.escape(text)}</li>" for text in items)
+            points = "".join(f"<li>{_prose(text)}</li>" for text in items)
             return f"<{tag}>{points}</{tag}>"
         case KeyFigures(items):
             cells = "".join(
-                f"<div><dd>{html.escape(number)}</dd><dt>{html.escape(label)}</dt></div>"
+                f"<div><dd>{_prose(number)}</dd><dt>{_prose(label)}</dt></div>"
                 for number, label in items
             )
             return f'<dl class="key">{cells}</dl>'
@@ -166,11 +168,16 @@ def _html_block(block: Block, figures: Path) -> str:
             )
         case Picture(caption=caption):
             picture = _html_picture(block, figures)
-            return f"<figure>{picture}<figcaption>{html.escape(caption)}</figcaption></figure>"
+            return f"<figure>{picture}<figcaption>{_prose(caption)}</figcaption></figure>"
         case Plot():
             return _html_plot(block, figures)
         case Table():
             return _html_table(block)
+
+
+def _prose(text: str) -> str:
+    """Escaped, and words that run from right to left kept from turning what follows them."""
+    return _FROM_RIGHT.sub(r"<bdi>\g<0></bdi>", html.escape(text))
 
 
 def _html_picture(picture: Picture, figures: Path, kind: str = "box") -> str:
@@ -197,7 +204,7 @@ def _html_plot(plot: Plot, figures: Path) -> str:
     return (
         f'<figure><div class="live{kind}">{panels}</div>'
         f"{_html_picture(plot.still, figures, 'box still')}{_MATCHES if plot.filters else ''}"
-        f"<figcaption>{html.escape(plot.still.caption)}{hint}</figcaption></figure>"
+        f"<figcaption>{_prose(plot.still.caption)}{hint}</figcaption></figure>"
     )
 
 
@@ -237,7 +244,7 @@ def _html_table(table: Table) -> str:
 
 
 def _html_cell(value: object) -> str:
-    text = html.escape(shown(value))
+    text = _prose(shown(value))
     if is_missing(value):
         return f'<td data-sort="">{text}</td>'
     if isinstance(value, numbers.Real) and not isinstance(value, bool):

@@ -254,6 +254,12 @@ def test_lists_are_escaped_too():
     assert "1. &lt;b&gt;bold&lt;/b&gt; \\| \\*" in as_markdown(page)
 
 
+def test_a_name_from_right_to_left_turns_nothing_beside_it():
+    text = "cat was taken for قطة كبيرة (12 of 30) and for חתול 4 times"
+    html = as_html(Page("t", "s", [Section("x", [Points([text])])]), Path())
+    assert "for <bdi>قطة كبيرة</bdi> (12 of 30) and for <bdi>חתול</bdi> 4" in html
+
+
 def test_no_name_is_emphasis_in_markdown():
     page = Page("~~gone~~", "__init__ _a_ val_acc", [])
     markdown = as_markdown(page)
