@@ -20,6 +20,8 @@ from analysis.compared import (
 from analysis.compared_claims import claims_section, named
 from analysis.effects import SIGNIFICANT
 from analysis.gallery import saved_figure
+from analysis.html_page import as_html
+from analysis.markdown_page import as_markdown
 from analysis.page import (
     Block,
     Folded,
@@ -30,8 +32,6 @@ from analysis.page import (
     Points,
     Section,
     Table,
-    as_html,
-    as_markdown,
 )
 from analysis.summary import duration, percent
 

@@ -12,7 +12,8 @@ if __name__ == "__main__":  # as a script: see the project's root, not this fold
 from analysis.claims import SHIPPED, Claim, read_claims
 from analysis.compared import sweeps_in
 from analysis.folder import SweepFolder, read_folder
-from analysis.page import as_html, as_markdown
+from analysis.html_page import as_html
+from analysis.markdown_page import as_markdown
 from analysis.place import Place, opened
 from analysis.sending import send
 from analysis.watch import watch

@@ -5,7 +5,8 @@ import pytest
 
 from analysis.audit import audit_section, audit_sentences, read_audit
 from analysis.folder import read_folder
-from analysis.page import Page, Paragraph, Table, as_markdown
+from analysis.markdown_page import as_markdown
+from analysis.page import Page, Paragraph, Table
 from analysis.sections import _trials
 from cnnlib.intervals import wilson_interval
 from cnnlib.journal import Journal

@@ -8,7 +8,8 @@ import pandas as pd
 from analysis.exam import against_reference
 from analysis.exam_section import exam_blocks
 from analysis.folder import SweepFolder, read_folder
-from analysis.page import Page, Section, as_html
+from analysis.html_page import as_html
+from analysis.page import Page, Section
 
 
 def said(folder: Path, **known: Any) -> str:

@@ -16,7 +16,9 @@ from safetensors.torch import save_file
 
 from analysis.effects import EFFECT_COLUMNS
 from analysis.folder import read_folder
-from analysis.page import Page, Points, Section, as_html, as_markdown
+from analysis.html_page import as_html
+from analysis.markdown_page import as_markdown
+from analysis.page import Page, Points, Section
 from analysis.report import main, write_report
 from analysis.summary import champion_score, count_epochs, duration, effort_sentences, moment
 from cnnlib.champion import WEIGHTS, Champion
