@@ -73,7 +73,7 @@ def theirs(trials: int, folder: Path) -> float:
     import ray
     from ray import tune
 
-    from cnnlib.dataset import find_dataset
+    from cnnlib.sources import find_dataset
 
     ray.init(address="local", num_cpus=SLOTS, include_dashboard=False, log_to_driver=False)
     began = time.time()

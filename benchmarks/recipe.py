@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from scipy.stats import t as student
 
 from cnnlib.config import TrialConfig
-from cnnlib.dataset import find_dataset
 from cnnlib.pixels import pixels
+from cnnlib.sources import find_dataset
 from cnnlib.trial import Task, train
 
 NETWORK: dict[str, Any] = {

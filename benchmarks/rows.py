@@ -5,8 +5,9 @@ import shutil
 from itertools import cycle
 from pathlib import Path
 
-from cnnlib.dataset import Dataset, find_dataset, read_folder
+from cnnlib.dataset import Dataset, read_folder
 from cnnlib.download import cache_folder
+from cnnlib.sources import find_dataset
 
 HEAD = "| script | what | theirs | ours | ratio |\n|---|---|---|---|---|"
 START = "| `"

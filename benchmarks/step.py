@@ -25,8 +25,8 @@ from pytorch_lightning.callbacks import Callback
 from rows import HEAD, show
 
 from cnnlib.config import TrialConfig
-from cnnlib.dataset import find_dataset
 from cnnlib.model import CustomCNN
+from cnnlib.sources import find_dataset
 from cnnlib.trial import Task, data_module, precision, train
 
 CONFIG = TrialConfig(

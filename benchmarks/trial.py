@@ -24,8 +24,8 @@ from rows import HEAD, show
 from scipy.stats import t as student
 
 from cnnlib.config import TrialConfig
-from cnnlib.dataset import find_dataset
 from cnnlib.pixels import decode_ahead
+from cnnlib.sources import find_dataset
 from cnnlib.trial import Task, quiet_libraries, train
 
 CONFIG = TrialConfig(

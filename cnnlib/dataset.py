@@ -1,4 +1,4 @@
-"""Where photos come from, which classes they have, which files are broken, and a fingerprint."""
+"""Photos in class folders: which classes they have, which files are broken, and a fingerprint."""
 
 import hashlib
 import logging
@@ -13,8 +13,6 @@ from pathlib import Path
 
 from PIL import Image, ImageFile
 
-from cnnlib.download import cache_folder, download, unpack
-
 logger = logging.getLogger(__name__)
 
 _MAGIC = re.compile(
@@ -25,7 +23,6 @@ _IMAGE_SUFFIX = re.compile(
 )
 _CLUTTER = re.compile(r"\..*|__macosx|desktop\.ini|thumbs\.db", re.IGNORECASE)
 _SPLIT_NAME = re.compile(r"dev|eval|test(ing)?|train(ing)?|val(id|idation)?", re.IGNORECASE)
-_SOURCES = "give sample, a folder, a .zip file, the http(s) URL of one, or s3://bucket/path"
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,8 @@ class _Photo:
 
 
 @contextmanager
-def _permissions_named() -> Iterator[None]:
+def permissions_named() -> Iterator[None]:
+    """A file that may not be read is named in the error, with what to do."""
     try:
         yield
     except PermissionError as error:
@@ -70,75 +68,7 @@ def _permissions_named() -> Iterator[None]:
         ) from error
 
 
-@_permissions_named()
-def find_dataset(data: str | Path, *, cache: Path | None = None) -> Dataset:
-    """The data set that `data` names: "sample", or a folder or zip file, here or at a URL.
-
-    A folder's URL begins with s3:// or gs://, a zip file's may begin with http(s):// too.
-    A folder holds `train/<class>/` and perhaps `test/` (or `val/`, the test set when there is no
-    `test/`), or is such a `train` itself, or holds the class folders (no test set), or has a
-    single sub-folder that does any of these. Zips are unpacked, URLs downloaded, once, to `cache`;
-    what is in a bucket is looked at each time, and fetched again when it has changed.
-    """
-    source = str(data)
-    if source == "sample":
-        from cnnlib.sample import write_sample
-
-        folder = (cache or cache_folder()) / "sample"
-        write_sample(folder)
-        return read_folder(folder / "train")
-    if re.match("https?://", source, re.IGNORECASE):
-        return _read_url(source, cache or cache_folder())
-    if re.match("(s3|gs)://[^/]+/.", source):
-        return _read_bucket(source, cache or cache_folder())
-    path = Path(os.path.expanduser(source))
-    if path.is_dir():
-        return read_folder(_train_folder(path))
-    if path.is_file() and path.suffix.lower() == ".zip":
-        return _read_unpacked(unpack(path, cache=cache or cache_folder()), source)
-    if path.exists() or "://" in source:
-        raise ValueError(f"data: {source} is neither a folder nor a zip file; {_SOURCES}")
-    raise FileNotFoundError(f"data: {source} does not exist; {_SOURCES}")
-
-
-def _read_url(url: str, cache: Path) -> Dataset:
-    zip_path = download(url, cache=cache)
-    try:
-        folder = unpack(zip_path, cache=cache)
-    except ValueError as error:
-        zip_path.unlink(missing_ok=True)  # else the broken download would be met for ever
-        raise ValueError(f"{url}: {error}") from error
-    return _read_unpacked(folder, url)
-
-
-def _read_bucket(url: str, cache: Path) -> Dataset:
-    from cnnlib.buckets import brought
-
-    found = brought(url, cache)
-    try:
-        return _read_unpacked(unpack(found, cache=cache) if found.is_file() else found, url)
-    except ValueError as error:
-        raise ValueError(f"{url}: {str(error).removeprefix(f'{url}: ')}") from error
-
-
-def _read_unpacked(folder: Path, source: str) -> Dataset:
-    """The data set in a folder of the cache, whose name alone would tell the user nothing."""
-    try:
-        return read_folder(_train_folder(folder))
-    except (ValueError, FileNotFoundError) as error:
-        raise type(error)(f"{source}: {error}") from error
-
-
-def _train_folder(folder: Path) -> Path:
-    """The folder whose sub-folders should be the classes."""
-    if (folder / "train").is_dir():
-        return folder / "train"
-    inside = _subfolders(folder)
-    wrapped = len(inside) == 1 and folder.name != "train" and _subfolders(inside[0])
-    return _train_folder(inside[0]) if wrapped else folder
-
-
-@_permissions_named()
+@permissions_named()
 def read_folder(train_dir: Path) -> Dataset:
     """The data set of a folder of class folders; beside one named `train`, `test` is the test set.
 
@@ -175,7 +105,7 @@ def _read_splits(train_dir: Path, test_dir: Path | None) -> Dataset:
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
-    names = tuple(path.name for path in _subfolders(folder))
+    names = tuple(path.name for path in subfolders(folder))
     if not names or all(map(_SPLIT_NAME.fullmatch, names)):
         expected = folder if _SPLIT_NAME.fullmatch(folder.name) else folder / "train"
         only = f", only {_listed(names)}" if names else ""
@@ -189,7 +119,7 @@ def _photos(folder: Path) -> tuple[list[_Photo], list[str]]:
     """The photos of a split, sorted, and the other files that may be skipped."""
     found = sorted(
         (class_folder.name, path.relative_to(class_folder).as_posix(), path)
-        for class_folder in _subfolders(folder)
+        for class_folder in subfolders(folder)
         for path in _files(class_folder)
     )
     for class_name, name, _ in found:
@@ -296,7 +226,8 @@ def _fingerprint(train: list[_Photo], test: list[_Photo]) -> str:
     return digest.hexdigest()
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def subfolders(folder: Path) -> list[Path]:
+    """The visible ones, sorted."""
     return sorted(path for path in _visible(folder) if path.is_dir())
 
 

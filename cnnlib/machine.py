@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from cnnlib.dataset import find_dataset
+from cnnlib.sources import find_dataset
 
 
 @dataclass(frozen=True)

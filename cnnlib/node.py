@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 
 from cnnlib import pixel_store
-from cnnlib.dataset import Dataset, find_dataset
+from cnnlib.dataset import Dataset
 from cnnlib.download import cache_folder, exclusive
 from cnnlib.pixels import pixels
+from cnnlib.sources import find_dataset
 from cnnlib.storage import Shelf, StorageError
 
 WAITING = "waiting"  # by this name a trial reports what it waits for

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from cnnlib.dataset import find_dataset
 from cnnlib.halving import Halving
 from cnnlib.ledger import Terms
 from cnnlib.node import on_cluster
@@ -18,6 +17,7 @@ from cnnlib.pixels import decode_ahead
 from cnnlib.plan import Plan
 from cnnlib.reference import STUDY, read_reference
 from cnnlib.resume import check_compatible, read_known, read_terms
+from cnnlib.sources import find_dataset
 from cnnlib.space import Space, SweepFile, num_configurations, read_sweep_file, with_set
 from cnnlib.storage import Mirror
 from cnnlib.tpe import Outcome

@@ -25,12 +25,13 @@ from cnnlib.champion import (
 )
 from cnnlib.claim import Claim
 from cnnlib.data import CustomDataModule
-from cnnlib.dataset import Dataset, find_dataset
+from cnnlib.dataset import Dataset
 from cnnlib.intervals import wilson_interval
 from cnnlib.journal import Journal, journal_exists
 from cnnlib.leaks import find_leaks
 from cnnlib.prediction import GUESSES
 from cnnlib.results import openings, read_json, write_json
+from cnnlib.sources import find_dataset
 
 LEAKS = "leaks.csv"
 

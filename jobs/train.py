@@ -36,9 +36,9 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Trains; returns the exit code."""
     flags = parser().parse_args()
-    from cnnlib.dataset import find_dataset
     from cnnlib.pixels import decode_ahead
     from cnnlib.settings import IMAGE_SIZE, check_least
+    from cnnlib.sources import find_dataset
     from cnnlib.trial import Task
     from cnnlib.wandb_service import resolved_mode
 

@@ -6,7 +6,7 @@ import pytest
 
 from cnnlib import traffic
 from cnnlib.buckets import Bucket
-from cnnlib.dataset import find_dataset
+from cnnlib.sources import find_dataset
 
 
 def sent(folder: Path, bucket: str) -> None:

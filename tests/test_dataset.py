@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cnnlib import dataset
-from cnnlib.dataset import find_dataset, read_folder
+from cnnlib import dataset, sources
+from cnnlib.dataset import read_folder
+from cnnlib.sources import find_dataset
 
 NATURE_MINI = Path(__file__).parents[2] / "shared" / "data" / "nature_mini.zip"
 
@@ -391,7 +392,7 @@ def test_a_folder_needs_no_cache(photos: Path) -> None:
 def test_a_url_is_downloaded_and_unpacked(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = find_dataset("photos").fingerprint
     zip_path = zip_folder(photos, photos.parent / "some.zip")
-    monkeypatch.setattr(dataset, "download", lambda url, *, cache: zip_path)
+    monkeypatch.setattr(sources, "download", lambda url, *, cache: zip_path)
     assert find_dataset("https://example.org/some.zip").fingerprint == expected
     assert zip_path.exists()
 
@@ -401,7 +402,7 @@ def test_a_download_that_is_no_zip_is_not_kept(
 ) -> None:
     page = photos.parent / "page.zip"
     page.write_text("<html>please log in</html>")
-    monkeypatch.setattr(dataset, "download", lambda url, *, cache: page)
+    monkeypatch.setattr(sources, "download", lambda url, *, cache: page)
     with pytest.raises(ValueError, match=r"^HTTPS://example.org/x: .* is not a complete zip"):
         find_dataset("HTTPS://example.org/x")
     assert not page.exists()

@@ -6,9 +6,10 @@ import pytest
 from conftest import write_photos
 
 from cnnlib import pixel_store, traffic
-from cnnlib.dataset import Dataset, find_dataset
+from cnnlib.dataset import Dataset
 from cnnlib.node import Source, kept, photographs, wherever
 from cnnlib.pixels import pixels
+from cnnlib.sources import find_dataset
 from cnnlib.storage import StorageError
 
 

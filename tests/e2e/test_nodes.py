@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.dataset import find_dataset
 from cnnlib.journal import read_events
 from cnnlib.results import read_results
+from cnnlib.sources import find_dataset
 from cnnlib.story import replay
 from tests.conftest import write_photos
 from tests.nodes import simulated
