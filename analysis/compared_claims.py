@@ -9,6 +9,7 @@ from analysis.compared_figures import plot_claim
 from analysis.finding_sections import MARKS
 from analysis.gallery import saved_figure
 from analysis.page import Block, Paragraph, Picture, Points, Section, Table
+from analysis.values import signed
 from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
 
 MAX_NAMES = 6  # more are counted
@@ -47,7 +48,7 @@ def claims_section(compared: Compared, figures: Path) -> Section:
 def _cell(verdict: Verdict) -> str:
     effect = verdict.contrast.effect
     mark = MARKS[verdict.verdict].partition(" ")[0]
-    return mark if effect != effect else f"{mark} {100 * effect:+.1f}"
+    return mark if effect != effect else f"{mark} {signed(effect)}"
 
 
 def _agreement(names: Sequence[str], verdicts: Sequence[Verdict]) -> str:

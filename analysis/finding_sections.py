@@ -10,6 +10,7 @@ from analysis.folder import SweepFolder
 from analysis.interplay import MIN_FREEDOM
 from analysis.page import Block, Folded, Paragraph, Picture, Points, Section, Table
 from analysis.summary import counted
+from analysis.values import signed
 from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
 
 MARKS = {SUPPORTED: "✓ supported", CONTRADICTED: "✗ contradicted", NO_EVIDENCE: "? no evidence"}
@@ -55,8 +56,8 @@ def _figures(verdict: Verdict) -> tuple[str | None, str | None, int, int]:
     n = contrast.n_for, contrast.n_against
     if contrast.effect != contrast.effect:  # NaN
         return None, None, *n
-    interval = f"{100 * contrast.low:+.1f} to {100 * contrast.high:+.1f}"
-    return f"{100 * contrast.effect:+.1f}", interval, *n
+    interval = f"{signed(contrast.low)} to {signed(contrast.high)}"
+    return signed(contrast.effect), interval, *n
 
 
 def effect_section(sweep: SweepFolder, findings: Findings, figures: Path) -> Section:
@@ -99,7 +100,7 @@ def _pair_blocks(findings: Findings) -> list[Block]:
         return [Paragraph(text)]
     rows = [
         (f"{p.first}, {p.second}", f"{p.share:.0%}", f"{p.p_adjusted:.3f}", p.best,
-         f"{100 * p.best_effect:+.1f}", p.n)
+         signed(p.best_effect), p.n)
         for p in pairs.itertuples()
     ]  # fmt: skip
     text = (

@@ -12,6 +12,7 @@ from analysis.effects import MIN_TRIALS, SIGNIFICANT, Effects, best_value, effec
 from analysis.folder import SweepFolder
 from analysis.regression import holm
 from analysis.summary import counted
+from analysis.values import signed
 from analysis.workload import in_order
 
 MAX_TAKEAWAYS = 10
@@ -86,15 +87,15 @@ def _sure_rows(comparison: Comparison, effects: Effects, name: str) -> pd.DataFr
 def _difference(row: pd.Series, when: str) -> str:
     """A row of effects in words, the better value first."""
     value, reference = (row["value"], row["n"]), (row["reference"], row["n_reference"])
-    ends = 100 * row["low"], 100 * row["high"]
+    ends = row["low"], row["high"]
     if row["effect"] > 0:
         (better, n), (worse, n_worse), (low, high) = value, reference, ends
     else:
         (better, n), (worse, n_worse), (high, low) = reference, value, (-ends[0], -ends[1])
     return (
         f"{better} reaches {100 * abs(row['effect']):.1f} points more than {worse} {when} (95%"
-        f" interval {low:+.1f} to {high:+.1f}; n = {n} and {n_worse}), the other hyperparameters"
-        " being equal"
+        f" interval {signed(low)} to {signed(high)}; n = {n} and {n_worse}), the other"
+        " hyperparameters being equal"
     )
 
 

@@ -37,6 +37,11 @@ def shown(value: object, digits: int = 4) -> str:
     return str(value)
 
 
+def signed(share: float) -> str:
+    """A difference of accuracies in points, with its sign: +0.0 where it is too small for one."""
+    return f"{round(100 * share, 1) + 0.0:+.1f}"
+
+
 def shortened(text: str, length: int) -> str:
     """The text, or its beginning and an ellipsis, in at most `length` characters."""
     if len(text) > length:

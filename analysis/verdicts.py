@@ -11,6 +11,8 @@ from analysis.claims import Claim, sides, words
 from analysis.comparison import Comparison
 from analysis.effects import MIN_TRIALS, SIGNIFICANT
 from analysis.regression import CONFIDENCE, fit, holm
+from analysis.summary import counted
+from analysis.values import signed
 
 SUPPORTED, CONTRADICTED, NO_EVIDENCE = "supported", "contradicted", "no evidence"
 COLUMNS = ["claim", "verdict", "effect", "low", "high", "n_for", "n_against"]
@@ -80,19 +82,20 @@ def _answer(claim: Claim, comparison: Comparison, scores: np.ndarray) -> Contras
 
 
 def _too_few(claim: Claim, n_for: int, n_against: int) -> str:
-    counts = [(n_for, claim.higher), (n_against, claim.lower)]
+    few = [(n, words(side)) for n, side in ((n_for, claim.higher), (n_against, claim.lower))]
+    few = [(n, side) for n, side in few if n < MIN_TRIALS]
     parts = [
-        f"{'no trial' if n == 0 else f'only {n} trial' + 's' * (n > 1)} with {words(side)}"
-        for n, side in counts
-        if n < MIN_TRIALS
+        f"only {counted(n, 'trial')} with {side}" if n else f"no trial with {side}"
+        for n, side in few
     ]
-    return f"There is {' and '.join(parts)}; {MIN_TRIALS} on either side are needed."
+    there = "are" if few[0][0] > 1 else "is"
+    return f"There {there} {' and '.join(parts)}; {MIN_TRIALS} on either side are needed."
 
 
 def _verdict(claim: Claim, answer: Contrast, p_value: float, num: int, when: str) -> Verdict:
     """`num` is the number of claims tested together, to which p_value is adjusted."""
     more = f"{100 * abs(answer.effect):.1f} points {'more' if answer.effect > 0 else 'less'}"
-    interval = f"95% interval {100 * answer.low:+.1f} to {100 * answer.high:+.1f}"
+    interval = f"95% interval {signed(answer.low)} to {signed(answer.high)}"
     verdict, end = NO_EVIDENCE, _why_not(answer, num)
     if p_value <= SIGNIFICANT:
         verdict = SUPPORTED if answer.effect > 0 else CONTRADICTED

@@ -11,6 +11,7 @@ from analysis.comparison import compare
 from analysis.findings import Findings, find
 from analysis.folder import SweepFolder
 from analysis.report import main
+from analysis.values import signed
 from analysis.verdicts import COLUMNS, CONTRADICTED, NO_EVIDENCE, SUPPORTED, claims_table, judge
 from cnnlib.space import Choice, Interval, read_sweep_file
 
@@ -117,9 +118,9 @@ def test_two_conditions_at_once_are_compared_with_all_other_trials() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"batch_norm": True}, "no trial with batch_norm false; 3 on either side are needed"),
+        ({"batch_norm": True}, "There is no trial with batch_norm false; 3 on either"),
         ({"batch_norm": np.nan}, "does not log batch_norm"),
-        ({"batch_norm": [True] * 70 + [False] * 2}, "only 2 trials with batch_norm false"),
+        ({"batch_norm": [True] * 70 + [False] * 2}, "There are only 2 trials with batch_norm"),
         ({"val_acc": 0.5}, "no room to tell an effect from noise"),
     ],
 )
@@ -352,3 +353,7 @@ def test_the_table_of_claims_has_its_fixed_columns_for_every_table() -> None:
         assert table.columns.tolist() == COLUMNS
         assert len(table) == 9
         assert found.takeaways and found.suggestion.sentences
+
+
+def test_a_difference_too_small_for_a_sign_is_not_minus_zero() -> None:
+    assert [signed(x) for x in (-0.0004, 0.0, 0.0123, -0.05)] == ["+0.0", "+0.0", "+1.2", "-5.0"]
