@@ -10,6 +10,7 @@ from analysis.effects import SIGNIFICANT, kept_levels, with_reference
 from analysis.folder import SweepFolder
 from analysis.regression import Fit, detectable, fit, holm, one_hot, spread_of
 from analysis.summary import counted
+from analysis.values import signed, signed_interval
 
 MAX_SENTENCES = 5
 COLUMNS = [
@@ -149,7 +150,7 @@ def _side(rows: pd.DataFrame) -> str:
         than = " less than the other classes"
     others = "" if len(rows) == 1 else f", and {len(rows) - 1} more"
     return (
-        f"{verb} {row['class']}{than} ({100 * row['effect']:+.1f} points,"
-        f" {100 * row['beyond']:+.1f} against the mean of the classes, 95% interval"
-        f" {100 * row['low']:+.1f} to {100 * row['high']:+.1f}{others})"
+        f"{verb} {row['class']}{than} ({signed(row['effect'])} points,"
+        f" {signed(row['beyond'])} against the mean of the classes, 95% interval"
+        f" {signed_interval(row['low'], row['high'])}{others})"
     )

@@ -34,6 +34,7 @@ from analysis.page import (
     Table,
 )
 from analysis.summary import duration, percent
+from analysis.values import signed, signed_interval
 
 FIGURES = ("progress", "claims")
 
@@ -179,8 +180,8 @@ def _tests(compared: Compared) -> Section:
         (
             duel.first,
             duel.second,
-            f"{100 * duel.difference.effect:+.1f}",
-            f"{100 * duel.difference.low:+.1f} to {100 * duel.difference.high:+.1f}",
+            signed(duel.difference.effect),
+            signed_interval(duel.difference.low, duel.difference.high),
             f"{duel.p_adjusted:.3f}" if duel.p_adjusted >= 0.001 else "below 0.001",
             duel.difference.only_first,
             duel.difference.only_second,

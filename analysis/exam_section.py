@@ -20,6 +20,7 @@ from analysis.folder import SweepFolder
 from analysis.page import Block, Paragraph, Picture, Points, Table
 from analysis.predictions import class_order
 from analysis.summary import counted, percent
+from analysis.values import signed, signed_interval
 
 NAMED = 10  # pairs of copies that are listed
 
@@ -78,8 +79,8 @@ def _duel_sentence(predictions: pd.DataFrame) -> str:
     verdict = "may be no" if found.p_value > SIGNIFICANT else "is"
     verdict += " worse" if found.effect < 0 else " better"
     return (
-        f"Against the reference configuration the champion {verdict}: {100 * found.effect:+.1f}"
-        f" points (95% interval {100 * found.low:+.1f} to {100 * found.high:+.1f}); it alone"
+        f"Against the reference configuration the champion {verdict}: {signed(found.effect)}"
+        f" points (95% interval {signed_interval(found.low, found.high)}); it alone"
         f" recognises {found.only_first:,} photographs and the reference alone"
         f" {found.only_second:,} (McNemar's exact test: p = {found.p_value:.2g})."
     )

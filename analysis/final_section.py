@@ -3,6 +3,7 @@
 from analysis.folder import SweepFolder
 from analysis.page import Block, Paragraph, Section, Table
 from analysis.summary import counted, percent
+from analysis.values import signed
 from cnnlib.standings import REFERENCE, Standing, mean_interval, read_standings, spread
 
 TITLE = "The finals"
@@ -52,7 +53,7 @@ def _row(standing: Standing, table: list[Standing], seeds: list[int]) -> list[ob
     sure = "one seed each: not known"
     if interval:
         sure = f"{percent(interval[0])} to {percent(interval[1])}"
-    luck = "" if standing.luck is None else f"{100 * standing.luck:+.1f}"
+    luck = "" if standing.luck is None else signed(standing.luck)
     return [
         standing.trial_id,
         _percent(standing.search_acc),
@@ -76,7 +77,7 @@ def _luck(luck: list[Standing], table: list[Standing]) -> str:
     mean = sum(standing.luck or 0.0 for standing in luck) / len(luck)
     text = (
         "Luck is the score in the search less the mean on new seeds;"
-        f" {counted(len(luck), 'finalist')} had {100 * mean:+.1f} points of it on average."
+        f" {counted(len(luck), 'finalist')} had {signed(mean)} points of it on average."
     )
     found = spread(table)
     if found is None:

@@ -10,7 +10,7 @@ from analysis.folder import SweepFolder
 from analysis.interplay import MIN_FREEDOM
 from analysis.page import Block, Folded, Paragraph, Picture, Points, Section, Table
 from analysis.summary import counted
-from analysis.values import signed
+from analysis.values import signed, signed_interval
 from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
 
 MARKS = {SUPPORTED: "✓ supported", CONTRADICTED: "✗ contradicted", NO_EVIDENCE: "? no evidence"}
@@ -56,8 +56,7 @@ def _figures(verdict: Verdict) -> tuple[str | None, str | None, int, int]:
     n = contrast.n_for, contrast.n_against
     if contrast.effect != contrast.effect:  # NaN
         return None, None, *n
-    interval = f"{signed(contrast.low)} to {signed(contrast.high)}"
-    return signed(contrast.effect), interval, *n
+    return signed(contrast.effect), signed_interval(contrast.low, contrast.high), *n
 
 
 def effect_section(sweep: SweepFolder, findings: Findings, figures: Path) -> Section:

@@ -12,7 +12,7 @@ from analysis.effects import MIN_TRIALS, SIGNIFICANT, Effects, best_value, effec
 from analysis.folder import SweepFolder
 from analysis.regression import holm
 from analysis.summary import counted
-from analysis.values import signed
+from analysis.values import signed_interval
 from analysis.workload import in_order
 
 MAX_TAKEAWAYS = 10
@@ -94,7 +94,7 @@ def _difference(row: pd.Series, when: str) -> str:
         (better, n), (worse, n_worse), (high, low) = reference, value, (-ends[0], -ends[1])
     return (
         f"{better} reaches {100 * abs(row['effect']):.1f} points more than {worse} {when} (95%"
-        f" interval {signed(low)} to {signed(high)}; n = {n} and {n_worse}), the other"
+        f" interval {signed_interval(low, high)}; n = {n} and {n_worse}), the other"
         " hyperparameters being equal"
     )
 

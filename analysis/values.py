@@ -42,6 +42,11 @@ def signed(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:+.1f}"
 
 
+def signed_interval(low: float, high: float) -> str:
+    """Both ends of an interval of such a difference: -1.2 to +3.4."""
+    return f"{signed(low)} to {signed(high)}"
+
+
 def shortened(text: str, length: int) -> str:
     """The text, or its beginning and an ellipsis, in at most `length` characters."""
     if len(text) > length:

@@ -12,7 +12,7 @@ from analysis.comparison import Comparison
 from analysis.effects import MIN_TRIALS, SIGNIFICANT
 from analysis.regression import CONFIDENCE, fit, holm
 from analysis.summary import counted
-from analysis.values import signed
+from analysis.values import signed_interval
 
 SUPPORTED, CONTRADICTED, NO_EVIDENCE = "supported", "contradicted", "no evidence"
 COLUMNS = ["claim", "verdict", "effect", "low", "high", "n_for", "n_against"]
@@ -82,8 +82,8 @@ def _answer(claim: Claim, comparison: Comparison, scores: np.ndarray) -> Contras
 
 
 def _too_few(claim: Claim, n_for: int, n_against: int) -> str:
-    few = [(n, words(side)) for n, side in ((n_for, claim.higher), (n_against, claim.lower))]
-    few = [(n, side) for n, side in few if n < MIN_TRIALS]
+    counts = [(n_for, claim.higher), (n_against, claim.lower)]
+    few = [(n, words(side)) for n, side in counts if n < MIN_TRIALS]
     parts = [
         f"only {counted(n, 'trial')} with {side}" if n else f"no trial with {side}"
         for n, side in few
@@ -95,7 +95,7 @@ def _too_few(claim: Claim, n_for: int, n_against: int) -> str:
 def _verdict(claim: Claim, answer: Contrast, p_value: float, num: int, when: str) -> Verdict:
     """`num` is the number of claims tested together, to which p_value is adjusted."""
     more = f"{100 * abs(answer.effect):.1f} points {'more' if answer.effect > 0 else 'less'}"
-    interval = f"95% interval {signed(answer.low)} to {signed(answer.high)}"
+    interval = f"95% interval {signed_interval(answer.low, answer.high)}"
     verdict, end = NO_EVIDENCE, _why_not(answer, num)
     if p_value <= SIGNIFICANT:
         verdict = SUPPORTED if answer.effect > 0 else CONTRADICTED

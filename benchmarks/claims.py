@@ -19,6 +19,7 @@ from analysis.comparison import compare
 from analysis.effects import SIGNIFICANT, estimate_effects
 from analysis.finding_sections import MARKS
 from analysis.folder import read_folder
+from analysis.values import signed
 from analysis.verdicts import NO_EVIDENCE, Verdict, judge
 
 
@@ -27,10 +28,10 @@ def cell(verdict: Verdict) -> str:
     if math.isnan(found.effect):  # could not be asked
         return "·"
     mark = MARKS[verdict.verdict].partition(" ")[0]
-    text = f"{mark} {100 * found.effect:+.1f}"
+    text = f"{mark} {signed(found.effect)}"
     if verdict.verdict == NO_EVIDENCE:
         return text
-    return f"{text} ({100 * found.low:+.1f}, {100 * found.high:+.1f})"
+    return f"{text} ({signed(found.low)}, {signed(found.high)})"
 
 
 def main() -> None:

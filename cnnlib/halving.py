@@ -34,6 +34,11 @@ class Halving:
                 f"{self.max_epochs} (--max-epochs); lower min_iter or train longer"
             )
 
+    @classmethod
+    def by_default(cls, max_epochs: int, reduction_factor: float) -> "Halving":
+        """Two rungs, for a factor of 3 at a ninth and at a third of the way."""
+        return cls(max_epochs, max(1.0, max_epochs / reduction_factor**2), reduction_factor)
+
     @cached_property
     def rungs(self) -> tuple[int, ...]:
         """Epochs after which a trial may be stopped; the last epoch is none of them."""

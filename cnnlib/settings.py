@@ -233,8 +233,9 @@ def _halving(file: SweepFile, max_epochs: int, before: Terms | None) -> Halving 
         return None
     if before and not file.grace_period and before.halving:
         return Halving(max_epochs, before.halving.grace_period, file.reduction_factor)
-    grace = file.grace_period or max(1.0, max_epochs / file.reduction_factor**2)
-    return Halving(max_epochs, grace, file.reduction_factor)
+    if not file.grace_period:
+        return Halving.by_default(max_epochs, file.reduction_factor)
+    return Halving(max_epochs, file.grace_period, file.reduction_factor)
 
 
 def data_name(data: str | Path) -> str:

@@ -111,14 +111,13 @@ class Mirror:
         """Copies what is new or changed and deletes what was deleted; whether that worked."""
         try:
             # As it is now, and sent last: it tells of no weights that have not arrived.
-            journal = [self._content(path) for path in sorted(self._folder.glob("journal/*"))]
+            journal = self._grown_journal()
             for name in self._names():
                 self._send_new(NAME)  # the sign of life
                 self._send_new(name)
             for name, state, content in journal:
-                if self._sent.get(name) != state:
-                    self._bucket.write(name, content)
-                    self._sent[name] = state
+                self._bucket.write(name, content)
+                self._sent[name] = state
             for name in [n for n in self._sent if not (self._folder / n).exists()]:
                 with suppress(FileNotFoundError):  # it was pruned here before it was sent
                     self._bucket.delete(name)
@@ -147,10 +146,11 @@ class Mirror:
                 raise
             # else it was pruned meanwhile
 
-    def _content(self, path: Path) -> tuple[str, State, bytes]:
-        """A segment of the journal, which is only ever written at its end."""
-        content = path.read_bytes()
-        return self._name(path), (len(content), 0), content
+    def _grown_journal(self) -> list[tuple[str, State, bytes]]:
+        """The segments that are other than when they were sent: names, states and contents."""
+        segments = sorted(self._folder.glob("journal/*"))
+        found = [(self._name(path), _state(path), path) for path in segments]
+        return [(n, state, p.read_bytes()) for n, state, p in found if self._sent.get(n) != state]
 
     def _names(self) -> list[str]:
         """The files that are sent but the journal's, by their paths in the folder."""

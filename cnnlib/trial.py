@@ -241,7 +241,7 @@ def precision(accelerator: str = "auto") -> str:
     if accelerator != "cpu" and torch.cuda.is_available():
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return "bf16-mixed" if native else "16-mixed"
-    # A CPU without bf16 emulates it, slowly; Intel's vectors take it at half the rate of float32.
+    # A CPU without bf16 emulates it, slowly; Intel's vectors take longer for it than for float32.
     vectors = torch.cpu._is_avx512_bf16_supported() and "AuthenticAMD" in CPU.read_text()
     return "bf16-mixed" if vectors or torch.cpu._is_amx_tile_supported() else "32-true"
 

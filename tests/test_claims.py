@@ -118,9 +118,15 @@ def test_two_conditions_at_once_are_compared_with_all_other_trials() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"batch_norm": True}, "There is no trial with batch_norm false; 3 on either"),
+        (
+            {"batch_norm": True},
+            "There is no trial with batch_norm false; 3 on either side are needed",
+        ),
         ({"batch_norm": np.nan}, "does not log batch_norm"),
-        ({"batch_norm": [True] * 70 + [False] * 2}, "There are only 2 trials with batch_norm"),
+        (
+            {"batch_norm": [True] * 70 + [False] * 2},
+            "There are only 2 trials with batch_norm false",
+        ),
         ({"val_acc": 0.5}, "no room to tell an effect from noise"),
     ],
 )

@@ -121,7 +121,8 @@ def test_images_come_as_precise_as_the_trainer_uses_them(
 
 
 @pytest.mark.parametrize(
-    ("side", "on_a_gpu", "on_a_cpu"), [(8, 256, 256), (64, 256, 16), (128, 64, 4), (512, 4, 1)]
+    ("side", "on_a_gpu", "on_a_cpu"),
+    [(16, 256, 256), (32, 256, 64), (64, 256, 16), (128, 64, 4), (224, 20, 1), (512, 4, 1)],
 )
 def test_large_images_are_evaluated_in_smaller_batches(
     side: int, on_a_gpu: int, on_a_cpu: int

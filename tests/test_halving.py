@@ -17,8 +17,8 @@ def test_rungs_grow_by_the_factor_and_end_before_the_last_epoch() -> None:
     assert Halving(50, 3, 3.0).rungs == (3, 9, 27)
     assert Halving(9, 1, 3.0).rungs == (1, 3)
     assert Halving(2, 2, 3.0).rungs == ()
-    assert Halving(12, 12 / 9, 3.0).rungs == (1, 4), "none at three quarters of the way"
-    assert Halving(20, 20 / 9, 3.0).rungs == (2, 7)
+    assert Halving.by_default(12, 3.0).rungs == (1, 4), "none at three quarters of the way"
+    assert Halving.by_default(20, 3.0).rungs == (2, 7)
 
 
 def test_a_grace_longer_than_the_trial_is_refused() -> None:

@@ -84,6 +84,8 @@ def test_what_is_deleted_before_it_is_sent_is_no_trouble(
     names = mirror._names
     monkeypatch.setattr(mirror, "_names", lambda: [*names(), "checkpoints/0001/last.pt"])
     assert mirror._send()
+    monkeypatch.setattr(mirror, "_names", names)
+    assert mirror._send()
     assert set(mirror._bucket.files()) == {"journal/000001.jsonl"}
 
 
