@@ -4,6 +4,7 @@ Metrics are known by words, in any case and with any separator: val/acc, eval.lo
 lr-AdamW. Where a table marks its hyperparameters (config/x, params_x), the marks decide.
 """
 
+import argparse
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,33 +21,38 @@ VALIDATION = {"val", "valid", "validation", "eval", "evaluation", "dev"}
 SPLITS = TRAIN | VALIDATION | {"test", "testing"}
 LOSS = {"loss", "losses"}
 ACCURACY = {"acc", "accuracy"}
-OUTCOMES = LOSS | ACCURACY | set(
-    "f1 f1score fscore fbeta auc auroc auprc roc precision recall sensitivity specificity mse rmse"
-    " mae mape r2 ap map iou miou dice jaccard kappa mcc perplexity ppl bleu rouge wer cer nll"
-    " error err score top1 top5 brier ece psnr ssim fid elbo reward metric correct".split()
-)  # fmt: skip
+OUTCOMES = LOSS | ACCURACY | {
+    "f1", "f1score", "fscore", "fbeta", "auc", "auroc", "auprc", "roc", "precision", "recall",
+    "sensitivity", "specificity", "mse", "rmse", "mae", "mape", "r2", "ap", "map", "iou", "miou",
+    "dice", "jaccard", "kappa", "mcc", "perplexity", "ppl", "bleu", "rouge", "wer", "cer", "nll",
+    "error", "err", "score", "top1", "top5", "brier", "ece", "psnr", "ssim", "fid", "elbo",
+    "reward", "metric", "correct",
+}  # fmt: skip
 # With one of these words a column says how something is done, not what came out.
-SETTINGS = set(
-    "size split fraction frac ratio clip weight weights fn func function type name threshold"
-    " patience monitor smoothing gamma alpha beta coef coefficient lambda scale margin reduction"
-    " workers subset percent interval every freq frequency seed augment augmentation transform"
-    " dir path shuffle mode check dropout layers init power momentum warmup temperature target"
-    " decay delta early stop stopping limit epochs optimizer schedule scheduler".split()
-)  # fmt: skip
+SETTINGS = {
+    "size", "split", "fraction", "frac", "ratio", "clip", "weight", "weights", "fn", "func",
+    "function", "type", "name", "threshold", "patience", "monitor", "smoothing", "gamma",
+    "alpha", "beta", "coef", "coefficient", "lambda", "scale", "margin", "reduction", "workers",
+    "subset", "percent", "interval", "every", "freq", "frequency", "seed", "augment",
+    "augmentation", "transform", "dir", "path", "shuffle", "mode", "check", "dropout", "layers",
+    "init", "power", "momentum", "warmup", "temperature", "target", "decay", "delta", "early",
+    "stop", "stopping", "limit", "epochs", "optimizer", "schedule", "scheduler",
+}  # fmt: skip
 STEPS = {"epoch", "step", "global step", "trainer global step", "current epoch", "stopped epoch",
          "iteration", "best epoch", "best step", "timestamp"}  # fmt: skip
 RECORDED = re.compile(  # histograms of gradients, what a monitor logs, the machine
     r"lr-[A-Z]\w*.*|lr/(pg|group|param)\w*|(gradients|parameters|grad|system|perf|time)[/.].*"
     r"|(\w+[_ /])?grad(ient)?s?_norm\w*|.*[_ ]per[_ ]sec(ond)?|trainer/.*|_.*"
 )
-OWN = set(
-    "name|id|state|notes|user|username|tags|created|updated|runtime|sweep|group|job type|hostname"
-    "|commit|gpu count|gpu type|cpu count|end time|start time|os|python version|host|command|url"
-    "|path|entity|project|description|relative time|relative time (process)"
-    "|relative time (wall)|wall time|duration|last heartbeat|heartbeat at|logs|program|git commit"
-    "|git repo|run path|run id|run name|display name|cuda version|cli version|wandb version"
-    "|artifact uri|experiment id|lifecycle stage".split("|")
-)  # fmt: skip
+OWN = {
+    "name", "id", "state", "notes", "user", "username", "tags", "created", "updated", "runtime",
+    "sweep", "group", "job type", "hostname", "commit", "gpu count", "gpu type", "cpu count",
+    "end time", "start time", "os", "python version", "host", "command", "url", "path", "entity",
+    "project", "description", "relative time", "relative time (process)", "relative time (wall)",
+    "wall time", "duration", "last heartbeat", "heartbeat at", "logs", "program", "git commit",
+    "git repo", "run path", "run id", "run name", "display name", "cuda version", "cli version",
+    "wandb version", "artifact uri", "experiment id", "lifecycle stage",
+}  # fmt: skip
 MARKS = ("config/", "config.", "params/", "params.", "hparams/", "hparams.")
 OPTUNA = "params_"
 OPTUNAS_OWN = {"number", "value", "values_0", "state", "datetime_start", "datetime_complete",
@@ -82,7 +88,7 @@ class Choice:
         for flag, names in (("hyperparameters", self.hyperparameters or ()), ("drop", self.drop)):
             missing = [name for name in names if name not in known]
             if missing:
-                has = brief(", ".join(known))
+                has = brief(", ".join(known), 300)
                 raise ValueError(f"--{flag}: no column {brief(missing[0])}; has {has}")
 
 
@@ -116,10 +122,31 @@ class Columns:
         return lines
 
 
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """The flags that say which columns are hyperparameters."""
+    parser.add_argument(
+        "--hyperparameters", metavar="A,B", help="the columns that are hyperparameters, no others"
+    )
+    parser.add_argument("--drop", metavar="A,B", default="", help="columns that are none")
+
+
+def chosen(flags: argparse.Namespace) -> Choice:
+    """What those flags say."""
+    wanted = flags.hyperparameters
+    return Choice(None if wanted is None else _split(wanted), _split(flags.drop))
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def sort_columns(
     table: pd.DataFrame, choice: Choice | None = None, *, ours: Collection[str] = ()
 ) -> Columns:
-    """What the columns are, but for `ours`, which are known. Raises ValueError for a wrong choice."""
+    """What the columns are, but for `ours`, which are known.
+
+    Raises ValueError where the choice names no column.
+    """
     choice = choice or Choice()
     found, rest = Columns(), [str(name) for name in table if name not in ours]
     choice.check(rest)

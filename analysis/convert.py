@@ -18,7 +18,7 @@ import pandas as pd
 if __name__ == "__main__":  # as a script: see the project's root, not this folder's modules
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.columns import OPTUNA, Choice, sort_columns, statuses
+from analysis.columns import OPTUNA, Choice, add_choice, chosen, sort_columns, statuses
 from analysis.histories import RUN_COLUMNS, Say, named, read_epochs
 from cnnlib.results import EPOCH_COLUMNS, Results, write_json
 from cnnlib.tables import accuracies, brief, numbers, read_table
@@ -73,7 +73,7 @@ def _keys(runs: pd.DataFrame, lower: Mapping[str, str], source: str) -> list[str
     if any(column.startswith(OPTUNA) for column in lower) and "number" in lower:
         others.append("number")
     if not keys and not others:
-        has = brief(", ".join(map(str, runs.columns)))
+        has = brief(", ".join(map(str, runs.columns)), 300)
         raise ValueError(f"{source}: no column Name or ID; has {has}; --rename COLUMN=id names it")
     return keys or others[:1]
 
@@ -194,24 +194,6 @@ def _renamed(text: str) -> tuple[str, str]:
     if not old or not equals or not new:
         raise argparse.ArgumentTypeError(f"{text}: write OLD=NEW")
     return old, new
-
-
-def add_choice(parser: argparse.ArgumentParser) -> None:
-    """The flags that say which columns are hyperparameters."""
-    parser.add_argument(
-        "--hyperparameters", metavar="A,B", help="the columns that are hyperparameters, no others"
-    )
-    parser.add_argument("--drop", metavar="A,B", default="", help="columns that are none")
-
-
-def chosen(flags: argparse.Namespace) -> Choice:
-    """What those flags say."""
-    wanted = flags.hyperparameters
-    return Choice(None if wanted is None else _split(wanted), _split(flags.drop))
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -90,21 +90,22 @@ def named(table: pd.DataFrame, rename: Mapping[str, str], say: Say) -> pd.DataFr
     asked = {old: new for old, new in rename.items() if old in table}
     table = table.drop(columns=[c for c in asked.values() if c in table and c not in asked])
     table = table.rename(columns=asked)
+    candidates: dict[str, list[str]] = {}
     for column in sorted(map(str, table), key=lambda column: "accuracy" not in words_of(column)):
         name = our_name(column)
-        if name is None or column == name:
-            continue
-        if name in table:
-            say(f"{brief(column)} is left out: {name} is known")
-        else:
-            table = table.rename(columns={column: name})
-            say(f"{name} is {brief(column)}")
+        if name and name not in table:
+            candidates.setdefault(name, []).append(column)
+    for name, columns in candidates.items():
+        first, *others = columns
+        if name == "val_acc" and any(not table[first].equals(table[c]) for c in others):
+            told = brief(" or ".join(columns))
+            raise ValueError(f"val_acc may be {told}; say which with --rename NAME=val_acc")
+        say(f"{name} is {brief(first)}")
+        table = table.rename(columns={first: name})
     return table
 
 
-def _history(
-    source: str, table: pd.DataFrame, rename: Mapping[str, str], say: Say
-) -> History:
+def _history(source: str, table: pd.DataFrame, rename: Mapping[str, str], say: Say) -> History:
     """Any history as long rows, its axis found by its name."""
     columns = [str(column) for column in table]
     first = columns[0] if columns else ""
@@ -120,14 +121,18 @@ def _history(
     lower = {str(column).lower(): str(column) for column in table}
     owner = next((lower[name] for name in RUN_COLUMNS if name in lower), None)
     kinds = {c: _kind(c) for c in map(str, table) if _kind(c) and not table[c].isna().all()}
-    axis = min(kinds, key=lambda c: (kinds[c] != "epoch", len(c)), default=None)
-    if owner is None or axis is None:
-        has = brief(", ".join(columns))
+    axes = sorted(kinds, key=lambda c: (kinds[c] != "epoch", len(c)))
+    if owner is None or not axes:
+        has = brief(", ".join(columns), 300)
         raise ValueError(
             f"{source}: a history needs columns 'RUN - METRIC' of a chart, or a column of runs"
             f" ({', '.join(RUN_COLUMNS)}) and epoch; has {has}"
         )
+    if table[owner].isna().any():
+        row = int(table[owner].isna().to_numpy().argmax()) + 1
+        raise ValueError(f"{source}: row {row} has no {owner}; write one or remove it")
     owners = table[owner].astype(str)
+    axis = axes[0]
     metrics = [c for c in EPOCH_COLUMNS[2:] if c in table and c not in (owner, axis)]
     rows = pd.DataFrame({"trial_id": owners, "x": numbers(table[axis], owners, source)})
     rows[metrics] = table[metrics]
@@ -253,8 +258,8 @@ def _say_how(axis: str, sizes: set[float], uneven: int, say: Say) -> None:
     if sizes and sizes != {1.0}:
         low, high = min(sizes), max(sizes)
         of = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-        say(f"{axis}: an epoch is {of} of its steps; they were numbered 1, 2, 3")
+        say(f"{axis}: points lie {of} apart, and were numbered as epochs: 1, 2, 3")
     elif not uneven:
         say(f"{axis} was taken for the epoch")
     if uneven:
-        say(f"{axis}: at uneven steps in {uneven} runs, which were numbered in order: 1, 2, 3")
+        say(f"{axis}: points lie unevenly in {uneven} runs, numbered in order as epochs: 1, 2, 3")

@@ -100,8 +100,6 @@ def read_results(folder: str | Path) -> Results:
         raise FileNotFoundError(f"no results in {folder}: expected trials.csv or a journal")
     tables = {name: _read(folder / f"{name}.csv", keys) for name, keys in TABLES.items()}
     trials, epochs, class_recalls = (tables[name] for name in TABLES)
-    if not len(trials):
-        raise ValueError(f"{folder / 'trials.csv'} has a header and no rows: nothing to report")
     twice = trials["trial_id"].duplicated()
     if twice.any():
         name = brief(trials.loc[twice, "trial_id"].iloc[0])
@@ -116,7 +114,7 @@ def _read(path: Path, keys: list[str]) -> pd.DataFrame:
     table, notes = read_table(path, TEXT)
     missing = [key for key in keys if key not in table]
     if missing:
-        has = brief(", ".join(table.columns))
+        has = brief(", ".join(table.columns), 300)
         raise ValueError(f"{path}: no column {missing[0]}; has {has}")
     for key in [key for key in keys if key in TEXT]:
         if table[key].isna().any():
@@ -124,7 +122,9 @@ def _read(path: Path, keys: list[str]) -> pd.DataFrame:
             raise ValueError(f"{path}: row {row} has no {key}; write one or remove the row")
     owners, fixed = table["trial_id"], {*FIXED_TRIAL_COLUMNS, *EPOCH_COLUMNS, *CLASS_COLUMNS}
     # in trials.csv a learning rate is a hyperparameter, which may be anything
-    for name in [n for n in table if n in fixed - TEXT and (n != "learning_rate" or "epoch" in keys)]:
+    for name in [
+        n for n in table if n in fixed - TEXT and (n != "learning_rate" or "epoch" in keys)
+    ]:
         if name in ACCURACIES:
             table[name], more = accuracies(table[name], owners, str(path))
             notes += more
@@ -141,7 +141,10 @@ def _check(name: str, values: pd.Series, owners: pd.Series, path: Path) -> None:
     known = values.dropna()
     wrong, rule = known.abs() == math.inf, "finite"
     if name in COUNTS:
-        wrong, rule = (known < 0) | (known > 1e9) | (known % 1 != 0), "a whole number from 0 to 10^9"
+        wrong, rule = (
+            (known < 0) | (known > 1e9) | (known % 1 != 0),
+            "a whole number from 0 to 10^9",
+        )
     if wrong.any() and name not in LOSSES:
         row = known[wrong].index[0]
         told = f"{name} of {brief(owners[row])} is {known[row]:g}"

@@ -21,9 +21,7 @@ PER_CENT_FROM = 1.5  # a median above this is one of per cents, as no fraction i
 LONGEST = 60  # letters of a cell that a message repeats
 
 
-def read_table(
-    path: Path, text: Collection[str] | None = ()
-) -> tuple[pd.DataFrame, list[str]]:
+def read_table(path: Path, text: Collection[str] | None = ()) -> tuple[pd.DataFrame, list[str]]:
     """The table, and a line about each thing that was taken for what it is not by name.
 
     A column is one of whole numbers, numbers or booleans where each of its cells is one, and text
@@ -107,7 +105,9 @@ def _rows(path: Path, content: str, separator: str) -> tuple[list[str], list[lis
 
 def _is_index(cells: list[str]) -> bool:
     """Whether a column without a name holds nothing, or numbers the rows as pandas does."""
-    return not any(cells) or cells in ([str(start + n) for n in range(len(cells))] for start in (0, 1))
+    return not any(cells) or cells in (
+        [str(start + n) for n in range(len(cells))] for start in (0, 1)
+    )
 
 
 def _typed(cells: list[str], *, comma: bool) -> pd.Series:
@@ -123,14 +123,16 @@ def _typed(cells: list[str], *, comma: bool) -> pd.Series:
         return pd.Series([logical.get(cell, math.nan) for cell in cells])
     if all(NUMBER.fullmatch(cell.strip()) for cell in known):
         is_whole = len(known) and all(re.fullmatch(r"\s*[+-]?\d{1,18}\s*", cell) for cell in cells)
-        return pd.Series([int(c) for c in cells] if is_whole else [float(c or "nan") for c in cells])
+        return pd.Series(
+            [int(c) for c in cells] if is_whole else [float(c or "nan") for c in cells]
+        )
     return pd.Series([cell or None for cell in cells], dtype=str)
 
 
-def brief(text: object) -> str:
-    """What a message repeats of a cell or a name."""
+def brief(text: object, longest: int = LONGEST) -> str:
+    """What a message repeats of a cell, a name or a list of names."""
     words = " ".join(str(text).split())
-    return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
+    return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
 def numbers(values: pd.Series, owners: pd.Series, where: str) -> pd.Series:
