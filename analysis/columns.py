@@ -220,7 +220,8 @@ def is_metric(column: str, values: pd.Series) -> bool:
     words = set(words_of(column))
     if not _holds_numbers(values):
         return False
-    if RECORDED.fullmatch(column) or " ".join(words_of(column)) in STEPS:
+    is_recorded = RECORDED.fullmatch(column) and not words & {"max", "clip"}
+    if is_recorded or " ".join(words_of(column)) in STEPS:
         return True
     if words & SETTINGS or column in hyperparameters():
         return False
