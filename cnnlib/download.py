@@ -41,21 +41,6 @@ _RETRIED = (
 )
 
 
-def cache_folder() -> Path:
-    """$CNNLIB_CACHE, else cnnlib in $XDG_CACHE_HOME, else ~/.cache/cnnlib; created if need be."""
-    xdg = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    chosen = os.environ.get("CNNLIB_CACHE") or os.path.join(xdg, "cnnlib")
-    folder = Path(os.path.abspath(os.path.expanduser(chosen)))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            f"the cache folder {folder} cannot be made: {error.strerror}; "
-            "set CNNLIB_CACHE to a folder that you may write to"
-        ) from error
-    return folder
-
-
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """One process or thread at a time in here per `path`; others wait, and death lets go.

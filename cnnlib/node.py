@@ -10,10 +10,11 @@ from pathlib import Path
 
 from cnnlib import pixel_store
 from cnnlib.dataset import Dataset
-from cnnlib.download import cache_folder, exclusive
+from cnnlib.download import exclusive
 from cnnlib.pixels import pixels
 from cnnlib.sources import find_dataset
 from cnnlib.storage import Shelf, StorageError
+from cnnlib.surroundings import cache_folder, ray_address
 
 WAITING = "waiting"  # by this name a trial reports what it waits for
 
@@ -29,7 +30,7 @@ class Source:
 
 def on_cluster() -> bool:
     """Whether Ray was started by others, perhaps on many machines: `ray job submit` says so."""
-    return "RAY_ADDRESS" in os.environ
+    return ray_address() is not None
 
 
 def photographs(dataset: Dataset, source: Source | None, say: Callable[[str], None]) -> Dataset:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-import torch
-
 from cnnlib.halving import Halving
 from cnnlib.ledger import Terms
+from cnnlib.limits import cores
+from cnnlib.machine import usable_gpus
 from cnnlib.node import on_cluster
 from cnnlib.pixels import decode_ahead
 from cnnlib.plan import Plan
@@ -20,6 +20,7 @@ from cnnlib.resume import check_compatible, read_known, read_terms
 from cnnlib.sources import find_dataset
 from cnnlib.space import Space, SweepFile, num_configurations, read_sweep_file, with_set
 from cnnlib.storage import Mirror
+from cnnlib.surroundings import check_ray, check_surroundings
 from cnnlib.tpe import Outcome
 from cnnlib.wandb_service import resolved_mode
 
@@ -164,17 +165,25 @@ class Settings:
         return read_known(self.warm_start, space) if self.warm_start else ()
 
     def _check_machine(self) -> None:
-        """Whether a trial fits this machine; a cluster may grow, so there nothing is refused."""
+        """Whether Ray can start and a trial fits; a cluster may grow, so there all trials do."""
+        check_surroundings()
+        check_ray()
         if on_cluster():
             return
-        cpus, gpus = os.cpu_count() or 1, torch.cuda.device_count()
+        cpus, (gpus, problem) = cores(), usable_gpus()
         if self.cpus_per_trial > cpus:
             raise ValueError(
                 f"--cpus-per-trial: {self.cpus_per_trial} is more than the {cpus} here"
             )
         share = self.gpus_per_trial
-        if gpus and not isinstance(share, str) and (share or 0) > gpus:
-            raise ValueError(f"--gpus-per-trial: {share:g} is more than the {gpus} here")
+        if share != 0 and problem:
+            raise ValueError(f"{problem}, or use the CPU by --gpus-per-trial 0")
+        if share not in (None, 0) and not gpus:
+            raise ValueError(
+                f"--gpus-per-trial: {share} and no GPU here; leave it out to use the CPU"
+            )
+        if not isinstance(share, str) and (share or 0) > len(gpus):
+            raise ValueError(f"--gpus-per-trial: {share:g} is more than the {len(gpus)} here")
 
     def _mirror(self, folder: Path) -> Mirror | None:
         """Where the folder is copied to; what it holds is fetched to go on with it."""

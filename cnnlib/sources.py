@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 from cnnlib.dataset import Dataset, permissions_named, read_folder, subfolders
-from cnnlib.download import cache_folder, download, unpack
+from cnnlib.download import download, unpack
+from cnnlib.surroundings import cache_folder
 
 _SOURCES = "give sample, a folder, a .zip file, the http(s) URL of one, or s3://bucket/path"
 

@@ -61,6 +61,12 @@ def main() -> int:
     flags = vars(parser().parse_args())
     only_plan, reason = flags.pop("plan"), flags.pop("open_test_again")
     signal.signal(signal.SIGTERM, _interrupt)  # `ray job stop` sends it
+    from cnnlib.surroundings import check_surroundings
+
+    try:
+        check_surroundings()  # before libraries that would stumble over them
+    except OSError as error:
+        return mistake(error)
     from cnnlib.claim import ClaimedError
     from cnnlib.settings import Settings
 
