@@ -21,6 +21,7 @@ from cnnlib.machine import Machine
 from cnnlib.node import on_cluster
 from cnnlib.plan import GPUS_PER_TRIAL, Plan
 from cnnlib.progress import size
+from cnnlib.redaction import without_secrets
 from cnnlib.space import searched
 from cnnlib.survey import on_every_machine
 from cnnlib.wandb_names import run_name
@@ -37,7 +38,7 @@ class Check:
     ok: bool = True
 
     def __str__(self) -> str:
-        return f"{'ok   ' if self.ok else 'FAULT'}  {self.name}: {self.text}"
+        return without_secrets(f"{'ok   ' if self.ok else 'FAULT'}  {self.name}: {self.text}")
 
 
 def examine(plan: Plan) -> Iterator[Check]:

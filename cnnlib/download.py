@@ -19,6 +19,7 @@ import requests
 from tqdm import tqdm
 
 from cnnlib import traffic
+from cnnlib.redaction import without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,8 @@ def download(url: str, *, cache: Path, pauses: Sequence[float] = RETRY_PAUSES) -
                         f"{url}: the connection broke {len(pauses) + 1} times, last by: {error}; "
                         "run the same command again to go on from there"
                     ) from error
-                logger.info("%s: %s; trying again in %s s", url, error, pause)
+                problem = without_secrets(f"{url}: {error}")
+                logger.info("%s; trying again in %s s", problem, pause)
                 time.sleep(pause)
         part.rename(target)
         _state_file(part).unlink(missing_ok=True)

@@ -26,7 +26,7 @@ AT_HOME = {
 
 def check_surroundings() -> None:
     """What every command needs; libraries that find no home keep their files in the cache."""
-    _check_temporary("TMPDIR", str(TEMPORARY))
+    _check_temporary()
     cache_folder()
     if not _has_home():
         for name, folder in AT_HOME.items():
@@ -60,12 +60,12 @@ def cache_folder(name: str = "") -> Path:
 
     It is created if need be.
     """
-    remedy = "set CNNLIB_CACHE to a folder that you may write to"
-    chosen = os.environ.get("CNNLIB_CACHE")
     xdg = os.environ.get("XDG_CACHE_HOME")
-    if not chosen and not xdg and os.path.expanduser("~") == "~":
+    chosen = os.environ.get("CNNLIB_CACHE") or (xdg and os.path.join(xdg, "cnnlib"))
+    remedy = f"set {'' if chosen else 'HOME or '}CNNLIB_CACHE to a folder that you may write to"
+    if not chosen and os.path.expanduser("~") == "~":
         raise FileNotFoundError(f"HOME is not set, so there is no cache folder; {remedy}")
-    chosen = chosen or os.path.join(xdg or "~/.cache", "cnnlib")
+    chosen = chosen or "~/.cache/cnnlib"
     folder = Path(os.path.abspath(os.path.expanduser(chosen))) / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,16 +85,25 @@ def ray_address() -> str | None:
 
 
 def knock(address: str) -> None:
-    """ConnectionError where nothing answers at host:port; Ray itself would try for minutes."""
+    """ConnectionError where nothing answers at host:port; Ray itself would try for minutes.
+
+    `auto` is the cluster that Ray has noted on this machine.
+    """
+    remedy = "start it (ray status), or unset RAY_ADDRESS to run on this machine alone"
+    if address == "auto":
+        where = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or TEMPORARY
+        noted = Path(where) / "ray" / "ray_current_cluster"
+        if not noted.is_file():
+            raise ConnectionError(f"RAY_ADDRESS: auto, and no cluster runs here; {remedy}")
+        address = noted.read_text().strip()
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not (host and port.isdigit()):
-        return  # `auto` and others are Ray's to judge
+        return  # other forms are Ray's to judge
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
     except (OSError, OverflowError) as error:
         raise ConnectionError(
-            f"RAY_ADDRESS: no cluster answers at {address} ({error}); start it (ray status), or "
-            "unset RAY_ADDRESS to run on this machine alone"
+            f"RAY_ADDRESS: no cluster answers at {address} ({error}); {remedy}"
         ) from error
 
 
@@ -105,7 +114,11 @@ def ray_folder() -> str | None:
     """
     most = SOCKET_BYTES - len(RAY_SOCKET)
     if folder := os.environ.get("RAY_TMPDIR"):
-        _check_temporary("RAY_TMPDIR", folder)
+        if not _is_writable(Path(folder)):  # Ray makes it
+            raise PermissionError(
+                f"RAY_TMPDIR: no permission to write in {folder}; set it to a folder that you may "
+                "write to"
+            )
         if len(os.fsencode(folder)) > most:
             raise OSError(
                 f"RAY_TMPDIR: {folder} is longer than the {most} bytes that leave room for the "
@@ -151,14 +164,14 @@ def _has_home() -> bool:
     return home != "~" and _is_writable(Path(home))
 
 
-def _check_temporary(name: str, default: str) -> None:
-    """Whether files can be made in the folder that the variable `name` names, if it does."""
-    folder = os.environ.get(name) or default
-    if not Path(folder).is_dir():
-        raise FileNotFoundError(f"{name}: there is no folder {folder}; make it, or set another")
-    if not _is_writable(Path(folder)):
+def _check_temporary() -> None:
+    """Raises OSError where files cannot be made; Python would take another folder, others fail."""
+    folder = Path(os.environ.get("TMPDIR") or TEMPORARY)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"TMPDIR: there is no folder {folder}; make it, or set another")
+    if not _is_writable(folder):
         raise PermissionError(
-            f"{name}: no permission to write in {folder}; set it to a folder that you may write to"
+            f"TMPDIR: no permission to write in {folder}; set it to a folder that you may write to"
         )
 
 

@@ -17,6 +17,7 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the journal 
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # with it Tune prints tables at any verbosity
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is ours to handle
 
+from cnnlib.redaction import secrets_withheld, without_secrets
 from cnnlib.surroundings import check_home
 
 check_home()  # Ray's import asks for it, with a traceback
@@ -67,6 +68,7 @@ class Sweep(Settings):
         return run(self.plan())
 
 
+@secrets_withheld()
 def run(plan: Plan) -> SweepResult:
     """Runs a planned sweep to its end, or to Ctrl-C: whatever was reached is in its folder.
 
@@ -216,7 +218,7 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def _begin(plan: Plan, ledger: Ledger, slots: int) -> None:

@@ -30,6 +30,7 @@ from cnnlib.journal import Journal, journal_exists
 from cnnlib.leaks import find_leaks
 from cnnlib.limits import cores
 from cnnlib.prediction import GUESSES
+from cnnlib.redaction import without_secrets
 from cnnlib.results import openings, read_json, write_json
 from cnnlib.sources import find_dataset
 
@@ -101,9 +102,15 @@ def _record(folder: Path, champion: Champion) -> Mapping[str, Any] | None:
 
 def _dataset(folder: Path, data: str | None) -> Dataset:
     about = read_json(folder / "sweep.json")["data"]
+    if about.get("address_withheld") and not data:
+        raise ValueError(
+            f"the photographs came from {about['source']} by an address with a password, a key or "
+            "a signature, which is not kept; give it again by --data"
+        )
     dataset = find_dataset(data or about["source"])
     if dataset.fingerprint != about["fingerprint"]:
-        raise ValueError(f"the photographs in {data or about['source']} are not those of the sweep")
+        place = without_secrets(data or about["source"])
+        raise ValueError(f"the photographs in {place} are not those of the sweep")
     return dataset
 
 

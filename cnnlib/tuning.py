@@ -36,7 +36,11 @@ def session(verbose: bool) -> Iterator[None]:
     for name in ("ray", "ray.tune"):
         logging.getLogger(name).setLevel(level)
     ours = signal.getsignal(signal.SIGTERM)
-    ray.init(address=address, log_to_driver=verbose, logging_level=level, **local)
+    try:
+        ray.init(address=address, log_to_driver=verbose, logging_level=level, **local)
+    except Exception as error:  # Ray raises a bare one where a machine is too busy to start it
+        text = " ".join(str(error).split())
+        raise ConnectionError(f"Ray does not start: {text}") from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, ours)  # Ray has put one there that ends the process
     try:

@@ -137,7 +137,10 @@ def _run(plan: Any, reason: str | None) -> int:
 
 def mistake(error: Exception) -> int:
     """One line on stderr for what the user can mend, and the exit code for it."""
-    print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
+    from cnnlib.redaction import without_secrets
+
+    text = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    print(text, file=sys.stderr)
     return 2
 
 
