@@ -25,13 +25,19 @@ AT_HOME = {
 
 
 def check_surroundings() -> None:
-    """What every command needs; libraries that find no home keep their files in the cache."""
+    """What every command needs."""
     _check_temporary()
     cache_folder()
-    if not _has_home():
-        for name, folder in AT_HOME.items():
-            if name not in os.environ:
-                os.environ[name] = str(cache_folder(folder))
+    house_libraries()
+
+
+def house_libraries() -> None:
+    """Before they are imported: who finds no home to write in keeps those files in the cache."""
+    if _has_home():
+        return
+    for name, folder in AT_HOME.items():
+        if name not in os.environ:
+            os.environ[name] = str(cache_folder(folder))
 
 
 def check_ray() -> None:

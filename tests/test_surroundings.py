@@ -270,3 +270,17 @@ def test_a_sweep_asks_what_its_plan_asks(
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("ConnectionError: RAY_ADDRESS: no cluster answers at 127.0.0.1:9")
     assert not (tmp_path / "results").exists()
+
+
+def test_a_report_without_a_home_is_written_without_a_warning(tmp_path: Path) -> None:
+    environment = {n: v for n, v in os.environ.items() if n not in AT_HOME}
+    code = "import analysis, matplotlib; print(matplotlib.get_cachedir())"
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | {"HOME": "/dev/null/home", "CNNLIB_CACHE": str(tmp_path)},
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert (answer.stdout.strip(), answer.stderr) == (str(tmp_path / "matplotlib"), "")
