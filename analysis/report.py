@@ -17,6 +17,7 @@ from analysis.markdown_page import as_markdown
 from analysis.place import Place, opened
 from analysis.sending import send
 from analysis.watch import watch
+from cnnlib.redaction import without_secrets
 
 FIGURES = (
     "effects",
@@ -153,7 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with opened(flags.folder, flags.out) as place:
             return _report(place, flags)
     except (ValueError, OSError) as error:
-        print(f"analysis/report.py: {' '.join(str(error).split())}", file=sys.stderr)
+        text = without_secrets(" ".join(str(error).split()))
+        print(f"analysis/report.py: {text}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

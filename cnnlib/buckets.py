@@ -13,6 +13,7 @@ from pyarrow import fs
 
 from cnnlib import traffic
 from cnnlib.download import check_space, exclusive
+from cnnlib.redaction import without_secrets
 
 AT_ONCE = 16  # files of a folder that are fetched at once
 
@@ -90,7 +91,7 @@ class Bucket:
 
 def one_line(error: BaseException) -> str:
     """What pyarrow says, without what it was about to do."""
-    return " ".join(str(error).split()).rpartition(" operation: ")[2][:200]
+    return without_secrets(" ".join(str(error).split())).rpartition(" operation: ")[2][:200]
 
 
 def brought(url: str, cache: Path) -> Path:
@@ -106,7 +107,8 @@ def brought(url: str, cache: Path) -> Path:
     if not there:
         raise FileNotFoundError(f"data: there is nothing at {url}")
     key = hashlib.blake2b(f"{url} {sorted(there.items())}".encode(), digest_size=16).hexdigest()
-    target = cache / "downloads" / f"{key}-{re.sub(r'[^a-zA-Z0-9_.-]', '_', name)}"
+    shown = re.sub("[^a-zA-Z0-9_.-]", "_", without_secrets(url).rpartition("/")[2])
+    target = cache / "downloads" / f"{key}-{shown}"
     with exclusive(target):
         if not target.exists():
             check_space(url, target.parent, sum(size for size, _ in there.values()))

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from PIL import Image, ImageFile
 
+from cnnlib.limits import cores
+
 logger = logging.getLogger(__name__)
 
 _MAGIC = re.compile(
@@ -124,7 +126,7 @@ def _photos(folder: Path) -> tuple[list[_Photo], list[str]]:
     )
     for class_name, name, _ in found:
         _check_name(folder, f"{class_name}/{name}")
-    with ThreadPoolExecutor(max_workers=min(16, 2 * (os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(max_workers=min(16, 2 * cores())) as pool:
         contents = list(pool.map(_examine, [path for _, _, path in found]))
     photos, broken, skipped = [], [], []
     for (class_name, name, path), (head, digest) in zip(found, contents, strict=True):

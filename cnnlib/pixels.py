@@ -18,7 +18,9 @@ from tqdm import tqdm
 
 from cnnlib.dataset import Dataset
 from cnnlib.decode import DECODER, UNREADABLE, decode
-from cnnlib.download import cache_folder, check_space, exclusive
+from cnnlib.download import check_space, exclusive
+from cnnlib.limits import cores
+from cnnlib.surroundings import cache_folder
 
 CHUNK = 1 << 20  # bytes of pixels that a thread decodes and writes at once
 log = logging.getLogger(__name__)
@@ -48,9 +50,7 @@ def pixels(dataset: Dataset, split: str, image_size: int) -> np.ndarray:
 
 def place(dataset: Dataset, split: str, side: int) -> Path:
     """Where this machine keeps the pixels."""
-    folder = cache_folder() / "pixels"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{dataset.fingerprint}-{split}-{side}px-{DECODER}.npy"
+    return cache_folder("pixels") / f"{dataset.fingerprint}-{split}-{side}px-{DECODER}.npy"
 
 
 def sides(image_size: int, *, augmented: bool) -> tuple[int, ...]:
@@ -152,7 +152,7 @@ def _decode_all(files: Sequence[Path], image_size: int, disk: int, start: int) -
 
     bar = tqdm(desc=f"decoding to {image_size} px", total=len(files), unit="photo", disable=None)
     # Both decoders let go of Python's lock.
-    with bar, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with bar, ThreadPoolExecutor(cores()) as pool:
         for broken in pool.map(decode_chunk, range(0, len(files), num)):
             yield from broken
             bar.update(min(num, len(files) - bar.n))

@@ -17,6 +17,7 @@ from cnnlib.champion import Champion
 from cnnlib.data import evaluation_batch
 from cnnlib.decode import UNREADABLE, decode
 from cnnlib.export import Classifier
+from cnnlib.limits import cores
 
 GUESSES = ("predicted", "second", "third")
 
@@ -67,9 +68,8 @@ def _decoded(files: Sequence[Path], image_size: int) -> Iterator[dict[Path, np.n
         except UNREADABLE as error:
             return " ".join(str(error).split())
 
-    cores = len(os.sched_getaffinity(0))
-    at_once = max(evaluation_batch(image_size, "cpu"), cores)
-    with ThreadPoolExecutor(cores) as pool:
+    at_once = max(evaluation_batch(image_size, "cpu"), cores())
+    with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(files), at_once):
             some = files[start : start + at_once]
             yield dict(zip(some, pool.map(pixels, some), strict=True))

@@ -16,6 +16,7 @@ from typing import Any
 
 from cnnlib.buckets import Bucket, one_line
 from cnnlib.claim import NAME, ClaimedError, is_alive, read_claim, refused
+from cnnlib.redaction import without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +42,11 @@ class Mirror:
         Raises ValueError or OSError where it is none.
         """
         self.parent = url.rstrip("/")
-        self.url = f"{self.parent}/{folder.name}"
-        self.kept = self.url if nodes else None  # where nodes keep what they train
+        place = f"{self.parent}/{folder.name}"
+        self.url = without_secrets(place)  # as it may be told
+        self.kept = place if nodes else None  # where nodes keep what they train
         self._folder = folder
-        self._bucket = Bucket(self.url)
+        self._bucket = Bucket(place)
         self._sent: dict[str, State] = {}  # path -> its state when it was sent
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -237,7 +239,8 @@ class Shelf:
                 return act(self._bucket)
             except (OSError, ValueError) as error:
                 if time.monotonic() > deadline:
-                    raise StorageError(f"{self._url} does not answer: {error}") from error
+                    place = without_secrets(self._url)
+                    raise StorageError(f"{place} does not answer: {one_line(error)}") from error
                 time.sleep(PAUSE)
 
 
@@ -250,4 +253,5 @@ def prune_storage(url: str, is_needed: Callable[[str, str], bool]) -> None:
             if not is_needed(folder, name):
                 bucket.delete(path)
     except OSError as error:
-        logger.warning("%s: %s; what is not needed stays there for now", url, error)
+        place = without_secrets(url)
+        logger.warning("%s: %s; what is not needed stays there for now", place, error)

@@ -12,7 +12,6 @@ import argparse
 import os
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +76,6 @@ def main() -> int:
     asked = flags.parse_args()
     os.environ |= {"PAUSE": asked.pause, "PYTHONPATH": str(ROOT)}  # for Ray's workers
 
-    import ray
-
     import cnnlib.sweep
     import cnnlib.tuning
     from cnnlib.settings import Settings
@@ -86,7 +83,7 @@ def main() -> int:
     cnnlib.tuning.ray_trial = fake_trial  # type: ignore[assignment]
     cnnlib.sweep.crown = lambda *_, **__: None  # type: ignore[assignment]  # there are no weights
     if "RAY_ADDRESS" not in os.environ:
-        ray.init = partial(ray.init, num_cpus=asked.slots)  # more trials at once than cores
+        cnnlib.tuning.cores = lambda: asked.slots  # more trials at once than cores
     try:
         plan = Settings(
             data=asked.photos, storage=asked.storage, name=asked.name, resume=asked.resume,
