@@ -12,35 +12,11 @@ if __name__ == "__main__":  # as a script: see the project's root, not this fold
 from analysis.claims import SHIPPED, Claim, read_claims
 from analysis.compared import sweeps_in
 from analysis.folder import SweepFolder, read_folder
-from analysis.html_page import as_html
-from analysis.markdown_page import as_markdown
 from analysis.place import Place, opened
 from analysis.sending import send
 from analysis.watch import watch
 from cnnlib.redaction import without_secrets
 
-FIGURES = (
-    "effects",
-    "effects_narrow",
-    "importance",
-    "pair",
-    "timeline",
-    "parallel",
-    "curves",
-    "hyperparameters",
-    "cost",
-    "distribution",
-    "workers",
-    "recalls",
-    "calibration",
-    "confusion",
-    "photographs",
-    "confidence",
-    "mistakes",
-    "pairs",
-    "filters",
-    "neurons",
-)
 CHAMPIONS_TABLES = ("classes", "calibration", "leaks")  # the others are written each time
 
 
@@ -60,20 +36,20 @@ def write_report(
     sweep = read_folder(Path(folder))
     # matplotlib takes a second to load: not before the folder is known to be readable
     from analysis.findings import find
-    from analysis.sections import build_page, trials_table
+    from analysis.page.contents import build_page
+    from analysis.page.files import write_page
+    from analysis.page.sections.test import tested_tables
+    from analysis.page.sections.trials import trials_table
 
     report = report or Path(folder) / "report"
-    for part in ("figures", "tables"):
-        (report / part).mkdir(parents=True, exist_ok=True)
+    (report / "tables").mkdir(parents=True, exist_ok=True)
     _remove_what_may_not_come_again(report)
     findings = find(sweep, judged)
     findings.write(report)
-    page = build_page(sweep, findings, report, photo_folders=_photo_folders(sweep, data))
-    trials_table(sweep).to_csv(report / "tables" / "trials.csv", index=False)
-    (report / "report.md").write_text(as_markdown(page), "utf-8")
-    index = report / "index.html"
-    index.write_text(as_html(page, report / "figures"), "utf-8")
-    return index
+    for name, table in {"trials": trials_table(sweep), **tested_tables(sweep)}.items():
+        table.to_csv(report / "tables" / f"{name}.csv", index=False)
+    page = build_page(sweep, findings, photo_folders=_photo_folders(sweep, data))
+    return write_page(page, report)
 
 
 def _judged(claims: Path | None) -> list[Claim]:
@@ -81,9 +57,7 @@ def _judged(claims: Path | None) -> list[Claim]:
 
 
 def _remove_what_may_not_come_again(report: Path) -> None:
-    """An earlier report may have had figures and tables that this one has no data for."""
-    for name in FIGURES:
-        (report / "figures" / f"{name}.png").unlink(missing_ok=True)
+    """An earlier report may have had tables that this one has no data for."""
     for name in CHAMPIONS_TABLES:
         (report / "tables" / f"{name}.csv").unlink(missing_ok=True)
 
@@ -184,7 +158,7 @@ def _report(place: Place, flags: argparse.Namespace) -> int:
     if sweeps_in(place.folder):
         if flags.watch or flags.wandb:
             raise ValueError(f"{place.folder} holds several sweeps: --watch and --wandb take one")
-        from analysis.compared_sections import write_comparison
+        from analysis.page.sections.several import write_comparison
 
         name = "comparison"
         page = write_comparison(place.folder, place.report(name), _judged(flags.claims))
