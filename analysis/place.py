@@ -28,15 +28,8 @@ class Place:
             self.remote.fetch(self.folder, without=NOT_FETCHED)
 
     def report(self, name: str) -> Path:
-        """The folder of a report of this name, for its files alone.
-
-        Raises ValueError where files of others are in it.
-        """
-        folder = self.out or self.folder / name
-        is_foreign = folder.exists() and any(folder.iterdir())
-        if self.out and is_foreign and not (folder / "report.md").exists():
-            raise ValueError(f"--out: {folder} holds other files than a report")
-        return folder
+        """The folder of a report of this name."""
+        return self.out or self.folder / name
 
     def upload(self, report: Path, name: str) -> None:
         """Copies a report into folder `name` of the bucket's folder."""

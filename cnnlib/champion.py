@@ -1,6 +1,5 @@
 """The winner of a sweep: its weights and what to know of them."""
 
-import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from cnnlib.dataset import Dataset
 from cnnlib.export import PROGRAM, export, preprocessing
 from cnnlib.finals import Finals
 from cnnlib.model import CustomCNN
-from cnnlib.results import read_json, write_json
+from cnnlib.results import digest, read_json, write_json
 from cnnlib.standings import Standing, mean_interval, standard_error
 
 WEIGHTS = "weights.safetensors"
@@ -119,11 +118,6 @@ def _bring_back(folder: Path) -> None:
 
 def _kept(predictions: Path, weights: str) -> Path:
     return predictions.with_stem(f"{predictions.stem}-{weights[:8]}")
-
-
-def digest(weights: Path) -> str | None:
-    """What tells these weights from any other; None where there are none."""
-    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
 
 
 def _best_of_search(

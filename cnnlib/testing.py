@@ -18,7 +18,6 @@ from cnnlib.champion import (
     PREDICTIONS,
     WEIGHTS,
     Champion,
-    digest,
     read_champion,
     write_card,
 )
@@ -31,7 +30,7 @@ from cnnlib.leaks import find_leaks
 from cnnlib.limits import cores
 from cnnlib.prediction import GUESSES
 from cnnlib.redaction import without_secrets
-from cnnlib.results import openings, read_json, write_json
+from cnnlib.results import digest, openings, read_json, write_json
 from cnnlib.sources import find_dataset
 
 LEAKS = "leaks.csv"
@@ -128,8 +127,8 @@ def _open(
     if (champion.folder / "reference" / WEIGHTS).exists():
         reference = predict_test(read_champion(champion.folder / "reference"), dataset)
         predictions["reference_predicted"] = reference["predicted"]
-    predictions.to_csv(champion.folder / f"{PREDICTIONS}.new", index=False)
-    leaks.to_csv(champion.folder / f"{LEAKS}.new", index=False)
+    predictions.to_csv(_unsettled(champion, PREDICTIONS), index=False)
+    leaks.to_csv(_unsettled(champion, LEAKS), index=False)
     correct, n = int((predictions["label"] == predictions["predicted"]).sum()), len(predictions)
     low, high = wilson_interval(correct, n)
     return _write_down(
@@ -150,11 +149,20 @@ def _open(
 
 
 def _settle(champion: Champion) -> None:
-    """Gives the tables of a test that is written down their names."""
+    """Gives the tables of these weights' test, which is written down, their names."""
     for name in (PREDICTIONS, LEAKS):
-        new = champion.folder / f"{name}.new"
+        new = _unsettled(champion, name)
         if new.exists():
             new.replace(champion.folder / name)
+
+
+def _unsettled(champion: Champion, name: str) -> Path:
+    """What a table is called until its test is written down: after the weights that were tested.
+
+    Another champion of this folder never takes it for its own.
+    """
+    weights = digest(champion.folder / WEIGHTS)
+    return champion.folder / f"{name}.{weights[:16] if weights else 'none'}.new"
 
 
 def _write_down(folder: Path, record: dict[str, Any]) -> Mapping[str, Any]:

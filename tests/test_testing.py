@@ -101,8 +101,33 @@ def test_a_kill_after_the_record_loses_no_table(
 ) -> None:
     predictions = journaled / "champion" / "test_predictions.csv"
     before = predictions.read_text()
-    predictions.rename(predictions.with_name("test_predictions.csv.new"))
+    predictions.rename(testing._unsettled(read_champion(journaled), predictions.name))
     assert test_champion(journaled) == no_second_look
+    assert predictions.read_text() == before
+
+
+def test_a_killed_tests_predictions_are_never_another_champions(
+    journaled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = test_champion(journaled)
+    weights, predictions = (
+        journaled / "champion" / name for name in ("weights.safetensors", "test_predictions.csv")
+    )
+    before = predictions.read_text()
+    shutil.copy(weights, tmp_path / "first")
+    _remove_earlier(journaled / "champion")
+    other_weights(journaled)
+
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt  # after the tables, before the record
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(testing, "_write_down", die)
+        test_champion(journaled, reason="another")
+    assert not predictions.exists()
+    shutil.copy(tmp_path / "first", weights)  # the first is champion again
+    _bring_back(journaled / "champion")
+    assert test_champion(journaled)["test_correct"] == first["test_correct"]
     assert predictions.read_text() == before
 
 
