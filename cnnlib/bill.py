@@ -136,7 +136,9 @@ class _Meter:
 
     def _left(self, trial_id: str) -> float:
         """What the epochs that a trial was spared would have taken at its own pace."""
-        epochs = self._pace[trial_id]
+        epochs = self._pace.get(trial_id)
+        if not epochs:
+            return 0.0
         return (self._max_epochs[trial_id] - len(epochs)) * sum(epochs) / len(epochs)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from cnnlib.checkpoints import replaced
 from cnnlib.journal import journal_exists, read_events
 
 FIXED_TRIAL_COLUMNS = [
@@ -63,16 +64,13 @@ class Results:
         if len(self.class_recalls):
             tables["class_recalls"] = self.class_recalls
         for name, table in tables.items():
-            part = folder / f".{name}.csv.part"
-            table.to_csv(part, index=False)
-            part.replace(folder / f"{name}.csv")
+            replaced(folder / f"{name}.csv", lambda part, t=table: t.to_csv(part, index=False))
 
 
 def write_json(path: Path, content: object) -> None:
     """Writes the file, replaced in one step."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    text = json.dumps(content, indent=2) + "\n"
+    replaced(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def read_json(path: Path) -> Any:

@@ -59,6 +59,8 @@ def _listed(seeds: Iterable[int]) -> str:
 
 
 def _final(event: Event) -> str:
+    if event["val_acc"] is None:
+        return "no epoch"
     return f"val_acc {event['val_acc']:.3f} at epoch {event['best_epoch']} of {event['epochs']}"
 
 

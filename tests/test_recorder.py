@@ -164,12 +164,12 @@ def test_checkpoints_are_pruned_as_trials_end(
 
 
 def test_on_a_cluster_they_are_pruned_where_the_nodes_keep_them(
-    sweep: Sweep, tmp_path: Path
+    sweep: Sweep, tmp_path: Path, disk: str
 ) -> None:
-    bucket = tmp_path / "bucket" / "checkpoints"
+    bucket = tmp_path / "there" / "checkpoints"
     tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
     folder = tmp_path / "checkpoints"
-    recorder = Recorder(sweep.ledger, tracking, Progress(2), folder, f"file://{bucket}")
+    recorder = Recorder(sweep.ledger, tracking, Progress(2), folder, f"{disk}/checkpoints")
     config = Search(recorder).suggest("a")
     (bucket / "0001").mkdir(parents=True)
     for name in ("best.safetensors", "last.pt"):

@@ -13,12 +13,9 @@ from cnnlib.storage import Mirror, Shelf, StorageError, prune_storage
 
 
 @pytest.fixture(params=["disk", "s3"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A storage: a folder in the manner of a URL, or a bucket."""
-    if request.param == "disk":
-        (tmp_path / "there").mkdir()
-        return f"file://{tmp_path}/there"
-    return request.getfixturevalue("bucket")
+def url(request: pytest.FixtureRequest) -> str:
+    """A storage: a folder that plays one, or a bucket."""
+    return request.getfixturevalue("disk" if request.param == "disk" else "bucket")
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -135,10 +132,9 @@ def test_a_driver_here_in_another_folder_keeps_its_claim(url: str, tmp_path: Pat
 
 
 def test_what_is_written_while_it_is_compared_is_not_taken_for_another_journal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
 ) -> None:
-    here, url = tmp_path / "here" / "s", f"file://{tmp_path}/there"
-    (tmp_path / "there").mkdir()
+    here, url = tmp_path / "here" / "s", disk
     journal = begun(here)
     mirror = Mirror(url, here)
     assert mirror._send()
@@ -153,10 +149,9 @@ def test_what_is_written_while_it_is_compared_is_not_taken_for_another_journal(
 
 
 def test_the_journal_tells_of_nothing_that_has_not_arrived_and_the_claim_waits_for_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
 ) -> None:
-    here, url = tmp_path / "here" / "s", f"file://{tmp_path}/there"
-    (tmp_path / "there").mkdir()
+    here, url = tmp_path / "here" / "s", disk
     journal, mirror = begun(here), Mirror(url, here)
     (here / "checkpoints").mkdir()
     for number in range(3):
@@ -177,7 +172,7 @@ def test_the_journal_tells_of_nothing_that_has_not_arrived_and_the_claim_waits_f
     assert mirror._send()
     assert [name for name in sent if name != NAME] == [f"checkpoints/{n}.pt" for n in range(3)]
     assert sent[::2] == [NAME] * 4
-    there = Path(url.removeprefix("file://")) / "s"
+    there = tmp_path / "there" / "s"
     assert numbers(there) == [0, 1, 2], "as it was when the files were listed"
     assert mirror._send()
     journal.close()
@@ -185,14 +180,14 @@ def test_the_journal_tells_of_nothing_that_has_not_arrived_and_the_claim_waits_f
 
 
 def test_a_storage_that_does_not_answer_costs_a_line_and_is_made_up_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, disk: str
 ) -> None:
     caplog.set_level(logging.WARNING)
     monkeypatch.setattr("cnnlib.storage.PAUSE", 0.05)
     monkeypatch.setattr("cnnlib.storage.CLOSING", 0.2)
     (tmp_path / "there").write_text("a file where the bucket should be")
     here = tmp_path / "here" / "s"
-    mirror = Mirror(f"file://{tmp_path}/there", here)
+    mirror = Mirror(disk, here)
     journal = begun(here)
     mirror.start()
     wait_for(lambda: "this is tried again" in caplog.text)
@@ -205,7 +200,7 @@ def test_a_storage_that_does_not_answer_costs_a_line_and_is_made_up_for(
     assert mirror.close() is None
     assert "answers again" in caplog.text
     elsewhere = tmp_path / "elsewhere" / "s"
-    Mirror(f"file://{tmp_path}/there", elsewhere).fetch()
+    Mirror(disk, elsewhere).fetch()
     assert numbers(elsewhere) == [0, 1, 2]
     journal.close()
 
@@ -272,14 +267,14 @@ def test_on_a_cluster_the_checkpoints_are_the_nodes_own(url: str, tmp_path: Path
 
 
 def test_a_node_waits_for_the_storage_and_then_says_that_it_is_not_the_trial(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
 ) -> None:
     monkeypatch.setattr("cnnlib.storage.PAUSE", 0.05)
     monkeypatch.setattr("cnnlib.storage.PATIENCE", 0.2)
     (tmp_path / "there").write_text("a file where the bucket should be")
     (tmp_path / "trial").mkdir()
     (tmp_path / "trial" / "last.pt").touch()
-    shelf = Shelf(f"file://{tmp_path}/there/0001", tmp_path / "trial")
+    shelf = Shelf(f"{disk}/0001", tmp_path / "trial")
     with pytest.raises(StorageError, match="there/0001 does not answer: "):
         shelf.send()
     (tmp_path / "there").unlink()
