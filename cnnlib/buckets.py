@@ -22,7 +22,7 @@ from cnnlib.download import check_space, exclusive
 SCHEMES = ("s3://", "gs://")
 AT_ONCE = 16  # files of a folder that are fetched at once
 LISTINGS = 5  # times that a folder is listed which changes meanwhile
-# Seconds. Without them pyarrow waits for minutes for a server that takes a connection and is silent.
+# Seconds. By its defaults pyarrow waits for minutes where a connection is taken and nothing said.
 TIMEOUTS = {"connect_timeout": 5.0, "request_timeout": 10.0}
 GIVING_UP = timedelta(seconds=60)  # Google's client tries for 15 minutes
 

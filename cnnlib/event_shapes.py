@@ -74,7 +74,7 @@ _interval = _only({"low": _number, "high": _number}, {"log": _flag, "step": _num
 _known = _only({"config": _config, "score": _maybe(_number)})
 _decision = _only({"stop": _flag, "rung": _whole, "cutoff": _maybe(_number)}, {"audited": _flag})
 _counts = _by_name(lambda counts: _each(_whole)(counts) and len(counts) == 2)
-_trial = {"trial_id": _trial_id}
+_trial: dict[str, Rule] = {"trial_id": _trial_id}
 _training = _trial | {"seed": _whole}
 
 # Kind of event: the fields that it has.
@@ -170,31 +170,30 @@ class Follower:
     """What the events so far allow the next one to speak of."""
 
     def __init__(self) -> None:
-        self._sweep: Event | None = None
+        self._begun = self._has_rungs = False
         self._proposed: set[str] = set()
 
     def fault(self, event: Any) -> str | None:
         """Why this is not the next event of a sweep's journal, or None, and then it is taken in."""
         fault = _fault(event) or self._fault(event)
         if fault is None and event["event"] == "sweep":
-            self._sweep = event
+            self._begun = True
+            self._has_rungs = None not in (event["grace_period"], event["reduction_factor"])
         if fault is None and event["event"] == "proposed":
             self._proposed.add(event["trial_id"])
         return fault
 
     def _fault(self, event: Event) -> str | None:
         kind = event["event"]
-        if (kind == "sweep") != (self._sweep is None):
+        if (kind == "sweep") == self._begun:
             return "a second `sweep`" if kind == "sweep" else "there is no `sweep` before it"
         spoken_of = [event["trial_id"]] if kind in OF_TRIALS else event.get("finalists", [])
         if kind in NEEDED and (unknown := [t for t in spoken_of if t not in self._proposed]):
             return f"trial {unknown[0]} was not proposed before it"
         if kind == "epoch" and event["epoch"] < 1:
             return f"epoch: {event['epoch']} is not at least 1"
-        assert self._sweep is not None or kind == "sweep"
-        if "decision" in event and kind == "epoch" and self._sweep:
-            if self._sweep["grace_period"] is None or self._sweep["reduction_factor"] is None:
-                return "decision: the sweep has no rungs"
+        if kind == "epoch" and "decision" in event and not self._has_rungs:
+            return "decision: the sweep has no rungs"
         return None
 
 

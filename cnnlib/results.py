@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class Results:
         if len(self.class_recalls):
             tables["class_recalls"] = self.class_recalls
         for name, table in tables.items():
-            replaced(folder / f"{name}.csv", lambda part, t=table: t.to_csv(part, index=False))
+            replaced(folder / f"{name}.csv", partial(table.to_csv, index=False))
 
 
 def write_json(path: Path, content: object) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,8 @@ class Mirror:
         wanted = [n for n in files if n not in (NAME, PROBE) and not self._of_nodes(n)]
         if not there:
             if not here and (later := [n for n in files if n.startswith(LATER)]):
-                raise ValueError(
-                    f"--resume: {self.url}/journal/000001*.jsonl is missing, but {later[0]} is there"
-                )
+                missing = f"{self.url}/journal/000001*.jsonl"
+                raise ValueError(f"--resume: {missing} is missing, but {later[0]} is there")
             return
         if _begins(here, there):
             wanted = [n for n in wanted if n not in there and not (self._folder / n).exists()]
@@ -102,8 +102,8 @@ class Mirror:
             raise ValueError(
                 f"--resume: {self._folder} and {self.url} have both gone on: {_count(here)} events "
                 f"here, {_count(there)} there, {_count(_common(here, there))} in both. Nothing is "
-                f"overwritten: move {self._folder} away to go on with what is there, or give another "
-                "--storage to go on with what is here"
+                f"overwritten: move {self._folder} away to go on with what is there, or give "
+                "another --storage to go on with what is here"
             )
         self._bring({name: files[name] for name in wanted})
 
@@ -135,6 +135,7 @@ class Mirror:
 
     def _fetch_into(self, part: Path, sizes: Mapping[str, int]) -> None:
         if sizes:
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
             check_space(self.url, self._folder.parent, sum(sizes.values()))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda name: self._bucket.fetch(name, part / name), sizes))
@@ -284,10 +285,11 @@ def _begins(journal: Lines, beginning: Lines) -> bool:
 
 def _common(one: Lines, other: Lines) -> Lines:
     """What two journals hold both."""
-    return {
-        name: whole_lines(os.path.commonprefix([lines, other.get(name, b"")]))
-        for name, lines in one.items()
-    }
+    both = {}
+    for name, lines in one.items():
+        pairs = zip(lines.splitlines(True), other.get(name, b"").splitlines(True), strict=False)
+        both[name] = b"".join(ours for ours, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return both
 
 
 def _count(journal: Lines) -> int:

@@ -68,7 +68,7 @@ def run(plan: Plan) -> SweepResult:
     slept, OSError where it cannot be written.
     """
     plan.folder.mkdir(parents=True, exist_ok=plan.settings.resume)
-    claim = Claim(plan.folder, plan.mirror and plan.mirror.lost)
+    claim = Claim(plan.folder, plan.mirror.lost if plan.mirror else None)
     if plan.mirror:
         plan.mirror.start()
     try:

@@ -183,7 +183,8 @@ def train(
 ) -> None:
     """Trains one configuration, from its last state in `last` where that and `weights` are a pair.
 
-    Else it begins at epoch 1, which costs time only. Calls `on_epoch` with the metrics of each epoch, also of those in its last state, and keeps the
+    Else it begins at epoch 1, which costs time only. Calls `on_epoch` with the metrics of each
+    epoch, also of those in its last state, and keeps the
     weights of the best in `weights`.
     """
     quiet_libraries()

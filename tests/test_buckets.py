@@ -52,7 +52,7 @@ def test_a_zip_file_in_a_bucket_is_unpacked(photos: Path, bucket: str, tmp_path:
 def test_what_is_not_in_the_bucket_is_a_line(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=f"data: there is nothing at {bucket}/photos"):
         find_dataset(f"{bucket}/photos", cache=tmp_path / "cache")
-    with pytest.raises(ValueError, match="data: s4://x is no storage"):
+    with pytest.raises(ValueError, match="data: s4://x is no storage; give"):
         Bucket("s4://x", "data")
 
 
