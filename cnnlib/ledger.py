@@ -241,7 +241,7 @@ class Ledger:
                 raise ValueError(f"the journal's trial {trial_id}: {error}") from None
             assert self._tpe is not None
             self._tpe.seen.add(config)
-            trial = Trial(event["trial_id"], config, event["max_epochs"])
+            trial = Trial(event["trial_id"], config, event.get("max_epochs", self.terms.max_epochs))
             self.trials[trial.trial_id] = trial
         elif kind == "epoch":
             self._apply_epoch(self.trials[event["trial_id"]], event)

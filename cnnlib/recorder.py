@@ -172,7 +172,7 @@ def tracked(ledger: Ledger, events: Iterable[Mapping[str, Any]]) -> list[Tracked
         if event["event"] == "started":
             rows.setdefault(event["trial_id"], [])
         elif event["event"] == "epoch":
-            rows[event["trial_id"]].append({name: event[name] for name in METRICS})
+            rows[event["trial_id"]].append({name: event.get(name) for name in METRICS})
     names = searched(ledger.terms.space)
     configs = {
         trial_id: told(asdict(trial.config), names) for trial_id, trial in ledger.trials.items()

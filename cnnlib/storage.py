@@ -105,7 +105,8 @@ class Mirror:
                 f"overwritten: move {self._folder} away to go on with what is there, or give "
                 "another --storage to go on with what is here"
             )
-        self._bring({name: files[name] for name in wanted})
+        if wanted:
+            self._bring({name: files[name] for name in wanted})
 
     def _journal(self) -> Lines:
         """The journal here."""
@@ -134,13 +135,12 @@ class Mirror:
                 shutil.rmtree(part, ignore_errors=True)
 
     def _fetch_into(self, part: Path, sizes: Mapping[str, int]) -> None:
-        if sizes:
-            self._folder.parent.mkdir(parents=True, exist_ok=True)
-            check_space(self.url, self._folder.parent, sum(sizes.values()))
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        check_space(self.url, self._folder.parent, sum(sizes.values()))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda name: self._bucket.fetch(name, part / name), sizes))
         for name, size in sizes.items():
-            if (there := (part / name).stat().st_size) != size:
+            if (there := (part / name).stat().st_size) < size:
                 raise OSError(f"{self.url}/{name} has {there:,} bytes and had {size:,}; try again")
         try:
             for _ in read_events(part):

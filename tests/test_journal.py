@@ -142,7 +142,9 @@ def test_a_missing_segment_is_named(tmp_path: Path) -> None:
         aside.rename(tmp_path / "journal" / name)
     assert [e["reason"] for e in list(read_events(tmp_path))[1:]] == ["a", "b", "c"]
     (tmp_path / "journal" / "000001-a.jsonl").write_bytes(b"")
-    with pytest.raises(ValueError, match="line 1 is not an event .* there is no `sweep` before it"):
+    with pytest.raises(
+        ValueError, match=r"line 1 is not an event .* there is no `sweep` before it"
+    ):
         list(read_events(tmp_path))
 
 
@@ -203,12 +205,12 @@ TIME = '"time": "2026-01-01T00:00:00+00:00"'
         (f'{{"event": "sweep", {TIME}}}', "`sweep` without space"),
         (f'{{"event": "resumed", {TIME}, "trials": "3"}}', "`resumed` with trials: '3'"),
         (f'{{"event": "resumed", {TIME}, "trials": true}}', "`resumed` with trials: True"),
-        (f'{{"event": "finished", {TIME}, "trial_id": "7"}}', "trial 7 was not proposed before it"),
-        (f'{{"event": "finished", {TIME}, "trial_id": "../x"}}', "`finished` with trial_id: '../x'"),
+        (f'{{"event": "finished", {TIME}, "trial_id": "7"}}', "trial 7 was not proposed"),
+        (f'{{"event": "finished", {TIME}, "trial_id": "../x"}}', "`finished` with trial_id"),
         (f'{{"event": "proposed", {TIME}, "trial_id": "7"}}', "`proposed` without config"),
         *(
             (
-                f'{{"event": "epoch", {TIME}, "trial_id": "1", "val_loss": 1, "seconds": 1, {text}}}',
+                f'{{"event": "epoch", {TIME}, "trial_id": "1", {text}}}',
                 f"`epoch` with {fault}",
             )
             for text, fault in (

@@ -22,6 +22,7 @@ def test_the_terms_of_a_sweep_are_read_from_its_journal(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(ValueError, match=r"no sweep in .*; leave out --resume"):
             read_terms(folder)
+    (tmp_path / "trials.csv").unlink()
     journal = Journal(tmp_path)
     assert read_terms(tmp_path) is None, "it was killed before it began"
     ledger = Ledger(journal.append)
