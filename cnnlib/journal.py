@@ -157,17 +157,17 @@ def main() -> int:
     from cnnlib.story import replay, story
 
     try:
+        events = list(read_events(asked.folder))
         if not asked.replay:
-            events = read_events(asked.folder)
             if asked.trial:
-                events = (event for event in events if event.get("trial_id") == asked.trial)
+                events = [event for event in events if event.get("trial_id") == asked.trial]
             lines = list(story(events, logs=bool(asked.trial)))
             if asked.trial and not lines:
                 raise ValueError(f"--trial: no trial {asked.trial} in {asked.folder}")
             for line in lines:
                 print(line)
             return 0
-        difference, checked = replay(read_events(asked.folder))
+        difference, checked = replay(events)
     except ValueError as error:
         print(f"ValueError: {error}", file=sys.stderr)
         return 2

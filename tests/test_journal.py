@@ -142,9 +142,7 @@ def test_a_missing_segment_is_named(tmp_path: Path) -> None:
         aside.rename(tmp_path / "journal" / name)
     assert [e["reason"] for e in list(read_events(tmp_path))[1:]] == ["a", "b", "c"]
     (tmp_path / "journal" / "000001-a.jsonl").write_bytes(b"")
-    with pytest.raises(
-        ValueError, match=r"line 1 is not an event .* there is no `sweep` before it"
-    ):
+    with pytest.raises(ValueError, match=r"line 1 is not an event .*: there is no `sweep`"):
         list(read_events(tmp_path))
 
 
