@@ -11,7 +11,7 @@ import pandas as pd
 from safetensors.torch import load_file
 
 from cnnlib.card import card
-from cnnlib.checkpoints import BEST, replaced
+from cnnlib.checkpoints import BEST, check_epoch, replaced
 from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.dataset import Dataset
 from cnnlib.export import PROGRAM, export, preprocessing
@@ -135,7 +135,8 @@ def _best_of_search(
         epoch=int(best["best_epoch"]),
         val_acc=float(best["val_acc"]),
     )
-    _copy(sweep_folder / "checkpoints" / champion.trial_id / BEST, champion.folder / WEIGHTS)
+    weights = sweep_folder / "checkpoints" / champion.trial_id / BEST
+    _copy(weights, champion.folder / WEIGHTS, champion.epoch)
     return champion
 
 
@@ -151,7 +152,7 @@ def _entrant(
 ) -> Champion:
     """One of the finals, its weights copied."""
     taken = finals.taken(sweep_folder, standing, retrained=retrained)
-    _copy(taken.folder / BEST, folder / WEIGHTS)
+    _copy(taken.folder / BEST, folder / WEIGHTS, taken.epoch)
     return Champion(
         folder=folder,
         trial_id=standing.trial_id,
@@ -165,7 +166,10 @@ def _entrant(
     )
 
 
-def _copy(weights: Path, place: Path) -> None:
+def _copy(weights: Path, place: Path, epoch: int) -> None:
+    """Copies the weights of that epoch; OSError where they are others, or torn."""
+    check_epoch(weights, epoch)
+
     def copy(part: Path) -> None:
         shutil.copyfile(weights, part)
 

@@ -188,9 +188,13 @@ class Settings:
         if not isinstance(share, str) and (share or 0) > len(gpus):
             raise ValueError(f"--gpus-per-trial: {share:g} is more than the {len(gpus)} here")
 
+    def _in_bucket(self) -> bool:
+        """Whether the storage is no folder on this machine."""
+        return re.match(r"[\w+.-]+:/", str(self.storage or "")) is not None
+
     def _mirror(self, folder: Path) -> Mirror | None:
         """Where the folder is copied to; what it holds is fetched to go on with it."""
-        if "://" not in str(self.storage):
+        if not self._in_bucket():
             return None
         mirror = Mirror(str(self.storage), folder, nodes=on_cluster())
         if self.resume:
@@ -206,9 +210,13 @@ class Settings:
         name = self.name or f"{data_name(self.data)}-{datetime.now():%Y%m%d-%H%M%S}"
         if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
             raise ValueError(f"--name: {name} is not made of letters, digits, '.', '_' and '-'")
-        in_bucket = "://" in str(self.storage)
-        storage = Path(self.storage) if self.storage and not in_bucket else _default_storage()
-        folder = storage.expanduser().absolute() / name
+        storage = _default_storage()
+        if self.storage and not self._in_bucket():
+            try:
+                storage = Path(self.storage).expanduser()
+            except RuntimeError as error:  # ~nobody/
+                raise ValueError(f"--storage: {self.storage}: {error}") from None
+        folder = storage.absolute() / name
         if self.resume:
             return folder
         if folder.exists():

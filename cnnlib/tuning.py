@@ -5,7 +5,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -90,11 +90,12 @@ def tune_trials(
     ledger: Ledger,
     tracking: Tracking,
     progress: Progress,
+    check: Callable[[], None],
 ) -> None:
-    """Runs the trials through Ray Tune."""
+    """Runs the trials through Ray Tune; `check` raises where this driver has to end."""
     checkpoints = plan.folder / "checkpoints"
     bucket = plan.bucket and f"{plan.bucket}/checkpoints"
-    noted = Recorder(ledger, tracking, progress, checkpoints, bucket)
+    noted = Recorder(ledger, tracking, progress, checkpoints, bucket, check)
     trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints, bucket=bucket)
     with tempfile.TemporaryDirectory(prefix="cnnlib-tune-") as scratch:
         tune.Tuner(

@@ -51,6 +51,18 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A storage like a bucket, whose files are those of the folder tmp_path/there."""
+    from pyarrow import fs
+
+    def connected(url: str) -> tuple[fs.FileSystem, str]:
+        return fs.LocalFileSystem(), str(tmp_path / url.removeprefix("s3://"))
+
+    monkeypatch.setattr("cnnlib.buckets.connected", connected)
+    return "s3://there"
+
+
+@pytest.fixture
 def server() -> Iterator["ThreadedMotoServer"]:
     """An S3 server on loopback, which can be stopped and started again."""
     from moto.server import ThreadedMotoServer

@@ -203,7 +203,9 @@ def test_a_run_without_a_history_keeps_the_tables_figure_and_the_higher_counts(
     assert trials["val_acc"].tolist() == [0.7, 0.6, 0.6, 0.6]
     assert trials["best_epoch"].isna().tolist() == [False, True, True, True]
     said = capsys.readouterr().out
-    assert "2 of 4 runs have no history" in said and "in 1 runs the table's val_acc is higher" in said
+    assert (
+        "2 of 4 runs have no history" in said and "in 1 runs the table's val_acc is higher" in said
+    )
 
 
 TWO = "Name,lr\na,1\nb,2\n"
@@ -231,7 +233,11 @@ def test_a_loss_that_is_logged_more_often_counts_at_the_end_of_each_epoch(tmp_pa
     losses = "Step,a - train_loss\n" + "".join(f"{x},{x}\n" for x in range(49, 500, 50))
     assert converted(tmp_path, TWO, AXES["155, 311 end epochs"][0], losses) == 0
     epochs = read_results(tmp_path / "out").epochs
-    assert epochs["epoch"].tolist() == [1, 2, 3] and epochs["train_loss"].tolist() == [149, 299, 449]
+    assert epochs["epoch"].tolist() == [1, 2, 3] and epochs["train_loss"].tolist() == [
+        149,
+        299,
+        449,
+    ]
 
 
 @pytest.mark.parametrize("histories, words", [

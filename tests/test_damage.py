@@ -146,9 +146,12 @@ def test_a_damaged_file_gives_a_report_or_a_line(
             raise AssertionError(f"{name}: {done}") from error
 
 
-RUNS = "Name,ID,State,Created,Runtime,activation,dropout,config,val/acc,val_loss,lr-Adam\n" + "".join(
-    f"run {i},{i:04},finished,2025-04-19T11:11:14.000Z,{90 + i},relu,0.{i},,0.{30 + i},1.{i},0.1\n"
-    for i in range(6)
+RUNS = (
+    "Name,ID,State,Created,Runtime,activation,dropout,config,val/acc,val_loss,lr-Adam\n"
+    + "".join(
+        f"run {i},{i:04},finished,2025-04-19T11:11:14.000Z,{90 + i},relu,0.{i},,0.{30 + i},1.{i},0.1\n"
+        for i in range(6)
+    )
 )
 CHART = "Step," + ",".join(f"run {i} - val_acc" for i in range(3)) + "\n" + "".join(
     f"{156 * epoch},0.{epoch}1,0.{epoch}2,\n" for epoch in (1, 2, 3)

@@ -116,8 +116,8 @@ def test_fault_storage_that_a_machine_does_not_see(plan: Plan) -> None:
     assert "s3://" in text
 
 
-def test_machines_that_share_a_bucket_need_no_photographs(plan: Plan, tmp_path: Path) -> None:
-    mirror = Mirror(f"file://{tmp_path}", plan.folder, nodes=True)
+def test_machines_that_share_a_bucket_need_no_photographs(plan: Plan, disk: str) -> None:
+    mirror = Mirror(disk, plan.folder, nodes=True)
     machines = [replace(HERE, fingerprint=None), replace(HERE, name="w1", fingerprint=None)]
     [check] = machine_checks(machines, replace(plan, mirror=mirror))
     assert str(check) == "ok     data: the machines fetch the decoded photographs from the storage"

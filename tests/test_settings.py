@@ -96,7 +96,11 @@ def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> No
         ({"audit": 10}, "--audit: 10 is not a share between 0 and 1"),
         ({"search": "grid"}, "--search: grid is not tpe or random"),
         ({"name": "a/b"}, "--name: a/b is not made of letters"),
-        ({"storage": "ftp://bucket", "name": "x"}, "--storage: ftp://bucket/x is no storage"),
+        *(
+            ({"storage": url, "name": "x"}, f"--storage: {url}/x is no storage; give a folder, s3:")
+            for url in ("ftp://bucket", "file:///tmp", "file:/tmp", "mock://x", "S3://bucket")
+        ),
+        ({"storage": "~nosuchuser/x"}, "--storage: ~nosuchuser/x: Could not determine home"),
         ({"time_budget": "soon"}, "--time-budget: soon is not a time like 2h"),
         ({"time_budget": "0s"}, "--time-budget: there is nothing to do in no time"),
         ({"sweep": "none.yaml"}, "no sweep file none.yaml"),

@@ -8,7 +8,6 @@ from analysis.page.markdown import as_markdown
 from analysis.plots.still import picture
 
 
-
 def write_page(page: Page, report: Path) -> Path:
     """The path of the new page `report`/index.html; report.md and figures/ lie beside it."""
     figures = report / "figures"
