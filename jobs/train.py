@@ -59,6 +59,8 @@ def main() -> int:
         out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         return mistake(error)
+    for note in dataset.notes:
+        print(f"note: {note}", flush=True)
     cpus = len(os.sched_getaffinity(0))
     task = Task(dataset, image_size, flags.max_epochs, flags.patience, flags.seed, cpus)
     _train(config, task, out, flags)
@@ -134,6 +136,7 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
             val_acc=best["val_acc"],
             origin="train",
             seed=task.seed,
+            levels=task.dataset.levels,
         ),
         about=provenance(flags.data, task.dataset, task.seed),
     )
