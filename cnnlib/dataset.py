@@ -19,7 +19,7 @@ from cnnlib.layout import (
     test_folder,
     unwrapped,
 )
-from cnnlib.levels import Levels, Range, levels_of
+from cnnlib.levels import UNKNOWN, Levels, Range, levels_of
 from cnnlib.unreadable import Complaint, refusal
 
 
@@ -45,7 +45,7 @@ class Dataset:
     test: Split | None
     fingerprint: str
     """Hex digest of every photo's content, split, class and name, wherever the folder lies."""
-    levels: Levels = Levels()
+    levels: Levels = UNKNOWN
     """What is white in photos of more than 8 bits."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What the user should know of the photos, a line each; who asks for a data set tells them."""
@@ -182,9 +182,8 @@ class _Reading:
         by_digest = defaultdict(list)
         for photo in train:
             by_digest[photo.digest].append(photo)
-        torn = [
-            some for some in by_digest.values() if len({photo.class_name for photo in some}) > 1
-        ]
+        alike = by_digest.values()
+        torn = [photos for photos in alike if len({photo.class_name for photo in photos}) > 1]
         if torn:
             told = listed([" = ".join(photo.shown for photo in photos[:3]) for photos in torn])
             s, are = ("", "is") if len(torn) == 1 else ("s", "are")
@@ -192,11 +191,12 @@ class _Reading:
                 f"{len(torn)} photograph{s} {are} in more than one class: {told}; keep the right "
                 "one of each"
             )
-        if alike := _copies(train):
-            told = listed([" = ".join(train[n].shown for n in numbers[:3]) for numbers in alike])
+        if copies := _copies(train):
+            told = listed([" = ".join(train[n].shown for n in numbers[:3]) for numbers in copies])
+            number = sum(map(len, copies)) - len(copies)
             self.notes.append(
-                f"{sum(map(len, alike)) - len(alike):,} training photographs are copies of others "
-                f"in their class, and are kept on one side of the split: {told}"
+                f"training photographs that are copies of others in their class, and stay on their "
+                f"side of the split: {number:,} ({told})"
             )
         self.notes += levels
         for what, names in (

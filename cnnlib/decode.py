@@ -21,7 +21,7 @@ from PIL import Image, ImageCms
 from torch.nn import functional
 
 from cnnlib.jpeg import Header, read_header
-from cnnlib.levels import Levels, deep_values
+from cnnlib.levels import UNKNOWN, Levels, deep_values
 from cnnlib.unreadable import REMOVE, UnreadableError, explained
 
 # Part of the name of what is kept: another decoder gives other pixels.
@@ -39,7 +39,7 @@ _TURNS = {
 }
 
 
-def decode(file: Path, image_size: int, levels: Levels = Levels()) -> np.ndarray:
+def decode(file: Path, image_size: int, levels: Levels = UNKNOWN) -> np.ndarray:
     """One photograph upright in RGB, squeezed to a square, (image_size, image_size, 3) uint8.
 
     `levels` says what is white in photographs of more than 8 bits. Raises UnreadableError where it
@@ -57,7 +57,7 @@ def decode(file: Path, image_size: int, levels: Levels = Levels()) -> np.ndarray
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Pillow warns of what it mends itself; for all threads, so not to be used in one of several."""
+    """Pillow warns of what it mends. For all threads, so it is entered before there are several."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         Image.preinit()  # here, because two threads would load its plugins twice
@@ -103,10 +103,7 @@ def _with_pillow(data: bytes, header: Header | None, levels: Levels) -> np.ndarr
         image.load()
         method = _TURNS.get(header.orientation if header else _orientation(image))
         deep = deep_values(image, data)
-        if deep is not None:
-            rgb = Image.fromarray(levels.to_bytes(deep))
-        else:
-            rgb = _rgb(image)
+        rgb = _rgb(image) if deep is None else Image.fromarray(levels.to_bytes(deep))
         return np.array(rgb if method is None else rgb.transpose(method))
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cnnlib.augment import MEAN, STD
 from cnnlib.checkpoints import replaced
-from cnnlib.levels import Levels
+from cnnlib.levels import UNKNOWN, Levels
 from cnnlib.model import CustomCNN
 
 PROGRAM = "model.pt2"
@@ -38,7 +38,7 @@ class Classifier(nn.Module):
         return self.network((images - self.mean) / self.std).softmax(1)
 
 
-def preprocessing(image_size: int, levels: Levels = Levels()) -> dict[str, Any]:
+def preprocessing(image_size: int, levels: Levels = UNKNOWN) -> dict[str, Any]:
     """What is done with a photograph before the network sees it; `cnnlib.decode` does it."""
     return {
         "colours": "RGB; transparency is laid on white",
@@ -54,7 +54,7 @@ def preprocessing(image_size: int, levels: Levels = Levels()) -> dict[str, Any]:
     }
 
 
-def export(model: CustomCNN, classes: Sequence[str], path: Path, levels: Levels = Levels()) -> None:
+def export(model: CustomCNN, classes: Sequence[str], path: Path, levels: Levels = UNKNOWN) -> None:
     """Writes the network as a program of torch.export, with classes and preprocessing in it."""
     size = model.image_size
     classifier = Classifier(model.network).cpu().eval()

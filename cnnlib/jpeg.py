@@ -22,7 +22,7 @@ _SAMPLINGS = {
     (2, 2),
     (4, 1),
     (1, 4),
-}  # of brightness, with colour at (1, 1)
+}  # of brightness
 _EXIF, _XMP = b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 _ORIENTATION = 0x0112

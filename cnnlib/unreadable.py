@@ -14,6 +14,7 @@ from cnnlib.folders import NAMED, listed
 from cnnlib.jpeg import read_header
 
 REMOVE = "remove {}"
+ALLOW = "see that {} can be read"
 REPAIR = "remove or repair {}"
 CONVERT = "convert {} to JPEG or PNG"
 SCALE_DOWN = "scale {} down"
@@ -39,7 +40,7 @@ class UnreadableError(ValueError):
 def explained(error: Exception, data: bytes) -> UnreadableError:
     """What a decoder raised about `data`, the content of a file."""
     if isinstance(error, OSError) and error.errno is not None:  # the file could not be read
-        return UnreadableError(error.strerror or str(error), REMOVE)
+        return UnreadableError(error.strerror or str(error), ALLOW)
     if isinstance(error, Image.DecompressionBombError | MemoryError):
         return UnreadableError("too large to be decoded", SCALE_DOWN)
     if name := foreign_format(data):

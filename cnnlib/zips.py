@@ -6,7 +6,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from cnnlib.download import check_space, exclusive, new_digest, text_digest
@@ -86,10 +86,8 @@ def _mend_names(entries: list[zipfile.ZipInfo]) -> bool:
     before = [entry.filename for entry in entries]
     for entry in entries:
         if not entry.flag_bits & _SAYS_UTF8 and not entry.filename.isascii():
-            try:
+            with suppress(UnicodeError):  # another system's letters: a warning tells of them
                 entry.filename = entry.filename.encode("cp437").decode("utf-8")
-            except UnicodeError:
-                pass  # another system's letters: a warning tells of them
     if not any("/" in entry.filename for entry in entries):
         for entry in entries:
             entry.filename = entry.filename.replace("\\", "/")
