@@ -100,9 +100,9 @@ def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
 
 def _with_pillow(data: bytes, header: Header | None, levels: Levels) -> np.ndarray:
     with Image.open(io.BytesIO(data)) as image:
+        deep = deep_values(image, data)
         image.load()
         method = _TURNS.get(header.orientation if header else _orientation(image))
-        deep = deep_values(image, data)
         rgb = _rgb(image) if deep is None else Image.fromarray(levels.to_bytes(deep))
         return np.array(rgb if method is None else rgb.transpose(method))
 

@@ -106,7 +106,9 @@ def _read_through(path: Path) -> tuple[bytes, bytes]:
             head = file.read(_HEAD)
             file.seek(0)
             return head, hashlib.file_digest(file, "blake2b").digest()
-    except FileNotFoundError:
+    except OSError:
+        if os.path.exists(path):
+            raise
         return b"", b""
 
 
@@ -127,13 +129,13 @@ def _unopened(path: Path, head: bytes) -> UnreadableError | None:
     """Why Pillow does not know a rarer format; None where it does."""
     if name := foreign_format(head):
         return UnreadableError(f"{name}, which cannot be read", CONVERT)
+    if not os.path.exists(path):
+        return UnreadableError("a link to nowhere", REPAIR)
     try:
         with Image.open(path) as image:
             if isinstance(image, ImageFile.StubImageFile):  # HDF5 and the like: no pixels
                 return UnreadableError(f"{image.format}, which cannot be read", CONVERT)
             return None
-    except FileNotFoundError:
-        return UnreadableError("a link to nowhere", REPAIR)
     except Exception as error:  # decoders raise anything; it is this photograph's
         return explained(error, head)
 

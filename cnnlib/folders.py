@@ -25,7 +25,7 @@ _KNOWN_HIDDEN = re.compile(
     re.IGNORECASE,
 )
 NAMED = 3  # names that a line lists
-_NOWHERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
+_NOWHERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -56,7 +56,7 @@ def walk(folder: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
             earlier = met.setdefault(_identity(os.stat(place)), place)
             if earlier is not place and (earlier.is_symlink() or place.is_symlink()):
                 raise _loop(place, earlier)
-            found = list(_visible(place))
+            found = [(path, _state(path)) for path in _visible(place)]
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
@@ -64,8 +64,7 @@ def walk(folder: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
                 f"folders in {shown(folder)} lie too deep to be read, beginning with "
                 f"{str(place.relative_to(folder))[:60]}; move what they hold up"
             ) from error
-        for path in found:
-            state = _state(path)
+        for path, state in found:
             if state and stat.S_ISDIR(state.st_mode):
                 inside.append(path)
             else:

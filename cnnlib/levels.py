@@ -7,12 +7,14 @@ value of the set decides, for all.
 
 import io
 import math
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from cnnlib.folders import listed
 
@@ -21,15 +23,14 @@ _DOUBTFUL = 16.0  # real numbers that end between 1 and this: neither 0 to 1 nor
 _CONTRAST = 2  # levels of 255: a photograph of fewer shows nothing
 _OPAQUE = 65535  # in the last of 2 or 4 channels
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PHOTOMETRIC, _BITS_PER_SAMPLE, _WHITE_IS_ZERO = 262, 258, 0  # of TIFF's tags
-_HIGH_BYTES = 64  # a colour TIFF of 16 bits whose high bytes end below this has lost too much
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # of TIFF's tags
 
 
 @dataclass(frozen=True)
 class Range:
     """The values of one photograph of more than 8 bits."""
 
-    kind: str  # whole, real, or high: the high bytes of whole numbers, all that Pillow gives
+    kind: str  # whole or real
     low: float
     high: float  # NaN as `low` where a value is not finite
 
@@ -79,14 +80,13 @@ UNKNOWN = Levels()
 def deep_values(image: Image.Image, data: bytes) -> np.ndarray | None:
     """An image's values where they have more than 8 bits; None for an ordinary one.
 
-    (H, W) for grey, (H, W, channels) with the transparent ones' opacity last, whole or real.
+    `image` is `data`, opened and not yet loaded. (H, W) for grey, (H, W, channels) with the
+    opacity last where there is some, whole or real.
     """
-    if _is_deep_colour_png(data):
-        import torch
-        from torchvision.io import ImageReadMode, decode_png
-
-        content = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-        return decode_png(content, mode=ImageReadMode.UNCHANGED).permute(1, 2, 0).numpy()
+    if low := _raw_form_of_low_bytes(image):
+        with Image.open(io.BytesIO(data)) as other:
+            _set_raw_form(other, low)
+            return np.asarray(image).astype(np.uint16) << 8 | np.asarray(other)
     if not _is_deep_grey(image):
         return None
     values = np.asarray(image)
@@ -104,9 +104,29 @@ def _is_deep_grey(image: Image.Image) -> bool:
     return image.mode in ("I", "F") or image.mode.startswith("I;16")
 
 
-def _is_deep_colour_png(data: bytes) -> bool:
-    """Pillow gives the high bytes alone."""
-    return data.startswith(_PNG) and len(data) > 25 and data[24] == 16 and data[25] in (2, 4, 6)
+def _raw_form_of_low_bytes(image: Image.Image) -> str | None:
+    """How Pillow would read the low bytes of a colour image of 16 bits; None for any other.
+
+    It gives the high bytes alone; told the other order of bytes, it gives the low ones.
+    """
+    tile = getattr(image, "tile", None)
+    if not tile or image.mode not in ("RGB", "RGBA"):
+        return None
+    form = tile[0].args if isinstance(tile[0].args, str) else (tile[0].args or [""])[0]
+    match = re.fullmatch(r"(RGB|RGBA|RGBX);16([BLN])", str(form))
+    if not match:
+        return None
+    native = "L" if sys.byteorder == "little" else "B"
+    order = match[2].replace("N", native)
+    return f"{match[1]};16{'L' if order == 'B' else 'B'}"
+
+
+def _set_raw_form(image: Image.Image, form: str) -> None:
+    assert isinstance(image, ImageFile.ImageFile)
+    image.tile = [
+        tile._replace(args=form if isinstance(tile.args, str) else (form, *tile.args[1:]))
+        for tile in image.tile
+    ]
 
 
 def may_be_deep(head: bytes) -> bool:
@@ -120,14 +140,9 @@ def value_range(path: Path) -> Range | None:
     """The values of a photograph; None for one of 8 bits. Raises whatever Pillow does."""
     data = path.read_bytes()
     with Image.open(io.BytesIO(data)) as image:
-        if isinstance(image, TiffImagePlugin.TiffImageFile) and image.mode in ("RGB", "RGBA"):
-            if max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))) <= 8:
-                return None
-            return Range("high", 0, float(np.asarray(image.convert("RGB")).max(initial=0)))
-        if not _is_deep_grey(image) and not _is_deep_colour_png(data):
-            return None
         values = deep_values(image, data)
-    assert values is not None
+    if values is None:
+        return None
     if values.ndim == 3 and values.shape[2] in (2, 4):
         values = values[..., :-1]
     kind = "real" if values.dtype.kind == "f" else "whole"
@@ -158,7 +173,6 @@ def levels_of(ranges: Mapping[str, Range]) -> tuple[Levels, list[str]]:
         if some:
             whites[kind], said = _white_of(kind, some)
             lines += said
-    _check_high_bytes({file: found for file, found in ranges.items() if found.kind == "high"})
     return Levels(**whites), lines
 
 
@@ -191,13 +205,3 @@ def _white(high: float, *, is_real: bool) -> int:
         return 1
     bits = next((bits for bits in BITS if high < 2**bits), math.ceil(high).bit_length())
     return 2**bits - 1
-
-
-def _check_high_bytes(ranges: Mapping[str, Range]) -> None:
-    high = max((found.high for found in ranges.values()), default=math.inf)
-    if high < _HIGH_BYTES:
-        raise ValueError(
-            f"{len(ranges)} colour TIFFs of 16 bits use a small part of them (up to "
-            f"{high * 256 + 255:,.0f} of 65,535), of which little can be read: "
-            f"{listed(list(ranges))}; convert them to 8 bits"
-        )

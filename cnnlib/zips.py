@@ -46,19 +46,13 @@ def doubtful_names(zip_path: Path) -> list[str]:
     with _opened(zip_path) as archive:
         entries = archive.infolist()
         _mend_names(entries)
-    parts = (
-        part
-        for entry in entries
-        if not entry.flag_bits & _SAYS_UTF8 and entry.filename == entry.orig_filename
-        for part in entry.filename.split("/")
-        if not part.isascii()
-    )
-    doubtful = list(dict.fromkeys(parts))
+    parts = (part for entry in _unsaid(entries) for part in entry.filename.split("/"))
+    doubtful = list(dict.fromkeys(part for part in parts if not part.isascii()))
     if not doubtful:
         return []
     return [
         f"names in {zip_path.name} may be misread, because it does not say how they are encoded: "
-        f"{listed(doubtful)}; pack it again with a tool that writes UTF-8"
+        f"{listed(doubtful)}; if they are wrong, pack it again with a tool that writes UTF-8"
     ]
 
 
@@ -84,14 +78,19 @@ def _mend_names(entries: list[zipfile.ZipInfo]) -> bool:
     Some tools for Windows write `\\` for `/`, and some for macOS write UTF-8 without saying so.
     """
     before = [entry.filename for entry in entries]
-    for entry in entries:
-        if not entry.flag_bits & _SAYS_UTF8 and not entry.filename.isascii():
-            with suppress(UnicodeError):  # another system's letters: a warning tells of them
-                entry.filename = entry.filename.encode("cp437").decode("utf-8")
+    with suppress(UnicodeError):  # another system's letters
+        meant = [entry.filename.encode("cp437").decode("utf-8") for entry in _unsaid(entries)]
+        for entry, name in zip(_unsaid(entries), meant, strict=True):
+            entry.filename = name
     if not any("/" in entry.filename for entry in entries):
         for entry in entries:
             entry.filename = entry.filename.replace("\\", "/")
     return before != [entry.filename for entry in entries]
+
+
+def _unsaid(entries: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """Entries whose names are not in ASCII and in an encoding that the zip does not say."""
+    return [e for e in entries if not e.flag_bits & _SAYS_UTF8 and not e.filename.isascii()]
 
 
 def _extract(zip_path: Path, archive: zipfile.ZipFile, folder: Path) -> None:

@@ -153,7 +153,7 @@ def test_content_and_not_the_suffix_makes_an_image(photos: Path, form: str, name
 )
 def test_a_file_that_only_claims_to_be_an_image_is_an_error(photos: Path, content: bytes) -> None:
     (photos / "train" / "Aves" / "notes.JPG").write_bytes(content)
-    text = "^1 file in photos/train cannot be read: Aves/notes.JPG .*; (remove or rep|conv)[a-zJPGN ]*$"
+    text = "^1 file in photos/train cannot be read: Aves/notes.JPG .*; (remove or repai|conver)"
     with pytest.raises(ValueError, match=text):
         find_dataset("photos")
 

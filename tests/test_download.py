@@ -1,7 +1,5 @@
 """Tests of cnnlib/download.py."""
 
-import hashlib
-import logging
 import os
 import random
 import shutil
@@ -13,7 +11,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 import requests

@@ -22,7 +22,7 @@ def save(path: Path, values: np.ndarray) -> Path:
 
 
 def colour_png(values: np.ndarray) -> bytes:
-    """A PNG of 16 bits in colour, (H, W, 3) or with opacity (H, W, 4), which Pillow cannot write."""
+    """A PNG of 16 bits in colour, (H, W, 3), or with opacity, (H, W, 4): Pillow writes none."""
     height, width, channels = values.shape
 
     def chunk(name: bytes, content: bytes) -> bytes:
@@ -154,14 +154,22 @@ def test_both_orders_of_bytes_and_pgm_give_the_same(tmp_path: Path) -> None:
 
 
 def tiff_16(values: np.ndarray, order: str) -> bytes:
-    """An uncompressed TIFF of 16 bits in grey."""
-    height, width = values.shape
-    tags = {256: width, 257: height, 258: 16, 259: 1, 262: 1, 277: 1, 278: height}
-    tags |= {273: 8 + 2 + 12 * 9 + 4, 279: values.size * 2}
-    parts = [struct.pack(f"{order}HHLL", tag, 4, 1, tags[tag]) for tag in sorted(tags)]
+    """An uncompressed TIFF of 16 bits in grey, (H, W), or in colour, (H, W, 3)."""
+    height, width, *colours = values.shape
+    tags = {256: width, 257: height, 259: 1, 262: 2 if colours else 1, 278: height}
+    tags |= {277: colours[0] if colours else 1, 279: values.size * 2}
+    bits = 8 + 2 + 12 * 9 + 4
+    tags |= {258: bits if colours else 16, 273: bits + 6}
+    parts = [
+        struct.pack(f"{order}HHLL", tag, 4, 1, tags[tag])
+        if tag != 258 or not colours
+        else struct.pack(f"{order}HHLL", tag, 3, 3, bits)
+        for tag in sorted(tags)
+    ]
     mark = b"II*\0" if order == "<" else b"MM\0*"
     directory = struct.pack(f"{order}LH", 8, len(parts)) + b"".join(parts) + bytes(4)
-    return mark + directory + values.astype(f"{order}u2").tobytes()
+    each = struct.pack(f"{order}HHH", 16, 16, 16)
+    return mark + directory + each + values.astype(f"{order}u2").tobytes()
 
 
 def test_a_transparent_grey_is_white(tmp_path: Path) -> None:
@@ -171,3 +179,13 @@ def test_a_transparent_grey_is_white(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(content.getvalue())
     assert decode(path, 8, Levels(whole=1023)).min() == 255
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_of_16_bits_in_colour_keeps_them(order: str, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 1000, (8, 8, 3)).astype(np.uint16)
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff_16(values, order))
+    assert value_range(path) == Range("whole", values.min(), values.max())
+    found = decode(path, 8, Levels(whole=1023)).astype(float)
+    np.testing.assert_allclose(found, values * 255 / 1023, atol=0.51)
