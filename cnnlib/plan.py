@@ -122,6 +122,7 @@ class Plan:
             f"classes; {photos['train']:,} photographs to train on, {photos['val']:,} to validate, "
             f"{photos['test']:,} to test) -> {self._whereto}\n"
             f"up to {self.max_epochs} epochs at {self.image_size} px; {rungs}\n{self._cost}"
+            + "".join(f"\nnote: {note}" for note in self.dataset.notes)
         )
 
     @property
@@ -154,6 +155,7 @@ class Plan:
 
 def num_photos(dataset: Dataset, seed: int) -> dict[str, int]:
     """Photographs to train on, to validate with and to test with."""
-    train, val = stratified_split(dataset.train.labels, VAL_SPLIT, seed)
+    labels, copies = dataset.train.labels, dataset.train.copies
+    train, val = stratified_split(labels, VAL_SPLIT, seed, copies)
     test = len(dataset.test.files) if dataset.test else 0
     return {"train": len(train), "val": len(val), "test": test}

@@ -21,9 +21,10 @@ from cnnlib import claim
 from cnnlib.buckets import AT_ONCE, Bucket, one_line
 from cnnlib.checkpoints import is_trainings, sync
 from cnnlib.claim import NAME, ClaimedError, is_alive, parsed_claim, read_claim, refused, same
-from cnnlib.download import cache_folder, check_space, exclusive
+from cnnlib.download import check_space, exclusive
 from cnnlib.journal import read_events, segments, whole_lines
 from cnnlib.redaction import without_secrets
+from cnnlib.surroundings import cache_folder
 
 logger = logging.getLogger(__name__)
 

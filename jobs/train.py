@@ -65,6 +65,8 @@ def main() -> int:
         out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         return mistake(error)
+    for note in dataset.notes:
+        print(f"note: {note}", flush=True)
     task = Task(dataset, image_size, flags.max_epochs, flags.patience, flags.seed, cores())
     _train(config, task, out, flags)
     return 0
@@ -139,6 +141,7 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
             val_acc=best["val_acc"],
             origin="train",
             seed=task.seed,
+            levels=task.dataset.levels,
         ),
         about=provenance(flags.data, task.dataset, task.seed),
     )

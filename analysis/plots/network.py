@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from cnnlib.augment import normalised
 from cnnlib.champion import read_champion
-from cnnlib.decode import UNREADABLE, decode
+from cnnlib.decode import decode
 from cnnlib.model import ACTIVATIONS, CustomCNN
+from cnnlib.unreadable import UnreadableError
 
 
 def read_network(sweep_folder: Path) -> CustomCNN:
@@ -56,7 +57,7 @@ def read_photographs(files: Sequence[Path], image_size: int) -> tuple[np.ndarray
     for number, file in enumerate(files):
         try:
             images.append(decode(file, image_size))
-        except UNREADABLE:
+        except UnreadableError:
             continue
         numbers.append(number)
     return np.array(images, np.uint8).reshape(-1, image_size, image_size, 3), numbers
