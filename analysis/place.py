@@ -52,10 +52,12 @@ def opened(folder: str, out: Path | None = None) -> Iterator[Place]:
     if not is_url(folder):
         yield Place(Path(folder), out)
         return
+    from cnnlib.redaction import without_secrets
     from cnnlib.storage import Remote
 
     url = folder.rstrip("/")
-    name = url.rpartition("/")[2]
+    public = without_secrets(url)
+    name = public.rpartition("/")[2]
     with tempfile.TemporaryDirectory(prefix="cnnlib-report-") as scratch:
         copy = Path(scratch) / name
         copy.mkdir()
@@ -64,4 +66,4 @@ def opened(folder: str, out: Path | None = None) -> Iterator[Place]:
         try:
             yield place
         except (ValueError, OSError) as error:  # the user knows nothing of the copy
-            raise ValueError(str(error).replace(str(copy), url)) from None
+            raise ValueError(str(error).replace(str(copy), public)) from None

@@ -13,14 +13,13 @@ from analysis.claims import SHIPPED, Claim, read_claims
 from analysis.columns import Choice, add_choice, chosen
 from analysis.compared import sweeps_in
 from analysis.folder import SweepFolder, read_folder
-from analysis.html_page import as_html
-from analysis.markdown_page import as_markdown
 from analysis.place import Place, opened
 from analysis.report_folder import check_ours, replaced_report
 from analysis.sending import send
 from analysis.shapes import SETTINGS, read_mapping
 from analysis.watch import watch
 from cnnlib.journal import journal_exists
+from cnnlib.redaction import without_secrets
 from cnnlib.results import read_results
 
 
@@ -43,16 +42,19 @@ def write_report(
     sweep = read_folder(Path(folder), choice)
     # matplotlib takes a second to load: not before the folder is known to be readable
     from analysis.findings import find
-    from analysis.sections import build_page, trials_table
+    from analysis.page.contents import build_page
+    from analysis.page.files import write_page
+    from analysis.page.sections.test import tested_tables
+    from analysis.page.sections.trials import trials_table
 
     report = report or Path(folder) / "report"
     with replaced_report(report) as new:
         findings = find(sweep, judged)
         findings.write(new)
-        page = build_page(sweep, findings, new, photo_folders=_photo_folders(sweep, data))
-        trials_table(sweep).to_csv(new / "tables" / "trials.csv", index=False)
-        (new / "report.md").write_text(as_markdown(page), "utf-8")
-        (new / "index.html").write_text(as_html(page, new / "figures"), "utf-8")
+        for name, table in {"trials": trials_table(sweep), **tested_tables(sweep)}.items():
+            table.to_csv(new / "tables" / f"{name}.csv", index=False)
+        page = build_page(sweep, findings, photo_folders=_photo_folders(sweep, data))
+        write_page(page, new)
     return report / "index.html"
 
 
@@ -133,7 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with opened(flags.folder, flags.out) as place:
             return _report(place, flags)
     except (ValueError, OSError) as error:
-        print(f"analysis/report.py: {' '.join(str(error).split())}", file=sys.stderr)
+        text = without_secrets(" ".join(str(error).split()))
+        print(f"analysis/report.py: {text}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -164,7 +167,7 @@ def _report(place: Place, flags: argparse.Namespace) -> int:
     if sweeps_in(place.folder):
         if flags.watch or flags.wandb:
             raise ValueError(f"{place.folder} holds several sweeps: --watch and --wandb take one")
-        from analysis.compared_sections import write_comparison
+        from analysis.page.sections.several import write_comparison
 
         name = "comparison"
         with replaced_report(place.report(name)) as new:

@@ -6,11 +6,13 @@ import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from cnnlib.checkpoints import replaced
 from cnnlib.journal import journal_exists, read_events
 from cnnlib.tables import accuracies, brief, numbers, read_table
 
@@ -64,16 +66,13 @@ class Results:
         if len(self.class_recalls):
             tables["class_recalls"] = self.class_recalls
         for name, table in tables.items():
-            part = folder / f".{name}.csv.part"
-            table.to_csv(part, index=False)
-            part.replace(folder / f"{name}.csv")
+            replaced(folder / f"{name}.csv", partial(table.to_csv, index=False))
 
 
 def write_json(path: Path, content: object) -> None:
     """Writes the file, replaced in one step."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    text = json.dumps(content, indent=2) + "\n"
+    replaced(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def read_json(path: Path) -> Any:

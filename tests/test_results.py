@@ -7,6 +7,7 @@ import pytest
 
 from cnnlib.journal import Journal
 from cnnlib.results import CLASS_COLUMNS, EPOCH_COLUMNS, fold, read_results
+from tests.events import begin
 from tests.test_ledger import finished
 
 
@@ -105,6 +106,7 @@ def test_a_trial_without_a_single_score_has_none() -> None:
 
 def test_tables_are_the_same_from_the_journal_and_from_its_csv_files(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "sweep")
+    begin(journal)
     for content in EVENTS:
         journal.append(
             content["event"], **{k: v for k, v in content.items() if k not in ("event", "time")}

@@ -1,4 +1,3 @@
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from cnnlib import testing
 from cnnlib.champion import _bring_back, _remove_earlier, digest, read_champion
 from cnnlib.claim import Claim, ClaimedError
 from cnnlib.journal import Journal, read_events
+from cnnlib.limits import cores
 from cnnlib.model import CustomCNN
 from cnnlib.results import openings
 from cnnlib.story import story
@@ -183,4 +183,4 @@ def test_the_reference_is_tested_on_the_same_photographs(journaled: Path) -> Non
 def test_the_test_takes_all_cores_of_which_ray_gives_a_job_one(journaled: Path) -> None:
     torch.set_num_threads(1)
     test_champion(journaled)
-    assert torch.get_num_threads() == len(os.sched_getaffinity(0))
+    assert torch.get_num_threads() == cores()
