@@ -113,7 +113,7 @@ def test_the_sweep_that_is_damaged_is_whole(sweep: Path) -> None:
 def test_a_damaged_file_gives_a_report_or_a_line(
     sweep: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    for done, content in DAMAGED[name](texts()[name], 60):
+    for done, content in DAMAGED[name](texts()[name], 30):
         (sweep / name).write_bytes(content)
         try:
             asked(report, [str(sweep), "--no-test", "--claims", str(sweep / "claims.yaml")], capsys)
