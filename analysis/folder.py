@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.columns import Choice, Columns, sort_columns, statuses
 from analysis.predictions import read_predictions
 from analysis.shapes import CHAMPION, METRICS, SETTINGS, read_mapping, read_names
+from analysis.values import varied
 from cnnlib.config import is_off, told
 from cnnlib.journal import journal_exists
 from cnnlib.results import (
@@ -25,6 +26,8 @@ from cnnlib.tables import read_table
 
 logger = logging.getLogger(__name__)
 
+MOST = 200
+"""Hyperparameters that vary; each is compared with each, which is minutes from here on."""
 LEAK_COLUMNS = ("test_file", "train_file", "kind", "similarity", "test_label", "train_label")
 WEIGHTS = "weights.safetensors"
 
@@ -139,6 +142,12 @@ def _sorted_out(
         columns = sort_columns(trials, choice, ours=FIXED_TRIAL_COLUMNS)
         for line in columns.lines():
             logger.warning("%s: %s", path / "trials.csv", line)
+    num_varied = len(varied(trials, list(columns.hyperparameters)))
+    if num_varied > MOST:
+        raise ValueError(
+            f"{path / 'trials.csv'}: {num_varied:,} hyperparameters vary, at most {MOST} are"
+            " compared; --hyperparameters A,B says which"
+        )
     return Results(_kept(trials, columns), results.epochs, results.class_recalls)
 
 
