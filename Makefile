@@ -10,12 +10,30 @@ FULL_SIZE ?=
 
 .PHONY: setup tune test check bench chaos cluster-test
 
+# uv takes half of pip's time or less. It is the one on the PATH, else one of our own in .venv; where
+# none can be had, or it fails, pip installs. uv does not read where pip's configuration looks.
+UV := $(or $(shell command -v uv 2> /dev/null),$(BIN)/uv)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+ALL := --quiet --constraint constraints.txt --editable '.[dev]'
+
 setup: .venv/.installed
+
+# The Python that is asked for must be that of a .venv which is there.
+ifneq ($(origin PYTHON),file)
+ifneq ($(wildcard $(BIN)/python),)
+ifneq ($(shell $(PYTHON) --version 2>&1),$(shell $(BIN)/python --version 2>&1))
+$(error PYTHON=$(PYTHON) is not the Python of .venv; remove .venv first (rm -r .venv))
+endif
+endif
+endif
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit((sys.platform != "linux" and "cnnlib needs Linux") or (sys.version_info < (3, 11) and "cnnlib needs Python 3.11 or newer; set PYTHON=... to one"))'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	test -x $(UV) || $(PIP) install --quiet --constraint constraints.txt uv || echo "no uv to be had"
+	index=$$($(PIP) config list | sed -n "s/.*[.]index-url='\(.*\)'/\1/p" | tail -n 1); \
+	  UV_DEFAULT_INDEX=$${UV_DEFAULT_INDEX:-$$index} $(UV) pip install --python $(BIN)/python $(ALL) \
+	  || $(PIP) install $(ALL)
 	touch $@
 
 tune: setup

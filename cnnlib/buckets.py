@@ -18,6 +18,7 @@ from pyarrow import ArrowInvalid, fs
 from cnnlib import traffic
 from cnnlib.checkpoints import replaced
 from cnnlib.download import check_space, exclusive
+from cnnlib.redaction import without_secrets
 
 SCHEMES = ("s3://", "gs://")
 AT_ONCE = 16  # files of a folder that are fetched at once
@@ -172,7 +173,7 @@ def _answered() -> Iterator[None]:
 
 def one_line(error: BaseException) -> str:
     """What pyarrow says, without what it was about to do."""
-    return " ".join(str(error).split()).rpartition(" operation: ")[2][:200]
+    return without_secrets(" ".join(str(error).split())).rpartition(" operation: ")[2][:200]
 
 
 def brought(url: str, cache: Path) -> Path:
@@ -188,7 +189,8 @@ def brought(url: str, cache: Path) -> Path:
     if not there and not bucket.foreign:
         raise FileNotFoundError(f"data: there is nothing at {url}")
     key = hashlib.blake2b(f"{url} {sorted(there.items())}".encode(), digest_size=16).hexdigest()
-    target = cache / "downloads" / f"{key}-{re.sub(r'[^a-zA-Z0-9_.-]', '_', name)}"
+    shown = re.sub("[^a-zA-Z0-9_.-]", "_", without_secrets(url).rpartition("/")[2])
+    target = cache / "downloads" / f"{key}-{shown}"
     with exclusive(target):
         if not target.exists():
             check_space(url, target.parent, sum(size for size, _ in there.values()))

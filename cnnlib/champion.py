@@ -1,6 +1,5 @@
 """The winner of a sweep: its weights and what to know of them."""
 
-import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,8 +16,9 @@ from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.dataset import Dataset
 from cnnlib.export import PROGRAM, export, preprocessing
 from cnnlib.finals import Finals
+from cnnlib.levels import UNKNOWN, Levels
 from cnnlib.model import CustomCNN
-from cnnlib.results import read_json, write_json
+from cnnlib.results import digest, read_json, write_json
 from cnnlib.standings import Standing, mean_interval, standard_error
 
 WEIGHTS = "weights.safetensors"
@@ -38,6 +38,7 @@ class Champion:
     val_acc: float  # what it is of follows from the origin: MEANINGS
     origin: str = "search"
     seed: int | None = None  # of the training of these weights, where it is not the sweep's
+    levels: Levels = UNKNOWN  # what is white in photographs of more than 8 bits
 
     def model(self) -> CustomCNN:
         """The network with its trained weights, ready to predict."""
@@ -78,13 +79,11 @@ def crown(
     about = read_json(path) if path.exists() else {}
     winner = finals.winner if finals else None
     if finals is None or winner is None:
-        champion = _best_of_search(sweep_folder, best, dataset.classes, image_size)
+        champion = _best_of_search(sweep_folder, best, dataset, image_size)
         write_champion(champion, about=about, exported=exported)
         _bring_back(folder)
         return champion
-    entrant = partial(
-        _entrant, sweep_folder, finals, dataset.classes, image_size, retrained=retrained
-    )
+    entrant = partial(_entrant, sweep_folder, finals, dataset, image_size, retrained=retrained)
     champion = entrant(winner, folder)
     if rival := finals.reference:
         reference = entrant(rival, folder / "reference")
@@ -121,13 +120,8 @@ def _kept(predictions: Path, weights: str) -> Path:
     return predictions.with_stem(f"{predictions.stem}-{weights[:8]}")
 
 
-def digest(weights: Path) -> str | None:
-    """What tells these weights from any other; None where there are none."""
-    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
-
-
 def _best_of_search(
-    sweep_folder: Path, best: pd.Series, classes: tuple[str, ...], image_size: int
+    sweep_folder: Path, best: pd.Series, dataset: Dataset, image_size: int
 ) -> Champion:
     """The best trial, its weights copied."""
     champion = Champion(
@@ -136,7 +130,8 @@ def _best_of_search(
         config=TrialConfig.from_mapping(
             {name: best[name] for name in hyperparameters() if not pd.isna(best.get(name))}
         ),
-        classes=classes,
+        classes=dataset.classes,
+        levels=dataset.levels,
         image_size=image_size,
         epoch=int(best["best_epoch"]),
         val_acc=float(best["val_acc"]),
@@ -149,7 +144,7 @@ def _best_of_search(
 def _entrant(
     sweep_folder: Path,
     finals: Finals,
-    classes: tuple[str, ...],
+    dataset: Dataset,
     image_size: int,
     standing: Standing,
     folder: Path,
@@ -163,7 +158,8 @@ def _entrant(
         folder=folder,
         trial_id=standing.trial_id,
         config=finals.config(standing.trial_id),
-        classes=classes,
+        classes=dataset.classes,
+        levels=dataset.levels,
         image_size=image_size,
         epoch=taken.epoch,
         val_acc=standing.mean,
@@ -210,10 +206,10 @@ def write_champion(
     """
     _write_facts(champion, about or {}, metrics or {})
     folder, model = champion.folder, champion.model()
-    write_json(folder / "preprocessing.json", preprocessing(champion.image_size))
+    write_json(folder / "preprocessing.json", preprocessing(champion.image_size, champion.levels))
     (folder / "summary.txt").write_text(model.summary() + "\n", encoding="utf-8")
     if exported:
-        export(model, champion.classes, folder / PROGRAM)
+        export(model, champion.classes, folder / PROGRAM, champion.levels)
     write_card(champion)
 
 
@@ -228,6 +224,7 @@ def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[
         "val_acc_is": MEANINGS[champion.origin],
         "origin": champion.origin,
         "seed": champion.seed,
+        "levels": asdict(champion.levels),
         **{name: about[name] for name in ("name", "data", "versions", "commit") if name in about},
     }
     write_json(champion.folder / "config.json", config)
@@ -253,6 +250,7 @@ def read_champion(folder: str | Path) -> Champion:
         val_acc=content["val_acc"],
         origin=content.get("origin", "search"),
         seed=content.get("seed"),
+        levels=Levels(**content.get("levels", {})),
     )
 
 

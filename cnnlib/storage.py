@@ -21,8 +21,10 @@ from cnnlib import claim
 from cnnlib.buckets import AT_ONCE, Bucket, one_line
 from cnnlib.checkpoints import is_trainings, sync
 from cnnlib.claim import NAME, ClaimedError, is_alive, parsed_claim, read_claim, refused, same
-from cnnlib.download import cache_folder, check_space, exclusive
+from cnnlib.download import check_space, exclusive
 from cnnlib.journal import read_events, segments, whole_lines
+from cnnlib.redaction import without_secrets
+from cnnlib.surroundings import cache_folder
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +55,11 @@ class Mirror:
         Raises ValueError or OSError where it is none.
         """
         self.parent = url.rstrip("/")
-        self.url = f"{self.parent}/{folder.name}"
-        self.kept = self.url if nodes else None  # where nodes keep what they train
+        place = f"{self.parent}/{folder.name}"
+        self.url = without_secrets(place)  # as it may be told
+        self.kept = place if nodes else None  # where nodes keep what they train
         self._folder = folder
-        self._bucket = Bucket(self.url)
+        self._bucket = Bucket(place)
         self._sent: dict[str, State] = {}  # path -> its state when it was sent
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -375,7 +378,8 @@ class Shelf:
                 return act(self._bucket)
             except (OSError, ValueError) as error:
                 if time.monotonic() > deadline:
-                    raise StorageError(f"{self._url} does not answer: {error}") from error
+                    place = without_secrets(self._url)
+                    raise StorageError(f"{place} does not answer: {one_line(error)}") from error
                 time.sleep(PAUSE)
 
 
@@ -392,4 +396,5 @@ def prune_storage(url: str, is_needed: Callable[[str, str], bool]) -> None:
                 with suppress(FileNotFoundError):
                     bucket.delete(path)
     except (OSError, ValueError) as error:
-        logger.warning("%s: %s; what is not needed stays there for now", url, error)
+        place = without_secrets(url)
+        logger.warning("%s: %s; what is not needed stays there for now", place, error)

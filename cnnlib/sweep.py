@@ -1,5 +1,6 @@
 """A sweep: Ray Tune runs the trials, and everything that happens goes into the journal."""
 
+# ruff: noqa: E402  # what Ray asks of its surroundings when it is imported comes first
 import logging
 import os
 import time
@@ -16,6 +17,11 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the journal 
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # with it Tune prints tables at any verbosity
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is ours to handle
 
+from cnnlib.redaction import secrets_withheld, without_secrets
+from cnnlib.surroundings import check_home
+
+check_home()  # Ray's import asks for it, with a traceback
+
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
 
@@ -25,6 +31,7 @@ from cnnlib.bill import at_work, bill
 from cnnlib.champion import Champion, crown
 from cnnlib.claim import Claim, ClaimedError
 from cnnlib.cluster import billed
+from cnnlib.doctor import check_storage
 from cnnlib.finals import Finals, read_finals
 from cnnlib.journal import Journal, read_events
 from cnnlib.ledger import Ledger, read_ledger
@@ -61,12 +68,14 @@ class Sweep(Settings):
         return run(self.plan())
 
 
+@secrets_withheld()
 def run(plan: Plan) -> SweepResult:
     """Runs a planned sweep to its end, or to Ctrl-C: whatever was reached is in its folder.
 
     Raises ClaimedError where another driver has the folder, or has taken it over while this one
     slept, OSError where it cannot be written.
     """
+    check_storage(plan)
     plan.folder.mkdir(parents=True, exist_ok=plan.settings.resume)
     claim = Claim(plan.folder, plan.mirror.lost if plan.mirror else None)
     if plan.mirror:
@@ -219,7 +228,7 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def _begin(plan: Plan, ledger: Ledger, slots: int) -> None:

@@ -11,6 +11,8 @@ from PIL import Image
 if TYPE_CHECKING:
     from moto.server import ThreadedMotoServer
 
+# What numba compiles takes half a minute, so it stays between runs.
+COMPILED = Path(__file__).parent.parent / ".pytest_cache" / "numba"
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 50, 40)}
 
 
@@ -25,6 +27,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CNNLIB_CACHE", str(folder))
+        patch.setenv("NUMBA_CACHE_DIR", str(COMPILED))
         yield folder
 
 

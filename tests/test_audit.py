@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from analysis.markdown_page import as_markdown
+from analysis.sections import _trials
 
 from analysis.audit import audit_section, audit_sentences, read_audit
 from analysis.folder import read_folder
-from analysis.markdown_page import as_markdown
 from analysis.page import Page, Paragraph, Table
-from analysis.sections import _trials
 from cnnlib.intervals import wilson_interval
 from cnnlib.journal import Journal
 from tests.test_ledger import finished

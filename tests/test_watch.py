@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 import requests
-
 from analysis.live import live
+
 from analysis.place import Place
 from analysis.report import main, write_report
 from analysis.watch import Watch, state_of

@@ -20,7 +20,6 @@ import os
 import signal
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -151,8 +150,6 @@ def main() -> int:
         claim.socket = SimpleNamespace(gethostname=lambda: asked.host)  # type: ignore[assignment]
         claim.fcntl = SimpleNamespace(**vars(fcntl) | {"flock": lambda *_: None})  # type: ignore[assignment]
 
-    import ray
-
     import cnnlib.sweep
     import cnnlib.tuning
     from cnnlib.settings import Settings
@@ -160,7 +157,7 @@ def main() -> int:
     cnnlib.tuning.ray_trial = fake_trial  # type: ignore[assignment]
     cnnlib.sweep.crown = lambda *_, **__: None  # type: ignore[assignment]  # there are no weights
     if "RAY_ADDRESS" not in os.environ:
-        ray.init = partial(ray.init, num_cpus=asked.slots)  # more trials at once than cores
+        cnnlib.tuning.cores = lambda: asked.slots  # more trials at once than cores
     try:
         plan = Settings(
             data=asked.photos, storage=asked.storage, name=asked.name, resume=asked.resume,
