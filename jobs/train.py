@@ -10,7 +10,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing
 
 from cnnlib.config import TrialConfig, impossible, told
 from cnnlib.reference import read_hyperparameters
+from cnnlib.settings import IMAGE_SIZE, check_flags
+from cnnlib.sources import find_dataset
 from cnnlib.space import constants, with_set
+from cnnlib.wandb_service import resolved_mode
 from jobs.tune import exit_after, mistake
 
 
@@ -36,17 +39,11 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Trains; returns the exit code."""
     flags = parser().parse_args()
-    from cnnlib.pixels import decode_ahead
-    from cnnlib.settings import IMAGE_SIZE, check_least
-    from cnnlib.sources import find_dataset
-    from cnnlib.trial import Task
-    from cnnlib.wandb_service import resolved_mode
-
     try:
+        check_flags(flags)
         out = Path(flags.out)
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ValueError(f"--out: {out} exists; nothing is overwritten: choose a new folder")
-        check_least(flags)
         config = configuration(flags.config, flags.set)
         image_size = IMAGE_SIZE if flags.data != "sample" else 32
         if flags.image_size is not None:
@@ -55,6 +52,10 @@ def main() -> int:
             raise ValueError(reason)
         flags.wandb = resolved_mode(flags.wandb)
         dataset = find_dataset(flags.data)
+        # From here on it takes time: PyTorch, decoding.
+        from cnnlib.pixels import decode_ahead
+        from cnnlib.trial import Task
+
         decode_ahead(dataset, image_size, augmented=config.use_augmentation, test=False)
         out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:

@@ -67,9 +67,9 @@ def main() -> int:
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
         plan = settings.plan()
+        print(plan, flush=True)
     except (ValueError, OSError) as error:
         return mistake(error)
-    print(plan, flush=True)
     if only_plan:
         return _examine(plan)
     try:

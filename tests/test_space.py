@@ -11,11 +11,10 @@ from cnnlib.space import (
     Interval,
     constants,
     num_configurations,
-    read_sweep_file,
     searched,
-    sweep_from_mapping,
     with_set,
 )
+from cnnlib.sweep_file import read_sweep_file, sweep_from_mapping
 
 SWEEPS = Path(__file__).parent.parent / "sweeps"
 FILES = sorted(SWEEPS.glob("*.yaml"))
