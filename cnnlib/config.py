@@ -15,7 +15,7 @@ def short(value: object, most: int = 60) -> str:
     if isinstance(value, str | Exception):
         text = str(value)
     elif isinstance(value, int) and value.bit_length() > 3 * most:  # Python refuses to write some
-        return f"a number of about {value.bit_length() * 3 // 10:,} digits"
+        return f"a number of about {int(value.bit_length() * 0.30103) + 1:,} digits"
     elif isinstance(value, float | int) or value is None:
         text = str(value)
     else:

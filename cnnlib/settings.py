@@ -98,7 +98,6 @@ class Settings:
         if self.search not in (None, "tpe", "random"):
             raise ValueError(f"--search: {short(self.search)} is not tpe or random")
         time_budget = None if self.time_budget is None else seconds_of(self.time_budget)
-        wandb = resolved_mode(self.wandb)
         folder = self._folder()
         file = self._sweep_file()
         image_size = self.image_size or file.settings.get("image_size", IMAGE_SIZE)
@@ -115,7 +114,8 @@ class Settings:
         from cnnlib.sources import find_dataset
 
         dataset = find_dataset(self.data)
-        # From here on it takes time: storage, PyTorch, decoding.
+        # From here on it takes time: W&B, storage, PyTorch, decoding.
+        wandb = resolved_mode(self.wandb)
         mirror = self._mirror(folder)
         self._check_machine()
         from cnnlib.pixels import decode_ahead

@@ -14,14 +14,12 @@ from cnnlib.settings import IMAGE_SIZE, check_flags
 from cnnlib.sources import find_dataset
 from cnnlib.space import constants, with_set
 from cnnlib.wandb_service import resolved_mode
-from jobs.tune import exit_after, mistake
+from jobs.tune import Flags, exit_after, mistake
 
 
 def parser() -> argparse.ArgumentParser:
     """The flags."""
-    flags = argparse.ArgumentParser(
-        description="Trains one configuration of the CNN.", allow_abbrev=False
-    )
+    flags = Flags(description="Trains one configuration of the CNN.", allow_abbrev=False)
     add = flags.add_argument
     add("--config", metavar="FILE", help="JSON or YAML: hyperparameters, or a champion's config")
     add("--set", action="append", default=[], metavar="NAME=V", help="one hyperparameter")
@@ -50,9 +48,9 @@ def main() -> int:
             image_size = flags.image_size
         if reason := impossible(config, image_size):
             raise ValueError(reason)
-        flags.wandb = resolved_mode(flags.wandb)
         dataset = find_dataset(flags.data)
-        # From here on it takes time: PyTorch, decoding.
+        # From here on it takes time: W&B, PyTorch, decoding.
+        flags.wandb = resolved_mode(flags.wandb)
         from cnnlib.pixels import decode_ahead
         from cnnlib.trial import Task
 
