@@ -142,16 +142,25 @@ class Settings:
             wandb=wandb,
             decode_seconds=time.monotonic() - began,
             reference=reference,
-            notes=file.notes,
+            notes=self._notes(file),
             **finals,
         )
         _ = plan.disk  # raises where a network of the space has more weights than can be counted
         return plan
 
     def _sweep_file(self) -> SweepFile:
-        if isinstance(self.sweep, Mapping):
-            return sweep_from_mapping(self.sweep)
-        return read_sweep_file(_default_sweep_file(self.data) if self.sweep is None else self.sweep)
+        if self.sweep is None:
+            return read_sweep_file(_default_sweep_file(self.data))
+        if isinstance(self.sweep, str | Path):
+            return read_sweep_file(self.sweep)
+        return sweep_from_mapping(self.sweep)
+
+    def _notes(self, file: SweepFile) -> tuple[str, ...]:
+        """What of the sweep file is read otherwise than W&B would, and is not to be seen so."""
+        if self.sweep is None or not file.early_terminate or file.grace_period:
+            return file.notes
+        rungs = "early_terminate: there is none, so W&B would stop no trial; null stops none here"
+        return (*file.notes, rungs)
 
     def _max_epochs(self, file: SweepFile) -> int:
         return self.max_epochs or file.settings.get("max_epochs", MAX_EPOCHS)
