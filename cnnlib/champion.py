@@ -1,6 +1,5 @@
 """The winner of a sweep: its weights and what to know of them."""
 
-import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,13 +11,14 @@ import pandas as pd
 from safetensors.torch import load_file
 
 from cnnlib.card import card
-from cnnlib.checkpoints import BEST, replaced
+from cnnlib.checkpoints import BEST, check_epoch, replaced
 from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.dataset import Dataset
 from cnnlib.export import PROGRAM, export, preprocessing
 from cnnlib.finals import Finals
+from cnnlib.levels import UNKNOWN, Levels
 from cnnlib.model import CustomCNN
-from cnnlib.results import read_json, write_json
+from cnnlib.results import digest, read_json, write_json
 from cnnlib.standings import Standing, mean_interval, standard_error
 
 WEIGHTS = "weights.safetensors"
@@ -38,6 +38,7 @@ class Champion:
     val_acc: float  # what it is of follows from the origin: MEANINGS
     origin: str = "search"
     seed: int | None = None  # of the training of these weights, where it is not the sweep's
+    levels: Levels = UNKNOWN  # what is white in photographs of more than 8 bits
 
     def model(self) -> CustomCNN:
         """The network with its trained weights, ready to predict."""
@@ -78,13 +79,11 @@ def crown(
     about = read_json(path) if path.exists() else {}
     winner = finals.winner if finals else None
     if finals is None or winner is None:
-        champion = _best_of_search(sweep_folder, best, dataset.classes, image_size)
+        champion = _best_of_search(sweep_folder, best, dataset, image_size)
         write_champion(champion, about=about, exported=exported)
         _bring_back(folder)
         return champion
-    entrant = partial(
-        _entrant, sweep_folder, finals, dataset.classes, image_size, retrained=retrained
-    )
+    entrant = partial(_entrant, sweep_folder, finals, dataset, image_size, retrained=retrained)
     champion = entrant(winner, folder)
     if rival := finals.reference:
         reference = entrant(rival, folder / "reference")
@@ -121,13 +120,8 @@ def _kept(predictions: Path, weights: str) -> Path:
     return predictions.with_stem(f"{predictions.stem}-{weights[:8]}")
 
 
-def digest(weights: Path) -> str | None:
-    """What tells these weights from any other; None where there are none."""
-    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
-
-
 def _best_of_search(
-    sweep_folder: Path, best: pd.Series, classes: tuple[str, ...], image_size: int
+    sweep_folder: Path, best: pd.Series, dataset: Dataset, image_size: int
 ) -> Champion:
     """The best trial, its weights copied."""
     champion = Champion(
@@ -136,19 +130,21 @@ def _best_of_search(
         config=TrialConfig.from_mapping(
             {name: best[name] for name in hyperparameters() if not pd.isna(best.get(name))}
         ),
-        classes=classes,
+        classes=dataset.classes,
+        levels=dataset.levels,
         image_size=image_size,
         epoch=int(best["best_epoch"]),
         val_acc=float(best["val_acc"]),
     )
-    _copy(sweep_folder / "checkpoints" / champion.trial_id / BEST, champion.folder / WEIGHTS)
+    weights = sweep_folder / "checkpoints" / champion.trial_id / BEST
+    _copy(weights, champion.folder / WEIGHTS, champion.epoch)
     return champion
 
 
 def _entrant(
     sweep_folder: Path,
     finals: Finals,
-    classes: tuple[str, ...],
+    dataset: Dataset,
     image_size: int,
     standing: Standing,
     folder: Path,
@@ -157,12 +153,13 @@ def _entrant(
 ) -> Champion:
     """One of the finals, its weights copied."""
     taken = finals.taken(sweep_folder, standing, retrained=retrained)
-    _copy(taken.folder / BEST, folder / WEIGHTS)
+    _copy(taken.folder / BEST, folder / WEIGHTS, taken.epoch)
     return Champion(
         folder=folder,
         trial_id=standing.trial_id,
         config=finals.config(standing.trial_id),
-        classes=classes,
+        classes=dataset.classes,
+        levels=dataset.levels,
         image_size=image_size,
         epoch=taken.epoch,
         val_acc=standing.mean,
@@ -171,7 +168,10 @@ def _entrant(
     )
 
 
-def _copy(weights: Path, place: Path) -> None:
+def _copy(weights: Path, place: Path, epoch: int) -> None:
+    """Copies the weights of that epoch; OSError where they are others, or torn."""
+    check_epoch(weights, epoch)
+
     def copy(part: Path) -> None:
         shutil.copyfile(weights, part)
 
@@ -206,10 +206,10 @@ def write_champion(
     """
     _write_facts(champion, about or {}, metrics or {})
     folder, model = champion.folder, champion.model()
-    write_json(folder / "preprocessing.json", preprocessing(champion.image_size))
+    write_json(folder / "preprocessing.json", preprocessing(champion.image_size, champion.levels))
     (folder / "summary.txt").write_text(model.summary() + "\n", encoding="utf-8")
     if exported:
-        export(model, champion.classes, folder / PROGRAM)
+        export(model, champion.classes, folder / PROGRAM, champion.levels)
     write_card(champion)
 
 
@@ -224,6 +224,7 @@ def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[
         "val_acc_is": MEANINGS[champion.origin],
         "origin": champion.origin,
         "seed": champion.seed,
+        "levels": asdict(champion.levels),
         **{name: about[name] for name in ("name", "data", "versions", "commit") if name in about},
     }
     write_json(champion.folder / "config.json", config)
@@ -249,6 +250,7 @@ def read_champion(folder: str | Path) -> Champion:
         val_acc=content["val_acc"],
         origin=content.get("origin", "search"),
         seed=content.get("seed"),
+        levels=Levels(**content.get("levels", {})),
     )
 
 

@@ -1,6 +1,7 @@
 """CustomDataModule: batches of a folder of photographs, for Lightning."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,22 +24,38 @@ EVALUATION_PIXELS = {"cpu": 16 * 64 * 64, "cuda": 256 * 64 * 64}
 
 
 def stratified_split(
-    labels: tuple[int, ...], val_split: float, seed: int
+    labels: tuple[int, ...],
+    val_split: float,
+    seed: int,
+    copies: Sequence[Sequence[int]] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices for training and for validation, both sorted: `val_split` of each class, at random.
 
-    Every class keeps at least one image on either side; a `val_split` of 0 holds none out.
+    Every class keeps at least one image on either side; a `val_split` of 0 holds none out. Those
+    of one group of `copies` stay on one side, where their class has others.
     """
     if not val_split:
         return np.arange(len(labels)), np.arange(0)
     rng = np.random.default_rng(seed)
+    groups = {index: group for group in copies for index in group}
     val = []
     for label in np.unique(labels):
         of_class = np.flatnonzero(np.asarray(labels) == label)
         num_val = min(max(round(len(of_class) * val_split), 1), len(of_class) - 1)
-        val.append(rng.permutation(of_class)[:num_val])
+        drawn = rng.permutation(of_class)
+        val.append(_with_copies(drawn, num_val, groups) if groups else drawn[:num_val])
     val_indices = np.sort(np.concatenate(val))
     return np.setdiff1d(np.arange(len(labels)), val_indices), val_indices
+
+
+def _with_copies(drawn: np.ndarray, number: int, groups: Mapping[int, Sequence[int]]) -> np.ndarray:
+    """The first of `drawn` with all their copies, `number` if copies allow, but not all."""
+    taken: dict[int, None] = {}
+    for index in drawn.tolist():
+        group = groups.get(index, (index,))
+        if len(taken) < number and index not in taken and len(taken) + len(group) < len(drawn):
+            taken.update(dict.fromkeys(group))
+    return np.array(list(taken) or drawn[:number])
 
 
 def evaluation_batch(image_size: int, device: str) -> int:
@@ -165,6 +182,9 @@ class CustomDataModule(LightningDataModule):
         self.image_size = image_size
         self.gpu_share = gpu_share
         self.dataset = dataset or read_folder(self.data_dir)
+        if dataset is None:
+            for note in self.dataset.notes:
+                logging.getLogger(__name__).warning(note)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -178,7 +198,8 @@ class CustomDataModule(LightningDataModule):
     @cached_property
     def split_indices(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions in dataset.train of the training and of the validation images."""
-        return stratified_split(self.dataset.train.labels, self.val_split, self.split_seed)
+        train = self.dataset.train
+        return stratified_split(train.labels, self.val_split, self.split_seed, train.copies)
 
     def train_dataloader(self) -> Batches:
         """The training photographs, from where `trainer` is in their epochs."""

@@ -7,9 +7,9 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+from cnnlib.bounds import LIMITS, checked, real
 from cnnlib.config import Hyperparameter, Value, hyperparameter_named, nearest, short
 from cnnlib.halving import MOST_RUNGS
-from cnnlib.limits import LIMITS, checked, real
 from cnnlib.space import LISTABLE, Choice, Interval, Space, Weighted
 from cnnlib.yaml_file import read_yaml
 

@@ -1,7 +1,6 @@
 """Trains one configuration, from a file or --set, and keeps its best weights."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from cnnlib.reference import read_hyperparameters
 from cnnlib.settings import IMAGE_SIZE, check_flags
 from cnnlib.sources import find_dataset
 from cnnlib.space import constants, with_set
+from cnnlib.surroundings import check_surroundings
 from cnnlib.wandb_service import resolved_mode
 from jobs.tune import Flags, exit_after, mistake
 
@@ -38,6 +38,7 @@ def main() -> int:
     """Trains; returns the exit code."""
     flags = parser().parse_args()
     try:
+        check_surroundings()
         check_flags(flags)
         out = Path(flags.out)
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -51,6 +52,7 @@ def main() -> int:
         dataset = find_dataset(flags.data)
         # From here on it takes time: W&B, PyTorch, decoding.
         flags.wandb = resolved_mode(flags.wandb)
+        from cnnlib.limits import cores
         from cnnlib.pixels import decode_ahead
         from cnnlib.trial import Task
 
@@ -58,8 +60,9 @@ def main() -> int:
         out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         return mistake(error)
-    cpus = len(os.sched_getaffinity(0))
-    task = Task(dataset, image_size, flags.max_epochs, flags.patience, flags.seed, cpus)
+    for note in dataset.notes:
+        print(f"note: {note}", flush=True)
+    task = Task(dataset, image_size, flags.max_epochs, flags.patience, flags.seed, cores())
     _train(config, task, out, flags)
     return 0
 
@@ -133,6 +136,7 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
             val_acc=best["val_acc"],
             origin="train",
             seed=task.seed,
+            levels=task.dataset.levels,
         ),
         about=provenance(flags.data, task.dataset, task.seed),
     )

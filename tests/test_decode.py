@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlib.decode import UNREADABLE, decode, resized
+from cnnlib.decode import decode, resized
+from cnnlib.unreadable import UnreadableError
 
 SIDE = 24
 
@@ -149,7 +150,7 @@ def test_a_torn_photograph_raises(suffix: str, share: float, tmp_path: Path) -> 
     file = tmp_path / f"photo.{suffix}"
     Image.fromarray(picture()).resize((300, 300)).save(file)
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    with pytest.raises(UNREADABLE):
+    with pytest.raises(UnreadableError):
         decode(file, SIDE)
 
 

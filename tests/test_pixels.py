@@ -14,8 +14,8 @@ from PIL import Image
 import cnnlib.pixels
 from cnnlib.dataset import Dataset, read_folder
 from cnnlib.decode import decode
-from cnnlib.download import cache_folder
 from cnnlib.pixels import decode_ahead, pixels, side_with_margin
+from cnnlib.surroundings import cache_folder
 
 
 @pytest.fixture(autouse=True)
@@ -137,10 +137,10 @@ from pathlib import Path
 import cnnlib.pixels
 from cnnlib.dataset import read_folder
 decode = cnnlib.pixels.decode
-def last_words(file, image_size):
+def last_words(file, *rest):
     if file.name == "009.png":
         os.kill(os.getpid(), signal.SIGKILL)
-    return decode(file, image_size)
+    return decode(file, *rest)
 cnnlib.pixels.decode = last_words
 cnnlib.pixels.pixels(read_folder(Path(sys.argv[1])), "train", 8)
 """

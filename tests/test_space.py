@@ -21,7 +21,7 @@ from cnnlib.space import (
 )
 from cnnlib.sweep_file import read_sweep_file, sweep_from_mapping
 
-SWEEPS = Path(__file__).parent.parent / "sweeps"
+SWEEPS = Path(__file__).parent.parent / "cnnlib" / "sweeps"
 FILES = sorted(SWEEPS.glob("*.yaml"))
 # The study's own configuration, as it stood in its notebook.
 STUDY: dict[str, Any] = {

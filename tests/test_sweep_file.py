@@ -217,7 +217,7 @@ def test_multiples_that_the_hyperparameter_cannot_be_are_left_out_of_count_and_d
     [
         ({"parameters": {"dropout": {"min": 0.2, "max": 0.8, "distribution": "int_uniform"}}},
          "dropout: int_uniform goes from one whole number to another, not from 0.2 to 0.8"),
-        ({"parameters": {"dropout": {"min": 1e-4, "max": 0.1, "distribution": "log_uniform"}}},
+        ({"parameters": {"learning_rate": {"min": 0.1, "max": 2, "distribution": "log_uniform"}}},
          "for values write log_uniform_values"),
         ({"parameters": {"batch_size": {"min": 8, "max": 64, "distribution": "q_log_uniform"}}},
          "for values write q_log_uniform_values"),
