@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from analysis.values import shown
 from cnnlib.tables import brief
+from cnnlib.yaml_file import read_yaml
 
 SHIPPED = Path(__file__).with_name("claims.yaml")
 
@@ -50,11 +50,9 @@ class Claim:
 def read_claims(path: Path) -> list[Claim]:
     """The claims of a YAML file; ValueError says which claim is wrong and what it needs."""
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = read_yaml(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"no file of claims {path}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML: {error}") from None
     if not isinstance(content, list) or not content:
         raise ValueError(f"{path}: a list of claims is needed, each with claim:, higher:, lower:")
     try:

@@ -9,6 +9,8 @@ import random
 from dataclasses import dataclass, field
 from functools import cached_property
 
+MOST_RUNGS = 100  # W&B's bound, for factors near 1
+SIMULATED = 10_000  # trials of which the epochs of more are reckoned
 WORST = -1.0  # below every accuracy: what a score that is not finite counts as
 
 
@@ -16,12 +18,14 @@ WORST = -1.0  # below every accuracy: what a score that is not finite counts as
 class Halving:
     """Trials are compared after `grace_period` epochs, then after `reduction_factor` as many.
 
-    The periods are rounded one by one: 12 epochs of which a ninth are grace have rungs at 1 and 4.
+    A grace period of whole epochs is W&B's min_iter, and what follows is cut off to whole epochs as
+    W&B does. Others are rounded: 12 epochs of which a ninth are grace have rungs at 1 and 4.
     """
 
     max_epochs: int
     grace_period: float
     reduction_factor: float
+    named: tuple[int, ...] = ()  # the rungs, where they do not follow from the grace period
 
     def __post_init__(self) -> None:
         if self.grace_period < 1:
@@ -29,9 +33,10 @@ class Halving:
         if self.reduction_factor <= 1:
             raise ValueError(f"early_terminate: eta {self.reduction_factor:g} is not above 1")
         if self.grace_period > self.max_epochs:
+            name = "max_iter" if self.named else "min_iter"
             raise ValueError(
-                f"early_terminate: min_iter {self.grace_period:g} epochs of grace do not fit into "
-                f"{self.max_epochs} (--max-epochs); lower min_iter or train longer"
+                f"early_terminate: {name} {self.grace_period:g} epochs of grace do not fit into "
+                f"{self.max_epochs} (--max-epochs); lower {name} or train longer"
             )
 
     @classmethod
@@ -42,11 +47,12 @@ class Halving:
     @cached_property
     def rungs(self) -> tuple[int, ...]:
         """Epochs after which a trial may be stopped; the last epoch is none of them."""
-        rungs, rung = [], self.grace_period
-        while round(rung) < self.max_epochs:
-            rungs.append(round(rung))
+        rungs, rung = list(self.named), self.grace_period
+        whole = math.floor if float(rung).is_integer() else round
+        while not self.named and len(rungs) < MOST_RUNGS and whole(rung) < self.max_epochs:
+            rungs.append(whole(rung))
             rung *= self.reduction_factor
-        return tuple(dict.fromkeys(rungs))
+        return tuple(dict.fromkeys(rung for rung in rungs if rung < self.max_epochs))
 
 
 @dataclass(frozen=True)
@@ -129,8 +135,11 @@ def expected(plan: Halving, trials: int, audit: float = 0.0) -> tuple[float, flo
     The mean of simulations in which each trial has one random score at every rung and reports
     before the next begins. Trials that run at once make both a little larger.
     """
+    if trials > SIMULATED:
+        epochs, reached = expected(plan, SIMULATED, audit)
+        return epochs * trials / SIMULATED, reached * trials / SIMULATED
     generator, repeats = random.Random(0), max(1, 2_000 // trials)
-    epochs = reached = 0
+    epochs = reached = 0.0
     for repeat in range(repeats):
         rungs = Rungs(plan, audit, seed=repeat)
         for number in range(trials):

@@ -12,7 +12,7 @@ from typing import Any
 
 from cnnlib.config import TrialConfig, hyperparameter_named
 from cnnlib.halving import WORST, Decision, Halving, Rungs, finite
-from cnnlib.space import Choice, Interval, Space
+from cnnlib.space import Choice, Interval, Space, Weighted
 from cnnlib.tpe import Outcome, Tpe
 
 ENDINGS = {"finished": "completed", "stopped": "stopped", "failed": "failed"}  # event: status
@@ -36,12 +36,15 @@ class Terms:
     num_initial: int = 0  # proposals at random before TPE's; 0: not known yet
     known: tuple[Outcome, ...] = ()  # what another sweep found: --warm-start
     audit: float = 0.0  # share of the trials that would stop and run on
+    rungs: tuple[int, ...] = ()  # where they do not follow from the grace period
+    strict: bool = False  # a trial is judged by its score at the rung, not by its best so far
+    target: float | None = None  # the score after which nothing new is tried
 
     @property
     def halving(self) -> Halving | None:
         if self.grace_period is None or self.reduction_factor is None:
             return None
-        return Halving(self.max_epochs, self.grace_period, self.reduction_factor)
+        return Halving(self.max_epochs, self.grace_period, self.reduction_factor, self.rungs)
 
     @property
     def augmented(self) -> bool:
@@ -60,6 +63,7 @@ class Terms:
                 Outcome(TrialConfig.from_mapping(known["config"]), known["score"])
                 for known in event["known"]
             )
+            values["rungs"] = tuple(event.get("rungs", ()))
             terms = cls(**values)
             assert terms.halving is None or terms.halving.rungs is not None  # it can be made
         except ValueError as error:
@@ -70,7 +74,9 @@ class Terms:
 def _values(name: str, content: dict[str, Any]) -> Choice | Interval:
     hyperparameter = hyperparameter_named(name)
     if "values" in content:
-        return Choice(tuple(hyperparameter.parse(value) for value in content["values"]))
+        parsed = tuple(hyperparameter.parse(value) for value in content["values"])
+        weighted = "weights" in content
+        return Weighted(parsed, tuple(content["weights"])) if weighted else Choice(parsed)
     return Interval(**content)
 
 
@@ -116,7 +122,15 @@ class Ledger:
     def unfinished(self) -> int:
         """Trials that are still to be run or proposed."""
         ended = sum(trial.status != "running" for trial in self.trials.values())
-        return max(self.terms.trials, len(self.trials)) - ended
+        planned = 0 if self.reached else self.terms.trials
+        return max(planned, len(self.trials)) - ended
+
+    @property
+    def reached(self) -> Trial | None:
+        """The first trial whose score is the target of the sweep, None while there is none."""
+        if self.terms.target is None:
+            return None
+        return next((t for t in self.trials.values() if t.best >= self.terms.target), None)
 
     @property
     def best(self) -> Trial | None:
@@ -156,7 +170,7 @@ class Ledger:
         """An interrupted trial, else a new one; None when there is nothing to do any more."""
         if self._interrupted:
             return self._interrupted.pop(0)
-        if self.hopeless or len(self.trials) >= self.terms.trials:
+        if self.hopeless or self.reached or len(self.trials) >= self.terms.trials:
             return None
         config = self.proposal()
         if config is None:
@@ -192,7 +206,11 @@ class Ledger:
         trial = self.trials[trial_id]
         if self._rungs is None or epoch >= trial.max_epochs:
             return None
-        return self._rungs.decide(trial_id, epoch, max(trial.best, finite(score)))
+        return self._rungs.decide(trial_id, epoch, self._judged(trial, score))
+
+    def _judged(self, trial: Trial, score: float) -> float:
+        """What counts at a rung, of a trial that has this score there."""
+        return finite(score) if self.terms.strict else max(trial.best, finite(score))
 
     def lost(self, trial_id: str, *, error: str, preempted: bool) -> None:
         """A trial's worker or node died; Ray starts it again."""
@@ -265,7 +283,7 @@ class Ledger:
         if "decision" in event:
             decision = Decision(**event["decision"])
             assert self._rungs is not None
-            self._rungs.add(trial.trial_id, decision, trial.best)
+            self._rungs.add(trial.trial_id, decision, self._judged(trial, score))
             trial.stop = decision if decision.stop else None
             trial.audited = decision.audited
 

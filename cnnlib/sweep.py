@@ -210,6 +210,8 @@ def _close(plan: Plan, ledger: Ledger, finals: Finals, seconds: float, progress:
     reason = "all trials ended"
     if ledger.hopeless:
         reason = f"ended early, most trials fail for one reason: {ledger.hopeless}"
+    elif trial := ledger.reached:
+        reason = f"the target {plan.terms.target:g} is reached, by trial {trial.trial_id}"
     elif ledger.exhausted or len(ledger.trials) >= plan.num_points:
         reason = f"the space is exhausted: all {len(ledger.trials)} configurations were tried"
     elif plan.search_budget and seconds >= plan.search_budget and ledger.unfinished:

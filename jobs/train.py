@@ -9,15 +9,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing
 
 from cnnlib.config import TrialConfig, impossible, told
 from cnnlib.reference import read_hyperparameters
+from cnnlib.settings import IMAGE_SIZE, check_flags
+from cnnlib.sources import find_dataset
 from cnnlib.space import constants, with_set
-from jobs.tune import exit_after, mistake
+from cnnlib.surroundings import check_surroundings
+from cnnlib.wandb_service import resolved_mode
+from jobs.tune import Flags, exit_after, mistake
 
 
 def parser() -> argparse.ArgumentParser:
     """The flags."""
-    flags = argparse.ArgumentParser(
-        description="Trains one configuration of the CNN.", allow_abbrev=False
-    )
+    flags = Flags(description="Trains one configuration of the CNN.", allow_abbrev=False)
     add = flags.add_argument
     add("--config", metavar="FILE", help="JSON or YAML: hyperparameters, or a champion's config")
     add("--set", action="append", default=[], metavar="NAME=V", help="one hyperparameter")
@@ -35,32 +37,25 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Trains; returns the exit code."""
     flags = parser().parse_args()
-    from cnnlib.surroundings import check_surroundings
-
     try:
         check_surroundings()
-    except OSError as error:
-        return mistake(error)
-    from cnnlib.limits import cores
-    from cnnlib.pixels import decode_ahead
-    from cnnlib.settings import IMAGE_SIZE, check_least
-    from cnnlib.sources import find_dataset
-    from cnnlib.trial import Task
-    from cnnlib.wandb_service import resolved_mode
-
-    try:
+        check_flags(flags)
         out = Path(flags.out)
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ValueError(f"--out: {out} exists; nothing is overwritten: choose a new folder")
-        check_least(flags)
         config = configuration(flags.config, flags.set)
         image_size = IMAGE_SIZE if flags.data != "sample" else 32
         if flags.image_size is not None:
             image_size = flags.image_size
         if reason := impossible(config, image_size):
             raise ValueError(reason)
-        flags.wandb = resolved_mode(flags.wandb)
         dataset = find_dataset(flags.data)
+        # From here on it takes time: W&B, PyTorch, decoding.
+        flags.wandb = resolved_mode(flags.wandb)
+        from cnnlib.limits import cores
+        from cnnlib.pixels import decode_ahead
+        from cnnlib.trial import Task
+
         decode_ahead(dataset, image_size, augmented=config.use_augmentation, test=False)
         out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:

@@ -10,9 +10,18 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
 
+class Flags(argparse.ArgumentParser):
+    """Says what is wrong with a flag in one line, without a page of usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        from cnnlib.config import short
+
+        self.exit(2, f"{self.prog}: {short(message, 300)}; --help lists the flags\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The flags; each is a field of cnnlib.settings.Settings by the same name."""
-    flags = argparse.ArgumentParser(
+    flags = Flags(
         description="Tunes a CNN on photographs in class folders, and reports.",
         allow_abbrev=False,
     )
@@ -73,9 +82,9 @@ def main() -> int:
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
         plan = settings.plan()
+        print(plan, flush=True)
     except (ValueError, OSError) as error:
         return mistake(error)
-    print(plan, flush=True)
     if only_plan:
         return _examine(plan)
     try:

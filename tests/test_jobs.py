@@ -1,5 +1,6 @@
 """What a newcomer does wrong: each mistake is one clear line, exit code 2, and nothing is lost."""
 
+import json
 import os
 import subprocess
 import sys
@@ -160,6 +161,57 @@ def test_the_console_works_from_any_folder_without_an_installation(tmp_path: Pat
         text=True,
     )
     assert (answer.returncode, answer.stderr) == (2, "ValueError: --trials: 0 is not at least 1\n")
+
+
+AT_ONCE: dict[str, tuple[str, list[str]]] = {
+    "a bad flag": ("tune", ["--trials", "x"]),
+    "a flag out of range": ("tune", ["--seed", str(2**32)]),
+    "an empty time": ("tune", ["--time-budget", ""]),
+    "a bad key of a sweep": ("tune", ["--sweep", "key.yaml"]),
+    "bad YAML": ("tune", ["--sweep", "bad.yaml"]),
+    "more grace than epochs": ("tune", ["--sweep", "grace.yaml", "--max-epochs", "1"]),
+    "a grid without an end": ("tune", ["--sweep", "grid.yaml"]),
+    "an unknown --set": ("tune", ["--set", "droput=1"]),
+    "too many poolings": ("tune", ["--set", "conv_layers=9"]),
+    "a missing reference": ("tune", ["--reference", "none.yaml"]),
+    "a missing data folder": ("tune", ["--data", "nowhere"]),
+    "a bad value to train with": ("train", ["--out", "out", "--set", "dropout=7"]),
+    "a seed to train with": ("train", ["--out", "out", "--seed", str(2**32)]),
+    "a missing data folder to train on": ("train", ["--out", "out", "--data", "nowhere"]),
+}
+CALL = """
+import importlib, json, sys
+code, heavy = None, {"torch", "ray", "numba", "pandas", "hyperopt", "wandb"}
+for name, (job, flags) in json.loads(sys.argv[1]).items():
+    sys.argv = [job, *flags]
+    try:
+        code = importlib.import_module(f"jobs.{job}").main()
+    except SystemExit as end:
+        code = end.code
+    print(json.dumps([name, code, sorted(heavy & sys.modules.keys())]), flush=True)
+"""
+
+
+def test_a_mistake_is_told_before_anything_heavy_is_imported(tmp_path: Path) -> None:
+    for name, text in {
+        "key.yaml": "parameters: {dropuot: {value: 0.1}}",
+        "bad.yaml": "parameters: [",
+        "grace.yaml": "parameters: {}\nearly_terminate: {type: hyperband, min_iter: 2}",
+        "grid.yaml": "method: grid\nparameters: {dropout: {min: 0.1, max: 0.5}}",
+    }.items():
+        (tmp_path / name).write_text(text)
+    answer = subprocess.run(
+        [sys.executable, "-c", CALL, json.dumps(AT_ONCE)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert told == [[name, 2, []] for name in AT_ONCE]
+    assert len(answer.stderr.splitlines()) == len(AT_ONCE), "a line each"
+    assert not [path.name for path in tmp_path.iterdir() if path.is_dir()], "nothing is written"
 
 
 def test_a_configuration_comes_from_yaml_json_or_a_champion(tmp_path: Path) -> None:

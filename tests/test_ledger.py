@@ -1,3 +1,4 @@
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -7,7 +8,7 @@ import pytest
 
 from cnnlib.config import TrialConfig
 from cnnlib.ledger import HOPELESS, Ledger, Terms, Trial, alike, read_ledger
-from cnnlib.space import Choice, Interval
+from cnnlib.space import Choice, Interval, Weighted
 from cnnlib.story import replay
 
 TERMS = Terms(
@@ -196,3 +197,52 @@ def test_a_score_that_is_not_finite_is_never_the_best() -> None:
 def test_errors_are_alike_whatever_numbers_they_hold() -> None:
     assert alike("out of memory: 12.5 MiB") == alike("out of memory: 7 MiB")
     assert asdict(TERMS)["space"]["conv_layers"] == {"values": (2, 3, 4)}
+
+
+def test_a_target_that_is_reached_ends_the_search_and_lets_what_runs_end() -> None:
+    sweep = Sweep()
+    sweep.begin(replace(TERMS, target=0.6, grace_period=None, reduction_factor=None))
+    first, second = (sweep.ledger.next_trial() for _ in range(2))
+    assert first and second
+    sweep.ledger.epoch(first.trial_id, {"epoch": 1, "val_acc": 0.59})
+    assert sweep.ledger.reached is None
+    sweep.ledger.epoch(first.trial_id, {"epoch": 2, "val_acc": 0.6})
+    sweep.ledger.epoch(first.trial_id, {"epoch": 3, "val_acc": 0.1})
+    assert sweep.ledger.reached is first
+    assert sweep.ledger.next_trial() is None
+    assert sweep.ledger.unfinished == 2, "what runs ends"
+    for trial in (first, second):
+        sweep.ledger.end(trial.trial_id)
+    assert sweep.ledger.unfinished == 0
+    read = read_ledger(json.loads(json.dumps(sweep.events)), lambda *_, **__: {})
+    assert read.reached is not None
+    assert read.unfinished == 0
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_strict_rung_judges_by_its_own_epoch(strict: bool) -> None:
+    sweep = Sweep()
+    sweep.begin(replace(TERMS, grace_period=2, reduction_factor=2.0, strict=strict))
+    for early, late in ((0.1, 0.5), (0.1, 0.6), (0.9, 0.2)):
+        trial = sweep.ledger.next_trial()
+        assert trial
+        sweep.ledger.epoch(trial.trial_id, {"epoch": 1, "val_acc": early})
+        decision = sweep.ledger.epoch(trial.trial_id, {"epoch": 2, "val_acc": late})
+    assert decision is not None
+    assert decision.stop is strict
+    read = read_ledger(json.loads(json.dumps(sweep.events)), lambda *_, **__: {})
+    assert read.terms.strict is strict
+    assert read.decision(trial.trial_id, 2, late) is None, "it is in the rung already"
+    assert replay(sweep.events)[0] is None
+
+
+def test_named_rungs_and_weights_go_through_the_journal() -> None:
+    space = TERMS.space | {
+        "dropout": Weighted((0.1, 0.2), (0.3, 0.7)),
+        "batch_size": Interval(10, 100, step=8, rounded=True),
+    }
+    terms = replace(TERMS, space=space, grace_period=3, rungs=(3, 5), target=0.9)
+    read = Terms.from_event(json.loads(json.dumps(terms.as_event())))
+    assert read == terms
+    assert read.halving is not None
+    assert read.halving.rungs == (3, 5)
