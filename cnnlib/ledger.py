@@ -4,6 +4,7 @@ Every change is an event that is written first and applied then, in the same way
 and when the journal is read again. So a sweep that goes on knows what an unbroken one would know.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from cnnlib.config import TrialConfig
-from cnnlib.halving import WORST, Decision, Halving, Rungs, finite
+from cnnlib.halving import WORST, Decision, Halving, Rungs, diverged, divergence, finite
 from cnnlib.space import Choice, Interval, Space
 from cnnlib.tpe import Outcome, Tpe
 
@@ -78,6 +79,7 @@ class Trial:
     best_epoch: int = 0
     stop: Decision | None = None  # the decision that ended it
     audited: bool = False  # it would have been stopped
+    diverged: str | None = None  # why it has no accuracy and counts as the worst
     status: str = "running"
 
 
@@ -132,7 +134,8 @@ class Ledger:
         """Goes on: trials whose end is decided end, and the others come first in `next_trial`."""
         self._record("resumed", trials=trials, max_epochs=max_epochs)
         for trial in list(self.trials.values()):
-            if trial.status == "running" and (trial.stop or trial.epoch >= trial.max_epochs):
+            decided = trial.stop or trial.diverged or trial.epoch >= trial.max_epochs
+            if trial.status == "running" and decided:
                 self.end(trial.trial_id)
         self._interrupted = [t for t in self.trials.values() if t.status == "running"]
 
@@ -184,15 +187,21 @@ class Ledger:
         trial = self.trials[trial_id]
         if self._rungs is None or epoch >= trial.max_epochs:
             return None
-        return self._rungs.decide(trial_id, epoch, max(trial.best, finite(score)))
+        # A score that is not finite has no better one before it: the trial has diverged.
+        score = max(trial.best, score) if math.isfinite(score) else score
+        return self._rungs.decide(trial_id, epoch, score)
 
     def lost(self, trial_id: str, *, error: str, preempted: bool) -> None:
         """A trial's worker or node died; Ray starts it again."""
         self._record("lost", trial_id=trial_id, error=error, preempted=preempted)
 
     def end(self, trial_id: str, error: str | None = None, traceback: str | None = None) -> str:
-        """A trial has ended: failed with an error, stopped at a rung, or completed."""
+        """A trial has ended: failed with an error, stopped at a rung, or completed.
+
+        One that diverged has failed: it has neither an accuracy nor weights to go on from.
+        """
         stop = self.trials[trial_id].stop
+        error = error or self.trials[trial_id].diverged
         if error is not None:
             log = {"traceback": traceback} if traceback else {}
             self._record("failed", trial_id=trial_id, error=error, **log)
@@ -236,8 +245,8 @@ class Ledger:
         elif kind in ENDINGS:
             self.trials[event["trial_id"]].status = ENDINGS[kind]
             self._ended += 1
-            if kind == "failed":
-                self._reasons[alike(event["error"])] += 1
+            if kind == "failed" and not self.trials[event["trial_id"]].diverged:
+                self._reasons[alike(event["error"])] += 1  # no fault of one configuration
 
     def _extend(self, trials: int, max_epochs: int) -> None:
         self._terms = replace(self.terms, trials=trials, max_epochs=max_epochs)
@@ -248,7 +257,11 @@ class Ledger:
 
     def _apply_epoch(self, trial: Trial, event: Mapping[str, Any]) -> None:
         trial.epoch, score = event["epoch"], finite(event["val_acc"])
-        if score > trial.best:
+        if diverged(event):
+            trial.diverged = trial.diverged or divergence(trial.epoch)
+        if trial.diverged:
+            trial.best, trial.best_epoch = WORST, 0
+        elif score > trial.best:
             trial.best, trial.best_epoch = score, trial.epoch
         if "decision" in event:
             decision = Decision(**event["decision"])

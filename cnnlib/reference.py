@@ -71,6 +71,7 @@ def read_hyperparameters(file: str | Path) -> Mapping[str, Any]:
         values: Any = yaml.safe_load(Path(file).read_text(encoding="utf-8"))  # JSON is YAML
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is not JSON or YAML: {error}") from None
-    if not isinstance(values, Mapping):
+    inside = values.get("config", values) if isinstance(values, Mapping) else values
+    if not isinstance(inside, Mapping):
         raise ValueError(f"{file} holds no hyperparameters; write NAME: VALUE lines")
-    return values.get("config", values)
+    return inside

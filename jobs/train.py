@@ -61,8 +61,7 @@ def main() -> int:
         return mistake(error)
     cpus = len(os.sched_getaffinity(0))
     task = Task(dataset, image_size, flags.max_epochs, flags.patience, flags.seed, cpus)
-    _train(config, task, out, flags)
-    return 0
+    return _train(config, task, out, flags)
 
 
 def configuration(file: str | None, settings: list[str]) -> TrialConfig:
@@ -74,7 +73,8 @@ def configuration(file: str | None, settings: list[str]) -> TrialConfig:
     return TrialConfig.from_mapping({**values, **constants(fixed)})
 
 
-def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace) -> None:
+def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace) -> int:
+    """Trains and keeps what came out; 1 where no epoch's network predicts anything."""
     from dataclasses import asdict
     from datetime import UTC, datetime
 
@@ -83,6 +83,7 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
 
     from cnnlib.about import provenance
     from cnnlib.champion import WEIGHTS, Champion, write_champion
+    from cnnlib.halving import diverged, divergence
     from cnnlib.model import CustomCNN
     from cnnlib.results import CLASS_COUNTS
     from cnnlib.tracking import Tracking
@@ -119,10 +120,19 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     except SystemExit:  # what Lightning makes of Ctrl-C
         tracking.close()
         raise KeyboardInterrupt from None
-    best = max(rows, key=lambda row: row["val_acc"])
-    tracking.finish("train", "completed", {"val_acc": best["val_acc"], "best_epoch": best["epoch"]})
-    tracking.close()
     pd.DataFrame(rows).to_csv(out / "epochs.csv", index=False)
+    if diverged(rows[-1]):
+        print(divergence(len(rows)) + "; lower the learning_rate", file=sys.stderr)
+    able = [row for row in rows if not diverged(row)]
+    if not able:
+        tracking.finish("train", "failed", {})
+        tracking.close()
+        (out / "best_model.ckpt").unlink(missing_ok=True)  # such weights serve nobody
+        return 1
+    best = max(able, key=lambda row: row["val_acc"])
+    status = "failed" if diverged(rows[-1]) else "completed"
+    tracking.finish("train", status, {"val_acc": best["val_acc"], "best_epoch": best["epoch"]})
+    tracking.close()
     write_champion(
         Champion(
             folder=out,
@@ -140,6 +150,7 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     if flags.wandb != "off":
         print(tracking.line)
     print(f"best: val_acc {best['val_acc']:.3f} at epoch {best['epoch']}; weights: {out}/{WEIGHTS}")
+    return 0
 
 
 if __name__ == "__main__":
