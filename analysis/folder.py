@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.predictions import read_predictions
 from cnnlib.config import is_off, told
+from cnnlib.facts import read_classes, read_config, read_metrics
 from cnnlib.results import CLASS_COLUMNS, Results, openings, read_results
 
 
@@ -77,8 +78,8 @@ def read_folder(path: Path) -> SweepFolder:
     summary = champion / "summary.txt"
     predictions = champion / "test_predictions.csv"
     names = _used(results)
-    about_champion = _read_json(champion / "config.json", dict)
-    if isinstance(about_champion.get("config"), dict):
+    about_champion = read_config(champion) if (champion / "config.json").exists() else {}
+    if "config" in about_champion:
         about_champion["config"] = told(about_champion["config"], names)
     return SweepFolder(
         path=path,
@@ -87,8 +88,8 @@ def read_folder(path: Path) -> SweepFolder:
         hyperparameters=names,
         settings=_read_json(path / "sweep.json", dict),
         champion=about_champion,
-        classes=[str(name) for name in _read_json(champion / "classes.json", list)],
-        metrics=_read_json(champion / "metrics.json", dict),
+        classes=list(read_classes(champion)) if (champion / "classes.json").exists() else [],
+        metrics=read_metrics(champion) if (champion / "metrics.json").exists() else {},
         model_summary=summary.read_text("utf-8", "replace") if summary.exists() else "",
         predictions=read_predictions(predictions) if predictions.exists() else None,
         openings=openings(path),
