@@ -4,12 +4,11 @@ Whatever the bytes of such a file are, it is read whole or refused in one line. 
 """
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-REMEDY = "take it from a copy, or let jobs/tune.py --resume write the champion again"
+REMEDY = "take it from a copy, or let jobs/tune.py --resume or jobs/train.py write it again"
 LARGEST_SIDE = 16_384  # pixels; one larger photograph alone would be gigabytes
 
 
@@ -22,7 +21,7 @@ class Kind(NamedTuple):
 
 def _is_number(value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and abs(value) <= 2**53
+    return is_number and abs(value) <= 2**53  # which infinity and NaN are not
 
 
 def _is_whole(value: Any) -> bool:
@@ -136,11 +135,11 @@ def _missing(content: Mapping[str, Any], needed: tuple[str, ...]) -> str | None:
 def _fault(content: Any, entries: Entries, place: str) -> str | None:
     """What is wrong with an object, None where nothing is."""
     if not isinstance(content, dict):
-        return f"{place or 'it'}: {_shown(content)} is not an object"
+        return f"{place or 'the file'}: {_shown(content)} is not an object"
     for name in (name for name in entries if name in content):
-        kind, value, inner = entries[name], content[name], f"{place}{name}"
+        kind, value, inner = entries[name], content[name], f"{place}.{name}".lstrip(".")
         if not isinstance(kind, Kind):
-            if fault := _fault(value, kind, f"{inner}."):
+            if fault := _fault(value, kind, inner):
                 return fault
         elif not kind.holds(value):
             return f"{inner}: {_shown(value)} is not {kind.words}"

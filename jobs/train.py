@@ -55,6 +55,7 @@ def main() -> int:
             raise ValueError(reason)
         flags.wandb = resolved_mode(flags.wandb)
         dataset = find_dataset(flags.data)
+        check_memory(config, num_classes=len(dataset.classes), image_size=image_size)
         decode_ahead(dataset, image_size, augmented=config.use_augmentation, test=False)
         out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
@@ -71,6 +72,28 @@ def configuration(file: str | None, settings: list[str]) -> TrialConfig:
     if several := fixed.keys() - constants(fixed).keys():
         raise ValueError(f"--set: one value each, please; {', '.join(several)} has more")
     return TrialConfig.from_mapping({**values, **constants(fixed)})
+
+
+def check_memory(config: TrialConfig, *, num_classes: int, image_size: int) -> None:
+    """Raises ValueError where the network does not fit into what trains it: the GPU, or memory."""
+    import torch
+
+    from cnnlib.machine import free_memory
+    from cnnlib.progress import size
+    from cnnlib.workload import training_bytes
+
+    try:
+        needed = training_bytes(config, num_classes=num_classes, image_size=image_size)
+    except RuntimeError:  # a layer of more numbers than can be counted
+        needed = sys.maxsize
+    there, what = free_memory(), "machine"
+    if torch.cuda.is_available():
+        there, what = torch.cuda.get_device_properties(0).total_memory, "GPU"
+    if needed > there:
+        raise ValueError(
+            f"the network needs about {size(needed)} to train, and the {what} has {size(there)}; "
+            "take fewer filters or neurons, a smaller batch_size or --image-size"
+        )
 
 
 def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace) -> int:
