@@ -10,9 +10,10 @@ import pandas as pd
 
 from analysis.columns import Choice, Columns, sort_columns, statuses
 from analysis.predictions import read_predictions
-from analysis.shapes import CHAMPION, METRICS, SETTINGS, read_mapping, read_names
+from analysis.shapes import SETTINGS, read_mapping
 from analysis.values import varied
 from cnnlib.config import is_off, told
+from cnnlib.facts import read_classes, read_config, read_metrics
 from cnnlib.journal import journal_exists
 from cnnlib.results import (
     CLASS_COLUMNS,
@@ -96,10 +97,9 @@ def read_folder(path: Path, choice: Choice | None = None) -> SweepFolder:
     champion = path / "champion"
     summary = champion / "summary.txt"
     names = _used(results)
-    about_champion = read_mapping(champion / "config.json", CHAMPION)
-    if isinstance(about_champion.get("config"), dict):
+    about_champion = read_config(champion) if (champion / "config.json").exists() else {}
+    if "config" in about_champion:
         about_champion["config"] = told(about_champion["config"], names)
-    metrics = read_mapping(champion / "metrics.json", METRICS)
     tests = openings(path)
     return SweepFolder(
         path=path,
@@ -108,8 +108,8 @@ def read_folder(path: Path, choice: Choice | None = None) -> SweepFolder:
         hyperparameters=names,
         settings=settings,
         champion=about_champion,
-        classes=read_names(champion / "classes.json"),
-        metrics=metrics,
+        classes=list(read_classes(champion)) if (champion / "classes.json").exists() else [],
+        metrics=read_metrics(champion) if (champion / "metrics.json").exists() else {},
         model_summary=summary.read_text("utf-8", "replace") if summary.exists() else "",
         predictions=_predictions(champion, tests),
         openings=tests,

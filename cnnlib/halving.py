@@ -6,12 +6,15 @@ Successive halving, asynchronous (Li et al. 2020, arxiv.org/abs/1810.05934).
 import bisect
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 MOST_RUNGS = 100  # W&B's bound, for factors near 1
 SIMULATED = 10_000  # trials of which the epochs of more are reckoned
 WORST = -1.0  # below every accuracy: what a score that is not finite counts as
+DIVERGED = "diverged"  # so begins the error of a training whose network has no accuracy
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class Rungs:
             return None
         cutoff = _quantile(self._ordered.get(epoch, []), 1 - 1 / self.plan.reduction_factor)
         below = cutoff is not None and finite(score) < cutoff
-        audited = below and self._is_drawn(trial_id, epoch)
+        audited = below and math.isfinite(score) and self._is_drawn(trial_id, epoch)
         return Decision(below and not audited, epoch, cutoff, audited)
 
     def _is_drawn(self, trial_id: str, rung: int) -> bool:
@@ -117,6 +120,16 @@ class Rungs:
 def finite(score: float) -> float:
     """The score, or WORST where it is NaN or infinite."""
     return score if math.isfinite(score) else WORST
+
+
+def diverged(metrics: Mapping[str, Any]) -> bool:
+    """Whether an epoch's network has no accuracy: in validation, or where none is in training."""
+    return not math.isfinite(metrics["val_acc" if "val_acc" in metrics else "train_acc"])
+
+
+def divergence(epoch: int) -> str:
+    """The error of a training that ends with this epoch because its network has no accuracy."""
+    return f"{DIVERGED}: outputs, loss or weights are not finite after epoch {epoch}"
 
 
 def _quantile(ordered: list[float], share: float) -> float | None:

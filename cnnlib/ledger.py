@@ -4,6 +4,7 @@ Every change is an event that is written first and applied then, in the same way
 and when the journal is read again. So a sweep that goes on knows what an unbroken one would know.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from cnnlib.config import TrialConfig, hyperparameter_named
-from cnnlib.halving import WORST, Decision, Halving, Rungs, finite
+from cnnlib.halving import WORST, Decision, Halving, Rungs, diverged, divergence, finite
 from cnnlib.space import Choice, Interval, Space, Weighted
 from cnnlib.tpe import Outcome, Tpe
 
@@ -92,6 +93,7 @@ class Trial:
     best_epoch: int = 0
     stop: Decision | None = None  # the decision that ended it
     audited: bool = False  # it would have been stopped
+    diverged: str | None = None  # why it has no accuracy and counts as the worst
     status: str = "running"
 
 
@@ -154,7 +156,8 @@ class Ledger:
         """Goes on: trials whose end is decided end, and the others come first in `next_trial`."""
         self._record("resumed", trials=trials, max_epochs=max_epochs)
         for trial in list(self.trials.values()):
-            if trial.status == "running" and (trial.stop or trial.epoch >= trial.max_epochs):
+            decided = trial.stop or trial.diverged or trial.epoch >= trial.max_epochs
+            if trial.status == "running" and decided:
                 self.end(trial.trial_id)
         self._interrupted = [t for t in self.trials.values() if t.status == "running"]
 
@@ -209,16 +212,25 @@ class Ledger:
         return self._rungs.decide(trial_id, epoch, self._judged(trial, score))
 
     def _judged(self, trial: Trial, score: float) -> float:
-        """What counts at a rung, of a trial that has this score there."""
-        return finite(score) if self.terms.strict else max(trial.best, finite(score))
+        """What counts at a rung, of a trial that has this score there.
+
+        One that is not finite has no better one before it: the trial has diverged.
+        """
+        if self.terms.strict or not math.isfinite(score):
+            return finite(score)
+        return max(trial.best, score)
 
     def lost(self, trial_id: str, *, error: str, preempted: bool) -> None:
         """A trial's worker or node died; Ray starts it again."""
         self._record("lost", trial_id=trial_id, error=error, preempted=preempted)
 
     def end(self, trial_id: str, error: str | None = None, traceback: str | None = None) -> str:
-        """A trial has ended: failed with an error, stopped at a rung, or completed."""
+        """A trial has ended: failed with an error, stopped at a rung, or completed.
+
+        One that diverged has failed: it has neither an accuracy nor weights to go on from.
+        """
         stop = self.trials[trial_id].stop
+        error = error or self.trials[trial_id].diverged
         if error is not None:
             log = {"traceback": traceback} if traceback else {}
             self._record("failed", trial_id=trial_id, error=error, **log)
@@ -266,8 +278,8 @@ class Ledger:
         elif kind in ENDINGS:
             self.trials[event["trial_id"]].status = ENDINGS[kind]
             self._ended += 1
-            if kind == "failed":
-                self._reasons[alike(event["error"])] += 1
+            if kind == "failed" and not self.trials[event["trial_id"]].diverged:
+                self._reasons[alike(event["error"])] += 1  # no fault of one configuration
 
     def _extend(self, trials: int, max_epochs: int) -> None:
         self._terms = replace(self.terms, trials=trials, max_epochs=max_epochs)
@@ -278,7 +290,11 @@ class Ledger:
 
     def _apply_epoch(self, trial: Trial, event: Mapping[str, Any]) -> None:
         trial.epoch, score = event["epoch"], finite(event["val_acc"])
-        if score > trial.best:
+        if diverged(event):
+            trial.diverged = trial.diverged or divergence(trial.epoch)
+        if trial.diverged:
+            trial.best, trial.best_epoch = WORST, 0
+        elif score > trial.best:
             trial.best, trial.best_epoch = score, trial.epoch
         if "decision" in event:
             decision = Decision(**event["decision"])

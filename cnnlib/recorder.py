@@ -97,6 +97,8 @@ class Recorder(tune.Callback):
         self._progress.epoch(trial_id, metrics["val_acc"])
         if decision and decision.audited:
             self._progress.audited(trial_id, f"{decision.why}, goes on all the same")
+        if self._ledger.trials[trial_id].diverged:
+            return False
         return decision is None or not decision.stop
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
@@ -125,7 +127,7 @@ class Recorder(tune.Callback):
     def _end(self, trial_id: str, error: str | None, traceback: str | None = None) -> None:
         status = self._ledger.end(trial_id, error, traceback)
         trial = self._ledger.trials[trial_id]
-        text = f"{trial.epoch} epochs"
+        text = trial.diverged or f"{trial.epoch} epochs"
         if error:
             folder = self._checkpoints.parent
             text = f"{error}; its log: python -m cnnlib.journal {folder} --trial {trial_id}"

@@ -65,8 +65,7 @@ def _nearest(name: str, values: Choice | Interval) -> Value:
 def read_hyperparameters(file: str | Path) -> Mapping[str, Any]:
     """The hyperparameters of a JSON or YAML file, or of a champion's config.json."""
     values: Any = read_yaml(file)  # JSON is YAML
-    if isinstance(values, Mapping):
-        values = values.get("config", values)
-    if not isinstance(values, Mapping):
+    inside = values.get("config", values) if isinstance(values, Mapping) else values
+    if not isinstance(inside, Mapping):
         raise ValueError(f"{file} holds no hyperparameters; write NAME: VALUE lines")
-    return values
+    return inside

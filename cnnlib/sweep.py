@@ -32,6 +32,7 @@ from cnnlib.champion import Champion, crown
 from cnnlib.claim import Claim, ClaimedError
 from cnnlib.cluster import billed
 from cnnlib.doctor import check_storage
+from cnnlib.facts import DamagedError
 from cnnlib.finals import Finals, read_finals
 from cnnlib.journal import Journal, read_events
 from cnnlib.ledger import Ledger, read_ledger
@@ -54,7 +55,7 @@ class SweepResult:
     folder: Path
     trials: pd.DataFrame
     epochs: pd.DataFrame
-    champion: Champion | None  # None where no trial finished an epoch
+    champion: Champion | None  # None where no trial reached a val_acc
     interrupted: bool = False
     trouble: str | None = None  # what ended it before its time, in a line
 
@@ -157,7 +158,7 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
     }
     try:
         result = _results(plan, said, finals, exported=not interrupted)
-    except OSError as error:
+    except (OSError, DamagedError) as error:
         trouble = trouble or _one_line(error)
         results = read_results(plan.folder)
         result = SweepResult(plan.folder, results.trials, results.epochs, None)

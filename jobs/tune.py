@@ -107,14 +107,14 @@ def _examine(plan: Any) -> int:
 def _run(plan: Any, reason: str | None) -> int:
     from analysis.report import write_report
     from cnnlib.sweep import run
-    from cnnlib.testing import OpenedBeforeError, test_champion
+    from cnnlib.testing import test_champion
 
     result = run(plan)
     if result.trouble:
         print(f"{result.trouble}; go on by the same command with --resume", file=sys.stderr)
         return 1
     if result.champion is None:
-        print(f"no trial finished an epoch; see {result.folder}/trials.csv", file=sys.stderr)
+        print(f"no trial reached a val_acc; see {result.folder}/trials.csv", file=sys.stderr)
         return 130 if result.interrupted else 1
     if result.interrupted:
         print(
@@ -130,7 +130,7 @@ def _run(plan: Any, reason: str | None) -> int:
                 f", test {metrics['test_acc']:.3f} ({metrics['test_low']:.3f} to "
                 f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
             )
-        except OpenedBeforeError as error:
+        except ValueError as error:  # it was opened before, or the network predicts nothing
             print(error)
     page = write_report(result.folder)
     if plan.mirror and (problem := plan.mirror.close()):

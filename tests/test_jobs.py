@@ -121,7 +121,16 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(
         (["--set", "dropout=0.1,0.2"], "--set: one value each, please; dropout has more"),
         (["--config", "none.yaml"], "No such file or directory: 'none.yaml'"),
         (["--max-epochs", "0"], "--max-epochs: 0 is not at least 1"),
+        (
+            [f"--set={v}" for v in ("first_layer_filters=4096", "filter_org=4", "conv_layers=10")]
+            + ["--image-size=4096"],
+            " GB to train, and the ",
+        ),
         (["--set", "conv_layers=6"], "conv_layers: 6 poolings leave nothing of 32 px"),
+        (
+            ["--set", "first_layer_filters=4096", "--set", "filter_org=4"],
+            " GB to train, and the ",
+        ),
     ],
 )
 def test_mistakes_in_training_one_configuration(
@@ -222,6 +231,29 @@ def test_a_configuration_comes_from_yaml_json_or_a_champion(tmp_path: Path) -> N
     assert jobs.train.configuration(str(tmp_path / "b.json"), []).dropout == 0.1
     recipe = jobs.train.configuration(None, ["optimizer=sgd", "kernel_size=5", "ema=0.99"])
     assert (recipe.optimizer, recipe.kernel_size, recipe.ema) == ("sgd", 5, 0.99)
-    (tmp_path / "c.yaml").write_text("just text")
-    with pytest.raises(ValueError, match="holds no hyperparameters"):
-        jobs.train.configuration(str(tmp_path / "c.yaml"), [])
+    for text in ("just text", "5", "[1]", "", "config:", "config: 5", "config: [1]", "config: a"):
+        (tmp_path / "c.yaml").write_text(text)
+        with pytest.raises(
+            ValueError, match=r"c\.yaml holds no hyperparameters; write NAME: VALUE"
+        ):
+            jobs.train.configuration(str(tmp_path / "c.yaml"), [])
+
+
+def test_a_training_that_diverges_leaves_no_network_and_says_why(
+    photos: Path, run: Callable[..., tuple[int, str]]
+) -> None:
+    """With these steps its weights overflow in the first epoch."""
+    settings = ["activation=leaky_relu", "optimizer=sgd", "learning_rate=10", "batch_norm=false",
+                "conv_layers=2", "first_layer_filters=8", "use_augmentation=false"]  # fmt: skip
+    flags = [flag for setting in settings for flag in ("--set", setting)]
+    code, said = run(
+        jobs.train, "--data", str(photos), "--image-size", "16", "--max-epochs", "3",
+        "--out", "out", *flags,
+    )  # fmt: skip
+    assert (code, said) == (
+        1,
+        "diverged: outputs, loss or weights are not finite after epoch 1; "
+        "lower the learning_rate\n",
+    )
+    assert [path.name for path in Path("out").iterdir()] == ["epochs.csv"]
+    assert len(Path("out/epochs.csv").read_text().splitlines()) == 2, "it ended at once"

@@ -1,4 +1,5 @@
 import json
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from cnnlib.config import TrialConfig
+from cnnlib.halving import WORST, Decision
 from cnnlib.ledger import HOPELESS, Ledger, Terms, Trial, alike, read_ledger
 from cnnlib.space import Choice, Interval, Weighted
 from cnnlib.story import replay
@@ -184,14 +186,46 @@ def test_most_trials_failing_alike_end_the_search() -> None:
     assert ledger.next_trial() is not None, "who goes on has mended it"
 
 
-def test_a_score_that_is_not_finite_is_never_the_best() -> None:
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_trial_that_diverges_is_the_worst_whatever_it_had_before(score: float) -> None:
+    sweep = Sweep()
+    sweep.begin(replace(TERMS, audit=1.0))
+    good, bad = (sweep.ledger.next_trial() for _ in range(2))
+    assert good is not None and bad is not None
+    sweep.ledger.epoch(good.trial_id, {"epoch": 1, "val_acc": 0.1})
+    sweep.ledger.end(good.trial_id)
+    sweep.ledger.epoch(bad.trial_id, {"epoch": 1, "val_acc": 0.9})
+    decision = sweep.ledger.epoch(bad.trial_id, {"epoch": 2, "val_acc": score})
+    assert decision == Decision(False, 2, None), "the first at its rung, and none to be audited"
+    following = sweep.ledger.next_trial()
+    assert following is not None
+    sweep.ledger.epoch(following.trial_id, {"epoch": 1, "val_acc": score})
+    assert following.stop is not None, "below the cutoff, and no audit lets it run on"
+    again = Sweep(sweep.events)
+    again.begin()
+    for ledger in (sweep.ledger, again.ledger):
+        trial = ledger.trials[bad.trial_id]
+        assert (trial.best, trial.best_epoch) == (WORST, 0)
+        assert trial.diverged == ("diverged: outputs, loss or weights are not finite after epoch 2")
+        assert ledger.best is not None and ledger.best.trial_id == good.trial_id
+    assert again.ledger.trials[bad.trial_id].status == "failed", "its end was decided"
+    assert again.events[-1]["error"].startswith("diverged: ")
+    assert [outcome.score for outcome in again.ledger._outcomes()] == [0.1, WORST, WORST]
+    assert replay(again.events)[0] is None
+    finished = {"event": "finished", "trial_id": bad.trial_id, "time": ""}
+    assert "derived failed" in str(replay([*sweep.events, finished])[0])
+
+
+def test_trials_that_diverge_do_not_end_a_sweep() -> None:
     sweep = Sweep()
     sweep.begin()
-    trial = sweep.ledger.next_trial()
-    assert trial is not None
-    for epoch, val_acc in enumerate((0.2, float("nan"), float("inf"), 0.1), 1):
-        sweep.ledger.epoch(trial.trial_id, {"epoch": epoch, "val_acc": val_acc})
-    assert (trial.best, trial.best_epoch) == (0.2, 1)
+    for _ in range(HOPELESS + 1):
+        trial = sweep.ledger.next_trial()
+        assert trial is not None
+        sweep.ledger.epoch(trial.trial_id, {"epoch": 1, "val_acc": math.nan})
+        assert sweep.ledger.end(trial.trial_id) == "failed"
+    assert sweep.ledger.hopeless is None
+    assert sweep.ledger.next_trial() is not None
 
 
 def test_errors_are_alike_whatever_numbers_they_hold() -> None:
