@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from analysis.values import is_missing, shortened
+from cnnlib.upright import upright
 
 RIGHT = {"color": "#1b1f24", "mark": "✓"}
 WRONG = {"color": "#c8102e", "mark": "✗"}
@@ -27,11 +28,8 @@ def square_photo(path: Path | None, side: int) -> np.ndarray | None:
     if path is None:
         return None
     try:
-        with Image.open(path) as image:
-            image.draft("RGB", (2 * side, 2 * side))  # a JPEG decodes smaller, hence faster
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-        return np.asarray(ImageOps.fit(upright, (side, side)))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return np.asarray(ImageOps.fit(upright(path.read_bytes(), side=2 * side), (side, side)))
+    except Exception:  # decoders raise anything; the report says that it is not there
         return None
 
 
