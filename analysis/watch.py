@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from analysis.live import live, waiting_page
+from analysis.page.live import live, waiting_page
 from analysis.place import Place
 from cnnlib.claim import EXPIRES, NAME, read_claim
 from cnnlib.journal import journal_exists, read_events

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.config import told
+from cnnlib.redaction import without_secrets
 from cnnlib.results import read_json
 from cnnlib.standings import REFERENCE, mean_interval, read_standings, spread
 
@@ -114,7 +115,7 @@ def _data(config: Mapping[str, Any], classes: list[str]) -> str:
     data = config.get("data", {})
     counts = [f"{data[split]:,} {use}" for split, use in USES.items() if split in data]
     lines = [
-        f"- Source: {data['source']}" if "source" in data else "",
+        f"- Source: {without_secrets(data['source'])}" if "source" in data else "",
         f"- Photographs: {', '.join(counts)}." if counts else "",
         f"- Fingerprint: `{data['fingerprint']}`" if "fingerprint" in data else "",
         f"- Classes: {', '.join(classes)}.",

@@ -1,6 +1,5 @@
 """The winner of a sweep: its weights and what to know of them."""
 
-import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,14 +11,14 @@ import pandas as pd
 from safetensors.torch import load_file
 
 from cnnlib.card import card
-from cnnlib.checkpoints import BEST, replaced
+from cnnlib.checkpoints import BEST, check_epoch, replaced
 from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.dataset import Dataset
 from cnnlib.export import PROGRAM, export, preprocessing
 from cnnlib.finals import Finals
 from cnnlib.levels import UNKNOWN, Levels
 from cnnlib.model import CustomCNN
-from cnnlib.results import read_json, write_json
+from cnnlib.results import digest, read_json, write_json
 from cnnlib.standings import Standing, mean_interval, standard_error
 
 WEIGHTS = "weights.safetensors"
@@ -121,11 +120,6 @@ def _kept(predictions: Path, weights: str) -> Path:
     return predictions.with_stem(f"{predictions.stem}-{weights[:8]}")
 
 
-def digest(weights: Path) -> str | None:
-    """What tells these weights from any other; None where there are none."""
-    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
-
-
 def _best_of_search(
     sweep_folder: Path, best: pd.Series, dataset: Dataset, image_size: int
 ) -> Champion:
@@ -142,7 +136,8 @@ def _best_of_search(
         epoch=int(best["best_epoch"]),
         val_acc=float(best["val_acc"]),
     )
-    _copy(sweep_folder / "checkpoints" / champion.trial_id / BEST, champion.folder / WEIGHTS)
+    weights = sweep_folder / "checkpoints" / champion.trial_id / BEST
+    _copy(weights, champion.folder / WEIGHTS, champion.epoch)
     return champion
 
 
@@ -158,7 +153,7 @@ def _entrant(
 ) -> Champion:
     """One of the finals, its weights copied."""
     taken = finals.taken(sweep_folder, standing, retrained=retrained)
-    _copy(taken.folder / BEST, folder / WEIGHTS)
+    _copy(taken.folder / BEST, folder / WEIGHTS, taken.epoch)
     return Champion(
         folder=folder,
         trial_id=standing.trial_id,
@@ -173,7 +168,10 @@ def _entrant(
     )
 
 
-def _copy(weights: Path, place: Path) -> None:
+def _copy(weights: Path, place: Path, epoch: int) -> None:
+    """Copies the weights of that epoch; OSError where they are others, or torn."""
+    check_epoch(weights, epoch)
+
     def copy(part: Path) -> None:
         shutil.copyfile(weights, part)
 

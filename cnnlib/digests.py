@@ -18,8 +18,9 @@ from pathlib import Path
 import PIL
 from PIL import Image, ImageFile
 
-from cnnlib.download import cache_folder
 from cnnlib.levels import Range, may_be_deep, value_range
+from cnnlib.limits import cores
+from cnnlib.surroundings import cache_folder
 from cnnlib.unreadable import CONVERT, REPAIR, UnreadableError, explained, foreign_format
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ def _facts(state: os.stat_result | None) -> list[int] | None:
 
 def _examined(paths: Sequence[Path]) -> list[Content]:
     """What these files hold, by reading them."""
-    with ThreadPoolExecutor(max_workers=min(16, 2 * (os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(max_workers=min(16, 2 * cores())) as pool:
         heads = list(pool.map(_read_through, paths))
         if any(head and not _MAGIC.match(head) for head, _ in heads):
             Image.init()  # here, because two threads would load its plugins twice

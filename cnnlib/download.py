@@ -17,6 +17,7 @@ import requests
 from tqdm import tqdm
 
 from cnnlib import traffic
+from cnnlib.redaction import without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -42,21 +43,6 @@ _RETRIED = (
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
 )
-
-
-def cache_folder() -> Path:
-    """$CNNLIB_CACHE, else cnnlib in $XDG_CACHE_HOME, else ~/.cache/cnnlib; created if need be."""
-    xdg = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    chosen = os.environ.get("CNNLIB_CACHE") or os.path.join(xdg, "cnnlib")
-    folder = Path(os.path.abspath(os.path.expanduser(chosen)))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            f"the cache folder {folder} cannot be made: {error.strerror}; "
-            "set CNNLIB_CACHE to a folder that you may write to"
-        ) from error
-    return folder
 
 
 @contextmanager
@@ -93,7 +79,8 @@ def download(url: str, *, cache: Path, pauses: Sequence[float] = RETRY_PAUSES) -
                         "run the same command again to go on from there"
                     ) from error
                 pause = max(pause, getattr(error, "wait", 0))
-                logger.info("%s: %s; trying again in %s s", url, error, pause)
+                problem = without_secrets(f"{url}: {error}")
+                logger.info("%s; trying again in %s s", problem, pause)
                 time.sleep(pause)
         part.rename(target)
         _state_file(part).unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from cnnlib.config import TrialConfig
+from cnnlib.config import TrialConfig, hyperparameter_named
 from cnnlib.halving import WORST, Decision, Halving, Rungs, finite
 from cnnlib.space import Choice, Interval, Space
 from cnnlib.tpe import Outcome, Tpe
@@ -54,16 +54,24 @@ class Terms:
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "Terms":
         values = {name: event[name] for name in cls.__dataclass_fields__ if name in event}
-        values["space"] = {n: _values(v) for n, v in event["space"].items()}
-        values["known"] = tuple(
-            Outcome(TrialConfig.from_mapping(known["config"]), known["score"])
-            for known in event["known"]
-        )
-        return cls(**values)
+        try:
+            values["space"] = {n: _values(n, v) for n, v in event["space"].items()}
+            values["known"] = tuple(
+                Outcome(TrialConfig.from_mapping(known["config"]), known["score"])
+                for known in event["known"]
+            )
+            terms = cls(**values)
+            assert terms.halving is None or terms.halving.rungs is not None  # it can be made
+        except ValueError as error:
+            raise ValueError(f"the journal's `sweep` is none of this version: {error}") from None
+        return terms
 
 
-def _values(content: dict[str, Any]) -> Choice | Interval:
-    return Choice(tuple(content["values"])) if "values" in content else Interval(**content)
+def _values(name: str, content: dict[str, Any]) -> Choice | Interval:
+    hyperparameter = hyperparameter_named(name)
+    if "values" in content:
+        return Choice(tuple(hyperparameter.parse(value) for value in content["values"]))
+    return Interval(**content)
 
 
 @dataclass
@@ -226,10 +234,14 @@ class Ledger:
         elif kind == "resumed":
             self._extend(event["trials"], event["max_epochs"])
         elif kind == "proposed":
-            config = TrialConfig.from_mapping(event["config"])
+            try:
+                config = TrialConfig.from_mapping(event["config"])
+            except ValueError as error:
+                trial_id = event["trial_id"]
+                raise ValueError(f"the journal's trial {trial_id}: {error}") from None
             assert self._tpe is not None
             self._tpe.seen.add(config)
-            trial = Trial(event["trial_id"], config, event["max_epochs"])
+            trial = Trial(event["trial_id"], config, event.get("max_epochs", self.terms.max_epochs))
             self.trials[trial.trial_id] = trial
         elif kind == "epoch":
             self._apply_epoch(self.trials[event["trial_id"]], event)

@@ -20,8 +20,10 @@ from tqdm import tqdm
 
 from cnnlib.dataset import Dataset
 from cnnlib.decode import DECODER, decode, without_warnings
-from cnnlib.download import cache_folder, check_space, exclusive
+from cnnlib.download import check_space, exclusive
 from cnnlib.levels import Levels
+from cnnlib.limits import cores
+from cnnlib.surroundings import cache_folder
 from cnnlib.unreadable import Complaint, UnreadableError, refusal
 
 CHUNK = 1 << 20  # bytes of pixels that a thread decodes and writes at once
@@ -55,9 +57,8 @@ def pixels(
 
 def place(dataset: Dataset, split: str, side: int) -> Path:
     """Where this machine keeps the pixels."""
-    folder = cache_folder() / "pixels"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{dataset.fingerprint}-{split}-{side}px{dataset.levels.key}-{DECODER}.npy"
+    name = f"{dataset.fingerprint}-{split}-{side}px{dataset.levels.key}-{DECODER}.npy"
+    return cache_folder("pixels") / name
 
 
 def sides(image_size: int, *, augmented: bool) -> tuple[int, ...]:
@@ -176,7 +177,7 @@ def _decode_all(
 
     bar = tqdm(desc=f"decoding to {image_size} px", total=len(files), unit="photo", disable=None)
     # Both decoders let go of Python's lock.
-    with bar, without_warnings(), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with bar, without_warnings(), ThreadPoolExecutor(cores()) as pool:
         for broken in pool.map(decode_chunk, range(0, len(files), num)):
             yield from broken
             bar.update(min(num, len(files) - bar.n))

@@ -12,6 +12,7 @@ from cnnlib.dataset import Dataset
 from cnnlib.halving import Halving, expected
 from cnnlib.ledger import Terms
 from cnnlib.progress import size
+from cnnlib.redaction import without_secrets
 from cnnlib.space import Space, searched
 from cnnlib.storage import Mirror
 
@@ -114,9 +115,10 @@ class Plan:
             rungs = f"after epoch {epochs} a trial goes on if it is among {best} so far"
             if self.terms.audit:
                 rungs += f"; {self.terms.audit:.0%} of the others go on all the same, as an audit"
+        data = without_secrets(str(self.settings.data))
         return (
             f"{self.trials} trials of {points} configurations ({len(searched(self.space))} "
-            f"hyperparameters, {self.search}) on {self.settings.data} ({len(self.dataset.classes)} "
+            f"hyperparameters, {self.search}) on {data} ({len(self.dataset.classes)} "
             f"classes; {photos['train']:,} photographs to train on, {photos['val']:,} to validate, "
             f"{photos['test']:,} to test) -> {self._whereto}\n"
             f"up to {self.max_epochs} epochs at {self.image_size} px; {rungs}\n{self._cost}"

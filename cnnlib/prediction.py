@@ -18,6 +18,7 @@ from cnnlib.decode import decode, without_warnings
 from cnnlib.export import Classifier
 from cnnlib.folders import is_regular, walk
 from cnnlib.levels import Levels
+from cnnlib.limits import cores
 from cnnlib.unreadable import UnreadableError
 
 GUESSES = ("predicted", "second", "third")
@@ -66,9 +67,8 @@ def _decoded(
         except UnreadableError as error:
             return str(error)
 
-    cores = len(os.sched_getaffinity(0))
-    at_once = max(evaluation_batch(image_size, "cpu"), cores)
-    with without_warnings(), ThreadPoolExecutor(cores) as pool:
+    at_once = max(evaluation_batch(image_size, "cpu"), cores())
+    with without_warnings(), ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(files), at_once):
             some = files[start : start + at_once]
             yield dict(zip(some, pool.map(pixels, some), strict=True))

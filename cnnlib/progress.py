@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from cnnlib.ledger import Trial
+from cnnlib.redaction import without_secrets
 
 PAUSE = 15.0  # seconds between progress lines where the screen cannot rewrite one
 
@@ -113,7 +114,8 @@ class Progress:
         terminal = self.stream.isatty()
         clear = "\r\x1b[K" if terminal else ""
         if event is not None:
-            self._write(f"{clear}{clock(now - self._began):>7}  {event}\n")
+            told = without_secrets(event)
+            self._write(f"{clear}{clock(now - self._began):>7}  {told}\n")
         if terminal:
             self._write(f"{clear}{self.line}")
         elif now - self._shown >= PAUSE:

@@ -6,24 +6,27 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from importlib.resources import files
 from pathlib import Path
-
-import torch
 
 from cnnlib.halving import Halving
 from cnnlib.ledger import Terms
+from cnnlib.limits import cores
+from cnnlib.machine import usable_gpus
 from cnnlib.node import on_cluster
 from cnnlib.pixels import decode_ahead
 from cnnlib.plan import Plan
+from cnnlib.redaction import secrets_withheld, without_secrets
 from cnnlib.reference import STUDY, read_reference
 from cnnlib.resume import check_compatible, read_known, read_terms
 from cnnlib.sources import find_dataset
 from cnnlib.space import Space, SweepFile, num_configurations, read_sweep_file, with_set
 from cnnlib.storage import Mirror
+from cnnlib.surroundings import check_ray, check_surroundings
 from cnnlib.tpe import Outcome
 from cnnlib.wandb_service import resolved_mode
 
-SWEEPS = Path(__file__).parent.parent / "sweeps"
+SWEEPS = Path(str(files("cnnlib"))) / "sweeps"
 TRIALS = 20  # where neither --trials nor the file's run_cap says
 MAX_EPOCHS = 50  # the study's
 IMAGE_SIZE = 224  # px, the study's
@@ -62,7 +65,7 @@ class Settings:
     """What the user asks for; the flags of jobs/tune.py by the same names."""
 
     data: str | Path = "sample"  # sample, or a folder, zip or URL of photographs
-    sweep: str | Path | None = None  # a W&B sweep file; None: the one that fits the data
+    sweep: str | Path | None = None  # a W&B sweep file, or wide; None: the one that fits the data
     set: Iterable[str] = ()  # 'name=value' fixes, 'name=value,value' narrows
     trials: int | None = None
     max_epochs: int | None = None
@@ -87,6 +90,7 @@ class Settings:
     wandb_project: str = "cnnlib"
     verbose: bool = False  # shows what Ray prints
 
+    @secrets_withheld()
     def plan(self) -> Plan:
         """The sweep as it will run.
 
@@ -102,7 +106,7 @@ class Settings:
         folder = self._folder()
         mirror = self._mirror(folder)
         before = read_terms(folder) if self.resume else None
-        file = read_sweep_file(self.sweep or _default_sweep_file(self.data))
+        file = read_sweep_file(_sweep_file(self.sweep, self.data))
         terms, num_points = self._terms(file, before)
         finals = {"finalists": FINALISTS, "seeds": SEEDS}
         finals = {n: _first(getattr(self, n), file.settings.get(n), v) for n, v in finals.items()}
@@ -164,21 +168,33 @@ class Settings:
         return read_known(self.warm_start, space) if self.warm_start else ()
 
     def _check_machine(self) -> None:
-        """Whether a trial fits this machine; a cluster may grow, so there nothing is refused."""
+        """Whether Ray can start and a trial fits; a cluster may grow, so there all trials do."""
+        check_surroundings()
+        check_ray()
         if on_cluster():
             return
-        cpus, gpus = os.cpu_count() or 1, torch.cuda.device_count()
+        cpus, (gpus, problem) = cores(), usable_gpus()
         if self.cpus_per_trial > cpus:
             raise ValueError(
                 f"--cpus-per-trial: {self.cpus_per_trial} is more than the {cpus} here"
             )
         share = self.gpus_per_trial
-        if gpus and not isinstance(share, str) and (share or 0) > gpus:
-            raise ValueError(f"--gpus-per-trial: {share:g} is more than the {gpus} here")
+        if share != 0 and problem:
+            raise ValueError(f"{problem}, or use the CPU by --gpus-per-trial 0")
+        if share not in (None, 0) and not gpus:
+            raise ValueError(
+                f"--gpus-per-trial: {share} and no GPU here; leave it out to use the CPU"
+            )
+        if not isinstance(share, str) and (share or 0) > len(gpus):
+            raise ValueError(f"--gpus-per-trial: {share:g} is more than the {len(gpus)} here")
+
+    def _in_bucket(self) -> bool:
+        """Whether the storage is no folder on this machine."""
+        return re.match(r"[\w+.-]+:/", str(self.storage or "")) is not None
 
     def _mirror(self, folder: Path) -> Mirror | None:
         """Where the folder is copied to; what it holds is fetched to go on with it."""
-        if "://" not in str(self.storage):
+        if not self._in_bucket():
             return None
         mirror = Mirror(str(self.storage), folder, nodes=on_cluster())
         if self.resume:
@@ -194,9 +210,13 @@ class Settings:
         name = self.name or f"{data_name(self.data)}-{datetime.now():%Y%m%d-%H%M%S}"
         if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
             raise ValueError(f"--name: {name} is not made of letters, digits, '.', '_' and '-'")
-        in_bucket = "://" in str(self.storage)
-        storage = Path(self.storage) if self.storage and not in_bucket else _default_storage()
-        folder = storage.expanduser().absolute() / name
+        storage = _default_storage()
+        if self.storage and not self._in_bucket():
+            try:
+                storage = Path(self.storage).expanduser()
+            except RuntimeError as error:  # ~nobody/
+                raise ValueError(f"--storage: {self.storage}: {error}") from None
+        folder = storage.absolute() / name
         if self.resume:
             return folder
         if folder.exists():
@@ -214,8 +234,12 @@ def _first(*values: int | None) -> int:
     return next(value for value in values if value is not None)
 
 
-def _default_sweep_file(data: str | Path) -> Path:
-    return SWEEPS / ("sample.yaml" if data == "sample" else "inaturalist.yaml")
+def _sweep_file(asked: str | Path | None, data: str | Path) -> Path:
+    """The file that is asked for, by its path or as the name of one of SWEEPS; or the default."""
+    if asked is None:
+        return SWEEPS / ("sample.yaml" if data == "sample" else "inaturalist.yaml")
+    ours = SWEEPS / f"{asked}.yaml"
+    return ours if not Path(asked).exists() and ours.is_file() else Path(asked)
 
 
 def _default_storage() -> Path:
@@ -240,7 +264,7 @@ def _halving(file: SweepFile, max_epochs: int, before: Terms | None) -> Halving 
 
 def data_name(data: str | Path) -> str:
     """A short name of a data set, for folders: nature_12K of a URL that ends in nature_12K.zip."""
-    stem = Path(str(data).split("?")[0].rstrip("/")).name.removesuffix(".zip")
+    stem = Path(without_secrets(str(data)).rstrip("/")).name.removesuffix(".zip")
     return re.sub(r"[^\w.-]+", "_", stem).strip("._-") or "photos"
 
 

@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from cnnlib.dataset import Dataset, permissions_named, read_folder
-from cnnlib.download import cache_folder, download
+from cnnlib.download import download
 from cnnlib.layout import train_folder
+from cnnlib.redaction import secrets_withheld
+from cnnlib.surroundings import cache_folder
 from cnnlib.zips import doubtful_names, unpack
 
 _SOURCES = "give sample, a folder, a .zip file, the http(s) URL of one, or s3://bucket/path"
 
 
 @permissions_named()
+@secrets_withheld()
 def find_dataset(data: str | Path, *, cache: Path | None = None) -> Dataset:
     """The data set that `data` names: "sample", or a folder or zip file, here or at a URL.
 

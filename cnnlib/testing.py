@@ -5,7 +5,6 @@ chooses by the test, and then its accuracy flatters; so another champion is test
 and the record tells how often and why.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,7 +18,6 @@ from cnnlib.champion import (
     PREDICTIONS,
     WEIGHTS,
     Champion,
-    digest,
     read_champion,
     write_card,
 )
@@ -29,8 +27,10 @@ from cnnlib.dataset import Dataset
 from cnnlib.intervals import wilson_interval
 from cnnlib.journal import Journal, journal_exists
 from cnnlib.leaks import find_leaks
+from cnnlib.limits import cores
 from cnnlib.prediction import GUESSES
-from cnnlib.results import openings, read_json, write_json
+from cnnlib.redaction import without_secrets
+from cnnlib.results import digest, openings, read_json, write_json
 from cnnlib.sources import find_dataset
 
 LEAKS = "leaks.csv"
@@ -101,9 +101,15 @@ def _record(folder: Path, champion: Champion) -> Mapping[str, Any] | None:
 
 def _dataset(folder: Path, data: str | None) -> Dataset:
     about = read_json(folder / "sweep.json")["data"]
+    if about.get("address_withheld") and not data:
+        raise ValueError(
+            f"the photographs came from {about['source']} by an address with a password, a key or "
+            "a signature, which is not kept; give it again by --data"
+        )
     dataset = find_dataset(data or about["source"])
     if dataset.fingerprint != about["fingerprint"]:
-        raise ValueError(f"the photographs in {data or about['source']} are not those of the sweep")
+        place = without_secrets(data or about["source"])
+        raise ValueError(f"the photographs in {place} are not those of the sweep")
     return dataset
 
 
@@ -121,8 +127,8 @@ def _open(
     if (champion.folder / "reference" / WEIGHTS).exists():
         reference = predict_test(read_champion(champion.folder / "reference"), dataset)
         predictions["reference_predicted"] = reference["predicted"]
-    predictions.to_csv(champion.folder / f"{PREDICTIONS}.new", index=False)
-    leaks.to_csv(champion.folder / f"{LEAKS}.new", index=False)
+    predictions.to_csv(_unsettled(champion, PREDICTIONS), index=False)
+    leaks.to_csv(_unsettled(champion, LEAKS), index=False)
     correct, n = int((predictions["label"] == predictions["predicted"]).sum()), len(predictions)
     low, high = wilson_interval(correct, n)
     return _write_down(
@@ -143,11 +149,20 @@ def _open(
 
 
 def _settle(champion: Champion) -> None:
-    """Gives the tables of a test that is written down their names."""
+    """Gives the tables of these weights' test, which is written down, their names."""
     for name in (PREDICTIONS, LEAKS):
-        new = champion.folder / f"{name}.new"
+        new = _unsettled(champion, name)
         if new.exists():
             new.replace(champion.folder / name)
+
+
+def _unsettled(champion: Champion, name: str) -> Path:
+    """What a table is called until its test is written down: after the weights that were tested.
+
+    Another champion of this folder never takes it for its own.
+    """
+    weights = digest(champion.folder / WEIGHTS)
+    return champion.folder / f"{name}.{weights[:16] if weights else 'none'}.new"
 
 
 def _write_down(folder: Path, record: dict[str, Any]) -> Mapping[str, Any]:
@@ -173,7 +188,7 @@ def predict_test(champion: Champion, dataset: Dataset) -> pd.DataFrame:
     batches = data.test_dataloader()
     assert dataset.test is not None  # or test_dataloader had raised
     model = champion.model()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))  # in a Ray job it has one
+    torch.set_num_threads(cores())  # in a Ray job it has one
     with torch.no_grad():
         probabilities = torch.cat([model(images).softmax(1) for images, _ in batches])
     best = probabilities.topk(min(len(GUESSES), len(champion.classes)), dim=1)

@@ -14,7 +14,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint
 from safetensors.torch import save_file
 
-from cnnlib.checkpoints import replaced
+from cnnlib.checkpoints import epoch_of, replaced
 from cnnlib.config import TrialConfig
 from cnnlib.data import VAL_SPLIT, CustomDataModule
 from cnnlib.dataset import Dataset
@@ -83,7 +83,7 @@ class EpochReport(Checkpoint):
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
         best = max((row.get("val_acc", -1.0) for row in self._rows), default=-1.0)
         if "val_acc" not in metrics or metrics["val_acc"] > best:
-            save_weights(pl_module, self._weights)
+            save_weights(pl_module, self._weights, trainer.current_epoch + 1)
         seconds = time.perf_counter() - self._began
         num_images = len(trainer.datamodule.split_indices[0])  # type: ignore[attr-defined]
         self._rows.append(
@@ -130,10 +130,33 @@ def is_over(rows: Sequence[dict[str, Any]], max_epochs: int | None, patience: in
     return len(rows) - best >= patience
 
 
-def save_weights(model: pl.LightningModule, path: Path) -> None:
-    """Writes the weights as safetensors, in one step."""
+def save_weights(model: pl.LightningModule, path: Path, epoch: int | None = None) -> None:
+    """Writes the weights as safetensors, in one step; the epoch after which stands in them."""
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    replaced(path, lambda part: save_file(weights, part))
+    metadata = None if epoch is None else {"epoch": str(epoch)}
+    replaced(path, lambda part: save_file(weights, part, metadata=metadata))
+
+
+def best_epoch(rows: Sequence[dict[str, Any]]) -> int:
+    """The epoch after which EpochReport kept the best weights; 0 where it kept none."""
+    best, epoch = -1.0, 0
+    for row in rows:
+        if "val_acc" not in row or row["val_acc"] > best:  # false for NaN
+            best, epoch = row.get("val_acc", best), row["epoch"]
+    return epoch
+
+
+def is_pair(weights: Path, rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether these weights are the best of the epochs in a last state.
+
+    A kill, or a copy that ended between the two files, leaves one that is ahead of the other.
+    Weights of an older version do not say their epoch and prove nothing.
+    """
+    epoch = best_epoch(rows)
+    try:
+        return epoch == 0 or epoch_of(weights) == epoch
+    except OSError:
+        return False
 
 
 def reported(last: Path) -> list[dict[str, Any]]:
@@ -158,13 +181,19 @@ def train(
     last: Path | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> None:
-    """Trains one configuration, from its last state in `last` where that exists.
+    """Trains one configuration, from its last state in `last` where that and `weights` are a pair.
 
-    Calls `on_epoch` with the metrics of each epoch, also of those in its last state, and keeps the
+    Else it begins at epoch 1, which costs time only. Calls `on_epoch` with the metrics of each
+    epoch, also of those in its last state, and keeps the
     weights of the best in `weights`.
     """
     quiet_libraries()
     rows = reported(last) if last else []
+    if rows and not is_pair(weights, rows):
+        logging.getLogger(__name__).warning(
+            "%s: not the best weights of %s, so from epoch 1", weights, last
+        )
+        rows = []
     for row in rows:
         on_epoch(row)
     if rows and is_over(rows, task.stop_after or task.max_epochs, task.patience):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
-from cnnlib.download import cache_folder
 from cnnlib.folders import NAMED, listed
 from cnnlib.jpeg import read_header
+from cnnlib.surroundings import cache_folder
 
 REMOVE = "remove {}"
 ALLOW = "see that {} can be read"

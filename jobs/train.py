@@ -1,7 +1,6 @@
 """Trains one configuration, from a file or --set, and keeps its best weights."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,13 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Trains; returns the exit code."""
     flags = parser().parse_args()
+    from cnnlib.surroundings import check_surroundings
+
+    try:
+        check_surroundings()
+    except OSError as error:
+        return mistake(error)
+    from cnnlib.limits import cores
     from cnnlib.pixels import decode_ahead
     from cnnlib.settings import IMAGE_SIZE, check_least
     from cnnlib.sources import find_dataset
@@ -61,8 +67,7 @@ def main() -> int:
         return mistake(error)
     for note in dataset.notes:
         print(f"note: {note}", flush=True)
-    cpus = len(os.sched_getaffinity(0))
-    task = Task(dataset, image_size, flags.max_epochs, flags.patience, flags.seed, cpus)
+    task = Task(dataset, image_size, flags.max_epochs, flags.patience, flags.seed, cores())
     _train(config, task, out, flags)
     return 0
 

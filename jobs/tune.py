@@ -61,6 +61,12 @@ def main() -> int:
     flags = vars(parser().parse_args())
     only_plan, reason = flags.pop("plan"), flags.pop("open_test_again")
     signal.signal(signal.SIGTERM, _interrupt)  # `ray job stop` sends it
+    from cnnlib.surroundings import check_surroundings
+
+    try:
+        check_surroundings()  # before libraries that would stumble over them
+    except OSError as error:
+        return mistake(error)
     from cnnlib.claim import ClaimedError
     from cnnlib.settings import Settings
 
@@ -131,7 +137,10 @@ def _run(plan: Any, reason: str | None) -> int:
 
 def mistake(error: Exception) -> int:
     """One line on stderr for what the user can mend, and the exit code for it."""
-    print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
+    from cnnlib.redaction import without_secrets
+
+    text = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    print(text, file=sys.stderr)
     return 2
 
 

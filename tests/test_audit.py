@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from analysis.markdown_page import as_markdown
+from analysis.sections import _trials
 
 from analysis.audit import audit_section, audit_sentences, read_audit
 from analysis.folder import read_folder
-from analysis.markdown_page import as_markdown
 from analysis.page import Page, Paragraph, Table
-from analysis.sections import _trials
 from cnnlib.intervals import wilson_interval
 from cnnlib.journal import Journal
 from tests.test_ledger import finished
@@ -94,7 +94,7 @@ def test_a_journals_table_is_shown_with_what_only_some_trials_have(tmp_path: Pat
     for event in finished(0.5).events:
         journal.append(**{name: value for name, value in event.items() if name != "time"})
     config = {"dropout": 0.1}
-    journal.append("proposed", trial_id="0099", config=config)
+    journal.append("proposed", trial_id="0099", config=config, max_epochs=6)
     journal.append("failed", trial_id="0099", error="no memory")  # without an epoch
     journal.close()
     sweep = read_folder(tmp_path)

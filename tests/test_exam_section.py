@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from analysis.exam_section import exam_blocks
+from analysis.html_page import as_html
 
 from analysis.exam import against_reference
-from analysis.exam_section import exam_blocks
 from analysis.folder import SweepFolder, read_folder
-from analysis.html_page import as_html
 from analysis.page import Page, Section
 
 

@@ -4,20 +4,20 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from analysis.class_figures import plot_confusion, plot_recalls
+from analysis.effect_figures import effect_height, plot_effects, plot_importance
+from analysis.figures import plot_curves, plot_hyperparameter, plot_timeline
+from analysis.gallery import save_effects, saved_figure
+from analysis.parallel import plot_parallel
+from analysis.style import STYLE
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from analysis import style
-from analysis.class_figures import plot_confusion, plot_recalls
-from analysis.effect_figures import effect_height, plot_effects, plot_importance
 from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, Effects
-from analysis.figures import plot_curves, plot_hyperparameter, plot_timeline
-from analysis.gallery import save_effects, saved_figure
-from analysis.parallel import plot_parallel
 from analysis.predictions import class_recalls, confusion_counts
-from analysis.style import STYLE
 from analysis.values import groups_of, numbers_of, scale_of, shown
 
 TRIALS = pd.DataFrame({

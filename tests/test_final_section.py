@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
 from analysis.final_section import final_section
+
 from analysis.folder import SweepFolder, read_folder
 from analysis.page import Paragraph, Table
 from analysis.summary import champion_sentences

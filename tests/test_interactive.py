@@ -1,9 +1,9 @@
 """The interactive figures: what they show holds for every trial, and the script can draw it all."""
 
 import pandas as pd
-
 from analysis.interactive import distribution_figure, workers_figure
 from analysis.interactive_findings import importance_figure
+
 from analysis.workload import workers_of
 
 TRIALS = pd.DataFrame(

@@ -5,10 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from safetensors.torch import save_file
-from torch import nn
-
 from analysis.network import (
     first_filters,
     guided_gradient,
@@ -16,6 +12,10 @@ from analysis.network import (
     read_photographs,
     strongest_neurons,
 )
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+
 from cnnlib.champion import WEIGHTS, Champion, write_champion
 from cnnlib.config import TrialConfig
 from cnnlib.model import ACTIVATIONS, CustomCNN

@@ -14,8 +14,8 @@ from PIL import Image
 import cnnlib.pixels
 from cnnlib.dataset import Dataset, read_folder
 from cnnlib.decode import decode
-from cnnlib.download import cache_folder
 from cnnlib.pixels import decode_ahead, pixels, side_with_margin
+from cnnlib.surroundings import cache_folder
 
 
 @pytest.fixture(autouse=True)

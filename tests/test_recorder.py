@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ray.tune.search import Searcher
 
+from cnnlib.claim import ClaimedError
 from cnnlib.halving import Decision
 from cnnlib.progress import Progress
 from cnnlib.recorder import METRICS, Recorder, Scheduler, Search, silent, tracked
@@ -164,12 +165,12 @@ def test_checkpoints_are_pruned_as_trials_end(
 
 
 def test_on_a_cluster_they_are_pruned_where_the_nodes_keep_them(
-    sweep: Sweep, tmp_path: Path
+    sweep: Sweep, tmp_path: Path, disk: str
 ) -> None:
-    bucket = tmp_path / "bucket" / "checkpoints"
+    bucket = tmp_path / "there" / "checkpoints"
     tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
     folder = tmp_path / "checkpoints"
-    recorder = Recorder(sweep.ledger, tracking, Progress(2), folder, f"file://{bucket}")
+    recorder = Recorder(sweep.ledger, tracking, Progress(2), folder, f"{disk}/checkpoints")
     config = Search(recorder).suggest("a")
     (bucket / "0001").mkdir(parents=True)
     for name in ("best.safetensors", "last.pt"):
@@ -177,6 +178,20 @@ def test_on_a_cluster_they_are_pruned_where_the_nodes_keep_them(
     recorder.goes_on("0001", result(1, 0.5))
     recorder.on_trial_complete(0, [], trial(config))  # type: ignore[arg-type]
     assert [path.name for path in bucket.glob("*/*")] == ["best.safetensors"]
+
+
+def test_a_driver_that_may_not_go_on_ends_while_trials_run(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check() -> None:
+        raise ClaimedError("taken over")
+
+    tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
+    recorder = Recorder(sweep.ledger, tracking, Progress(2), tmp_path, check=check)
+    recorder.on_step_begin(0, [])  # not each time: it is asked often
+    monkeypatch.setattr("cnnlib.recorder.CHECKS", -1.0)
+    with pytest.raises(ClaimedError):
+        recorder.on_step_begin(0, [])
 
 
 def test_wandb_is_told_of_started_trials_as_the_journal_knows_them() -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from analysis.html_page import as_html
+from analysis.markdown_page import as_markdown
 from PIL import Image
 from safetensors.torch import save_file
 
 from analysis.effects import EFFECT_COLUMNS
 from analysis.folder import read_folder
-from analysis.html_page import as_html
-from analysis.markdown_page import as_markdown
 from analysis.page import Page, Points, Section
 from analysis.report import main, write_report
 from analysis.summary import champion_score, count_epochs, duration, effort_sentences, moment

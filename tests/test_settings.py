@@ -105,11 +105,16 @@ def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> No
         ({"seeds": -1}, "--seeds: -1 is not at least 0"),
         ({"reference": "none.json"}, "No such file.*none.json"),
         ({"cpus_per_trial": 4096}, "--cpus-per-trial: 4096 is more than the"),
+        ({"gpus_per_trial": 4096}, "--gpus-per-trial: 4096 "),
         ({"audit": -0.1}, "--audit: -0.1 is not at least 0"),
         ({"audit": 10}, "--audit: 10 is not a share between 0 and 1"),
         ({"search": "grid"}, "--search: grid is not tpe or random"),
         ({"name": "a/b"}, "--name: a/b is not made of letters"),
-        ({"storage": "ftp://bucket", "name": "x"}, "--storage: ftp://bucket/x is no storage"),
+        *(
+            ({"storage": url, "name": "x"}, f"--storage: {url}/x is no storage; give a folder, s3:")
+            for url in ("ftp://bucket", "file:///tmp", "file:/tmp", "mock://x", "S3://bucket")
+        ),
+        ({"storage": "~nosuchuser/x"}, "--storage: ~nosuchuser/x: Could not determine home"),
         ({"time_budget": "soon"}, "--time-budget: soon is not a time like 2h"),
         ({"time_budget": "0s"}, "--time-budget: there is nothing to do in no time"),
         ({"sweep": "none.yaml"}, "no sweep file none.yaml"),
@@ -140,6 +145,40 @@ def test_more_grace_than_epochs_is_refused(photos: Path, tmp_path: Path) -> None
     )
     with pytest.raises(ValueError, match="min_iter 2 epochs of grace do not fit into 1"):
         settings.plan()
+
+
+@pytest.mark.parametrize("share", [0.5, "auto"])
+def test_a_gpu_that_is_not_there_is_refused_by_the_sweep_too(
+    share: float | str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Settings(data=photos, storage=tmp_path, gpus_per_trial=share, **FAST)
+    monkeypatch.setattr("cnnlib.settings.usable_gpus", lambda: ((), None))
+    with pytest.raises(ValueError, match=f"--gpus-per-trial: {share} and no GPU here; leave it o"):
+        asked.plan()
+    monkeypatch.setattr("cnnlib.settings.usable_gpus", lambda: ((), "driver 470 cannot run"))
+    with pytest.raises(ValueError, match="driver 470 cannot run, or use the CPU by --gpus-per-tr"):
+        asked.plan()
+    assert replace(asked, gpus_per_trial=0).plan().trials == 20
+    monkeypatch.setattr("cnnlib.settings.usable_gpus", lambda: (("L4",), None))
+    assert asked.plan().trials == 20
+
+
+def test_a_core_that_is_not_ours_is_refused(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnlib.settings.cores", lambda: 1)
+    with pytest.raises(ValueError, match="--cpus-per-trial: 2 is more than the 1 here"):
+        Settings(data=photos, storage=tmp_path, cpus_per_trial=2, **FAST).plan()
+
+
+def test_a_shipped_sweep_file_goes_by_its_name(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wide = Settings(data=photos, storage=tmp_path, sweep="wide", **FAST)
+    assert "optimizer" in wide.plan().space
+    Path("wide").write_text("parameters: {dropout: {values: [0.1, 0.2]}}")
+    assert wide.plan().num_points == 2, "a file of the user's goes first"
 
 
 def test_a_folder_that_exists_is_never_used(photos: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from cnnlib.space import (
     with_set,
 )
 
-SWEEPS = Path(__file__).parent.parent / "sweeps"
+SWEEPS = Path(__file__).parent.parent / "cnnlib" / "sweeps"
 FILES = sorted(SWEEPS.glob("*.yaml"))
 # The study's own configuration, as it stood in its notebook.
 STUDY: dict[str, Any] = {

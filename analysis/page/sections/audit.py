@@ -1,0 +1,60 @@
+"""The section on ASHA's audit: how often it was wrong to stop a trial."""
+
+from analysis.audit import Audit, read_audit
+from analysis.folder import SweepFolder
+from analysis.page.blocks import Block, Paragraph, Section, Table
+from analysis.summary import counted, percent
+from cnnlib.intervals import wilson_interval
+
+FEW = 10  # completed audited trials, below which the report warns of its own figures
+
+
+def audit_section(sweep: SweepFolder) -> Section:
+    """What the audit says; empty where there was none."""
+    audit = read_audit(sweep)
+    blocks: list[Block] = [Paragraph(" ".join(audit_sentences(audit)))] if audit else []
+    if audit and len(audit.trials):
+        blocks += [_shares(audit), Paragraph("One by one, the best first:"), _trials(audit)]
+    return Section("Was it right to stop?", blocks)
+
+
+def audit_sentences(audit: Audit) -> list[str]:
+    """What was audited, what that cost, and how far the figures carry."""
+    stopped = f"{counted(audit.num_stopped, 'trial')} that fell below a cutoff stopped there"
+    if not audit.num_audited:
+        return [
+            f"{stopped}, and chance let none go on as an audit: how often that was wrong is not"
+            " known."
+        ]
+    sentences = [
+        f"{stopped}, and {audit.num_audited}, drawn at random, went on as an audit: what holds for"
+        " them holds for all, within the intervals.",
+        f"The audit cost {counted(audit.more, 'epoch')},"
+        f" {percent(audit.more / max(1, audit.trained))} of all that were trained.",
+    ]
+    n = len(audit.trials)
+    if n < audit.num_audited:
+        sentences.append(f"Only the {n} audited that completed count.")
+    if 0 < n < FEW:
+        sentences.append("So few tell little: read the intervals rather than the shares.")
+    return sentences
+
+
+def _shares(audit: Audit) -> Table:
+    n, rows = len(audit.trials), []
+    for text, count in audit.counts.items():
+        low, high = wilson_interval(count, n)
+        interval = f"{percent(low)} to {percent(high)}"
+        rows.append((text, f"{count} of {n}", percent(count / n), interval))
+    head = ("it was wrong to stop a trial if it", "audited", "share", "95% interval")
+    return Table(head, rows, prose=True)
+
+
+def _trials(audit: Audit) -> Table:
+    table = audit.trials.sort_values("val_acc", ascending=False, kind="stable")
+    rows = [
+        (t.Index, int(t.rung), percent(t.then), percent(t.val_acc), int(t.more))
+        for t in table.itertuples()
+    ]
+    head = ("audited trial", "below a cutoff at epoch", "val_acc then", "at the end", "more epochs")
+    return Table(head, rows)

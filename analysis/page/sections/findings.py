@@ -1,0 +1,176 @@
+"""The report's sections on hyperparameters: takeaways, claims, effects, classes, the next sweep."""
+
+from collections import Counter
+
+import pandas as pd
+
+from analysis.class_effects import class_sentences
+from analysis.findings import NEXT_SWEEP, Findings
+from analysis.folder import SweepFolder
+from analysis.interplay import MIN_FREEDOM, cells_of
+from analysis.page.blocks import Block, Folded, Panel, Paragraph, Plot, Points, Section, Table, plot
+from analysis.plots.effects import (
+    effects_figure,
+    importance_figure,
+    is_continuous,
+    pair_figure,
+    surface_figure,
+)
+from analysis.summary import counted
+from analysis.values import signed, signed_interval
+from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
+
+MARKS = {SUPPORTED: "✓ supported", CONTRADICTED: "✗ contradicted", NO_EVIDENCE: "? no evidence"}
+NUM_PAIRS = 5
+
+
+def summary_sentence(findings: Findings) -> str:
+    """The strongest takeaway, and how the claims fared."""
+    counts = Counter(verdict.verdict for verdict in findings.verdicts)
+    return (
+        f"{findings.takeaways[0]} Of {counted(len(findings.verdicts), 'claim')} put to the trials,"
+        f" {counts[SUPPORTED]} {'is' if counts[SUPPORTED] == 1 else 'are'} supported,"
+        f" {counts[CONTRADICTED]} contradicted, and for {counts[NO_EVIDENCE]} there is no evidence."
+    )
+
+
+def takeaway_section(findings: Findings) -> Section:
+    """The report's own sentences, the strongest first, and what weakens them."""
+    blocks: list[Block] = [Points(findings.takeaways, numbered=True)]
+    if findings.cautions:
+        blocks += [Paragraph("What weakens these figures:"), Points(findings.cautions)]
+    return Section("Takeaways", blocks)
+
+
+def claim_section(findings: Findings) -> Section:
+    """The verdict on each claim."""
+    rows = [
+        (verdict.claim.text, MARKS[verdict.verdict], *_figures(verdict), verdict.sentence)
+        for verdict in findings.verdicts
+    ]
+    note = (
+        "Each claim is a comparison that the trials can refute, adjusted for the hyperparameters"
+        " it does not name. It is decided where its p-value, corrected for the number of claims,"
+        " is at most 0.05. “No evidence” is not “no effect”: the interval says what is still"
+        " possible. As a file: tables/claims.csv."
+    )
+    head = ("claim", "verdict", "points", "95% interval", "n for", "n against", "in words")
+    return Section("Claims", [Paragraph(note), Table(head, rows, prose=True)])
+
+
+def _figures(verdict: Verdict) -> tuple[str | None, str | None, int, int]:
+    contrast = verdict.contrast
+    n = contrast.n_for, contrast.n_against
+    if contrast.effect != contrast.effect:  # NaN
+        return None, None, *n
+    return signed(contrast.effect), signed_interval(contrast.low, contrast.high), *n
+
+
+def effect_section(sweep: SweepFolder, findings: Findings) -> Section:
+    """What each value adds, how much each hyperparameter explains, and which depend on others."""
+    title, effects, n = "What each value adds", findings.effects, len(findings.comparison.scores)
+    if effects.effects.empty:
+        return Section(title, [Paragraph(findings.takeaways[0])])
+    when = findings.comparison.when
+    num_names, num_values = len(effects.importance), len(effects.effects)
+    alt = (
+        f"Effects of {num_values} values of {num_names} hyperparameters on val_acc, with 95%"
+        " intervals."
+    )
+    caption = (
+        f"Each mark is how much more val_acc trials reach {when} with that value than with the one"
+        f" in bold, adjusted for the other hyperparameters (n = {n} trials). The bar is the 95%"
+        " interval. A triangle is a difference that chance does not explain after correction for"
+        " the number of comparisons; a dot may be chance. As a file: tables/effects.csv."
+    )
+    figure = effects_figure(effects.effects, effects.importance, when)
+    return Section(
+        title,
+        [
+            plot("effects", figure, alt, caption),
+            _importance_plot(findings),
+            *_pair_blocks(findings),
+            *_strongest_pair(sweep.trials, findings),
+        ],
+    )
+
+
+def _importance_plot(findings: Findings) -> Plot:
+    importance, n = findings.effects.importance, len(findings.comparison.scores)
+    alt = (
+        f"Share of the variance explained by each of {len(importance)} hyperparameters, with 95%"
+        " intervals."
+    )
+    caption = (
+        "The share of the variance of val_acc that a hyperparameter would explain if each of its"
+        " values were tried equally often; a hyperparameter without effect has 0. What is left is"
+        f" noise and interplay (n = {n} trials)."
+    )
+    return plot("importance", importance_figure(importance), alt, caption)
+
+
+def _pair_blocks(findings: Findings) -> list[Block]:
+    if len(findings.effects.importance) < 2:
+        return []
+    pairs = findings.pairs.head(NUM_PAIRS)
+    if not len(pairs):
+        text = f"Pairs need {MIN_FREEDOM} trials more than there are values; these are too few."
+        return [Paragraph(text)]
+    rows = [
+        (f"{p.first}, {p.second}", f"{p.share:.0%}", f"{p.p_adjusted:.3f}", p.best,
+         signed(p.best_effect), p.n)
+        for p in pairs.itertuples()
+    ]  # fmt: skip
+    text = (
+        "Do hyperparameters depend on each other? The pairs that explain most of what they leave"
+        " unexplained one by one, with a p-value corrected for all pairs: above 0.05 it may be"
+        " chance. The last columns are the values that do best together, beyond the sum of both."
+    )
+    head = ("pair", "of the rest", "p", "best together", "points", "n")
+    return [Paragraph(text), Table(head, rows)]
+
+
+def _strongest_pair(trials: pd.DataFrame, findings: Findings) -> list[Block]:
+    """The pair that explains most of what hyperparameters leave unexplained one by one."""
+    if not len(findings.pairs):
+        return []
+    pair = findings.pairs.iloc[0]
+    first, second = str(pair["first"]), str(pair["second"])
+    alt = f"Mean validation accuracy for each value of {first} with each value of {second}."
+    caption = (
+        f"The first of these pairs, {first} and {second}: the mean val_acc"
+        f" {findings.comparison.when} of the trials that had both values, and their number. These"
+        " are raw means, not adjusted for the other hyperparameters."
+    )
+    panels = [Panel(pair_figure(cells_of(findings.comparison, first, second), first, second), alt)]
+    known = trials.dropna(subset=["val_acc", first, second])
+    if is_continuous(known, (first, second)):
+        surface = f"Best val_acc of trials over {first} and {second}, smoothed between them."
+        panels.append(Panel(surface_figure(known, first, second), surface))
+        caption += (
+            " Beside it each trial's best val_acc, smoothed: every place shows the mean of the"
+            " trials near it, which are dots."
+        )
+    return [Plot("pair", panels, alt, caption)]
+
+
+def class_section(findings: Findings) -> Section:
+    """What helps one class and hurts another, where the trials' recalls by class are known."""
+    title, found = "What helps one class and hurts another", findings.class_effects
+    if found.table.empty:
+        return Section(title, [])
+    note = (
+        "The validation recall of each class, less the mean over the classes, compared as val_acc"
+        f" is above, {findings.comparison.when} ({counted(found.num_trials, 'trial')}). The"
+        " p-values are corrected for all pairs of a hyperparameter and a class. As a file:"
+        " tables/class_effects.csv."
+    )
+    return Section(title, [Points(class_sentences(found)), Paragraph(note)])
+
+
+def next_section(findings: Findings) -> Section:
+    """What to try next, and the sweep file for it."""
+    blocks: list[Block] = [Points(findings.suggestion.sentences)]
+    if findings.suggestion.yaml:
+        blocks.append(Folded(f"As a sweep file, {NEXT_SWEEP}", findings.suggestion.yaml))
+    return Section("What to try next", blocks)

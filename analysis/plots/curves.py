@@ -1,0 +1,116 @@
+"""Learning curves: many trials, few traces."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.folder import SweepFolder
+from analysis.plots.scales import axis, figure, headed, scaled, upright
+from analysis.plots.style import (
+    BLACK,
+    OUTCOMES,
+    QUIET,
+    Figure,
+    Look,
+    Trace,
+    by_outcome,
+    dots,
+    line,
+    numbers,
+    plain,
+)
+
+METRICS = ("val_acc", "train_acc", "val_loss", "train_loss")
+MAX_CURVES, MAX_POINTS = 300, 30_000
+RUNG = Look(QUIET, dash="dot")
+
+
+def drawn_curves(epochs: pd.DataFrame, trials: pd.DataFrame, highlight: str | None) -> list[str]:
+    """The trials whose curves are drawn: all, or of too many every n-th from the best down."""
+    logged = trials.loc[trials["trial_id"].isin(epochs["trial_id"]), "trial_id"].tolist()
+    limit = min(MAX_CURVES, int(MAX_POINTS / max(1.0, len(epochs) / max(1, len(logged)))))
+    kept = logged[:: max(1, -(-len(logged) // max(1, limit)))]
+    if highlight is None or highlight in kept or highlight not in logged:
+        return kept
+    return [highlight, *kept]
+
+
+def curve_figures(
+    sweep: SweepFolder, epochs: pd.DataFrame, trials: pd.DataFrame, metrics: Sequence[str]
+) -> list[Figure]:
+    """Each metric against epoch: the curves of an outcome are one trace, with gaps."""
+    known = epochs[epochs["trial_id"].isin(trials["trial_id"])]
+    known = known.sort_values(["trial_id", "epoch"], kind="stable")
+    figures = [_curves(sweep, known, trials, metric) for metric in metrics]
+    shares = [name for name in metrics if name.endswith("acc")]
+    low, high = known[shares].min().min(), known[shares].max().max()
+    for metric, drawn in zip(metrics, figures, strict=True):
+        if metric in shares:  # what is learnt and what generalises, on one scale
+            pad = 0.04 * max(high - low, 0.02)
+            drawn["layout"]["yaxis"]["range"] = numbers([low - pad, high + pad])
+    return figures
+
+
+def _curves(sweep: SweepFolder, epochs: pd.DataFrame, trials: pd.DataFrame, metric: str) -> Figure:
+    known, rungs = epochs.dropna(subset=[metric]), sweep.rungs
+    traces: list[Trace] = []
+    for outcome, group in by_outcome(trials):
+        of_outcome = known[known["trial_id"].isin(group["trial_id"])]
+        last = ~of_outcome["trial_id"].duplicated(keep="last")
+        if outcome != "stopped":  # a single epoch is no line
+            last &= ~of_outcome["trial_id"].duplicated(keep="first")
+        look, name = OUTCOMES[outcome], f"{outcome} (n = {len(group):,})"
+        ends = of_outcome[last]
+        traces += [
+            _joined(of_outcome, metric, look, width=1, opacity=0.65, name=name,
+                    legendgroup=outcome),
+            dots(ends["epoch"], ends[metric], look, size=5, legendgroup=outcome, hoverinfo="skip"),
+        ]  # fmt: skip
+    best = known[known["trial_id"] == sweep.highlight]
+    traces.append(_joined(best, metric, Look(BLACK), width=3, name=sweep.role))
+    if rungs:
+        traces.append(line([np.nan], [np.nan], RUNG, width=1.8, name="rung"))
+    shapes = [upright(at, QUIET, width=1.8, dash="dot") for at in rungs]
+    x_axis = axis("epoch", rangemode="tozero")
+    drawn = figure(traces, x_axis, _metric_axis(known, metric), height=320, shapes=shapes)
+    return headed(drawn, f"{metric}, n = {known['trial_id'].nunique():,} trials")
+
+
+def _metric_axis(known: pd.DataFrame, metric: str) -> dict[str, Any]:
+    if not metric.endswith("loss") or known.empty:
+        return axis(f"{metric} (fraction)" if metric.endswith("acc") else metric)
+    losses = known[metric]
+    top, outside, log = loss_limits(losses)
+    title = f"{metric} (cross-entropy)"
+    if not outside:
+        return scaled(title, log)
+    title += f"<br>{outside} value{'s' * (outside > 1)} above, up to {losses.max():.3g}"
+    low = losses.min()
+    span = np.log10([low / 1.1, top]) if log else [low - 0.05 * (top - low), top]
+    return scaled(title, log, range=numbers(span))
+
+
+def loss_limits(losses: pd.Series) -> tuple[float, int, bool]:
+    """Where a plot of losses ends, how many lie above, and whether it needs a log scale.
+
+    A few exploded losses must not flatten all curves: they leave the plot, and it says so.
+    """
+    top = 1.3 * losses.quantile(0.98)
+    outside = int((losses > top).sum())
+    if not outside or losses.max() <= 3 * top:
+        top, outside = losses.max(), 0
+    return float(top), outside, bool(losses.min() > 0 and top / losses.min() > 30)
+
+
+def _joined(epochs: pd.DataFrame, metric: str, look: Look, **more: Any) -> Trace:
+    """One trace of all curves, sorted by trial and epoch, with a gap after each trial."""
+    names = epochs["trial_id"].to_numpy()
+    gaps = np.flatnonzero(names[1:] != names[:-1]) + 1
+    x = np.insert(epochs["epoch"].to_numpy(float), gaps, np.nan)
+    y = np.insert(epochs[metric].to_numpy(float), gaps, np.nan)
+    text = np.insert(epochs["trial_id"].map(plain).to_numpy(object), gaps, "")
+    hover = "trial %{text}<br>epoch %{x}<br>%{y:.3~f}<extra></extra>"
+    trace = line(x, y, look, text=text.tolist(), hovertemplate=hover, **more)
+    return trace | {"y": numbers(y, 4), "hoverinfo": "all"}

@@ -1,0 +1,177 @@
+"""Figures of what was found: what values add, what hyperparameters explain, pairs that interact."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.effects import SIGNIFICANT
+from analysis.plots.scales import axis, figure, named, note, rows, scaled, shaded, upright
+from analysis.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    INK,
+    LINE,
+    PALE,
+    VERMILLION,
+    VIRIDIS,
+    Figure,
+    Look,
+    Trace,
+    bars,
+    dots,
+    interval,
+    numbers,
+    plain,
+)
+from analysis.values import groups_of, is_log, shown
+
+MARKS = {
+    "surely higher": Look(BLUE, "triangle-up"),
+    "surely lower": Look(VERMILLION, "triangle-down"),
+    "may be chance": Look(GREY),
+}
+ROWS_APART = 0.75  # between two hyperparameters
+MAX_CONTOUR = 150
+GRID_POINTS = 40  # of the smoothed surface, along either axis
+REACH = 0.12  # of an axis: the standard deviation of the smoothing
+
+
+def effects_figure(effects: pd.DataFrame, importance: pd.DataFrame, when: str) -> Figure:
+    """Each value a mark with its 95% interval, against the reference of its hyperparameter.
+
+    The most important hyperparameter stands on top; shape and colour tell what is sure. Its name
+    stands over its rows, so that a phone's width is left to the marks.
+    """
+    notes, tables, top = [], [], 0.0
+    for name in importance["hyperparameter"]:
+        table = effects[effects["hyperparameter"] == name]
+        against = f"{plain(name, 30)} = {plain(table['reference'].iloc[0], 20)}"
+        text = f"<b>{against}</b> (n = {table['n_reference'].iloc[0]})"
+        place = {"xref": "paper", "xanchor": "left", "font": {"size": 12, "color": INK}}
+        notes.append(note(0, top, text, **place))
+        tables.append(table.assign(at=top + 1 + np.arange(len(table))))
+        top += 1 + len(table) + ROWS_APART
+    table = pd.concat(tables)
+    kinds = _kinds(table)
+    traces = [_marks(table[kinds == name], name) for name in MARKS if (kinds == name).any()]
+    labels = [
+        f"{plain(value, 18)} (n = {n})" for value, n in zip(table["value"], table["n"], strict=True)
+    ]
+    return figure(
+        traces, axis(f"points of val_acc {when},<br>with 95% interval"),
+        axis(tickvals=table["at"].tolist(), ticktext=labels, showgrid=False, fixedrange=True,
+             range=[top - ROWS_APART + 0.2, -0.8]),
+        height=round(80 + 20 * top), annotations=notes, shapes=[upright(0, LINE)],
+    )  # fmt: skip
+
+
+def _kinds(effects: pd.DataFrame) -> np.ndarray:
+    """Which mark each effect gets."""
+    sign = np.where(effects["effect"] > 0, "surely higher", "surely lower")
+    return np.where(effects["p_adjusted"] > SIGNIFICANT, "may be chance", sign)
+
+
+def _marks(table: pd.DataFrame, kind: str) -> Trace:
+    effect, low, high = (100 * table[name] for name in ("effect", "low", "high"))
+    said = [
+        [
+            plain(f"{r.hyperparameter} {r.value} against {r.reference}"),
+            f"{r.p_adjusted:.2g}",
+        ]
+        for r in table.itertuples()
+    ]
+    return dots(
+        effect, table["at"], MARKS[kind], size=9, name=kind, customdata=said,
+        error_x=interval(effect, low, high, MARKS[kind].color, thickness=2) | {"width": 0},
+        hovertemplate="%{customdata[0]}<br>%{x:+.1f} points, p = %{customdata[1]}<extra></extra>",
+    )  # fmt: skip
+
+
+def importance_figure(importance: pd.DataFrame) -> Figure:
+    """A bar for each hyperparameter with its interval, pale and hatched where that reaches 0."""
+    place = pd.Series(range(len(importance)), importance.index)
+    sure = importance["low"] > 0
+    traces = [
+        _shares(importance[kept], place[kept], look, name)
+        for kept, name, look in (
+            (sure, "interval above 0", Look(BLUE)),
+            (~sure, "interval reaches 0", Look(PALE, hatch="/")),
+        )
+        if kept.any()
+    ]
+    return figure(
+        traces, axis("% of the variance of val_acc", rangemode="tozero"),
+        rows(importance["hyperparameter"], fixedrange=True),
+        height=90 + 30 * len(importance), barmode="overlay",
+    )  # fmt: skip
+
+
+def _shares(importance: pd.DataFrame, place: pd.Series, look: Look, name: str) -> Trace:
+    share, low, high = (100 * importance[column] for column in ("importance", "low", "high"))
+    return bars(
+        share, place, look, name=name, error_x=interval(share, low, high, INK),
+        customdata=[[f"{a:.0f}%", f"{b:.0f}%"] for a, b in zip(low, high, strict=True)],
+        hovertemplate="%{x:.1f}% of the variance<br>95% interval %{customdata[0]} to"
+                      " %{customdata[1]}<extra></extra>",
+    )  # fmt: skip
+
+
+def pair_figure(cells: pd.DataFrame, first: str, second: str) -> Figure:
+    """The mean score of the trials that had both values; each cell says it and its n."""
+    mean = cells.pivot(index="first", columns="second", values="mean")
+    n = cells.pivot(index="first", columns="second", values="n")
+    text = [
+        ["" if size != size else f"{value:.3f}<br>n = {size:.0f}" for value, size in pairs]
+        for pairs in (zip(mean.loc[i], n.loc[i], strict=True) for i in mean.index)
+    ]
+    trace = {
+        "type": "heatmap", "z": [numbers(row, 4) for row in mean.to_numpy(float)], "text": text,
+        "texttemplate": "%{text}", "xgap": 2, "ygap": 2, "hoverinfo": "skip",
+        **shaded(VIRIDIS, "val_acc", cells["mean"].min(), cells["mean"].max()),
+    }  # fmt: skip
+    x, y = named(mean.columns, plain(second), 16), named(mean.index, plain(first), 16)
+    return figure([trace], x, y, height=130 + 48 * len(mean))
+
+
+def is_continuous(trials: pd.DataFrame, names: tuple[str, str]) -> bool:
+    """Whether both are numbers of many values, so that something lies between them."""
+    return not any(groups_of(trials[name]).is_category for name in names)
+
+
+def surface_figure(trials: pd.DataFrame, first: str, second: str) -> Figure:
+    """val_acc over two numbers of many values, smoothed between the trials, which are dots.
+
+    Each place shows the mean of the trials around it, the nearer the more (a normal kernel); where
+    no trial is near, nothing.
+    """
+    known = trials.dropna(subset=["val_acc", first, second])
+    known = known.iloc[:: max(1, -(-len(known) // MAX_CONTOUR))]
+    columns = [groups_of(known[name]).positions.to_numpy(float) for name in (second, first)]
+    logs = [is_log(pd.Series(column)) for column in columns]
+    x, y = columns
+    (x_grid, from_x), (y_grid, from_y) = map(_grid, columns, logs)
+    near = from_y[:, None, :] * from_x[None, :, :]  # (y, x, trials)
+    weight = near.sum(axis=2)
+    with np.errstate(invalid="ignore"):
+        surface = np.where(weight > 0.3, near @ known["val_acc"].to_numpy(float) / weight, np.nan)
+    colours = shaded(VIRIDIS, "val_acc", np.nanmin(surface), np.nanmax(surface))
+    contour = {
+        "type": "contour", "x": numbers(x_grid), "y": numbers(y_grid), "hoverinfo": "skip",
+        "z": [numbers(row, 4) for row in surface], "line": {"width": 0.5, "color": "#fff"},
+        **colours,
+    }  # fmt: skip
+    said = [plain(f"{shown(a)}, {shown(b)}: {acc:.3f}")
+            for a, b, acc in zip(x, y, known["val_acc"], strict=True)]  # fmt: skip
+    trials_dots = dots(x, y, Look("#fff"), size=7, name="trial", text=said,
+                       hovertemplate="%{text}<extra>trial</extra>")  # fmt: skip
+    trials_dots["marker"]["line"] = {"color": BLACK, "width": 1.2}
+    axes = (scaled(plain(name), log) for name, log in zip((second, first), logs, strict=True))
+    return figure([contour, trials_dots], *axes, height=420)
+
+
+def _grid(values: np.ndarray, log: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Points along the axis, and how near each (row) is to each value (column), 0 to 1."""
+    places = np.log10(values) if log else values
+    grid = np.linspace(places.min(), places.max(), GRID_POINTS)
+    distance = (grid[:, None] - places[None, :]) / (REACH * np.ptp(places))
+    return 10**grid if log else grid, np.exp(-(distance**2) / 2)

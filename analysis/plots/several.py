@@ -1,0 +1,108 @@
+"""Figures of several sweeps: their progress, and what each says of the claims."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.plots.scales import ACCURACY, axis, figure, headed, note, rows, upright
+from analysis.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    Figure,
+    Look,
+    Trace,
+    dots,
+    interval,
+    line,
+    plain,
+)
+from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
+
+COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK)
+STROKES = (("solid", "circle"), ("dash", "square"), ("dot", "triangle-up"), ("dashdot", "diamond"))
+LOOKS = [Look(colour, symbol, dash) for dash, symbol in STROKES for colour in COLOURS]
+VERDICTS = {
+    SUPPORTED: Look(BLUE, "triangle-up"),
+    CONTRADICTED: Look(VERMILLION, "triangle-down"),
+    NO_EVIDENCE: Look(GREY),
+}
+
+
+def by_number(trials: pd.DataFrame) -> pd.DataFrame:
+    """Each trial's val_acc against its number in the sweep, and the best so far."""
+    table = trials.sort_index(kind="stable").assign(x=np.arange(1.0, len(trials) + 1))
+    return _with_best(table)
+
+
+def by_hours(trials: pd.DataFrame) -> pd.DataFrame:
+    """Each trial's val_acc against the hours from the first start to its end; maybe no row."""
+    if not {"started", "seconds"} <= set(trials):
+        return _with_best(trials.iloc[:0].assign(x=0.0))
+    started = pd.to_datetime(trials["started"], errors="coerce", utc=True, format="ISO8601")
+    seconds = (started - started.min()).dt.total_seconds() + trials["seconds"].astype(float)
+    return _with_best(trials.assign(x=seconds / 3600).dropna(subset="x").sort_values("x"))
+
+
+def in_readable_unit(hours: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], str]:
+    """The same in minutes where no sweep took two hours, and the unit."""
+    if max(table["x"].max() for table in hours.values() if len(table)) >= 2:
+        return dict(hours), "hours"
+    return {name: table.assign(x=60 * table["x"]) for name, table in hours.items()}, "minutes"
+
+
+def _with_best(table: pd.DataFrame) -> pd.DataFrame:
+    known = table.dropna(subset="val_acc")
+    return known[["x", "val_acc"]].assign(best=known["val_acc"].cummax())
+
+
+def progress_figure(progress: Mapping[str, pd.DataFrame], label: str) -> Figure:
+    """Every trial of every sweep a dot, and the best so far of each sweep a step line."""
+    traces: list[Trace] = []
+    for number, (name, table) in enumerate(progress.items()):
+        if table.empty:
+            continue
+        look, text = LOOKS[number % len(LOOKS)], plain(name, 30)
+        hover = f"val_acc %{{y:.3f}}<extra>{text}</extra>"
+        marks = dots(table["x"], table["val_acc"], look, size=5, legendgroup=text,
+                     hovertemplate=hover)  # fmt: skip
+        marks["marker"]["opacity"] = 0.45
+        best = line(table["x"], table["best"], look, width=2, shape="hv", name=text,
+                    legendgroup=text)  # fmt: skip
+        traces += [marks, best]
+    return figure(traces, axis(label, rangemode="tozero"), axis(ACCURACY), height=400)
+
+
+def claim_figure(number: int, verdicts: Sequence[tuple[str, Verdict]]) -> Figure:
+    """The effect that each sweep finds, in points with its 95% interval, one row a sweep."""
+    traces, notes = [], []
+    asked = [(row, v) for row, (_, v) in enumerate(verdicts) if not np.isnan(v.contrast.effect)]
+    for kind, look in VERDICTS.items():
+        found = [(row, v.contrast) for row, v in asked if v.verdict == kind]
+        if not found:
+            continue
+        effect, low, high = (
+            [100 * getattr(contrast, name) for _, contrast in found]
+            for name in ("effect", "low", "high")
+        )
+        marks = dots(
+            effect, [row for row, _ in found], look, size=9, name=kind,
+            error_x=interval(effect, low, high, look.color, thickness=2) | {"width": 0},
+            hovertemplate="%{x:+.1f} points<extra>%{y}</extra>",
+        )  # fmt: skip
+        traces.append(marks)
+    for row, (_, verdict) in enumerate(verdicts):
+        if np.isnan(verdict.contrast.effect):
+            place = {"xref": "paper", "xanchor": "right"}
+            notes.append(note(0.98, row, "not asked", **place))
+    drawn = figure(
+        traces, axis("effect on val_acc in points"), rows([name for name, _ in verdicts], room=18),
+        height=90 + 22 * len(verdicts), shapes=[upright(0, BLACK, width=0.8)], annotations=notes,
+    )  # fmt: skip
+    return headed(drawn, f"claim {number}")
