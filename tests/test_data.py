@@ -31,6 +31,25 @@ def test_the_split_depends_on_the_seed_alone() -> None:
     assert set(first[1]) != set(other[1])
 
 
+def test_the_split_of_data_without_copies_is_that_of_the_first_release() -> None:
+    labels = (0,) * 9 + (1,) * 7 + (2,) * 5
+    _, val = stratified_split(labels, 0.3, seed=42)
+    assert val.tolist() == [0, 3, 7, 9, 11, 17, 20]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_copies_stay_on_one_side(seed: int) -> None:
+    labels = (0,) * 10 + (1,) * 6 + (2,) * 3
+    copies = ((0, 1, 2), (4, 9), (10, 15), (16, 17, 18))
+    train, val = stratified_split(labels, 0.2, seed, copies)
+    assert sorted([*train, *val]) == list(range(19))
+    for group in copies[:3]:
+        assert set(group) <= set(train) or set(group) <= set(val)
+    for side in (train, val):
+        assert {labels[index] for index in side} == {0, 1, 2}
+    assert sum(index < 10 for index in val) in (2, 3, 4)
+
+
 @pytest.mark.parametrize("val_split", [0.01, 0.99])
 def test_every_class_stays_on_both_sides(val_split: float) -> None:
     labels = (0, 0, 1, 1, 1)
@@ -191,3 +210,13 @@ def test_without_a_test_folder_the_test_is_refused(photos: Path) -> None:
     (photos / "val").rename(photos / "elsewhere")
     with pytest.raises(ValueError, match="no test set"):
         module(photos).test_dataloader()
+
+
+def test_a_module_that_reads_for_itself_tells_what_to_know(
+    photos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (photos / "train" / "red" / "notes.txt").write_text("no photo")
+    data = module(photos)
+    assert caplog.messages == ["files skipped, not images: 1 (red/notes.txt)"]
+    module(photos, dataset=data.dataset)
+    assert len(caplog.messages) == 1

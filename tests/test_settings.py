@@ -34,6 +34,20 @@ def test_a_plan_answers_what_the_settings_leave_open(photos: Path, tmp_path: Pat
     assert not plan.folder.exists(), "a plan writes nothing"
 
 
+def test_a_plan_tells_once_what_to_know_of_the_photographs(
+    photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "train" / "green" / "red.png").write_bytes(
+        (photos / "train" / "red" / "000.png").read_bytes()
+    )
+    (photos / "valid").mkdir()
+    plan = Settings(data=photos, storage=tmp_path / "results", name="one", **FAST).plan()
+    [note, other] = [line for line in str(plan).splitlines() if line.startswith("note: ")]
+    assert note.endswith("photos/valid is not used, because " + f"{photos}/val is the test set")
+    assert "1 photograph is in more than one class: green/red.png = red/000.png" in other
+    assert not capfd.readouterr().err
+
+
 def test_an_audit_is_planned(photos: Path, tmp_path: Path) -> None:
     settings = Settings(data=photos, storage=tmp_path, name="one", **FAST)
     plain, audited = settings.plan(), replace(settings, audit=0.2).plan()
