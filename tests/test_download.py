@@ -16,7 +16,8 @@ import pytest
 import requests
 
 from cnnlib import download as module
-from cnnlib.download import download, exclusive
+from cnnlib.download import download
+from cnnlib.files import exclusive
 from cnnlib.surroundings import cache_folder
 
 PAYLOAD = random.Random(0).randbytes(400_000)
