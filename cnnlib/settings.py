@@ -24,7 +24,7 @@ from cnnlib.space import Space, SweepFile, num_configurations, read_sweep_file, 
 from cnnlib.storage import Mirror
 from cnnlib.surroundings import check_ray, check_surroundings
 from cnnlib.tpe import Outcome
-from cnnlib.wandb_service import resolved_mode
+from cnnlib.tracking.account import resolved_mode
 
 SWEEPS = Path(str(files("cnnlib"))) / "sweeps"
 TRIALS = 20  # where neither --trials nor the file's run_cap says

@@ -45,8 +45,8 @@ def main() -> int:
     from cnnlib.pixels import decode_ahead
     from cnnlib.settings import IMAGE_SIZE, check_least
     from cnnlib.sources import find_dataset
+    from cnnlib.tracking import resolved_mode
     from cnnlib.trial import Task
-    from cnnlib.wandb_service import resolved_mode
 
     try:
         out = Path(flags.out)
@@ -90,14 +90,17 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
 
     from cnnlib.about import provenance
     from cnnlib.champion import WEIGHTS, Champion, write_champion
+    from cnnlib.journal import Journal
     from cnnlib.model import CustomCNN
     from cnnlib.results import CLASS_COUNTS
     from cnnlib.tracking import Tracking
     from cnnlib.trial import train
-    from cnnlib.wandb_names import run_name
 
     model = CustomCNN(config, num_classes=len(task.dataset.classes), image_size=task.image_size)
     print(model.summary(), flush=True)
+    # What W&B follows; below wandb/, because the folder is no sweep's.
+    journal = Journal(out / "wandb") if flags.wandb != "off" else None
+    note = journal.append if journal else lambda *_, **__: None
     tracking = Tracking(
         out,
         mode=flags.wandb,
@@ -105,14 +108,14 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
         sweep=out.name,
         started=datetime.now(UTC).isoformat(),
     )
-    values = told(asdict(config))
-    tracking.start("train", run_name(values), values)
+    note("proposed", trial_id="train", config=told(asdict(config)))
+    note("started", trial_id="train")
     rows: list[dict[str, Any]] = []
 
     def on_epoch(metrics: dict[str, Any]) -> None:
         metrics = {name: value for name, value in metrics.items() if name != CLASS_COUNTS}
         rows.append(metrics)
-        tracking.log("train", metrics)
+        note("epoch", trial_id="train", **metrics)
         print(
             f"epoch {metrics['epoch']:>3}  train_loss {metrics['train_loss']:.3f}  "
             f"train_acc {metrics['train_acc']:.3f}  val_loss {metrics['val_loss']:.3f}  "
@@ -127,7 +130,9 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
         tracking.close()
         raise KeyboardInterrupt from None
     best = max(rows, key=lambda row: row["val_acc"])
-    tracking.finish("train", "completed", {"val_acc": best["val_acc"], "best_epoch": best["epoch"]})
+    note("finished", trial_id="train")
+    if journal:
+        journal.close()
     tracking.close()
     pd.DataFrame(rows).to_csv(out / "epochs.csv", index=False)
     write_champion(
