@@ -218,7 +218,7 @@ def words_of(column: str) -> tuple[str, ...]:
 def is_metric(column: str, values: pd.Series) -> bool:
     """Whether a column is a result of training, by its name and because it holds numbers."""
     words = set(words_of(column))
-    if not _holds_numbers(values):
+    if not holds_numbers(values):
         return False
     is_recorded = RECORDED.fullmatch(column) and not words & {"max", "clip"}
     if is_recorded or " ".join(words_of(column)) in STEPS:
@@ -231,7 +231,7 @@ def is_metric(column: str, values: pd.Series) -> bool:
     return bool(words & OUTCOMES or (first in SPLITS and "/" in column))
 
 
-def _holds_numbers(values: pd.Series) -> bool:
+def holds_numbers(values: pd.Series) -> bool:
     """Whether each cell begins as a number does; booleans are none."""
     if pd.api.types.is_bool_dtype(values):
         return False

@@ -10,8 +10,10 @@ import pandas as pd
 
 from analysis.columns import Choice, Columns, sort_columns, statuses
 from analysis.predictions import read_predictions
-from analysis.shapes import CHAMPION, METRICS, SETTINGS, read_mapping, read_names
+from analysis.shapes import SETTINGS, read_mapping
+from analysis.values import varied
 from cnnlib.config import is_off, told
+from cnnlib.facts import read_classes, read_config, read_metrics
 from cnnlib.journal import journal_exists
 from cnnlib.results import (
     CLASS_COLUMNS,
@@ -25,6 +27,8 @@ from cnnlib.tables import read_table
 
 logger = logging.getLogger(__name__)
 
+MOST = 200
+"""Hyperparameters that vary; each is compared with each, which is minutes from here on."""
 LEAK_COLUMNS = ("test_file", "train_file", "kind", "similarity", "test_label", "train_label")
 WEIGHTS = "weights.safetensors"
 
@@ -93,10 +97,9 @@ def read_folder(path: Path, choice: Choice | None = None) -> SweepFolder:
     champion = path / "champion"
     summary = champion / "summary.txt"
     names = _used(results)
-    about_champion = read_mapping(champion / "config.json", CHAMPION)
-    if isinstance(about_champion.get("config"), dict):
+    about_champion = read_config(champion) if (champion / "config.json").exists() else {}
+    if "config" in about_champion:
         about_champion["config"] = told(about_champion["config"], names)
-    metrics = read_mapping(champion / "metrics.json", METRICS)
     tests = openings(path)
     return SweepFolder(
         path=path,
@@ -105,8 +108,8 @@ def read_folder(path: Path, choice: Choice | None = None) -> SweepFolder:
         hyperparameters=names,
         settings=settings,
         champion=about_champion,
-        classes=read_names(champion / "classes.json"),
-        metrics=metrics,
+        classes=list(read_classes(champion)) if (champion / "classes.json").exists() else [],
+        metrics=read_metrics(champion) if (champion / "metrics.json").exists() else {},
         model_summary=summary.read_text("utf-8", "replace") if summary.exists() else "",
         predictions=_predictions(champion, tests),
         openings=tests,
@@ -139,6 +142,12 @@ def _sorted_out(
         columns = sort_columns(trials, choice, ours=FIXED_TRIAL_COLUMNS)
         for line in columns.lines():
             logger.warning("%s: %s", path / "trials.csv", line)
+    num_varied = len(varied(trials, list(columns.hyperparameters)))
+    if num_varied > MOST:
+        raise ValueError(
+            f"{path / 'trials.csv'}: {num_varied:,} hyperparameters vary, at most {MOST} are"
+            " compared; --hyperparameters A,B says which"
+        )
     return Results(_kept(trials, columns), results.epochs, results.class_recalls)
 
 

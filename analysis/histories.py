@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.columns import OUTCOMES, our_name, words_of
+from analysis.columns import OUTCOMES, holds_numbers, our_name, words_of
 from cnnlib.results import EPOCH_COLUMNS
 from cnnlib.tables import accuracies, brief, numbers
 
@@ -93,7 +93,7 @@ def named(table: pd.DataFrame, rename: Mapping[str, str], say: Say) -> pd.DataFr
     candidates: dict[str, list[str]] = {}
     for column in sorted(map(str, table), key=lambda column: "accuracy" not in words_of(column)):
         name = our_name(column)
-        if name and name not in table:
+        if name and name not in table and holds_numbers(table[column]):
             candidates.setdefault(name, []).append(column)
     for name, columns in candidates.items():
         first, *others = columns

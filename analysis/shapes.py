@@ -21,47 +21,19 @@ def _is_count(value: object) -> bool:
     return _is_number(value) and float(value).is_integer() and value >= 0  # type: ignore
 
 
-def _is_share(value: object) -> bool:
-    return _is_number(value) and 0 <= value <= 1  # type: ignore[operator]
-
-
-def _is_test(value: object) -> bool:
-    """Whether this is the record of an opening of the test."""
-    texts = ("time", "champion")
-    return (
-        isinstance(value, dict)
-        and all(isinstance(value.get(key), str) for key in texts)
-        and _is_share(value.get("test_acc"))
-        and isinstance(value.get("reason"), str | None)
-    )
-
-
 NUMBER: Rule = ("a number", _is_number)
 COUNT: Rule = ("a whole number from 0", _is_count)
-SHARE: Rule = ("a fraction from 0 to 1", _is_share)
 TEXT: Rule = ("text", lambda value: isinstance(value, str))
-LABEL: Rule = ("text or a number", lambda value: isinstance(value, str) or _is_number(value))
 MAPPING: Rule = ("a mapping", lambda value: isinstance(value, dict))
 LIST: Rule = ("a list", lambda value: isinstance(value, list))
 NAMES: Rule = (
     "a list of names",
     lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
 )
-TESTS: Rule = (
-    "a list of tests, each with time, champion and test_acc",
-    lambda value: isinstance(value, list) and all(map(_is_test, value)),
-)
 SETTINGS: Mapping[str, Rule] = {
     "name": TEXT, "started": TEXT, "search": TEXT, "trials": COUNT, "max_epochs": COUNT,
     "seconds": NUMBER, "rungs": LIST, "reduction_factor": NUMBER, "data": MAPPING,
     "space": MAPPING, "versions": MAPPING, "hyperparameters": NAMES,
-}  # fmt: skip
-CHAMPION: Mapping[str, Rule] = {
-    "trial_id": LABEL, "config": MAPPING, "val_acc": SHARE, "origin": TEXT, "image_size": COUNT,
-    "epoch": COUNT,
-}  # fmt: skip
-METRICS: Mapping[str, Rule] = {
-    "val_acc": SHARE, "test_acc": SHARE, "test_correct": COUNT, "test_n": COUNT, "openings": TESTS,
 }  # fmt: skip
 
 
@@ -77,15 +49,6 @@ def read_mapping(path: Path, rules: Mapping[str, Rule]) -> dict[str, Any]:
             raise ValueError(
                 f"{path}: {key}: {brief(json.dumps(value))} is not {words}; correct or remove it"
             )
-    return content
-
-
-def read_names(path: Path) -> list[str]:
-    """The names that the file lists, none where there is no file."""
-    content = _read(path, list)
-    words, holds = NAMES
-    if not holds(content):
-        raise ValueError(f"{path}: {brief(json.dumps(content))} is not {words}; correct it")
     return content
 
 

@@ -23,7 +23,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cnnlib.results import CLASS_COUNTS
-from cnnlib.space import Choice, read_sweep_file
+from cnnlib.space import Choice
+from cnnlib.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = read_sweep_file(ROOT / "sweeps" / "inaturalist.yaml").space

@@ -6,7 +6,7 @@ import mmap
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -111,22 +111,19 @@ class Bucket:
 
     def send(self, path: Path, name: str) -> None:
         """Copies the file `path` there, whole or not at all."""
-        with path.open("rb") as file:
-            if not os.fstat(file.fileno()).st_size:  # which cannot be mapped
-                return self.write(name, b"")
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return self.write(name, content)
 
-    def write(self, name: str, content: bytes | mmap.mmap) -> None:
-        """Makes this the content of a file there.
+        def copy() -> None:
+            with path.open("rb") as file:
+                if not os.fstat(file.fileno()).st_size:  # which cannot be mapped
+                    return self._write(name, b"")
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    return self._write(name, content)
 
-        pyarrow publishes what was written when an exception leaves its stream: half a file over the
-        whole one. So all is written in one call, in a thread, where Ctrl-C does not come; whoever
-        is interrupted waits for its end.
-        """
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(self._write, name, content).result()
-        traffic.count("sent", len(content))
+        _unbroken(copy)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Makes this the content of a file there."""
+        _unbroken(lambda: self._write(name, content))
 
     def _write(self, name: str, content: bytes | mmap.mmap) -> None:
         place = f"{self._base}/{name}"
@@ -135,6 +132,7 @@ class Bucket:
                 self._remote.create_dir(place.rpartition("/")[0], recursive=True)
             with self._remote.open_output_stream(place) as stream:
                 stream.write(content)
+        traffic.count("sent", len(content))
 
     def delete(self, name: str) -> None:
         with _answered():
@@ -152,6 +150,16 @@ def connected(url: str) -> tuple[fs.FileSystem, str]:
 def _stays_inside(name: str) -> bool:
     """Whether a key names a file below the folder that it is copied to."""
     return "\0" not in name and not {"", ".", ".."} & set(name.split("/"))
+
+
+def _unbroken(send: Callable[[], None]) -> None:
+    """Sends in a thread, where Ctrl-C does not come; whoever is interrupted waits for its end.
+
+    pyarrow publishes what was written when an exception leaves its stream: half a file over the
+    whole one. So all of it is written in one call, too.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(send).result()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 from safetensors import safe_open
 
 from cnnlib.config import TrialConfig, hyperparameters, impossible
-from cnnlib.space import Choice, Space
+from cnnlib.space import Choice, Space, grid
 
 BEST = "best.safetensors"
 LAST = "last.pt"
@@ -102,6 +102,7 @@ def largest(space: Space, num_classes: int, image_size: int) -> tuple[int, int]:
 
     A running one has its best weights, and the last with two moments of the optimiser for each of
     them and the moving average if there is one; the last is there twice while it is replaced.
+    Raises ValueError where a network has more weights than PyTorch can count.
     """
     import torch
 
@@ -113,8 +114,12 @@ def largest(space: Space, num_classes: int, image_size: int) -> tuple[int, int]:
         config = TrialConfig.from_mapping(dict(zip(shapes, values, strict=True)))
         if impossible(config, image_size):
             continue
-        with torch.device("meta"):
-            model = CustomCNN(config, num_classes=num_classes, image_size=image_size)
+        try:
+            with torch.device("meta"):
+                model = CustomCNN(config, num_classes=num_classes, image_size=image_size)
+        except (RuntimeError, TypeError) as error:  # sizes beyond 64 bits
+            said = ", ".join(f"{name} {value}" for name, value in zip(shapes, values, strict=True))
+            raise ValueError(f"no memory holds a network of {said}; take smaller ones") from error
         most = max(most, sum(t.numel() * t.element_size() for t in model.state_dict().values()))
     averaged = "ema" in space and _heaviest("ema", space) != [0]
     return (1 + 2 * (4 if averaged else 3)) * most, most
@@ -131,5 +136,4 @@ def _heaviest(name: str, space: Space) -> list[Any]:
     values = space[name]
     if isinstance(values, Choice):
         return list(values.values) if name in EITHER else [max(values.values)]
-    high = hyperparameters()[name].type(values.high)
-    return list(range(int(values.low), high + 1)) if name in EITHER else [high]
+    return grid(values) or [] if name in EITHER else [hyperparameters()[name].type(values.highest)]

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
+from pytorch_lightning.trainer.states import TrainerStatus
 from torch import Tensor
 
 from cnnlib import compiled
 from cnnlib.augment import DRAW, Seen, normalised, shown, whole
+from cnnlib.config import image_side
 from cnnlib.dataset import Dataset, read_folder
 from cnnlib.pixels import pixels, side_with_margin
 from cnnlib.residency import gathered
@@ -141,6 +143,9 @@ class CustomDataModule(LightningDataModule):
     `data_dir` is the training folder, `data_dir/<class>/<photo>`; its sibling `test` or `val` is
     the test set. A share `val_split` of the training photographs, the same of each class, is held
     out for validation; 0 trains on all. Training images alone are augmented.
+
+    Batches are made for a trainer, on its device and as large as is fast where none is trained on,
+    while it runs. Else they lie in the CPU's memory and hold `batch_size` float32 images.
     """
 
     def __init__(
@@ -150,27 +155,35 @@ class CustomDataModule(LightningDataModule):
         val_split: float = VAL_SPLIT,
         batch_size: int = 32,
         seed: int = 42,
-        image_size: int = 224,
+        image_size: int | Sequence[int] = 224,
         *,
+        num_workers: int = 0,
         augmentation: str = "standard",
         dataset: Dataset | None = None,
+        dtype: torch.dtype = torch.float32,
         gpu_share: float = 1.0,
         split_seed: int | None = None,
     ) -> None:
-        """`augmentation`, one of augment.DRAW, is what `use_augmentation` asks for.
+        """`image_size` is the side in pixels, 224 or (224, 224): images are square.
 
+        `num_workers` is the study's and changes nothing: photographs are decoded once, on all
+        cores, and no process has to be started to make batches of their pixels.
+
+        `augmentation`, one of augment.DRAW, is what `use_augmentation` asks for.
         `split_seed` chooses what validates where that must not follow from `seed`.
-        `dataset` saves reading `data_dir` again where it has been read. `gpu_share` is how much of
-        a GPU's memory is ours: pixels that fit well into it stay there. Raises ValueError or
-        OSError in one line where `data_dir` is no set of photographs.
+        `dataset` saves reading `data_dir` again where it has been read. `dtype` is that of a
+        trainer's images on a CPU: bfloat16 saves a step where it computes in that. `gpu_share` is
+        how much of a GPU's memory is ours: pixels that fit well into it stay there. Raises
+        ValueError or OSError in one line where `data_dir` is no set of photographs.
         """
         super().__init__()
+        image_size = image_side(image_size)
         if not 0 <= val_split < 1:
             raise ValueError(f"val_split: {val_split} is not between 0 and 1")
         if batch_size < 1:
             raise ValueError(f"batch_size: {batch_size} is not at least 1")
-        if image_size < 2:
-            raise ValueError(f"image_size: {image_size} is not at least 2")
+        if num_workers < 0:
+            raise ValueError(f"num_workers: {num_workers} is not at least 0")
         if augmentation not in DRAW:
             raise ValueError(f"augmentation: {augmentation} is not one of {', '.join(DRAW)}")
         self.data_dir = Path(data_dir)
@@ -181,10 +194,14 @@ class CustomDataModule(LightningDataModule):
         self.split_seed = seed if split_seed is None else split_seed
         self.image_size = image_size
         self.gpu_share = gpu_share
+        self.dtype = dtype
         self.dataset = dataset or read_folder(self.data_dir)
         if dataset is None:
             for note in self.dataset.notes:
                 logging.getLogger(__name__).warning(note)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Nothing: photographs are read above, and decoded when batches are asked for."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -231,17 +248,18 @@ class CustomDataModule(LightningDataModule):
         **settings: Any,
     ) -> Batches:
         side = side_with_margin(self.image_size) if augmentation else self.image_size
-        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        # Autocast would round images to bfloat16 at the first layer; here it costs nothing.
-        rounded = self.trainer and self.trainer.precision == "bf16-mixed" and device.type == "cpu"
+        device, dtype = torch.device("cpu"), torch.float32
+        if self.trainer and self.trainer.state.status == TrainerStatus.RUNNING:
+            device, dtype = self.trainer.strategy.root_device, self.dtype
+            batch_size = batch_size or evaluation_batch(self.image_size, device.type)
         return Batches(
             pixels(self.dataset, split, side),
             np.asarray(getattr(self.dataset, split).labels, dtype=np.int64),
             indices,
             image_size=self.image_size,
-            batch_size=batch_size or evaluation_batch(self.image_size, device.type),
+            batch_size=batch_size or self.batch_size,
             device=device,
-            dtype=torch.bfloat16 if rounded else torch.float32,
+            dtype=dtype,
             seed=self.seed,
             augmentation=augmentation,
             gpu_share=self.gpu_share,

@@ -87,6 +87,7 @@ def read_folder(train_dir: Path, *, cache: Path | None = None) -> Dataset:
     if not train_dir.is_dir():
         raise FileNotFoundError(f"no folder {shown(train_dir)}; give one that holds class folders")
     train_dir = unwrapped(train_dir)
+    _class_names(train_dir)  # whose error is the plainer one
     check_height(train_dir)
     read = _Reading(cache)
     train = read.photos(train_dir)

@@ -5,7 +5,6 @@ them, and everything else by Pillow. All are resized by PyTorch, which agrees wi
 filter within a grey level and takes a quarter of its time.
 """
 
-import io
 import os
 import stat
 import warnings
@@ -17,26 +16,16 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 import torch
-from PIL import Image, ImageCms
+from PIL import Image
 from torch.nn import functional
 
-from cnnlib.jpeg import Header, read_header
-from cnnlib.levels import UNKNOWN, Levels, deep_values
+from cnnlib.jpeg import read_header
+from cnnlib.levels import UNKNOWN, Levels
 from cnnlib.unreadable import REMOVE, UnreadableError, explained
+from cnnlib.upright import upright
 
 # Part of the name of what is kept: another decoder gives other pixels.
 DECODER = "-".join(["4", *map(version, ("simplejpeg", "pillow", "torch"))])
-ORIENTATION = 0x0112  # of EXIF's tags
-# What is done to show a photograph of each orientation upright.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def decode(file: Path, image_size: int, levels: Levels = UNKNOWN) -> np.ndarray:
@@ -75,7 +64,7 @@ def _upright(data: bytes, image_size: int, levels: Levels) -> np.ndarray:
     header = read_header(data)
     if header and header.is_ordinary and (image := _jpeg(data, image_size)) is not None:
         return _turned(image, header.orientation)
-    return _with_pillow(data, header, levels)
+    return np.array(upright(data, levels))
 
 
 def _jpeg(data: bytes, image_size: int) -> np.ndarray | None:
@@ -96,36 +85,6 @@ def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
     return np.ascontiguousarray(image)
-
-
-def _with_pillow(data: bytes, header: Header | None, levels: Levels) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as image:
-        deep = deep_values(image, data)
-        image.load()
-        method = _TURNS.get(header.orientation if header else _orientation(image))
-        rgb = _rgb(image) if deep is None else Image.fromarray(levels.to_bytes(deep))
-        return np.array(rgb if method is None else rgb.transpose(method))
-
-
-def _orientation(image: Image.Image) -> int:
-    """What EXIF or XMP says; 1 where it is damaged."""
-    try:
-        return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # any of its tags may be damaged in any way
-        return 1
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """The image of 8 bits in RGB, transparency laid on white."""
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    if image.mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-        assert converted is not None  # it is not done in place
-        return converted
-    return image.convert("RGB")
 
 
 def resized(image: np.ndarray, image_size: int) -> np.ndarray:

@@ -72,6 +72,8 @@ def download(url: str, *, cache: Path, pauses: Sequence[float] = RETRY_PAUSES) -
             try:
                 _transfer(url, part)
                 break
+            except requests.exceptions.InvalidURL:  # it may quote a part of a password
+                raise ValueError(f"{url} is not the address of a file; check it") from None
             except _RETRIED as error:
                 if pause is None:
                     raise ConnectionError(

@@ -148,10 +148,9 @@ OPTIONAL: dict[str, dict[str, Rule]] = {
     "epoch": {
         "val_loss": _number,
         "seconds": _number,
-        "train_loss": _number,
-        "train_acc": _number,
-        "learning_rate": _number,
-        "images_per_second": _number,
+        **dict.fromkeys(
+            ("train_loss", "train_acc", "learning_rate", "images_per_second"), _maybe(_number)
+        ),
         "node": _text,
         "class_counts": _counts,
         "decision": _decision,

@@ -34,8 +34,12 @@ class Classifier(nn.Module):
         for name, values in (("mean", MEAN), ("std", STD)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1))
 
+    def scores(self, images: Tensor) -> Tensor:
+        """Class scores before softmax, (N, num_classes)."""
+        return self.network((images - self.mean) / self.std)
+
     def forward(self, images: Tensor) -> Tensor:
-        return self.network((images - self.mean) / self.std).softmax(1)
+        return self.scores(images).softmax(1)
 
 
 def preprocessing(image_size: int, levels: Levels = UNKNOWN) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class SeenTrial:
     best_epoch: int = 0
     decision: Decision | None = None  # at its last epoch, where there is a rung
     audited: bool = False  # it would have been stopped
+    diverged: bool = False  # it has no accuracy, and counts as the worst
     status: str = "running"
 
     @property
@@ -100,7 +101,10 @@ class SeenTrials:
 def _add(trial: SeenTrial, event: Event) -> None:
     trial.rows.append({n: v for n, v in event.items() if type(v) in (int, float)})
     score = finite(trial.rows[-1].get("val_acc", WORST))
-    if score > trial.best:
+    trial.diverged |= score == WORST
+    if trial.diverged:
+        trial.best, trial.best_epoch = WORST, 0
+    elif score > trial.best:
         trial.best, trial.best_epoch = score, trial.epoch
     trial.decision = Decision(**event["decision"]) if "decision" in event else None
     trial.audited |= bool(trial.decision and trial.decision.audited)

@@ -112,7 +112,8 @@ def _raw_form_of_low_bytes(image: Image.Image) -> str | None:
     tile = getattr(image, "tile", None)
     if not tile or image.mode not in ("RGB", "RGBA"):
         return None
-    form = tile[0].args if isinstance(tile[0].args, str) else (tile[0].args or [""])[0]
+    args = tile[0].args or ("",)
+    form = args if isinstance(args, str) else args[0]
     match = re.fullmatch(r"(RGB|RGBA|RGBX);16([BLN])", str(form))
     if not match:
         return None
@@ -124,7 +125,7 @@ def _raw_form_of_low_bytes(image: Image.Image) -> str | None:
 def _set_raw_form(image: Image.Image, form: str) -> None:
     assert isinstance(image, ImageFile.ImageFile)
     image.tile = [
-        tile._replace(args=form if isinstance(tile.args, str) else (form, *tile.args[1:]))
+        tile._replace(args=form if isinstance(tile.args, str) else (form, *(tile.args or ())[1:]))
         for tile in image.tile
     ]
 

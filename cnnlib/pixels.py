@@ -35,17 +35,20 @@ def side_with_margin(image_size: int) -> int:
     return image_size + image_size // 8
 
 
-def pixels(dataset: Dataset, split: str, image_size: int) -> np.ndarray:
+def pixels(
+    dataset: Dataset, split: str, image_size: int, *, thoroughly: bool = False
+) -> np.ndarray:
     """The photographs of 'train' or 'test', (N, image_size, image_size, 3) uint8, read-only.
 
-    Decoded on the first call on this machine, and again where what was kept is damaged. Raises
-    ValueError that names photographs that cannot be decoded, and OSError where the disk is full.
+    Decoded on the first call on this machine, and again where what was kept is damaged: what its
+    size and time do not tell is noticed where it is looked at `thoroughly`. Raises ValueError that
+    names photographs that cannot be decoded, and OSError where the disk is full.
     """
     files = getattr(dataset, split).files
     path = place(dataset, split, image_size)
-    if not is_whole(path):
+    if not is_whole(path, thoroughly=thoroughly):
         with exclusive(path):
-            if not is_whole(path):
+            if not is_whole(path, thoroughly=thoroughly):
                 _build(path, files, image_size, dataset.levels)
     array = np.load(path, mmap_mode="r")
     assert array.shape == (len(files), image_size, image_size, 3), (path, array.shape)
@@ -64,20 +67,26 @@ def sides(image_size: int, *, augmented: bool) -> tuple[int, ...]:
 
 
 def decode_ahead(dataset: Dataset, image_size: int, *, augmented: bool, test: bool = True) -> None:
-    """Decodes what trials and the test will ask for, so that faults are found before they start."""
+    """Decodes what trials and the test will ask for, so that faults are found before they start.
+
+    What was kept is read through: at some GB a second, and trials find it in memory.
+    """
     for side in sides(image_size, augmented=augmented):
-        pixels(dataset, "train", side)
+        pixels(dataset, "train", side, thoroughly=True)
     if test and dataset.test:
-        pixels(dataset, "test", image_size)
+        pixels(dataset, "test", image_size, thoroughly=True)
 
 
-def is_whole(path: Path) -> bool:
-    """Whether the pixels are as they were written; they are read only if the file was touched."""
+def is_whole(path: Path, *, thoroughly: bool = False) -> bool:
+    """Whether the pixels are as they were written.
+
+    They are read if the file was touched, or to look at them `thoroughly`.
+    """
     try:
         found, about = path.stat(), json.loads(path.with_suffix(".json").read_text())
         if found.st_size != about["bytes"]:
             raise ValueError(f"{found.st_size} bytes in place of {about['bytes']}")
-        if found.st_mtime_ns != about["mtime_ns"]:
+        if thoroughly or found.st_mtime_ns != about["mtime_ns"]:
             if checksum_of(path) != about["checksum"]:
                 raise ValueError("other bytes than were written")
             describe(path, about["checksum"])

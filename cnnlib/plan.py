@@ -39,6 +39,7 @@ class Plan:
     finalists: int
     seeds: int
     reference: TrialConfig | None
+    notes: tuple[str, ...] = ()  # what of the sweep file is read otherwise than W&B would
 
     @property
     def bucket(self) -> str | None:
@@ -113,8 +114,12 @@ class Plan:
             epochs = ", ".join(map(str, self.halving.rungs))
             best = f"the best {1 / self.halving.reduction_factor:.0%}"
             rungs = f"after epoch {epochs} a trial goes on if it is among {best} so far"
+            if self.terms.strict:
+                rungs += ", by that epoch's val_acc"
             if self.terms.audit:
                 rungs += f"; {self.terms.audit:.0%} of the others go on all the same, as an audit"
+        if self.terms.target is not None:
+            rungs += f"; nothing new is tried after a val_acc of {self.terms.target:g}"
         data = without_secrets(str(self.settings.data))
         return (
             f"{self.trials} trials of {points} configurations ({len(searched(self.space))} "
@@ -122,7 +127,7 @@ class Plan:
             f"classes; {photos['train']:,} photographs to train on, {photos['val']:,} to validate, "
             f"{photos['test']:,} to test) -> {self._whereto}\n"
             f"up to {self.max_epochs} epochs at {self.image_size} px; {rungs}\n{self._cost}"
-            + "".join(f"\nnote: {note}" for note in self.dataset.notes)
+            + "".join(f"\nnote: {note}" for note in (*self.notes, *self.dataset.notes))
         )
 
     @property

@@ -36,7 +36,7 @@ def find_photos(places: Iterable[str | Path]) -> list[Path]:
 
 
 def predict(champion: Champion, files: Sequence[Path]) -> tuple[pd.DataFrame, dict[Path, str]]:
-    """The likeliest classes of each photograph, and the files that are none, each with its reason.
+    """The likeliest classes of each photograph, and the files without one, each with its reason.
 
     Photographs are seen as in training. Columns are file, the GUESSES, as many as there are
     classes, and `<guess>_confidence` of each, from 0 to 1.
@@ -51,8 +51,12 @@ def predict(champion: Champion, files: Sequence[Path]) -> tuple[pd.DataFrame, di
             continue
         pixels = torch.from_numpy(np.stack(list(seen.values())))
         with torch.no_grad():
-            probabilities = classifier(shown(pixels, whole(len(pixels)), champion.image_size))
-        rows += [_row(f, p, champion.classes) for f, p in zip(seen, probabilities, strict=True)]
+            scores = classifier.scores(shown(pixels, whole(len(pixels)), champion.image_size))
+        for file, outputs in zip(seen, scores, strict=True):
+            if outputs.isfinite().all():
+                rows.append(_row(file, outputs.softmax(0), champion.classes))
+            else:  # argmax would make it the first class
+                unreadable[file] = "the network has no finite outputs for it"
     return pd.DataFrame(rows), unreadable
 
 

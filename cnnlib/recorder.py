@@ -85,6 +85,8 @@ class Recorder(tune.Callback):
         if counts := _inner(result, CLASS_COUNTS):
             more[CLASS_COUNTS] = counts
         decision = self._ledger.epoch(trial_id, metrics | more)
+        if self._ledger.trials[trial_id].diverged:
+            return False
         return decision is None or not decision.stop
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:

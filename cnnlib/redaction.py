@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 ADDRESS = re.compile(
-    r"""([a-z][a-z0-9+.-]*://)
+    r"""([a-z][a-z0-9+.-]*:// | (?:https?|s3|gs):/) # a Path has one stroke
     (?: [^\s/?\#'"<>]*@                                       # user:password@
       | [^\s/?\#@:'"<>]*:(?!\d*(?:[/?\#\s'"<>]|$))[^'"<>]*@ # KEY:SEC/RET@, but not host:8000/a@b
     )?

@@ -202,7 +202,9 @@ def _with_bests(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     if epochs.empty:
         return trials[order]
     by_trial = epochs.groupby("trial_id")
-    scored = epochs.dropna(subset="val_acc")
+    is_scored = epochs["val_acc"].notna()
+    diverged = epochs.loc[~is_scored, "trial_id"]  # so what came before does not count
+    scored = epochs[is_scored & ~epochs["trial_id"].isin(diverged)]
     best = scored.loc[scored.groupby("trial_id")["val_acc"].idxmax()].set_index("trial_id")
     trials = trials.set_index("trial_id")
     trials["epochs"] = by_trial["epoch"].max().astype("Int64")

@@ -13,7 +13,7 @@ from cnnlib.halving import WORST
 from cnnlib.journal import journal_exists, read_events, read_segments, segments
 from cnnlib.ledger import Terms, read_ledger
 from cnnlib.results import read_results
-from cnnlib.space import Choice, Interval, Space
+from cnnlib.space import Choice, Interval, Space, Weighted
 from cnnlib.tpe import Outcome
 
 MAY_GROW = ("trials", "max_epochs")
@@ -79,8 +79,11 @@ def _said(values: Choice | Interval | None) -> str:
     if values is None:
         return "not searched"
     if isinstance(values, Choice):
-        return " or ".join(map(str, values.values))
+        weights = values.weights if isinstance(values, Weighted) else ()
+        odds = f" as {' : '.join(f'{weight:g}' for weight in weights)}" if weights else ""
+        return " or ".join(map(str, values.values)) + odds
     steps = f" in steps of {values.step:g}" if values.step else ""
+    steps += " (rounded)" if values.rounded else ""
     return f"{values.low:g} to {values.high:g}{' (log)' if values.log else ''}{steps}"
 
 
@@ -114,12 +117,7 @@ def _config(row: Mapping[Any, Any], space: Space) -> TrialConfig | None:
     for name, hyperparameter in hyperparameters().items():
         value = getattr(config, name)
         values = space.get(name, Choice((hyperparameter.default,)))
-        inside = (
-            value in values.values
-            if isinstance(values, Choice)
-            else values.low <= value <= values.high
-        )
-        if not inside:
+        if value not in values:
             return None
     return config
 

@@ -138,11 +138,13 @@ def _difference(ledger: Ledger, event: Event) -> str | None:
     if trial.status != "running":
         return f"the trial had {trial.status} before"
     if kind == "epoch":
-        if trial.stop or event["epoch"] != trial.epoch + 1:
+        if trial.stop or trial.diverged or event["epoch"] != trial.epoch + 1:
             return f"epoch {event['epoch']} follows epoch {trial.epoch}"
         decision = ledger.decision(trial.trial_id, event["epoch"], event["val_acc"])
         written = Decision(**event["decision"]) if "decision" in event else None
         return None if decision == written else f"derived {decision}, written {written}"
+    if kind in ENDINGS and kind != "failed" and trial.diverged:
+        return "derived failed"
     if kind in ENDINGS and kind != "failed" and (kind == "stopped") != bool(trial.stop):
         return f"derived {'stopped' if trial.stop else 'finished'}"
     return None

@@ -32,6 +32,7 @@ from cnnlib.champion import Champion, crown
 from cnnlib.claim import Claim, ClaimedError
 from cnnlib.cluster import billed
 from cnnlib.doctor import check_storage
+from cnnlib.facts import DamagedError
 from cnnlib.finals import Finals, read_finals
 from cnnlib.followers import Follower, telling
 from cnnlib.journal import Journal, read_events
@@ -54,7 +55,7 @@ class SweepResult:
     folder: Path
     trials: pd.DataFrame
     epochs: pd.DataFrame
-    champion: Champion | None  # None where no trial finished an epoch
+    champion: Champion | None  # None where no trial reached a val_acc
     interrupted: bool = False
     trouble: str | None = None  # what ended it before its time, in a line
 
@@ -158,7 +159,7 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
     }
     try:
         result = _results(plan, said, finals, exported=not interrupted)
-    except OSError as error:
+    except (OSError, DamagedError) as error:
         trouble = trouble or _one_line(error)
         results = read_results(plan.folder)
         result = SweepResult(plan.folder, results.trials, results.epochs, None)
@@ -211,6 +212,8 @@ def _close(plan: Plan, ledger: Ledger, finals: Finals, seconds: float) -> None:
     reason = "all trials ended"
     if ledger.hopeless:
         reason = f"ended early, most trials fail for one reason: {ledger.hopeless}"
+    elif trial := ledger.reached:
+        reason = f"the target {plan.terms.target:g} is reached, by trial {trial.trial_id}"
     elif ledger.exhausted or len(ledger.trials) >= plan.num_points:
         reason = f"the space is exhausted: all {len(ledger.trials)} configurations were tried"
     elif plan.search_budget and seconds >= plan.search_budget and ledger.unfinished:

@@ -131,7 +131,11 @@ def _typed(cells: list[str], *, comma: bool) -> pd.Series:
 
 def brief(text: object, longest: int = LONGEST) -> str:
     """What a message repeats of a cell, a name or a list of names."""
-    words = " ".join(str(text).split())
+    try:
+        written = str(text)
+    except ValueError:  # a whole number of more digits than Python writes
+        written = "a number of thousands of digits"
+    words = " ".join(written[: 4 * longest].split())
     return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 

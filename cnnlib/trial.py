@@ -18,6 +18,7 @@ from cnnlib.checkpoints import epoch_of, replaced
 from cnnlib.config import TrialConfig
 from cnnlib.data import VAL_SPLIT, CustomDataModule
 from cnnlib.dataset import Dataset
+from cnnlib.halving import diverged
 from cnnlib.model import CustomCNN
 from cnnlib.node import Source
 from cnnlib.results import CLASS_COUNTS
@@ -41,6 +42,11 @@ class Task:
     val_split: float = VAL_SPLIT  # 0: all photographs train, and the last weights are kept
     stop_after: int | None = None  # epochs, on the schedule of max_epochs
     source: Source | None = None  # where a machine of a cluster finds the photographs
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of images on a CPU: autocast would round them at the first layer; here it is free."""
+        return torch.bfloat16 if precision(self.accelerator) == "bf16-mixed" else torch.float32
 
 
 class EpochReport(Checkpoint):
@@ -82,7 +88,7 @@ class EpochReport(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
         best = max((row.get("val_acc", -1.0) for row in self._rows), default=-1.0)
-        if "val_acc" not in metrics or metrics["val_acc"] > best:
+        if not diverged(metrics) and ("val_acc" not in metrics or metrics["val_acc"] > best):
             save_weights(pl_module, self._weights, trainer.current_epoch + 1)
         seconds = time.perf_counter() - self._began
         num_images = len(trainer.datamodule.split_indices[0])  # type: ignore[attr-defined]
@@ -117,11 +123,12 @@ def _class_counts(trainer: Any, model: Any) -> dict[str, Any]:
 
 
 def is_over(rows: Sequence[dict[str, Any]], max_epochs: int | None, patience: int) -> bool:
-    """Whether a trial has trained all its epochs, or `patience` of them without a better val_acc.
+    """Whether a trial has trained all its epochs, or `patience` of them without a better val_acc,
+    or has diverged.
 
     A patience of 0 is endless, and so is that of a trial without a val_acc.
     """
-    if len(rows) == max_epochs:
+    if len(rows) == max_epochs or (rows and diverged(rows[-1])):
         return True
     if not patience or any("val_acc" not in row for row in rows):
         return False
@@ -211,6 +218,7 @@ def train(
         gpu_share=task.gpu_share,
         split_seed=task.split_seed,
         val_split=task.val_split,
+        dtype=task.dtype,
     )
     model = CustomCNN(config, num_classes=data.num_classes, image_size=task.image_size)
     model = model.to(memory_format=torch.channels_last)  # as the images come; faster
@@ -248,6 +256,7 @@ def data_module(
     gpu_share: float = 1.0,
     split_seed: int | None = None,
     val_split: float = VAL_SPLIT,
+    dtype: torch.dtype = torch.float32,
 ) -> CustomDataModule:
     """The data as this configuration asks for it."""
     return CustomDataModule(
@@ -260,6 +269,7 @@ def data_module(
         seed=seed,
         image_size=image_size,
         dataset=dataset,
+        dtype=dtype,
         gpu_share=gpu_share,
     )
 

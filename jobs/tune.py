@@ -10,9 +10,18 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
 
+class Flags(argparse.ArgumentParser):
+    """Says what is wrong with a flag in one line, without a page of usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        from cnnlib.config import short
+
+        self.exit(2, f"{self.prog}: {short(message, 300)}; --help lists the flags\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The flags; each is a field of cnnlib.settings.Settings by the same name."""
-    flags = argparse.ArgumentParser(
+    flags = Flags(
         description="Tunes a CNN on photographs in class folders, and reports.",
         allow_abbrev=False,
     )
@@ -73,9 +82,9 @@ def main() -> int:
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
         plan = settings.plan()
+        print(plan, flush=True)
     except (ValueError, OSError) as error:
         return mistake(error)
-    print(plan, flush=True)
     if only_plan:
         return _examine(plan)
     try:
@@ -98,14 +107,14 @@ def _examine(plan: Any) -> int:
 def _run(plan: Any, reason: str | None) -> int:
     from analysis.report import write_report
     from cnnlib.sweep import run
-    from cnnlib.testing import OpenedBeforeError, test_champion
+    from cnnlib.testing import test_champion
 
     result = run(plan)
     if result.trouble:
         print(f"{result.trouble}; go on by the same command with --resume", file=sys.stderr)
         return 1
     if result.champion is None:
-        print(f"no trial finished an epoch; see {result.folder}/trials.csv", file=sys.stderr)
+        print(f"no trial reached a val_acc; see {result.folder}/trials.csv", file=sys.stderr)
         return 130 if result.interrupted else 1
     if result.interrupted:
         print(
@@ -121,7 +130,7 @@ def _run(plan: Any, reason: str | None) -> int:
                 f", test {metrics['test_acc']:.3f} ({metrics['test_low']:.3f} to "
                 f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
             )
-        except OpenedBeforeError as error:
+        except ValueError as error:  # it was opened before, or the network predicts nothing
             print(error)
     page = write_report(result.folder)
     if plan.mirror and (problem := plan.mirror.close()):

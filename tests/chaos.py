@@ -179,7 +179,8 @@ def between_files(
             said, _ = process.communicate(timeout=LONGEST)
         if process.returncode == 0:
             return sweep, list(read_events(sweep))
-        if "have both gone on" in said:  # what was not sent before the kill is here only
+        # What was not sent before the kill is here only.
+        if "have both gone on" in said or "nothing is overwritten" in said:
             sweep.rename(sweep.with_name(f"{name}-aside-{number}"))
         else:
             assert process.returncode == -signal.SIGKILL, said

@@ -210,7 +210,7 @@ def test_a_run_without_a_history_keeps_the_tables_figure_and_the_higher_counts(
 
 TWO = "Name,lr\na,1\nb,2\n"
 AXES = {
-    "155, 311 end epochs": ("Step,a - val_acc\n155,0.1\n311,0.2\n467,0.3\n", [1, 2, 3], "156 apart"),
+    "155, 311 end": ("Step,a - val_acc\n155,0.1\n311,0.2\n467,0.3\n", [1, 2, 3], "156 apart"),
     "156, 312 end epochs": ("trainer/global_step,a - val_acc\n156,0.1\n312,0.2\n", [1, 2], "156"),
     "a missing one leaves a gap": ("Step,a - val_acc\n156,0.1\n312,0.2\n624,0.3\n", [1, 2, 4], "1"),
     "each run by its own": ("global step,a - val_acc,b - val_acc\n156,0.1,0.2\n312,0.2,\n78,,0.1\n",
@@ -231,7 +231,7 @@ def test_steps_are_numbered_and_no_rows_are_merged(tmp_path, capsys, name: str) 
 
 def test_a_loss_that_is_logged_more_often_counts_at_the_end_of_each_epoch(tmp_path) -> None:
     losses = "Step,a - train_loss\n" + "".join(f"{x},{x}\n" for x in range(49, 500, 50))
-    assert converted(tmp_path, TWO, AXES["155, 311 end epochs"][0], losses) == 0
+    assert converted(tmp_path, TWO, AXES["155, 311 end"][0], losses) == 0
     epochs = read_results(tmp_path / "out").epochs
     assert epochs["epoch"].tolist() == [1, 2, 3] and epochs["train_loss"].tolist() == [
         149,

@@ -421,3 +421,35 @@ def test_nature_mini_is_read_whole(tmp_path: Path) -> None:
     with zipfile.ZipFile(NATURE_MINI) as archive:
         first = min(name for name in archive.namelist() if "/train/" in name)
         assert found.train.files[0].read_bytes() == archive.read(first)
+
+
+def test_the_fingerprint_is_that_of_the_first_release(photos: Path) -> None:
+    """Sweeps that go on compare it with what they wrote down."""
+    shutil.rmtree(photos)
+    for number, name in enumerate(
+        ("train/b/1", "train/b/2", "train/a/x/1", "train/a/2", "val/b/1")
+    ):
+        path = photos / f"{name}.gif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"GIF89a" + bytes([number]))
+    assert find_dataset(photos).fingerprint == "c8216157712742b6a5e347234a999bca"
+
+
+def test_copies_among_training_photos_are_told_and_known(photos: Path) -> None:
+    aves, fungi = photos / "train" / "Aves", photos / "train" / "Fungi"
+    shutil.copy(aves / "0.jpg", aves / "again.jpg")
+    shutil.copy(aves / "0.jpg", fungi / "other.jpg")
+    (fungi / "linked.jpg").symlink_to("1.jpg")
+    found = find_dataset(photos)
+    assert found.train.copies == ((0, 2), (4, 5))
+    assert found.notes == (
+        "1 photograph is in more than one class: Aves/0.jpg = Aves/again.jpg = Fungi/other.jpg; "
+        "keep the right one of each",
+        "training photographs that are copies of others in their class, and stay on their side of "
+        "the split: 2 (Aves/0.jpg = Aves/again.jpg, Fungi/1.jpg = Fungi/linked.jpg)",
+    )
+
+
+def test_a_path_with_a_nul_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^data: 'a\\x00b' holds a NUL, which no path can; give"):
+        find_dataset("a\0b")

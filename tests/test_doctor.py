@@ -65,7 +65,7 @@ def test_a_sound_plan_has_no_fault_and_leaves_nothing_behind(plan: Plan, tmp_pat
     names = [check.name for check in checks]
     assert names == ["storage", "data", "GPU", "disk", "largest network", "time"]
     assert "layers-3" in checks[4].text
-    assert re.match(r"about [\d:]+ with \d+ trials at once", checks[5].text)
+    assert re.match(r"about \d+:\d\d with", checks[5].text)
     assert not (tmp_path / "results").exists()
 
 
@@ -204,9 +204,10 @@ def test_fault_a_network_that_is_too_large_for_the_gpu(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(doctor, "measure", full)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda _: None)
     machines = [found(plan, name=os.uname().nodename, gpus=("NVIDIA T4",), gpu_bytes=int(16e9))]
     text = fault(doctor.speed_checks(plan, machines, share=0.5, at_once=2))
-    assert "does not fit into the GPU" in text
+    assert "does not fit into its share of the GPU (--gpus-per-trial 0.5)" in text
 
 
 def on_a_gpu(plan: Plan, share: float, gpu_bytes: float) -> list[Check]:

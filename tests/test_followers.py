@@ -1,6 +1,6 @@
 from typing import Any
 
-from cnnlib.followers import SeenTrials, telling
+from cnnlib.followers import SeenTrial, SeenTrials, telling
 
 
 class Witness:
@@ -45,16 +45,20 @@ def test_a_trial_is_seen_as_its_events_tell_it() -> None:
     )
     config = {"dropout": 0.5, "ema": 0.0, "conv_layers": 3}
     seen.see({"event": "proposed", "trial_id": "1", "config": config})
-    for epoch, score in enumerate((0.2, float("nan"), None, 0.1), 1):
-        known = {"epoch": epoch, "val_acc": score, "node": "n", "class_counts": {"a": [1, 2]}}
+
+    def epoch(number: int, val_acc: float | None) -> SeenTrial:
+        known = {"epoch": number, "val_acc": val_acc, "node": "n", "class_counts": {"a": [1, 2]}}
         trial = seen.see({"event": "epoch", "trial_id": "1", "time": "now", **known})
-    assert trial and (trial.best, trial.best_epoch, trial.epoch) == (0.2, 1, 4)
-    assert [sorted(row) for row in trial.rows] == [
-        ["epoch", "val_acc"],
-        ["epoch", "val_acc"],
-        ["epoch"],
-        ["epoch", "val_acc"],
-    ]
+        assert trial
+        return trial
+
+    for number, val_acc in enumerate((0.2, 0.1), 1):
+        trial = epoch(number, val_acc)
+    assert (trial.best, trial.best_epoch, trial.epoch, trial.diverged) == (0.2, 1, 2, False)
+    assert [sorted(row) for row in trial.rows] == [["epoch", "val_acc"]] * 2
+    for number, val_acc in enumerate((float("nan"), None, 0.9), 3):
+        trial = epoch(number, val_acc)
+        assert (trial.best, trial.best_epoch, trial.epoch, trial.diverged) == (-1, 0, number, True)
     assert seen.shown(trial) == {"dropout": 0.5, "conv_layers": 3}
     assert seen.varied(trial) == {"dropout": 0.5}
     assert seen.see({"event": "final", "trial_id": "reference"}) is None

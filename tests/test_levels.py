@@ -126,7 +126,7 @@ def test_a_png_of_16_bits_in_colour_keeps_them(tmp_path: Path) -> None:
     path.write_bytes(colour_png(values))
     assert value_range(path) == Range("whole", values.min(), 1000)
     found = decode(path, 8, Levels(whole=1023)).astype(float)
-    np.testing.assert_allclose(found, values * 255 / 1023, atol=0.51)
+    np.testing.assert_allclose(found, values.astype(float) * 255 / 1023, atol=0.51)
     clear = np.dstack([values, np.zeros((8, 8), int)])
     path.write_bytes(colour_png(clear))
     assert decode(path, 8, Levels(whole=1023)).min() == 255, "what is transparent is white"
@@ -188,4 +188,4 @@ def test_a_tiff_of_16_bits_in_colour_keeps_them(order: str, tmp_path: Path) -> N
     path.write_bytes(tiff_16(values, order))
     assert value_range(path) == Range("whole", values.min(), values.max())
     found = decode(path, 8, Levels(whole=1023)).astype(float)
-    np.testing.assert_allclose(found, values * 255 / 1023, atol=0.51)
+    np.testing.assert_allclose(found, values.astype(float) * 255 / 1023, atol=0.51)

@@ -79,6 +79,9 @@ def test_a_best_that_is_not_a_number_is_no_best() -> None:
     progress.epoch("0001", float("nan"))
     progress.epoch("0002", 0.3)
     assert progress.best == (0.3, "0002")
+    progress.epoch("0003", 0.9)
+    progress.epoch("0003", float("nan"))
+    assert progress.best == (0.3, "0002"), "what has diverged is out of the contest"
 
 
 def test_times_are_read_as_on_a_clock() -> None:
@@ -110,7 +113,7 @@ def proposed(trial: int) -> dict[str, Any]:
 
 def test_it_follows_a_journal_and_shows_each_event_in_a_line() -> None:
     stream = io.StringIO()
-    progress = Progress(4, stream=stream, folder=Path("results/s"))
+    progress = Progress(5, stream=stream, folder=Path("results/s"))
     progress.know([event("sweep", space=SPACE), proposed(1), event("finished", 1), proposed(2)])
     assert stream.getvalue() == ""
     stop, audited = Decision(True, 1, 0.5), Decision(False, 1, 0.5, True)
@@ -129,11 +132,14 @@ def test_it_follows_a_journal_and_shows_each_event_in_a_line() -> None:
         proposed(4),
         event("started", 4, after_epoch=0),
         event("failed", 4, error="ValueError: x"),
+        proposed(5),
+        event("epoch", 5, epoch=1, val_acc=float("nan")),
+        event("failed", 5, error="diverged: x"),
         event("final_started", 2, seed=1),
         event("closed", reason="all trials ended"),
     ):
         progress.see(seen)
-    said = [line[9:] for line in stream.getvalue().splitlines() if "/4 done" not in line]
+    said = [line[9:] for line in stream.getvalue().splitlines() if "/5 done" not in line]
     assert said == [
         "going on: 1 trials ended, 1 were interrupted",
         "trial 2 started    drop-0.1  from epoch 2",
@@ -144,10 +150,11 @@ def test_it_follows_a_journal_and_shows_each_event_in_a_line() -> None:
         "trial 3 stopped    at epoch 1, below the cutoff 0.500",
         "trial 4 started    drop-0.1",
         "trial 4 failed     ValueError: x; its log: python -m cnnlib.journal results/s --trial 4",
+        "trial 5 failed     diverged: x",
         "all trials ended",
     ]
     assert progress.line == (
-        "4/4 done, 0 running, 1 stopped, 1 failed, 1 audited, best val_acc 0.400 (trial 2)"
+        "5/5 done, 0 running, 1 stopped, 2 failed, 1 audited, best val_acc 0.400 (trial 2)"
     )
 
 

@@ -62,6 +62,18 @@ def test_a_report_is_written_before_ray_hears_what_follows(
     assert sweep.events[-1]["event"] == "stopped"
 
 
+def test_a_trial_that_diverges_is_stopped_and_recorded_as_failed(
+    recorder: Recorder, sweep: Sweep
+) -> None:
+    search, scheduler = Search(recorder), Scheduler(recorder)
+    one = trial(search.suggest("a"))  # type: ignore[arg-type]
+    assert scheduler.on_trial_result(None, one, result(1, float("nan"))) == "STOP"
+    recorder.on_trial_complete(0, [], one)
+    assert sweep.events[-1]["event"] == "failed"
+    assert sweep.events[-1]["error"].startswith("diverged: ")
+    assert sweep.ledger.best is None
+
+
 def test_an_audited_trial_goes_on_and_is_shown(tmp_path: Path) -> None:
     sweep = Sweep()
     sweep.begin(replace(TERMS, audit=1.0))

@@ -46,6 +46,7 @@ SMALL = [
         ("s3://KEY:SECRET@bucket/a, and S3://K:SECRET@b", "s3://bucket/a, and S3://b"),
         ("URI: 's3://KEY:SECRET/+SECRET@bucket/a' due to", "URI: 's3://bucket/a' due to"),
         ("s3://KEY:SECRET SECRET@bucket/a", "s3://bucket/a"),
+        ("no sweep file https:/u:SECRET@h/x.yaml?SECRET", "no sweep file https:/h/x.yaml"),
         ("exceeded with url: /x?s=SECRET (by X)", "exceeded with url: /x (by X)"),
         ('"source": "http://h/x?SECRET", "n": 1', '"source": "http://h/x", "n": 1'),
         ("(see https://h:8000/a@b.zip)", "(see https://h:8000/a@b.zip)"),
@@ -141,7 +142,8 @@ def said(
         with chdir(here):
             code = job.main()
         out, err = capsys.readouterr()
-        return code, f"{out}{err}{caplog.text}"
+        logged = [r.getMessage() for r in caplog.records if r.name.startswith("cnnlib")]
+        return code, "\n".join([out, err, *logged])
 
     yield call
     for path in here.rglob("*"):

@@ -91,9 +91,15 @@ def test_the_best_trial_is_the_first_of_the_highest() -> None:
     assert fold([]).best() is None
 
 
-def test_nan_scores_do_not_win() -> None:
-    events = [proposed("0001"), epoch("0001", 1, float("nan")), epoch("0001", 2, 0.2)]
-    assert fold(events).trials.loc[0, "best_epoch"] == 2
+def test_a_trial_that_diverged_has_no_accuracy_whatever_it_had_before() -> None:
+    events = [proposed("0001"), epoch("0001", 1, 0.9), epoch("0001", 2, float("nan"))]
+    events += [proposed("0002"), epoch("0002", 1, 0.2)]
+    results = fold(events)
+    best = results.best()
+    assert best is not None and best["trial_id"] == "0002"
+    assert results.trials["val_acc"].isna().tolist() == [True, False]
+    assert results.trials["best_epoch"].isna().tolist() == [True, False]
+    assert results.epochs["val_acc"].tolist()[0] == 0.9, "what it had is in the epochs"
 
 
 def test_a_trial_without_a_single_score_has_none() -> None:

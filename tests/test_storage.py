@@ -17,6 +17,7 @@ from cnnlib.journal import Journal, journal_exists, read_events
 from cnnlib.storage import Mirror, Remote, Shelf, StorageError, prune_storage
 from cnnlib.trial import is_pair
 from tests.events import begin
+from tests.test_buckets import put
 
 
 @pytest.fixture(params=["disk", "s3"])
@@ -397,8 +398,8 @@ def test_names_that_lead_out_of_the_folder_are_left_out(
     here, there = tmp_path / "x" / "here" / "s", tmp_path / "x" / "there" / "s"
     begun(here).close()
     assert Mirror(bucket, here)._send()
-    for key in ("../../evil", "checkpoints/0001/../../../../evil", "./evil", "b/./evil"):
-        Bucket(f"{bucket}/s").write(key, b"1")
+    for key in ("../../evil", "checkpoints/0001/../../../../evil", "./evil", "a//evil", "b/./evil"):
+        put(f"{bucket}/s/{key}")
     Mirror(bucket, there).fetch()
     Remote(f"{bucket}/s").fetch(there.parent / "remote")
     assert not list(tmp_path.rglob("evil"))

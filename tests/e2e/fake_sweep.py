@@ -56,7 +56,7 @@ def step(steps: str, goals: str) -> None:
 
 def steps_of_the_driver(steps: str, goals: str) -> None:
     """Each event and each file that goes to the bucket is a step."""
-    append, send = Journal.append, Bucket.write
+    append, send = Journal.append, Bucket._write
 
     def appended(self: Journal, event: str, **content: Any) -> dict[str, Any]:
         entry = append(self, event, **content)
@@ -68,7 +68,7 @@ def steps_of_the_driver(steps: str, goals: str) -> None:
         if name != claim.NAME:  # as often as the time has it
             step(steps, goals)
 
-    Journal.append, Bucket.write = appended, sent  # type: ignore[method-assign]
+    Journal.append, Bucket._write = appended, sent  # type: ignore[method-assign]
 
 
 def best_of(scores: list[float]) -> int:
