@@ -92,7 +92,7 @@ def claim_figure(number: int, verdicts: Sequence[tuple[str, Verdict]]) -> Figure
             for name in ("effect", "low", "high")
         )
         marks = dots(
-            effect, [row for row, _ in found], look, size=9, name=kind,
+            effect, [row for row, _ in found], look, size=10, name=kind,
             error_x=interval(effect, low, high, look.color, thickness=2) | {"width": 0},
             hovertemplate="%{x:+.1f} points<extra>%{y}</extra>",
         )  # fmt: skip
