@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MODULES = sorted([*ROOT.glob("cnnlib/*.py"), *ROOT.glob("analysis/*.py"), *ROOT.glob("jobs/*.py")])
+MODULES = sorted(
+    [*ROOT.glob("cnnlib/*.py"), *ROOT.glob("analysis/**/*.py"), *ROOT.glob("jobs/*.py")]
+)
 KNOWN_TO = {
     "ray": {"cluster", "dashboard", "pool", "recorder", "survey", "sweep", "tuning", "worker"},
     "wandb": {"tracking", "wandb_files", "wandb_report", "wandb_service"},
@@ -67,3 +69,18 @@ def test_what_only_decides_or_reads_does_not_load_torch(module: str) -> None:
 def test_the_report_loads_neither_torch_nor_ray(module: str) -> None:
     code = f"import sys, analysis.{module}; assert not {{'torch', 'ray'}} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("analysis/*.py")), ids=lambda path: path.stem)
+def test_what_computes_knows_neither_plots_nor_pages(path: Path) -> None:
+    rooms = {name for name in imports(path) if name.startswith(("analysis.plots", "analysis.page"))}
+    assert not rooms or path.stem in {"report", "watch"}
+
+
+def test_plots_know_no_page_and_only_what_draws_knows_matplotlib() -> None:
+    for path in ROOT.glob("analysis/**/*.py"):
+        names = imports(path)
+        if path.parent.name == "plots":
+            assert not any(name.startswith("analysis.page") for name in names), path
+        if any(name.split(".")[0] == "matplotlib" for name in names):
+            assert path.stem in {"still", "photographs"}

@@ -9,8 +9,8 @@ import pytest
 
 from analysis.claims import SHIPPED, read_claims
 from analysis.compared import compare_sweeps, sweeps_in
-from analysis.compared_figures import by_hours, by_number
 from analysis.differences import paired_difference, unpaired_difference
+from analysis.plots.several import by_hours, by_number
 from analysis.report import main
 from analysis.verdicts import SUPPORTED
 

@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from analysis.network import (
+from analysis.plots.network import (
     first_filters,
     guided_gradient,
     read_network,

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.pictures import WRONG, find_photo, plot_photo, square_photo
+from analysis.plots.photographs import WRONG, find_photo, plot_photo, square_photo
 from analysis.predictions import stratified_sample
 
 

@@ -42,9 +42,9 @@ PALE_LINE = Look("#dfe3e8")
 def parallel_figure(table: pd.DataFrame, names: Sequence[str], highlight: str | None) -> Figure:
     """A line per trial with an accuracy, in the order of `table`, through its values of `names`.
 
-    The darker, the better; `highlight` is thick, black and has its values beside the names. The axis of
-    val_acc is the scale of the colours. A trace holds the lines of one shade, and its `meta` their
-    rows; layout.meta names the axes. With that the page filters.
+    The darker, the better; `highlight` is thick, black and has its values beside the names. The
+    axis of val_acc is the scale of the colours. A trace holds the lines of one shade, and its
+    `meta` their rows; layout.meta names the axes. With that the page filters.
     """
     table = table[table["val_acc"].notna()]
     scales = {name: scale_of(table[name]) for name in (*names, "val_acc")}

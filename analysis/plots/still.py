@@ -132,6 +132,9 @@ def draw(ax: Axes, drawn: Figure) -> None:
         unknown = trace.keys() - KNOWN.get(trace["type"], set()) - _UNSEEN
         assert trace["type"] in KNOWN and not unknown, f"{trace['type']}: {unknown} not in print"
         _TRACES[trace["type"]](ax, trace, 2 + order / 100)
+    for shape in layout.get("shapes", ()):  # they are in sight, as on the page
+        ax.update_datalim([(shape["x0"], shape["y0"])], updatey=shape.get("yref") != "paper")
+    ax.autoscale_view()
     _draw_axis(ax, "x", layout["xaxis"])
     _draw_axis(ax, "y", layout["yaxis"])
     ax.autoscale(enable=False)
