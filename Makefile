@@ -10,12 +10,30 @@ FULL_SIZE ?=
 
 .PHONY: setup tune test check bench chaos cluster-test
 
+# uv takes half of pip's time or less. It is the one on the PATH, else one of our own in .venv; where
+# none can be had, or it fails, pip installs. uv does not read where pip's configuration looks.
+UV := $(or $(shell command -v uv 2> /dev/null),$(BIN)/uv)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+ALL := --quiet --constraint constraints.txt --editable '.[dev]'
+
 setup: .venv/.installed
+
+# The Python that is asked for must be that of a .venv which is there.
+ifneq ($(origin PYTHON),file)
+ifneq ($(wildcard $(BIN)/python),)
+ifneq ($(shell $(PYTHON) --version 2>&1),$(shell $(BIN)/python --version 2>&1))
+$(error PYTHON=$(PYTHON) is not the Python of .venv; remove .venv first (rm -r .venv))
+endif
+endif
+endif
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit((sys.platform != "linux" and "cnnlib needs Linux") or (sys.version_info < (3, 11) and "cnnlib needs Python 3.11 or newer; set PYTHON=... to one"))'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	test -x $(UV) || $(PIP) install --quiet --constraint constraints.txt uv || echo "no uv to be had"
+	index=$$($(PIP) config list | sed -n "s/.*[.]index-url='\(.*\)'/\1/p" | tail -n 1); \
+	  UV_DEFAULT_INDEX=$${UV_DEFAULT_INDEX:-$$index} $(UV) pip install --python $(BIN)/python $(ALL) \
+	  || $(PIP) install $(ALL)
 	touch $@
 
 tune: setup
@@ -24,13 +42,17 @@ tune: setup
 test: setup
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# Half an hour: sweeps whose driver, workers, raylet or whole Ray are killed at random moments.
+# Half an hour: sweeps whose driver, workers, raylet or whole Ray are killed at random moments, and
+# between two files that belong together; sweeps that another machine takes over meanwhile.
 chaos: setup
-	$(BIN)/python tests/chaos.py --sweeps 30
+	$(BIN)/python tests/chaos.py --sweeps 24
 	$(BIN)/python tests/chaos.py --sweeps 10 --slots 4
 	$(BIN)/python tests/chaos.py --sweeps 5 --slots 4 --target worker --kills 3
 	$(BIN)/python tests/chaos.py --sweeps 3 --target raylet --kills 2
 	$(BIN)/python tests/chaos.py --sweeps 3 --target ray --kills 2
+	$(BIN)/python tests/chaos.py --sweeps 2 --target pairs --kills 2
+	$(BIN)/python tests/chaos.py --sweeps 2 --target machines --kills 2
+	$(BIN)/python tests/chaos.py --sweeps 2 --target sleep
 
 # Some minutes, as root on Linux: a cluster of simulated machines, whose worker and head die.
 cluster-test: setup

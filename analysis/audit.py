@@ -57,7 +57,7 @@ def read_audit(sweep: SweepFolder) -> Audit | None:
     rung = pd.to_numeric(trials["audited"], errors="coerce").astype(float)
     epochs = pd.to_numeric(trials["epochs"], errors="coerce").fillna(0).astype(int)
     is_audited, completed = rung.notna(), trials["status"] == "completed"
-    early = sweep.epochs[sweep.epochs["epoch"] <= sweep.epochs["trial_id"].map(rung)]
+    early = sweep.epochs[sweep.epochs["epoch"] <= sweep.epochs["trial_id"].map(rung).astype(float)]
     then = early.groupby("trial_id")["val_acc"].max()
     table = trials[["val_acc"]].assign(rung=rung, then=then, more=epochs - rung)
     eta = float(sweep.settings.get("reduction_factor") or "nan")

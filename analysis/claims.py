@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from analysis.values import shown
+from cnnlib.tables import brief
+from cnnlib.yaml_file import read_yaml
 
 SHIPPED = Path(__file__).with_name("claims.yaml")
 
@@ -49,11 +50,9 @@ class Claim:
 def read_claims(path: Path) -> list[Claim]:
     """The claims of a YAML file; ValueError says which claim is wrong and what it needs."""
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = read_yaml(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"no file of claims {path}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML: {error}") from None
     if not isinstance(content, list) or not content:
         raise ValueError(f"{path}: a list of claims is needed, each with claim:, higher:, lower:")
     try:
@@ -65,10 +64,10 @@ def read_claims(path: Path) -> list[Claim]:
 def _claim(number: int, entry: object) -> Claim:
     where, known = f"claim {number}", ("claim", "higher", "lower", "refuted_by")
     if not isinstance(entry, Mapping):
-        raise ValueError(f"{where}: {entry} is not a mapping with claim:, higher:, lower:")
+        raise ValueError(f"{where}: {brief(entry)} is not a mapping with claim:, higher:, lower:")
     unknown = [key for key in entry if key not in known]
     if unknown:
-        raise ValueError(f"{where}: no key {unknown[0]}; known are {', '.join(known)}")
+        raise ValueError(f"{where}: no key {brief(unknown[0])}; known are {', '.join(known)}")
     if not isinstance(entry.get("claim"), str) or not entry["claim"].strip():
         raise ValueError(f"{where}: needs `claim:` with its text")
     higher, lower = (_condition(where, side, entry.get(side)) for side in ("higher", "lower"))
@@ -82,24 +81,33 @@ def _condition(where: str, side: str, entry: object) -> Condition:
     if entry is None:
         return {}
     if not isinstance(entry, Mapping) or not entry:
-        raise ValueError(f"{where}: {side}: {entry} is not {{hyperparameter: values}}")
-    return {str(name): _wanted(f"{where}: {side}: {name}", raw) for name, raw in entry.items()}
+        raise ValueError(f"{where}: {side}: {brief(entry)} is not {{hyperparameter: values}}")
+    return {
+        str(name): _wanted(f"{where}: {side}: {brief(name)}", raw) for name, raw in entry.items()
+    }
 
 
 def _wanted(where: str, raw: object) -> tuple[str, ...] | Range:
     if isinstance(raw, Mapping):
         ends = [raw.get("min", -math.inf), raw.get("max", math.inf)]
         if not raw or set(raw) - {"min", "max"} or not all(map(_is_number, ends)):
-            raise ValueError(f"{where}: {dict(raw)} is not {{min: NUMBER, max: NUMBER}}")
+            raise ValueError(f"{where}: {brief(dict(raw))} is not {{min: NUMBER, max: NUMBER}}")
         return Range(float(ends[0]), float(ends[1]))
     values = raw if isinstance(raw, list) else [raw]
     if not values or any(value is None or isinstance(value, list | Mapping) for value in values):
-        raise ValueError(f"{where}: {raw} is not a value or a list of values")
+        raise ValueError(f"{where}: {brief(raw)} is not a value or a list of values")
     return tuple(_text(value) for value in values)
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is a number, and one that a double holds; .inf is one, .nan is none."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or value != value:
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
 
 
 def _text(value: object) -> str:

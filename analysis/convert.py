@@ -1,10 +1,11 @@
-"""Makes the two tables of a sweep out of what W&B exports.
+"""Makes the two tables of a sweep out of what W&B exports, or another table of runs.
 
 python analysis/convert.py RUNS.csv [HISTORY.csv ...] --out FOLDER
 
-RUNS.csv is the table of runs ("Export CSV" above it). A HISTORY.csv is what a chart of W&B exports
-(a column a run, "NAME - val_acc"), or run.history() of all runs in one table with a column of
-their names. A run's name, or where there is one its ID, must be unique.
+RUNS.csv is the table of runs ("Export CSV" above it), or one like it, such as Optuna's
+trials_dataframe. A HISTORY.csv is what a chart of W&B exports against the epoch (a column a run,
+"NAME - val_acc"), or run.history() of all runs in one table with a column of their names. A run's
+name, or where there is one its ID, must be unique. Each guess is said in a line.
 """
 
 import argparse
@@ -17,165 +18,175 @@ import pandas as pd
 if __name__ == "__main__":  # as a script: see the project's root, not this folder's modules
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from cnnlib.results import EPOCH_COLUMNS, Results
+from analysis.columns import OPTUNA, Choice, add_choice, chosen, sort_columns, statuses
+from analysis.histories import RUN_COLUMNS, Say, named, read_epochs
+from cnnlib.results import EPOCH_COLUMNS, Results, write_json
+from cnnlib.tables import accuracies, brief, numbers, read_table
 
-STATES = {
-    "finished": "completed", "killed": "stopped", "crashed": "failed", "failed": "failed",
-    "preempted": "failed", "running": "running", "pending": "running",
-}  # fmt: skip
-# What W&B writes of a run that is no hyperparameter of it.
-OWN_COLUMNS = {
-    "name", "id", "state", "notes", "user", "tags", "created", "updated", "runtime", "sweep",
-    "group", "job type", "hostname", "commit", "gpu count", "gpu type", "end time", "os",
-    "python version", "host", "command", "url", "path", "entity", "project", "description",
-}  # fmt: skip
-METRICS = {
-    "val_accuracy": "val_acc", "validation_accuracy": "val_acc", "valid_acc": "val_acc",
-    "validation_loss": "val_loss", "valid_loss": "val_loss", "accuracy": "train_acc",
-    "train_accuracy": "train_acc", "training_accuracy": "train_acc", "acc": "train_acc",
-    "loss": "train_loss", "training_loss": "train_loss",
-}  # fmt: skip
-METRIC_STARTS = ("_", "train_", "val_", "valid_", "test_", "best_", "trainer/", "epoch", "grad")
-RUN_COLUMNS = ("trial_id", "run_id", "id", "run", "run_name", "name")
+SECONDS = ("runtime", "duration")
+STARTED = ("created", "datetime_start", "start time")
 
 
 def convert(
-    runs: pd.DataFrame, histories: Sequence[pd.DataFrame], rename: Mapping[str, str] | None = None
+    runs: pd.DataFrame,
+    histories: Sequence[pd.DataFrame],
+    rename: Mapping[str, str] | None = None,
+    *,
+    choice: Choice | None = None,
+    sources: Sequence[str] | None = None,
+    say: Say = lambda line: None,
 ) -> Results:
     """The tables; ValueError where runs cannot be told apart or nothing is left of them.
 
-    `rename` says what a metric or column is called here: {"val_score": "val_acc"}.
+    `rename` says what a metric or column is called here: {"val_score": "val_acc"}; `choice` which
+    columns are hyperparameters; `sources` are the names of the files, the runs' first. `say` is
+    called with a line for each thing that was guessed.
     """
     names = dict(rename or {})
-    runs = _named(runs, names)
-    lower = {str(column).lower(): column for column in runs}
-    if "name" not in lower and "id" not in lower:
-        raise ValueError(f"no column Name or ID; has {', '.join(map(str, runs.columns))}")
-    known = [runs[lower[key]].astype(str) for key in ("id", "name") if key in lower]
+    runs_csv, *others = sources or ["the table of runs", *("the history" for _ in histories)]
+    runs = named(runs, names, say)
+    lower = {str(column).lower(): str(column) for column in runs}
+    keys = _keys(runs, lower, runs_csv)
+    known = _identities(runs, [lower[key] for key in keys], runs_csv)
     trial_id = known[0]
-    if trial_id.duplicated().any():
-        twice = trial_id[trial_id.duplicated()].iloc[0]
-        raise ValueError(f"two runs are called {twice}; export the column ID as well")
-    epochs = _epochs(histories, known, names)
+    epochs = read_epochs(
+        list(zip(others, histories, strict=True)), _ids(known, histories, names), names, say
+    )
     trials = pd.DataFrame({"trial_id": trial_id})
     if "state" in lower:
-        states = runs[lower["state"]].astype(str).str.lower()
-        trials["status"] = states.map(STATES).fillna("unknown")
-    for name in _hyperparameters(runs):
-        trials[name] = runs[name]
-    return Results(_with_outcomes(trials, runs, epochs, lower), epochs)
+        trials["status"] = statuses(runs[lower["state"]])
+    identity = {lower[key] for key in (*keys, "state") if key in lower}
+    metrics = {*EPOCH_COLUMNS} - {"learning_rate"}  # it is both
+    rest = runs.drop(columns=[c for c in runs if c in identity | metrics])
+    columns = sort_columns(rest, choice)
+    for line in columns.lines():
+        say(line)
+    for column, name in columns.hyperparameters.items():
+        trials[name] = runs[column]
+    return Results(_with_outcomes(trials, runs, epochs, lower, runs_csv, say), epochs)
 
 
-def _named(table: pd.DataFrame, rename: Mapping[str, str]) -> pd.DataFrame:
-    """The table with its metrics called as here; of two for one name, the first that is found.
-
-    A column that the user renames takes the place of the one that had the name.
-    """
-    asked = {old: new for old, new in rename.items() if old in table}
-    table = table.drop(columns=[c for c in asked.values() if c in table and c not in asked])
-    table = table.rename(columns=asked)
-    for old, new in METRICS.items():
-        if old in table and new not in table:
-            table = table.rename(columns={old: new})
-    return table
+def _keys(runs: pd.DataFrame, lower: Mapping[str, str], source: str) -> list[str]:
+    """The columns, in small letters, that say what a run is called: ID and name, or one."""
+    keys = [key for key in ("id", "name") if key in lower]
+    others = [key for key in RUN_COLUMNS if key in lower]
+    if any(column.startswith(OPTUNA) for column in lower) and "number" in lower:
+        others.append("number")
+    if not keys and not others:
+        has = brief(", ".join(map(str, runs.columns)), 300)
+        raise ValueError(f"{source}: no column Name or ID; has {has}; --rename COLUMN=id names it")
+    return keys or others[:1]
 
 
-def _epochs(
-    histories: Sequence[pd.DataFrame], known: list[pd.Series], names: Mapping[str, str]
-) -> pd.DataFrame:
-    """One row a run and epoch, (trial_id, epoch, metrics)."""
-    pairs = [p for column in reversed(known) for p in zip(column, known[0], strict=True)]
-    ids = dict(pairs)
+def _identities(runs: pd.DataFrame, columns: list[str], source: str) -> list[pd.Series]:
+    """What each run is called in each of these columns; the first tells them apart."""
+    if not len(runs):
+        raise ValueError(f"{source} has a header and no rows: no runs to convert")
+    for column in columns:
+        empty = runs[column].isna()
+        if empty.any():
+            row = int(empty.to_numpy().argmax()) + 1
+            raise ValueError(f"{source}: row {row} has no {column}; write one or remove it")
+    known = [runs[column].astype(str) for column in columns]
+    if known[0].duplicated().any():
+        twice = known[0][known[0].duplicated()].iloc[0]
+        raise ValueError(f"two runs are called {brief(twice)}; export the column ID as well")
+    return known
+
+
+def _ids(
+    known: list[pd.Series], histories: Sequence[pd.DataFrame], rename: Mapping[str, str]
+) -> dict[str, str]:
+    """The trial that each name or ID means; ValueError where a history's name means several."""
+    ids = dict(p for column in reversed(known) for p in zip(column, known[0], strict=True))
     shared = {name for name in known[-1][known[-1].duplicated()] if name not in set(known[0])}
-    long = pd.DataFrame(columns=["trial_id", "epoch"])
     for history in histories:
-        part = _named(_long(history), names)
-        unknown = set(part["trial_id"]) - set(ids)
-        if unknown:
-            raise ValueError(f"{min(unknown)}: a run of the history is not in the table of runs")
-        doubtful = shared & set(part["trial_id"])
-        if doubtful:
-            raise ValueError(f"{min(doubtful)}: which of the runs of this name is meant?")
-        part["trial_id"] = part["trial_id"].map(ids)
-        part = part[["trial_id", *(c for c in EPOCH_COLUMNS[1:] if c in part)]]
-        part = part.groupby(["trial_id", "epoch"], as_index=False).last()
-        long = long.merge(part, on=["trial_id", "epoch"], how="outer") if len(long) else part
-    for name in ("val_acc", "train_acc"):
-        if name in long and long[name].max() > 1.5:
-            long[name] = long[name] / 100  # per cent
-    columns = [c for c in EPOCH_COLUMNS if c in long]
-    return long[columns].sort_values(["trial_id", "epoch"], ignore_index=True)
-
-
-def _long(history: pd.DataFrame) -> pd.DataFrame:
-    """Any history with the columns trial_id and epoch, epochs counted from 1."""
-    first = str(history.columns[0])
-    if any(" - " in str(column) for column in history.columns[1:]):
-        parts = []
-        for column in history.columns[1:]:
-            run, _, metric = str(column).rpartition(" - ")
-            if run:
-                values = pd.DataFrame({"epoch": history[first], metric: history[column]})
-                parts.append(values.dropna().assign(trial_id=run))
-        table = pd.concat(parts, ignore_index=True)
-    else:
-        lower = {str(column).lower(): column for column in history}
+        table = history.rename(columns=dict(rename))
+        lower = {str(column).lower(): column for column in table}
         owner = next((lower[name] for name in RUN_COLUMNS if name in lower), None)
-        step = next((lower[name] for name in ("epoch", "step", "_step") if name in lower), None)
-        if owner is None or step is None:
-            raise ValueError(
-                "a history needs columns 'RUN - METRIC' of a chart, or a column of runs"
-                f" ({', '.join(RUN_COLUMNS)}) and epoch; has {', '.join(map(str, history))}"
-            )
-        table = history.rename(columns={owner: "trial_id", step: "epoch"}).dropna(subset="epoch")
-        table["trial_id"] = table["trial_id"].astype(str)
-    starts_at_zero = len(table) and table["epoch"].min() == 0
-    return table.assign(epoch=table["epoch"].astype(int) + int(starts_at_zero))
-
-
-def _hyperparameters(runs: pd.DataFrame) -> list[str]:
-    """The columns that are neither W&B's own nor a metric."""
-    metrics = {*METRICS, *EPOCH_COLUMNS} - {"learning_rate"}  # it is both
-    return [
-        column
-        for column in runs
-        if str(column).lower() not in OWN_COLUMNS
-        and not str(column).startswith(METRIC_STARTS)
-        and column not in metrics
-        and runs[column].notna().any()
-    ]
+        told = {str(column).rpartition(" - ")[0] for column in table}
+        if owner is not None:
+            told |= set(table[owner].astype(str))
+        if shared & told:
+            name = brief(min(shared & told))
+            raise ValueError(f"{name}: which of the runs of this name is meant?")
+    return ids
 
 
 def _with_outcomes(
-    trials: pd.DataFrame, runs: pd.DataFrame, epochs: pd.DataFrame, lower: Mapping[str, str]
+    trials: pd.DataFrame,
+    runs: pd.DataFrame,
+    epochs: pd.DataFrame,
+    lower: Mapping[str, str],
+    source: str,
+    say: Say,
 ) -> pd.DataFrame:
-    """`trials` with what each reached: from its epochs, else from the summary in RUNS.csv."""
+    """`trials` with what each reached: the higher of its epochs' best and of RUNS.csv's figure."""
+    owners = trials["trial_id"]
+    told = pd.Series(float("nan"), trials.index)
+    if "val_acc" in runs:
+        told, notes = accuracies(runs["val_acc"], owners, source)
+        for note in notes:
+            say(note)
+    best = pd.DataFrame(columns=["trial_id", "epoch", "val_acc"]).set_index("trial_id")
     if "val_acc" in epochs and epochs["val_acc"].notna().any():
         scored = epochs.dropna(subset="val_acc")
         best = scored.loc[scored.groupby("trial_id")["val_acc"].idxmax()].set_index("trial_id")
-        trials["epochs"] = trials["trial_id"].map(epochs.groupby("trial_id")["epoch"].max())
-        trials["best_epoch"] = trials["trial_id"].map(best["epoch"])
-        for name in ("val_acc", "val_loss"):
-            if name in best:
-                trials[name] = trials["trial_id"].map(best[name])
-    elif "val_acc" in runs:
-        values = pd.to_numeric(runs["val_acc"], errors="coerce")
-        trials["val_acc"] = values / 100 if values.max() > 1.5 else values
-    else:
-        raise ValueError("no val_acc; say what it is called with --rename NAME=val_acc")
-    for column, name in (("runtime", "seconds"), ("created", "started")):
-        if column in lower:
-            trials[name] = runs[lower[column]]
+    elif "val_acc" not in runs:
+        raise ValueError(
+            "no val_acc; say what it is called with --rename NAME=val_acc"
+            f" (columns: {brief(', '.join(map(str, runs)))})"
+        )
+    logged = owners.map(best["val_acc"]).astype(float)
+    _compare(logged, told, say)
+    is_logged = logged.notna() & ~(told > logged)
+    if len(best):
+        trials["epochs"] = owners.map(epochs.groupby("trial_id")["epoch"].max())
+        trials["best_epoch"] = owners.map(best["epoch"]).where(is_logged)
+    trials["val_acc"] = logged.where(is_logged, told)
+    losses = owners.map(best["val_loss"]).astype(float) if "val_loss" in best else None
+    if "val_loss" in runs:
+        summary = numbers(runs["val_loss"], owners, source)
+        losses = summary if losses is None else losses.where(is_logged, summary)
+    if losses is not None and losses.notna().any():
+        trials["val_loss"] = losses
+    return _with_times(trials, runs, lower, say)
+
+
+def _compare(logged: pd.Series, told: pd.Series, say: Say) -> None:
+    """Says where the two sources of val_acc differ and which of them counts."""
+    missing = int((logged.isna()).sum())
+    if logged.notna().any() and missing:
+        say(
+            f"{missing} of {len(logged)} runs have no history; their val_acc is that of the table"
+            " of runs, where it has one"
+        )
+    higher = int((told > logged + 1e-9).sum())
+    if higher:
+        say(
+            f"in {higher} runs the table's val_acc is higher than the best of their history, which"
+            " may be a sample; the higher one counts, at an epoch that is not known"
+        )
+
+
+def _with_times(
+    trials: pd.DataFrame, runs: pd.DataFrame, lower: Mapping[str, str], say: Say
+) -> pd.DataFrame:
+    """`trials` with how long each took and when it began, where the table says it."""
+    column = next((lower[name] for name in SECONDS if name in lower), None)
+    if column is not None:
+        seconds = pd.to_numeric(runs[column], errors="coerce")
+        if seconds.isna().all() and runs[column].notna().any():  # 0 days 00:01:23
+            spans = pd.to_timedelta(runs[column].astype(str), errors="coerce")
+            seconds = spans.dt.total_seconds()
+        seconds = seconds.where((seconds >= 0) & (seconds < 1e9))
+        if seconds.isna().sum() > runs[column].isna().sum():
+            say(f"{column}: not all of it is seconds; the rest is left out")
+        trials["seconds"] = seconds
+    column = next((lower[name] for name in STARTED if name in lower), None)
+    if column is not None:
+        trials["started"] = runs[column]
     return trials
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no file {path}") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a CSV table: {error}") from None
 
 
 def _renamed(text: str) -> tuple[str, str]:
@@ -201,14 +212,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--rename", metavar="OLD=NEW", type=_renamed, action="append", default=[],
         help="what a column is called here, as in --rename valid_score=val_acc",
     )  # fmt: skip
+    add_choice(parser)
     flags = parser.parse_args(arguments)
     try:
-        histories = [_read(path) for path in flags.histories]
-        results = convert(_read(flags.runs), histories, dict(flags.rename))
-        if (flags.out / "trials.csv").exists():
-            raise FileExistsError(f"{flags.out} holds a sweep already; name another folder")
-        flags.out.mkdir(parents=True, exist_ok=True)
-        results.write(flags.out)
+        results = _convert(flags)
     except (ValueError, OSError) as error:
         print(f"analysis/convert.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -217,6 +224,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f" {', '.join(results.hyperparameters) or 'none'} -> {flags.out}"
     )
     return 0
+
+
+def _convert(flags: argparse.Namespace) -> Results:
+    """Reads, converts, and writes into a folder that was empty."""
+    if flags.out.exists() and (not flags.out.is_dir() or any(flags.out.iterdir())):
+        what = "a sweep already" if (flags.out / "trials.csv").exists() else "other files"
+        raise FileExistsError(f"--out: {flags.out} holds {what}; name another folder")
+    tables = []
+    for path in (flags.runs, *flags.histories):
+        table, notes = read_table(path, RUN_COLUMNS)
+        for note in notes:
+            print(note)
+        tables.append(table)
+    results = convert(
+        tables[0],
+        tables[1:],
+        dict(flags.rename),
+        choice=chosen(flags),
+        sources=[path.name for path in (flags.runs, *flags.histories)],
+        say=print,
+    )
+    flags.out.mkdir(parents=True, exist_ok=True)
+    results.write(flags.out)
+    sources = [path.name for path in (flags.runs, *flags.histories)]
+    about = {"converted_from": sources, "hyperparameters": results.hyperparameters}
+    write_json(flags.out / "sweep.json", about)
+    return results
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Reads everything that a sweep's folder may hold for its report; knows the folder's file names."""
 
-import json
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.columns import Choice, Columns, sort_columns, statuses
 from analysis.predictions import read_predictions
+from analysis.shapes import SETTINGS, read_mapping
+from analysis.values import varied
 from cnnlib.config import is_off, told
-from cnnlib.results import CLASS_COLUMNS, Results, openings, read_results
+from cnnlib.facts import read_classes, read_config, read_metrics
+from cnnlib.journal import journal_exists
+from cnnlib.results import (
+    CLASS_COLUMNS,
+    FIXED_TRIAL_COLUMNS,
+    Results,
+    digest,
+    openings,
+    read_results,
+)
+from cnnlib.tables import read_table
+
+logger = logging.getLogger(__name__)
+
+MOST = 200
+"""Hyperparameters that vary; each is compared with each, which is minutes from here on."""
+LEAK_COLUMNS = ("test_file", "train_file", "kind", "similarity", "test_label", "train_label")
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -67,31 +87,32 @@ class SweepFolder:
         return "champion" if self.champion else "best trial"
 
 
-def read_folder(path: Path) -> SweepFolder:
-    """The sweep in `path`.
+def read_folder(path: Path, choice: Choice | None = None) -> SweepFolder:
+    """The sweep in `path`; `choice` says what the hyperparameters of a table from elsewhere are.
 
     FileNotFoundError without its tables, ValueError if a file is not what its name says.
     """
-    results = read_results(path)
+    settings = read_mapping(path / "sweep.json", SETTINGS)
+    results = _sorted_out(path, read_results(path), settings, choice)
     champion = path / "champion"
     summary = champion / "summary.txt"
-    predictions = champion / "test_predictions.csv"
     names = _used(results)
-    about_champion = _read_json(champion / "config.json", dict)
-    if isinstance(about_champion.get("config"), dict):
+    about_champion = read_config(champion) if (champion / "config.json").exists() else {}
+    if "config" in about_champion:
         about_champion["config"] = told(about_champion["config"], names)
+    tests = openings(path)
     return SweepFolder(
         path=path,
         trials=_clean_trials(results.trials),
         epochs=_clean_epochs(results.epochs),
         hyperparameters=names,
-        settings=_read_json(path / "sweep.json", dict),
+        settings=settings,
         champion=about_champion,
-        classes=[str(name) for name in _read_json(champion / "classes.json", list)],
-        metrics=_read_json(champion / "metrics.json", dict),
+        classes=list(read_classes(champion)) if (champion / "classes.json").exists() else [],
+        metrics=read_metrics(champion) if (champion / "metrics.json").exists() else {},
         model_summary=summary.read_text("utf-8", "replace") if summary.exists() else "",
-        predictions=read_predictions(predictions) if predictions.exists() else None,
-        openings=openings(path),
+        predictions=_predictions(champion, tests),
+        openings=tests,
         leaks=_read_leaks(champion / "leaks.csv"),
         class_recalls=results.class_recalls.assign(
             val_recall=_finite(results.class_recalls["val_recall"])
@@ -99,10 +120,67 @@ def read_folder(path: Path) -> SweepFolder:
     )
 
 
+def _sorted_out(
+    path: Path, results: Results, settings: dict[str, Any], choice: Choice | None
+) -> Results:
+    """The tables with hyperparameters alone beside the fixed columns.
+
+    A journal says which they are, and so does sweep.json of what convert.py wrote; of a table from
+    elsewhere it is told by the columns, and a line says what was taken for what.
+    """
+    if journal_exists(path):
+        if choice and (choice.hyperparameters is not None or choice.drop):
+            raise ValueError("--hyperparameters and --drop are for tables without a journal")
+        return results
+    trials = results.trials
+    stated = settings.get("hyperparameters")
+    if stated is not None and not (choice and choice.hyperparameters is not None):
+        known = tuple(name for name in stated if name in trials)
+        choice = Choice(known, choice.drop if choice else ())
+        columns = sort_columns(trials, choice, ours=FIXED_TRIAL_COLUMNS)
+    else:
+        columns = sort_columns(trials, choice, ours=FIXED_TRIAL_COLUMNS)
+        for line in columns.lines():
+            logger.warning("%s: %s", path / "trials.csv", line)
+    num_varied = len(varied(trials, list(columns.hyperparameters)))
+    if num_varied > MOST:
+        raise ValueError(
+            f"{path / 'trials.csv'}: {num_varied:,} hyperparameters vary, at most {MOST} are"
+            " compared; --hyperparameters A,B says which"
+        )
+    return Results(_kept(trials, columns), results.epochs, results.class_recalls)
+
+
+def _kept(trials: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """The fixed columns and the hyperparameters, these without their marks."""
+    state = next((name for name in columns.own if name.lower() == "state"), None)
+    if state is not None and "status" not in trials:
+        trials = trials.assign(status=statuses(trials[state]))
+    kept = [c for c in trials if c in FIXED_TRIAL_COLUMNS or c in columns.hyperparameters]
+    return trials[kept].rename(columns=columns.hyperparameters)
+
+
+def _predictions(champion: Path, tests: list[dict[str, Any]]) -> pd.DataFrame | None:
+    """The champion's predictions of the test photographs; None where they are not its own."""
+    path = champion / "test_predictions.csv"
+    if not path.exists():
+        return None
+    recorded = {test["weights"] for test in tests if isinstance(test.get("weights"), str)}
+    weights = digest(champion / WEIGHTS)
+    if recorded and weights and weights not in recorded:
+        logger.warning("%s is of other weights than the champion's, and left out", path)
+        return None
+    return read_predictions(path)
+
+
 def _read_leaks(path: Path) -> pd.DataFrame | None:
     if not path.exists():
         return None
-    return pd.read_csv(path, dtype=str, keep_default_na=False)  # a class may be called "NA"
+    table, _ = read_table(path, None)  # a class may be called "NA"
+    missing = [name for name in LEAK_COLUMNS if name not in table]
+    if missing:
+        raise ValueError(f"{path}: column {missing[0]} is missing; remove the file")
+    return table
 
 
 def _used(results: Results) -> list[str]:
@@ -136,16 +214,3 @@ def _clean_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
 def _finite(values: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
     return numbers.where(np.isfinite(numbers))
-
-
-def _read_json(path: Path, kind: type) -> Any:
-    """The file's content, which must be of that kind; empty if there is no such file."""
-    if not path.exists():
-        return kind()
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not readable as JSON ({error})") from None
-    if not isinstance(content, kind):
-        raise ValueError(f"{path}: holds a {type(content).__name__}, expected a {kind.__name__}")
-    return content

@@ -12,7 +12,8 @@ from analysis.effects import SIGNIFICANT, Effects, best_value, effects_against
 from analysis.folder import SweepFolder
 from analysis.values import numbers_of, shown
 from cnnlib.config import Hyperparameter, TrialConfig, Value, hyperparameters, impossible
-from cnnlib.space import num_configurations, sweep_from_mapping
+from cnnlib.space import num_configurations
+from cnnlib.sweep_file import sweep_from_mapping
 
 DEAD = 0.01  # a value that surely loses this much accuracy is not worth another trial
 MAX_CHOICES = 6  # more numbers than this are searched as a range

@@ -28,15 +28,8 @@ class Place:
             self.remote.fetch(self.folder, without=NOT_FETCHED)
 
     def report(self, name: str) -> Path:
-        """The folder of a report of this name, for its files alone.
-
-        Raises ValueError where files of others are in it.
-        """
-        folder = self.out or self.folder / name
-        is_foreign = folder.exists() and any(folder.iterdir())
-        if self.out and is_foreign and not (folder / "report.md").exists():
-            raise ValueError(f"--out: {folder} holds other files than a report")
-        return folder
+        """The folder of a report of this name."""
+        return self.out or self.folder / name
 
     def upload(self, report: Path, name: str) -> None:
         """Copies a report into folder `name` of the bucket's folder."""
@@ -59,10 +52,12 @@ def opened(folder: str, out: Path | None = None) -> Iterator[Place]:
     if not is_url(folder):
         yield Place(Path(folder), out)
         return
+    from cnnlib.redaction import without_secrets
     from cnnlib.storage import Remote
 
     url = folder.rstrip("/")
-    name = url.rpartition("/")[2]
+    public = without_secrets(url)
+    name = public.rpartition("/")[2]
     with tempfile.TemporaryDirectory(prefix="cnnlib-report-") as scratch:
         copy = Path(scratch) / name
         copy.mkdir()
@@ -71,4 +66,4 @@ def opened(folder: str, out: Path | None = None) -> Iterator[Place]:
         try:
             yield place
         except (ValueError, OSError) as error:  # the user knows nothing of the copy
-            raise ValueError(str(error).replace(str(copy), url)) from None
+            raise ValueError(str(error).replace(str(copy), public)) from None

@@ -11,21 +11,34 @@ import numpy as np
 import pandas as pd
 
 from cnnlib.intervals import wilson_interval
+from cnnlib.tables import brief, numbers, read_table
 
 COLUMNS = ("file", "label", "predicted", "confidence")
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
     """The test photographs: file, label, predicted (class names as text), confidence, correct."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)  # a class may be called "NA"
+    table, _ = read_table(path, None)  # a class may be called "NA"
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ValueError(f"{path}: column {missing[0]} is missing; expected {', '.join(COLUMNS)}")
     for name in ("confidence", "label_probability"):
         if name in table:
-            table[name] = pd.to_numeric(table[name], errors="coerce")
+            table[name] = _probabilities(table[name], table["file"], path)
     table["correct"] = table["label"] == table["predicted"]
     return table
+
+
+def _probabilities(values: pd.Series, files: pd.Series, path: Path) -> pd.Series:
+    """The column as numbers from 0 to 1, NaN where a cell is empty."""
+    found = numbers(values, files, str(path))
+    wrong = (found < -1e-6) | (found > 1 + 1e-6)
+    if wrong.any():
+        value, file = found[wrong].iloc[0], brief(files[wrong].iloc[0])
+        raise ValueError(
+            f"{path}: {values.name} of {file} is {value:g}, which is not from 0 to 1; correct it"
+        )
+    return found
 
 
 def class_order(predictions: pd.DataFrame, classes: list[str]) -> list[str]:

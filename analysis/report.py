@@ -10,13 +10,17 @@ if __name__ == "__main__":  # as a script: see the project's root, not this fold
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from analysis.claims import SHIPPED, Claim, read_claims
+from analysis.columns import Choice, add_choice, chosen
 from analysis.compared import sweeps_in
 from analysis.folder import SweepFolder, read_folder
 from analysis.place import Place, opened
+from analysis.report_folder import check_ours, replaced_report
 from analysis.sending import send
+from analysis.shapes import SETTINGS, read_mapping
 from analysis.watch import watch
-
-CHAMPIONS_TABLES = ("classes", "calibration", "leaks")  # the others are written each time
+from cnnlib.journal import journal_exists
+from cnnlib.redaction import without_secrets
+from cnnlib.results import read_results
 
 
 def write_report(
@@ -25,14 +29,17 @@ def write_report(
     data: str | None = None,
     claims: Path | None = None,
     report: Path | None = None,
+    choice: Choice | None = None,
 ) -> Path:
     """The path of the page `report`/index.html, which is new, as is all that it shows.
 
     `data` is a folder below which the test photographs may lie, `claims` a YAML file of claims to
     be judged with those of the published study; the report goes to `folder`/report by default.
+    `choice` says which columns of tables from elsewhere are hyperparameters. Raises ValueError
+    where the report's place holds other files; until the new report is whole the old one stays.
     """
     judged = _judged(claims)
-    sweep = read_folder(Path(folder))
+    sweep = read_folder(Path(folder), choice)
     # matplotlib takes a second to load: not before the folder is known to be readable
     from analysis.findings import find
     from analysis.page.contents import build_page
@@ -41,24 +48,24 @@ def write_report(
     from analysis.page.sections.trials import trials_table
 
     report = report or Path(folder) / "report"
-    (report / "tables").mkdir(parents=True, exist_ok=True)
-    _remove_what_may_not_come_again(report)
-    findings = find(sweep, judged)
-    findings.write(report)
-    for name, table in {"trials": trials_table(sweep), **tested_tables(sweep)}.items():
-        table.to_csv(report / "tables" / f"{name}.csv", index=False)
-    page = build_page(sweep, findings, photo_folders=_photo_folders(sweep, data))
-    return write_page(page, report)
+    with replaced_report(report) as new:
+        findings = find(sweep, judged)
+        findings.write(new)
+        for name, table in {"trials": trials_table(sweep), **tested_tables(sweep)}.items():
+            table.to_csv(new / "tables" / f"{name}.csv", index=False)
+        page = build_page(sweep, findings, photo_folders=_photo_folders(sweep, data))
+        write_page(page, new)
+    return report / "index.html"
+
+
+def _refuse_no_trials(folder: Path) -> None:
+    """Raises ValueError where there is nothing to report; a sweep with a journal may have begun."""
+    if not journal_exists(folder) and not len(read_results(folder).trials):
+        raise ValueError(f"{folder / 'trials.csv'} has a header and no rows: nothing to report")
 
 
 def _judged(claims: Path | None) -> list[Claim]:
     return read_claims(SHIPPED) + (read_claims(claims) if claims else [])
-
-
-def _remove_what_may_not_come_again(report: Path) -> None:
-    """An earlier report may have had tables that this one has no data for."""
-    for name in CHAMPIONS_TABLES:
-        (report / "tables" / f"{name}.csv").unlink(missing_ok=True)
 
 
 def _photo_folders(sweep: SweepFolder, data: str | None) -> list[Path]:
@@ -78,7 +85,7 @@ def _test_if_untested(folder: Path, data: str | None, reason: str | None) -> Non
     champion = folder / "champion"
     if not (champion / "config.json").exists() or (champion / "test_predictions.csv").exists():
         return
-    settings = read_folder(folder).settings
+    settings = read_mapping(folder / "sweep.json", SETTINGS)
     stated = settings.get("data")
     if data is None and isinstance(stated, dict) and stated.get("test") == 0:
         return
@@ -120,6 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="REASON",
         help="test this champion although the test photographs were opened for another",
     )
+    add_choice(parser)
     _add_flags_of_other_ways(parser)
     flags = parser.parse_args(arguments)
     try:
@@ -127,7 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with opened(flags.folder, flags.out) as place:
             return _report(place, flags)
     except (ValueError, OSError) as error:
-        print(f"analysis/report.py: {' '.join(str(error).split())}", file=sys.stderr)
+        text = without_secrets(" ".join(str(error).split()))
+        print(f"analysis/report.py: {text}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -150,7 +159,9 @@ def _refuse_what_watching_ignores(flags: argparse.Namespace) -> None:
 
 
 def _report(place: Place, flags: argparse.Namespace) -> int:
-    write = partial(write_report, place.folder, data=flags.data, claims=flags.claims)
+    write = partial(
+        write_report, place.folder, data=flags.data, claims=flags.claims, choice=chosen(flags)
+    )
     if flags.upload and not place.remote:
         raise ValueError("--upload: FOLDER is on this disk, and so is its report")
     if sweeps_in(place.folder):
@@ -159,10 +170,14 @@ def _report(place: Place, flags: argparse.Namespace) -> int:
         from analysis.page.sections.several import write_comparison
 
         name = "comparison"
-        page = write_comparison(place.folder, place.report(name), _judged(flags.claims))
+        with replaced_report(place.report(name)) as new:
+            write_comparison(place.folder, new, _judged(flags.claims))
+        page = place.report(name) / "index.html"
     elif flags.watch:
         return watch(place, lambda into: write(report=into), port=flags.port)
     else:
+        check_ours(place.report("report"))  # before a test, which takes a while
+        _refuse_no_trials(place.folder)
         if not (flags.no_test or place.remote):  # a test is recorded where the sweep is
             _test_if_untested(place.folder, flags.data, flags.open_test_again)
         name = "report"

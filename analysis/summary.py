@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.folder import SweepFolder
 from analysis.values import constant, is_missing, shown
+from cnnlib.halving import DIVERGED
 from cnnlib.intervals import wilson_interval
 
 OUTCOME_WORDS = {
@@ -125,7 +126,20 @@ def outcome_sentence(sweep: SweepFolder) -> str:
         return f"{start}."
     counts = trials["status"].value_counts()
     ends = ", ".join(f"{n} {OUTCOME_WORDS.get(str(name), name)}" for name, n in counts.items())
-    return f"{start}: {ends}."
+    return f"{start}: {ends}.{_diverged(trials)}"
+
+
+def _diverged(trials: pd.DataFrame) -> str:
+    """What to know of the trials that failed because their network diverged."""
+    errors = trials.get("error", pd.Series("", trials.index)).astype(str)
+    count = int(errors.str.startswith(DIVERGED).sum())
+    if not count:
+        return ""
+    return (
+        f" Of those that failed {count} {DIVERGED}: the network's outputs were no longer finite,"
+        f" so {'it has' if count == 1 else 'they have'} no accuracy and"
+        f" {'counts' if count == 1 else 'count'} as the worst."
+    )
 
 
 def champion_sentences(sweep: SweepFolder) -> list[str]:

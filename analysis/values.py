@@ -10,6 +10,7 @@ import pandas as pd
 NOT_LOGGED = "not logged"
 LOG_FROM_RATIO = 100.0  # two decades
 MAX_GROUPS = 8
+LONGEST = 60  # digits of a number
 
 
 def is_missing(value: object) -> bool:
@@ -26,7 +27,10 @@ def shown(value: object, digits: int = 4) -> str:
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
     if isinstance(value, numbers.Real):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            return shortened(str(value), LONGEST)
         if number.is_integer() and abs(number) < 1e15:
             return str(int(number))
         return f"{number:.{digits}g}"

@@ -37,7 +37,8 @@ from analysis.values import shown
 from cnnlib.halving import Halving
 from cnnlib.intervals import wilson_interval
 from cnnlib.ledger import Ledger, Terms
-from cnnlib.space import Choice, read_sweep_file
+from cnnlib.space import Choice
+from cnnlib.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = read_sweep_file(ROOT / "sweeps" / "inaturalist.yaml").space

@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+
 from analysis.claims import SHIPPED, read_claims
 from analysis.comparison import compare
 from analysis.effects import SIGNIFICANT, estimate_effects

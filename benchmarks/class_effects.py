@@ -24,7 +24,8 @@ from analysis.class_effects import class_effects
 from analysis.comparison import compare
 from analysis.folder import SweepFolder
 from cnnlib.intervals import wilson_interval
-from cnnlib.space import Choice, read_sweep_file
+from cnnlib.space import Choice
+from cnnlib.sweep_file import read_sweep_file
 
 SPACE = read_sweep_file(Path(__file__).parents[1] / "sweeps" / "inaturalist.yaml").space
 VALUES = {name: v.values for name, v in SPACE.items() if isinstance(v, Choice)}

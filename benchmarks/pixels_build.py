@@ -8,7 +8,6 @@ of the rounds are compared.
 """
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
@@ -25,8 +24,9 @@ from torchvision.datasets.folder import pil_loader
 
 from cnnlib import pixels
 from cnnlib.dataset import Dataset
+from cnnlib.limits import cores
 
-CORES = len(os.sched_getaffinity(0))
+CORES = cores()
 
 
 def ours(dataset: Dataset, size: int, folder: Path) -> float:

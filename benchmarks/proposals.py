@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cnnlib.ledger import Ledger, Terms
-from cnnlib.space import read_sweep_file
+from cnnlib.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent
 

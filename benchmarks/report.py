@@ -23,13 +23,20 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cnnlib.results import CLASS_COUNTS
-from cnnlib.space import Choice, read_sweep_file
+from cnnlib.space import Choice
+from cnnlib.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = read_sweep_file(ROOT / "sweeps" / "inaturalist.yaml").space
 VALUES = {name: v.values for name, v in SPACE.items() if isinstance(v, Choice)}
 PHOTOGRAPHS = 32  # of a class, to validate on
 TIME = "2026-11-24T{:02d}:{:02d}:{:02d}.000+00:00"
+
+
+TERMS = {
+    "space": {}, "image_size": 224, "search": "random", "seed": 0, "patience": 0, "known": [],
+    "grace_period": None, "reduction_factor": None, "fingerprint": "none",
+}  # fmt: skip
 
 
 def events(trials: int, epochs: int, classes: int) -> Iterator[dict[str, Any]]:
@@ -63,7 +70,8 @@ def write_sweep(folder: Path, trials: int, epochs: int, classes: int) -> None:
     """Its journal in one segment, and the few settings that the report needs."""
     (folder / "journal").mkdir(parents=True)
     with (folder / "journal" / "000001.jsonl").open("w") as file:
-        for number, event in enumerate(events(trials, epochs, classes)):
+        first = {"event": "sweep", **TERMS, "trials": trials, "max_epochs": epochs}
+        for number, event in enumerate([first, *events(trials, epochs, classes)]):
             second = number % 86_400
             when = TIME.format(second // 3600, second // 60 % 60, second % 60)
             file.write(json.dumps({"time": when, **event}) + "\n")

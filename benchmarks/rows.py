@@ -6,8 +6,8 @@ from itertools import cycle
 from pathlib import Path
 
 from cnnlib.dataset import Dataset, read_folder
-from cnnlib.download import cache_folder
 from cnnlib.sources import find_dataset
+from cnnlib.surroundings import cache_folder
 
 HEAD = "| script | what | theirs | ours | ratio |\n|---|---|---|---|---|"
 START = "| `"

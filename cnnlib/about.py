@@ -11,6 +11,7 @@ from typing import Any
 
 from cnnlib.dataset import Dataset
 from cnnlib.plan import Plan, num_photos
+from cnnlib.redaction import command, without_secrets
 
 VERSIONS = ("cnnlib", "torch", "torchvision", "pytorch-lightning", "ray", "hyperopt", "wandb")
 
@@ -21,7 +22,7 @@ def about(plan: Plan) -> dict[str, Any]:
     return {
         "name": plan.name,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(sys.argv),
+        "command": command(sys.argv),
         "search": plan.search,
         "trials": plan.trials,
         "max_epochs": plan.max_epochs,
@@ -44,9 +45,11 @@ def provenance(data: str | Path, dataset: Dataset, seed: int) -> dict[str, Any]:
     source = str(data)
     if Path(source).exists() and source != "sample":
         source = str(Path(source).absolute())
+    public = without_secrets(source)
     return {
         "data": {
-            "source": source,
+            "source": public,
+            **({"address_withheld": True} if public != source else {}),
             "fingerprint": dataset.fingerprint,
             "classes": list(dataset.classes),
             **num_photos(dataset, seed),

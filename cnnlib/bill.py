@@ -104,13 +104,13 @@ class _Meter:
             self.moved.update({way: event[way] for way in WAYS if way in event})
             self.nodes.add(event["node"])
         elif kind == "proposed":
-            self._max_epochs[trial_id] = event["max_epochs"]
+            self._max_epochs[trial_id] = event.get("max_epochs", 0)
         elif kind in STARTS:
             if kind != "started":  # Ray says nothing of trials that the time budget ended
                 self._end([trial for trial in self._began if trial[1] is None])
             self._began[running] = now
         elif kind == "epoch":
-            self._pace.setdefault(trial_id, []).append(event["seconds"])
+            self._pace.setdefault(trial_id, []).append(event.get("seconds", 0.0))
         elif kind in ENDS and running in self._began:
             self.used += self._each * (now - self._began.pop(running)).total_seconds()
             if kind == "stopped":
@@ -136,8 +136,11 @@ class _Meter:
 
     def _left(self, trial_id: str) -> float:
         """What the epochs that a trial was spared would have taken at its own pace."""
-        epochs = self._pace[trial_id]
-        return (self._max_epochs[trial_id] - len(epochs)) * sum(epochs) / len(epochs)
+        epochs = self._pace.get(trial_id)
+        if not epochs:
+            return 0.0
+        left = max(0, self._max_epochs[trial_id] - len(epochs))
+        return left * sum(epochs) / len(epochs)
 
 
 def at_work(events: Iterable[Mapping[str, Any]]) -> float:

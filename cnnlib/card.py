@@ -3,21 +3,26 @@
 Every figure is read from the files that lie beside it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cnnlib.config import told
-from cnnlib.results import read_json
+from cnnlib.facts import DamagedError, read_classes, read_config, read_entries, read_metrics
+from cnnlib.halving import DIVERGED
+from cnnlib.redaction import without_secrets
 from cnnlib.standings import REFERENCE, mean_interval, read_standings, spread
 
+CONFIG_NEEDED = ("trial_id", "config", "image_size", "epoch", "val_acc_is", "origin", "seed")
+FINALS_NEEDED = ("seeds", "standard_error")
 USES = {"train": "to train on", "val": "to validate", "test": "to test"}
 
 
 def card(folder: Path) -> str:
-    """The text of MODEL_CARD.md for a champion's folder."""
-    config, metrics = (read_json(folder / f"{name}.json") for name in ("config", "metrics"))
-    classes, seen = (read_json(folder / f"{name}.json") for name in ("classes", "preprocessing"))
+    """The text of MODEL_CARD.md for a champion's folder; DamagedError where it cannot be read."""
+    config, metrics = read_config(folder, *CONFIG_NEEDED), read_metrics(folder, "val_acc")
+    classes = read_classes(folder)
+    seen = read_entries(folder / "preprocessing.json", {})
     parts = [
         _head(config, classes),
         _accuracy(config, metrics),
@@ -32,7 +37,7 @@ def card(folder: Path) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _head(config: Mapping[str, Any], classes: list[str]) -> str:
+def _head(config: Mapping[str, Any], classes: Sequence[str]) -> str:
     trained = config["origin"] == "train"
     title = "Trained network" if trained else f"Champion: trial {config['trial_id']}"
     sweep = f" It won the sweep `{config['name']}`." if "name" in config and not trained else ""
@@ -64,10 +69,14 @@ def _chosen(folder: Path, metrics: Mapping[str, Any]) -> str:
     if not (folder / "finals.csv").exists():
         return ""
     table = read_standings(folder / "finals.csv")
+    needed = {"luck", "search_val_acc", "finals"} - metrics.keys()
+    if needed or {*FINALS_NEEDED} - metrics["finals"].keys():
+        raise DamagedError(folder / "metrics.json", "does not tell what finals.csv tells of")
     rows = []
     for standing in table:
         if not standing.whole:
-            rows.append(f"| {standing.trial_id} | a training failed | | | | |")
+            ended = DIVERGED if standing.diverged else "failed"
+            rows.append(f"| {standing.trial_id} | a training {ended} | | | | |")
             continue
         name = "the reference" if standing.trial_id == REFERENCE else standing.trial_id
         search = "" if standing.search_acc is None else f"{standing.search_acc:.3f}"
@@ -110,11 +119,11 @@ def _luck(metrics: Mapping[str, Any], found: tuple[float, int] | None) -> str:
     )
 
 
-def _data(config: Mapping[str, Any], classes: list[str]) -> str:
+def _data(config: Mapping[str, Any], classes: Sequence[str]) -> str:
     data = config.get("data", {})
     counts = [f"{data[split]:,} {use}" for split, use in USES.items() if split in data]
     lines = [
-        f"- Source: {data['source']}" if "source" in data else "",
+        f"- Source: {without_secrets(data['source'])}" if "source" in data else "",
         f"- Photographs: {', '.join(counts)}." if counts else "",
         f"- Fingerprint: `{data['fingerprint']}`" if "fingerprint" in data else "",
         f"- Classes: {', '.join(classes)}.",

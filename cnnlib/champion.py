@@ -1,6 +1,5 @@
 """The winner of a sweep: its weights and what to know of them."""
 
-import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from safetensors.torch import load_file
 
 from cnnlib.card import card
-from cnnlib.checkpoints import BEST, replaced
+from cnnlib.checkpoints import BEST, check_epoch, replaced
 from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.dataset import Dataset
 from cnnlib.export import PROGRAM, export, preprocessing
+from cnnlib.facts import DamagedError, network_folder, read_classes, read_config
 from cnnlib.finals import Finals
+from cnnlib.levels import UNKNOWN, Levels
 from cnnlib.model import CustomCNN
-from cnnlib.results import read_json, write_json
+from cnnlib.results import digest, read_json, write_json
+from cnnlib.saved import WEIGHTS, trial_config, with_weights
 from cnnlib.standings import Standing, mean_interval, standard_error
 
-WEIGHTS = "weights.safetensors"
 PREDICTIONS = "test_predictions.csv"
 
 
@@ -38,12 +38,20 @@ class Champion:
     val_acc: float  # what it is of follows from the origin: MEANINGS
     origin: str = "search"
     seed: int | None = None  # of the training of these weights, where it is not the sweep's
+    levels: Levels = UNKNOWN  # what is white in photographs of more than 8 bits
 
     def model(self) -> CustomCNN:
-        """The network with its trained weights, ready to predict."""
-        model = CustomCNN(self.config, num_classes=len(self.classes), image_size=self.image_size)
-        model.load_state_dict(load_file(self.folder / WEIGHTS))
-        return model.eval()
+        """The network with its trained weights, ready to predict.
+
+        FileNotFoundError without them, DamagedError where they do not fit or are not finite.
+        """
+        return self.with_weights(self.folder / WEIGHTS)
+
+    def with_weights(self, path: Path) -> CustomCNN:
+        """The network with the weights in another file."""
+        return with_weights(
+            self.config, num_classes=len(self.classes), image_size=self.image_size, path=path
+        )
 
 
 MEANINGS = {
@@ -70,30 +78,42 @@ def crown(
     """Writes <sweep>/champion/: who won the finals, or where none did the best of the search.
 
     `retrained` takes weights trained on all photographs where there are any. Without `exported`
-    model.pt2 is left out.
+    model.pt2 is left out. DamagedError where the weights are not whole or not finite: then the
+    champion of before stays as it was.
     """
     folder = sweep_folder / "champion"
-    _remove_earlier(folder)
     path = sweep_folder / "sweep.json"
     about = read_json(path) if path.exists() else {}
     winner = finals.winner if finals else None
+    taken: list[tuple[Champion, Path, dict[str, Any]]]  # with weights, and what was measured
     if finals is None or winner is None:
-        champion = _best_of_search(sweep_folder, best, dataset.classes, image_size)
-        write_champion(champion, about=about, exported=exported)
-        _bring_back(folder)
-        return champion
-    entrant = partial(
-        _entrant, sweep_folder, finals, dataset.classes, image_size, retrained=retrained
-    )
-    champion = entrant(winner, folder)
-    if rival := finals.reference:
-        reference = entrant(rival, folder / "reference")
-        _write_facts(reference, about, _measured(rival, finals.standings))
-    pd.DataFrame(finals.rows()).to_csv(folder / "finals.csv", index=False)
-    metrics = _measured(winner, finals.standings)
+        taken = [(*_best_of_search(sweep_folder, best, dataset, image_size), {})]
+    else:
+        entrant = partial(_entrant, sweep_folder, finals, dataset, image_size, retrained=retrained)
+        places = [(winner, folder), (finals.reference, folder / "reference")]
+        taken = [(*entrant(s, p), _measured(s, finals.standings)) for s, p in places if s]
+    for champion, weights, _ in taken:
+        _check(champion, weights)
+    _remove_earlier(folder)
+    for champion, weights, metrics in taken:
+        _copy(weights, champion.folder / WEIGHTS)
+        _write_facts(champion, about, metrics)
+    if finals and winner:
+        pd.DataFrame(finals.rows()).to_csv(folder / "finals.csv", index=False)
+    champion, _, metrics = taken[0]
     write_champion(champion, about=about, metrics=metrics, exported=exported)
     _bring_back(folder)
     return champion
+
+
+def _check(champion: Champion, weights: Path) -> None:
+    """Raises where these weights cannot be the champion's: torn, of another epoch, not finite."""
+    check_epoch(weights, champion.epoch)
+    try:
+        champion.with_weights(weights)
+    except DamagedError as error:
+        remedy = "take it from a copy, or train its configuration again by jobs/train.py"
+        raise DamagedError(weights, error.fault, remedy) from None
 
 
 def _remove_earlier(folder: Path) -> None:
@@ -121,54 +141,50 @@ def _kept(predictions: Path, weights: str) -> Path:
     return predictions.with_stem(f"{predictions.stem}-{weights[:8]}")
 
 
-def digest(weights: Path) -> str | None:
-    """What tells these weights from any other; None where there are none."""
-    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
-
-
 def _best_of_search(
-    sweep_folder: Path, best: pd.Series, classes: tuple[str, ...], image_size: int
-) -> Champion:
-    """The best trial, its weights copied."""
+    sweep_folder: Path, best: pd.Series, dataset: Dataset, image_size: int
+) -> tuple[Champion, Path]:
+    """The best trial, and where its weights are."""
     champion = Champion(
         folder=sweep_folder / "champion",
         trial_id=best["trial_id"],
         config=TrialConfig.from_mapping(
             {name: best[name] for name in hyperparameters() if not pd.isna(best.get(name))}
         ),
-        classes=classes,
+        classes=dataset.classes,
+        levels=dataset.levels,
         image_size=image_size,
         epoch=int(best["best_epoch"]),
         val_acc=float(best["val_acc"]),
     )
-    _copy(sweep_folder / "checkpoints" / champion.trial_id / BEST, champion.folder / WEIGHTS)
-    return champion
+    return champion, sweep_folder / "checkpoints" / champion.trial_id / BEST
 
 
 def _entrant(
     sweep_folder: Path,
     finals: Finals,
-    classes: tuple[str, ...],
+    dataset: Dataset,
     image_size: int,
     standing: Standing,
     folder: Path,
     *,
     retrained: bool,
-) -> Champion:
-    """One of the finals, its weights copied."""
+) -> tuple[Champion, Path]:
+    """One of the finals, and where its weights are."""
     taken = finals.taken(sweep_folder, standing, retrained=retrained)
-    _copy(taken.folder / BEST, folder / WEIGHTS)
-    return Champion(
+    champion = Champion(
         folder=folder,
         trial_id=standing.trial_id,
         config=finals.config(standing.trial_id),
-        classes=classes,
+        classes=dataset.classes,
+        levels=dataset.levels,
         image_size=image_size,
         epoch=taken.epoch,
         val_acc=standing.mean,
         origin=taken.origin,
         seed=taken.seed,
     )
+    return champion, taken.folder / BEST
 
 
 def _copy(weights: Path, place: Path) -> None:
@@ -206,10 +222,10 @@ def write_champion(
     """
     _write_facts(champion, about or {}, metrics or {})
     folder, model = champion.folder, champion.model()
-    write_json(folder / "preprocessing.json", preprocessing(champion.image_size))
+    write_json(folder / "preprocessing.json", preprocessing(champion.image_size, champion.levels))
     (folder / "summary.txt").write_text(model.summary() + "\n", encoding="utf-8")
     if exported:
-        export(model, champion.classes, folder / PROGRAM)
+        export(model, champion.classes, folder / PROGRAM, champion.levels)
     write_card(champion)
 
 
@@ -224,6 +240,7 @@ def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[
         "val_acc_is": MEANINGS[champion.origin],
         "origin": champion.origin,
         "seed": champion.seed,
+        "levels": asdict(champion.levels),
         **{name: about[name] for name in ("name", "data", "versions", "commit") if name in about},
     }
     write_json(champion.folder / "config.json", config)
@@ -233,22 +250,23 @@ def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[
 
 
 def read_champion(folder: str | Path) -> Champion:
-    """The champion of a sweep's folder, or of its own; FileNotFoundError where there is none."""
-    inside = Path(folder) / "champion"
-    own = inside if (inside / "config.json").is_file() else Path(folder)
-    if not (own / "config.json").is_file():
-        raise FileNotFoundError(f"no champion in {folder}: expected {inside}/config.json")
-    content = read_json(own / "config.json")
+    """The champion of a sweep's folder, or of its own; FileNotFoundError where there is none.
+
+    DamagedError where a file of it is not what it should be.
+    """
+    own = network_folder(folder)
+    content = read_config(own, "trial_id", "config", "image_size", "epoch", "val_acc")
     return Champion(
         folder=own,
-        trial_id=content["trial_id"],
-        config=TrialConfig.from_mapping(content["config"]),
-        classes=tuple(read_json(own / "classes.json")),
+        trial_id=str(content["trial_id"]),
+        config=trial_config(own, content),
+        classes=read_classes(own),
         image_size=content["image_size"],
         epoch=content["epoch"],
         val_acc=content["val_acc"],
         origin=content.get("origin", "search"),
         seed=content.get("seed"),
+        levels=Levels(**content.get("levels", {})),
     )
 
 

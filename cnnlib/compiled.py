@@ -15,6 +15,10 @@ import torch
 from torch import Tensor
 
 from cnnlib.augment import LUMINANCE, MEAN, STD, Crops, Seen, Views
+from cnnlib.surroundings import cache_folder
+
+# Beside this file, where numba would keep what it compiled, not everybody may write.
+numba.config.CACHE_DIR = numba.config.CACHE_DIR or str(cache_folder("numba"))  # type: ignore[attr-defined]
 
 SCALE = (1 / (255 * np.array(STD))).astype(np.float32)
 OFFSET = (-np.array(MEAN) / np.array(STD)).astype(np.float32)

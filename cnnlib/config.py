@@ -1,12 +1,32 @@
 """The hyperparameters of a trial, each declared once: everything else is derived from here."""
 
 import difflib
-from collections.abc import Container, Mapping
+import operator
+import reprlib
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, get_type_hints
 
 Value = bool | int | float | str
+
+
+def short(value: object, most: int = 60) -> str:
+    """A value as messages show it: one line of at most so many letters, whatever it holds."""
+    if isinstance(value, str | Exception):
+        text = str(value)
+    elif isinstance(value, int) and value.bit_length() > 3 * most:  # Python refuses to write some
+        return f"a number of about {int(value.bit_length() * 0.30103) + 1:,} digits"
+    elif isinstance(value, float | int) or value is None:
+        text = str(value)
+    else:
+        text = _few.repr(value)
+    text = " ".join(text[: 10 * most].split())
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+_few = reprlib.Repr()
+_few.maxlist = _few.maxtuple = _few.maxdict = 20
 
 
 @dataclass(frozen=True)
@@ -44,22 +64,22 @@ class Hyperparameter:
             else self.type is bool or self.low <= value <= self.high  # type: ignore[operator]
         )
         if not valid:
-            near = nearest(str(raw), self.choices)
-            raise ValueError(f"{self.name}: {raw} is not {self.rule}{near}")
+            near = nearest(raw, self.choices)
+            raise ValueError(f"{self.name}: {short(raw)} is not {self.rule}{near}")
         return value  # type: ignore[return-value]
 
 
 def _converted(raw: object, kind: type) -> Any:
     """`raw` as `kind`, or None where it is not one. True is no number and 2.5 no whole number."""
     if kind is bool:
-        return {"true": True, "false": False}.get(str(raw).lower())
+        return {"true": True, "false": False}.get(short(raw).lower())
     if isinstance(raw, bool):
         return None
     if kind is str:
         return raw if isinstance(raw, str) else None
     try:
         number = float(raw)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if kind is float:
         return number
@@ -69,7 +89,7 @@ def _converted(raw: object, kind: type) -> Any:
 def nearest(word: object, known: object) -> str:
     """'; did you mean relu?', or nothing where nothing is near."""
     names = [str(name) for name in known]  # type: ignore[attr-defined]
-    close = difflib.get_close_matches(str(word), names, n=1)
+    close = difflib.get_close_matches(short(word), names, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
@@ -172,7 +192,7 @@ def hyperparameter_named(name: str) -> Hyperparameter:
     known = hyperparameters()
     if name not in known:
         near = nearest(name, known) or f"; known are {', '.join(known)}"
-        raise ValueError(f"{name}: no such hyperparameter{near}")
+        raise ValueError(f"{short(name)}: no such hyperparameter{near}")
     return known[name]
 
 
@@ -188,12 +208,44 @@ def told(config: Mapping[str, Any], searched: Container[str] = ()) -> dict[str, 
     return {n: v for n, v in config.items() if n in searched or not is_off(n, v)}
 
 
+def image_side(image_size: int | Sequence[int]) -> int:
+    """The side of images in pixels, of `image_size=224` or, as the study wrote it, (224, 224)."""
+    given = image_size if isinstance(image_size, Sequence) else [image_size]
+    try:
+        sides = [operator.index(side) for side in given]
+    except TypeError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise ValueError(f"image_size: {image_size!r} is not a whole number or two of them")
+    if len({*sides}) > 1:
+        raise ValueError(
+            f"image_size: {tuple(sides)} is not square; photographs are squeezed into a square "
+            f"whatever their shape, so give one side: image_size={min(sides)}"
+        )
+    if sides[0] < 2:
+        raise ValueError(f"image_size: {sides[0]} is not at least 2")
+    return sides[0]
+
+
 def filter_counts(config: TrialConfig) -> list[int]:
     """Channels out of each convolution: 32 filters and filter_org 2.0 give 32, 64, 128."""
-    counts = [config.first_layer_filters]
-    while len(counts) < config.conv_layers:
-        counts.append(int(counts[-1] * config.filter_org))
+    return _counts(config.first_layer_filters, config.filter_org, config.conv_layers)
+
+
+def _counts(first: int, ratio: float, layers: int) -> list[int]:
+    counts = [first]
+    while len(counts) < layers:
+        counts.append(int(counts[-1] * ratio))
     return counts
+
+
+def can_exist(first: int, ratio: float, layers: int, image_size: int) -> bool:
+    """Whether a network of these filters, ratio of filters and layers can exist.
+
+    As `impossible` says it, and fast enough to be asked a million times. Where one can, so can one
+    of more filters, of a larger ratio, or of fewer layers.
+    """
+    return image_size >> layers > 0 and _counts(first, ratio, layers)[-1] > 0
 
 
 def impossible(config: TrialConfig, image_size: int) -> str | None:

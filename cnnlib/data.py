@@ -1,6 +1,7 @@
 """CustomDataModule: batches of a folder of photographs, for Lightning."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
+from pytorch_lightning.trainer.states import TrainerStatus
 from torch import Tensor
 
 from cnnlib import compiled
 from cnnlib.augment import DRAW, Seen, normalised, shown, whole
+from cnnlib.config import image_side
 from cnnlib.dataset import Dataset, read_folder
 from cnnlib.pixels import pixels, side_with_margin
 from cnnlib.residency import gathered
@@ -23,22 +26,38 @@ EVALUATION_PIXELS = {"cpu": 16 * 64 * 64, "cuda": 256 * 64 * 64}
 
 
 def stratified_split(
-    labels: tuple[int, ...], val_split: float, seed: int
+    labels: tuple[int, ...],
+    val_split: float,
+    seed: int,
+    copies: Sequence[Sequence[int]] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices for training and for validation, both sorted: `val_split` of each class, at random.
 
-    Every class keeps at least one image on either side; a `val_split` of 0 holds none out.
+    Every class keeps at least one image on either side; a `val_split` of 0 holds none out. Those
+    of one group of `copies` stay on one side, where their class has others.
     """
     if not val_split:
         return np.arange(len(labels)), np.arange(0)
     rng = np.random.default_rng(seed)
+    groups = {index: group for group in copies for index in group}
     val = []
     for label in np.unique(labels):
         of_class = np.flatnonzero(np.asarray(labels) == label)
         num_val = min(max(round(len(of_class) * val_split), 1), len(of_class) - 1)
-        val.append(rng.permutation(of_class)[:num_val])
+        drawn = rng.permutation(of_class)
+        val.append(_with_copies(drawn, num_val, groups) if groups else drawn[:num_val])
     val_indices = np.sort(np.concatenate(val))
     return np.setdiff1d(np.arange(len(labels)), val_indices), val_indices
+
+
+def _with_copies(drawn: np.ndarray, number: int, groups: Mapping[int, Sequence[int]]) -> np.ndarray:
+    """The first of `drawn` with all their copies, `number` if copies allow, but not all."""
+    taken: dict[int, None] = {}
+    for index in drawn.tolist():
+        group = groups.get(index, (index,))
+        if len(taken) < number and index not in taken and len(taken) + len(group) < len(drawn):
+            taken.update(dict.fromkeys(group))
+    return np.array(list(taken) or drawn[:number])
 
 
 def evaluation_batch(image_size: int, device: str) -> int:
@@ -124,6 +143,9 @@ class CustomDataModule(LightningDataModule):
     `data_dir` is the training folder, `data_dir/<class>/<photo>`; its sibling `test` or `val` is
     the test set. A share `val_split` of the training photographs, the same of each class, is held
     out for validation; 0 trains on all. Training images alone are augmented.
+
+    Batches are made for a trainer, on its device and as large as is fast where none is trained on,
+    while it runs. Else they lie in the CPU's memory and hold `batch_size` float32 images.
     """
 
     def __init__(
@@ -133,27 +155,35 @@ class CustomDataModule(LightningDataModule):
         val_split: float = VAL_SPLIT,
         batch_size: int = 32,
         seed: int = 42,
-        image_size: int = 224,
+        image_size: int | Sequence[int] = 224,
         *,
+        num_workers: int = 0,
         augmentation: str = "standard",
         dataset: Dataset | None = None,
+        dtype: torch.dtype = torch.float32,
         gpu_share: float = 1.0,
         split_seed: int | None = None,
     ) -> None:
-        """`augmentation`, one of augment.DRAW, is what `use_augmentation` asks for.
+        """`image_size` is the side in pixels, 224 or (224, 224): images are square.
 
+        `num_workers` is the study's and changes nothing: photographs are decoded once, on all
+        cores, and no process has to be started to make batches of their pixels.
+
+        `augmentation`, one of augment.DRAW, is what `use_augmentation` asks for.
         `split_seed` chooses what validates where that must not follow from `seed`.
-        `dataset` saves reading `data_dir` again where it has been read. `gpu_share` is how much of
-        a GPU's memory is ours: pixels that fit well into it stay there. Raises ValueError or
-        OSError in one line where `data_dir` is no set of photographs.
+        `dataset` saves reading `data_dir` again where it has been read. `dtype` is that of a
+        trainer's images on a CPU: bfloat16 saves a step where it computes in that. `gpu_share` is
+        how much of a GPU's memory is ours: pixels that fit well into it stay there. Raises
+        ValueError or OSError in one line where `data_dir` is no set of photographs.
         """
         super().__init__()
+        image_size = image_side(image_size)
         if not 0 <= val_split < 1:
             raise ValueError(f"val_split: {val_split} is not between 0 and 1")
         if batch_size < 1:
             raise ValueError(f"batch_size: {batch_size} is not at least 1")
-        if image_size < 2:
-            raise ValueError(f"image_size: {image_size} is not at least 2")
+        if num_workers < 0:
+            raise ValueError(f"num_workers: {num_workers} is not at least 0")
         if augmentation not in DRAW:
             raise ValueError(f"augmentation: {augmentation} is not one of {', '.join(DRAW)}")
         self.data_dir = Path(data_dir)
@@ -164,7 +194,14 @@ class CustomDataModule(LightningDataModule):
         self.split_seed = seed if split_seed is None else split_seed
         self.image_size = image_size
         self.gpu_share = gpu_share
+        self.dtype = dtype
         self.dataset = dataset or read_folder(self.data_dir)
+        if dataset is None:
+            for note in self.dataset.notes:
+                logging.getLogger(__name__).warning(note)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Nothing: photographs are read above, and decoded when batches are asked for."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -178,7 +215,8 @@ class CustomDataModule(LightningDataModule):
     @cached_property
     def split_indices(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions in dataset.train of the training and of the validation images."""
-        return stratified_split(self.dataset.train.labels, self.val_split, self.split_seed)
+        train = self.dataset.train
+        return stratified_split(train.labels, self.val_split, self.split_seed, train.copies)
 
     def train_dataloader(self) -> Batches:
         """The training photographs, from where `trainer` is in their epochs."""
@@ -210,17 +248,18 @@ class CustomDataModule(LightningDataModule):
         **settings: Any,
     ) -> Batches:
         side = side_with_margin(self.image_size) if augmentation else self.image_size
-        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        # Autocast would round images to bfloat16 at the first layer; here it costs nothing.
-        rounded = self.trainer and self.trainer.precision == "bf16-mixed" and device.type == "cpu"
+        device, dtype = torch.device("cpu"), torch.float32
+        if self.trainer and self.trainer.state.status == TrainerStatus.RUNNING:
+            device, dtype = self.trainer.strategy.root_device, self.dtype
+            batch_size = batch_size or evaluation_batch(self.image_size, device.type)
         return Batches(
             pixels(self.dataset, split, side),
             np.asarray(getattr(self.dataset, split).labels, dtype=np.int64),
             indices,
             image_size=self.image_size,
-            batch_size=batch_size or evaluation_batch(self.image_size, device.type),
+            batch_size=batch_size or self.batch_size,
             device=device,
-            dtype=torch.bfloat16 if rounded else torch.float32,
+            dtype=dtype,
             seed=self.seed,
             augmentation=augmentation,
             gpu_share=self.gpu_share,

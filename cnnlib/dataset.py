@@ -1,28 +1,26 @@
 """Photos in class folders: which classes they have, which files are broken, and a fingerprint."""
 
 import hashlib
-import logging
 import os
-import re
-from collections import Counter
+import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from PIL import Image, ImageFile
-
-logger = logging.getLogger(__name__)
-
-_MAGIC = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF.{4}WEBP|II\*\x00|MM\x00\*", re.DOTALL
+from cnnlib.digests import contents
+from cnnlib.folders import hidden_folders, is_regular, listed, shown, subfolders, walk
+from cnnlib.layout import (
+    check_height,
+    holds_photos,
+    is_split_name,
+    same_name,
+    test_folder,
+    unwrapped,
 )
-_IMAGE_SUFFIX = re.compile(
-    r"\.(avif|bmp|gif|hei[cf]|ico|jfif|jp2|jpe?g?|p[gp]m|png|tga|tiff?|webp)", re.IGNORECASE
-)
-_CLUTTER = re.compile(r"\..*|__macosx|desktop\.ini|thumbs\.db", re.IGNORECASE)
-_SPLIT_NAME = re.compile(r"dev|eval|test(ing)?|train(ing)?|val(id|idation)?", re.IGNORECASE)
+from cnnlib.levels import UNKNOWN, Levels, Range, levels_of
+from cnnlib.unreadable import Complaint, refusal
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,8 @@ class Split:
     files: tuple[Path, ...]
     labels: tuple[int, ...]
     """Each file's index into `Dataset.classes`."""
+    copies: tuple[tuple[int, ...], ...] = ()
+    """Positions of photos of one class whose files have the same bytes."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class Dataset:
     test: Split | None
     fingerprint: str
     """Hex digest of every photo's content, split, class and name, wherever the folder lies."""
+    levels: Levels = UNKNOWN
+    """What is white in photos of more than 8 bits."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What the user should know of the photos, a line each; who asks for a data set tells them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class _Photo:
     name: str  # below the class folder, with forward slashes
     path: Path
     digest: bytes
+
+    @property
+    def shown(self) -> str:
+        return f"{self.class_name}/{self.name}"
 
 
 @contextmanager
@@ -69,144 +77,202 @@ def permissions_named() -> Iterator[None]:
 
 
 @permissions_named()
-def read_folder(train_dir: Path) -> Dataset:
+def read_folder(train_dir: Path, *, cache: Path | None = None) -> Dataset:
     """The data set of a folder of class folders; beside one named `train`, `test` is the test set.
 
-    Without a `test` folder that is `val`; with both, `val` is not used.
+    Without a `test` folder that is `val`; with both, `val` is not used. Other spellings of the
+    three are known too. What is told of the files is remembered in `cache`.
     """
     train_dir = Path(os.path.abspath(os.path.expanduser(train_dir)))  # workers may run elsewhere
     if not train_dir.is_dir():
-        raise FileNotFoundError(f"no folder {_shown(train_dir)}; give one that holds class folders")
-    siblings = [train_dir.with_name(name) for name in ("test", "val")]
-    test_dir = next((folder for folder in siblings if folder.is_dir()), None)
-    return _read_splits(train_dir, test_dir if train_dir.name == "train" else None)
-
-
-def _read_splits(train_dir: Path, test_dir: Path | None) -> Dataset:
-    classes = _class_names(train_dir)
-    train, skipped = _photos(train_dir)
-    _check_train(train_dir, classes, train)
+        raise FileNotFoundError(f"no folder {shown(train_dir)}; give one that holds class folders")
+    train_dir = unwrapped(train_dir)
+    _class_names(train_dir)  # whose error is the plainer one
+    check_height(train_dir)
+    read = _Reading(cache)
+    train = read.photos(train_dir)
+    classes = read.classes(train_dir, train)
+    test_dir, lines = test_folder(train_dir, classes)
+    read.notes += lines
     test: list[_Photo] = []
     if test_dir is not None:
-        test_classes = _class_names(test_dir)
-        test, more_skipped = _photos(test_dir)
-        skipped += more_skipped
-        _check_test(test_dir, classes, test_classes, test)
-        _warn_of_leaks(test_dir, train, test)
-    if skipped:
-        logger.warning("files skipped, not images: %d (%s)", len(skipped), _listed(skipped))
+        test = _as_in_train(test_dir, classes, read.photos(test_dir))
+        read.compare(test_dir, classes, train, test)
+    levels, lines = levels_of(read.ranges)
+    read.tell(train, lines)
     return Dataset(
         train_dir=train_dir,
         classes=classes,
         train=_split(train, classes),
         test=None if test_dir is None else _split(test, classes),
         fingerprint=_fingerprint(train, test),
+        levels=levels,
+        notes=tuple(read.notes),
     )
+
+
+class _Reading:
+    """The reading of one data set: what has been found by now that the user should know."""
+
+    def __init__(self, cache: Path | None) -> None:
+        self.cache = cache
+        self.notes: list[str] = []
+        self.ranges: dict[str, Range] = {}
+        self._skipped: list[str] = []
+        self._special: list[str] = []
+
+    def photos(self, folder: Path) -> list[_Photo]:
+        """The photos of a split, sorted. Raises ValueError where files only claim to be some."""
+        if hidden := [path.name for path in hidden_folders(folder) if holds_photos(path)]:
+            told = listed(hidden)
+            self.notes.append(f"left out of {shown(folder)}, because of the dot: {told}; rename")
+        states: dict[Path, os.stat_result | None] = {}
+        for class_folder in subfolders(folder):
+            _check_name(folder, class_folder.name)
+            for path, state in walk(class_folder):
+                _check_name(folder, path.relative_to(folder).as_posix())
+                if state is None or is_regular(state):
+                    states[path] = state
+                else:
+                    self._special.append(path.relative_to(folder).as_posix())
+        found = sorted((*_named(path, folder), path) for path in states)
+        ordered = {path: states[path] for _, _, path in found}
+        photos, complaints = [], []
+        known = contents(folder, ordered, cache=self.cache)
+        for (class_name, name, path), content in zip(found, known, strict=True):
+            photo = _Photo(class_name, name, path, content.digest)
+            if content.error:
+                complaints.append(Complaint(photo.shown, content.error))
+            elif not content.is_photo:
+                self._skipped.append(photo.shown)
+            else:
+                photos.append(photo)
+                if content.range:
+                    self.ranges[f"{shown(folder)}/{photo.shown}"] = content.range
+        if complaints:
+            raise refusal(complaints, "file", f"in {shown(folder)} cannot be read")
+        return photos
+
+    def classes(self, folder: Path, photos: Sequence[_Photo]) -> tuple[str, ...]:
+        """Names of the class folders, sorted; empty ones are left out."""
+        names = _class_names(folder)
+        counts = Counter(photo.class_name for photo in photos)
+        if empty := [name for name in names if not counts[name]]:
+            told = listed(empty)
+            self.notes.append(f"left out of {shown(folder)}, because without photographs: {told}")
+        classes = tuple(name for name in names if counts[name])
+        _check_train(folder, classes, counts)
+        return classes
+
+    def compare(
+        self, folder: Path, classes: Sequence[str], train: Sequence[_Photo], test: Sequence[_Photo]
+    ) -> None:
+        """Notes classes that are not tested, and photos that are learnt from and tested with."""
+        tested = {photo.class_name for photo in test}
+        if missing := [name for name in classes if name not in tested]:
+            self.notes.append(f"classes without a photo in {shown(folder)}: {listed(missing)}")
+        known = {photo.digest for photo in train}
+        if leaked := [photo.shown for photo in test if photo.digest in known]:
+            self.notes.append(
+                f"photos in {shown(folder)} that the train folder holds too, so the test "
+                f"flatters: {len(leaked)} ({listed(leaked)})"
+            )
+
+    def tell(self, train: Sequence[_Photo], levels: Sequence[str]) -> None:
+        """Notes copies among the training photos, and what was read over."""
+        by_digest = defaultdict(list)
+        for photo in train:
+            by_digest[photo.digest].append(photo)
+        alike = by_digest.values()
+        torn = [photos for photos in alike if len({photo.class_name for photo in photos}) > 1]
+        if torn:
+            told = listed([" = ".join(photo.shown for photo in photos[:3]) for photos in torn])
+            s, are = ("", "is") if len(torn) == 1 else ("s", "are")
+            self.notes.append(
+                f"{len(torn)} photograph{s} {are} in more than one class: {told}; keep the right "
+                "one of each"
+            )
+        if copies := _copies(train):
+            told = listed([" = ".join(train[n].shown for n in numbers[:3]) for numbers in copies])
+            number = sum(map(len, copies)) - len(copies)
+            self.notes.append(
+                f"training photographs that are copies of others in their class, and stay on their "
+                f"side of the split: {number:,} ({told})"
+            )
+        self.notes += levels
+        for what, names in (
+            ("not images", self._skipped),
+            ("no regular files but pipes, sockets or devices", self._special),
+        ):
+            if names:
+                self.notes.append(f"files skipped, {what}: {len(names)} ({listed(names)})")
+
+
+def _named(path: Path, folder: Path) -> tuple[str, str]:
+    """The class of a file below the folder of a split, and its name below that of the class."""
+    class_name, *below = path.relative_to(folder).parts
+    return class_name, "/".join(below)
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
     names = tuple(path.name for path in subfolders(folder))
-    if not names or all(map(_SPLIT_NAME.fullmatch, names)):
-        expected = folder if _SPLIT_NAME.fullmatch(folder.name) else folder / "train"
-        only = f", only {_listed(names)}" if names else ""
+    if not names or all(map(is_split_name, names)):
+        expected = folder if is_split_name(folder.name) else folder / "train"
+        only = f", only {listed(names)}" if names else ""
         raise FileNotFoundError(
-            f"no class folders in {_shown(folder)}{only}; expected {_shown(expected)}/<class>/*.jpg"
+            f"no class folders in {shown(folder)}{only}; expected {shown(expected)}/<class>/*.jpg"
+        )
+    spellings = Counter(map(same_name, names))
+    if twice := [name for name in names if spellings[same_name(name)] > 1]:
+        raise ValueError(
+            f"class folders in {shown(folder)} have names that look alike and differ in how "
+            f"accents are written: {listed(twice)}; rename or join them"
         )
     return names
-
-
-def _photos(folder: Path) -> tuple[list[_Photo], list[str]]:
-    """The photos of a split, sorted, and the other files that may be skipped."""
-    found = sorted(
-        (class_folder.name, path.relative_to(class_folder).as_posix(), path)
-        for class_folder in subfolders(folder)
-        for path in _files(class_folder)
-    )
-    for class_name, name, _ in found:
-        _check_name(folder, f"{class_name}/{name}")
-    with ThreadPoolExecutor(max_workers=min(16, 2 * (os.cpu_count() or 1))) as pool:
-        contents = list(pool.map(_examine, [path for _, _, path in found]))
-    photos, broken, skipped = [], [], []
-    for (class_name, name, path), (head, digest) in zip(found, contents, strict=True):
-        if _MAGIC.match(head) or _pillow_opens(path):
-            photos.append(_Photo(class_name, name, path, digest))
-        elif _IMAGE_SUFFIX.fullmatch(path.suffix):
-            broken.append(f"{class_name}/{name}")
-        else:
-            skipped.append(f"{class_name}/{name}")
-    if broken:
-        s, are, images = ("", "is", "an image") if len(broken) == 1 else ("s", "are", "images")
-        which = f"{len(broken)} file{s} in {_shown(folder)} {are} not {images}: {_listed(broken)}"
-        raise ValueError(f"{which}; remove or repair them")
-    return photos, skipped
 
 
 def _check_name(folder: Path, name: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        shown = os.fsencode(name).decode(errors="replace")
-        raise ValueError(f"{_shown(folder)}/{shown}: its name is not UTF-8; rename it") from None
+        raw = os.fsencode(name)
+        where = f"{shown(folder)}/{raw.decode(errors='replace')}"
+        if sys.getfilesystemencoding() != "utf-8" and raw.decode(errors="ignore").encode() == raw:
+            raise ValueError(
+                f"{where}: Python takes names of files for {sys.getfilesystemencoding()} here; "
+                "set PYTHONUTF8=1"
+            ) from None
+        raise ValueError(f"{where}: its name is not UTF-8; rename it") from None
 
 
-def _examine(path: Path) -> tuple[bytes, bytes]:
-    """The first bytes of a file and the digest of all; nothing for a link to nowhere."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(16)
-            file.seek(0)
-            return head, hashlib.file_digest(file, "blake2b").digest()
-    except FileNotFoundError:
-        return b"", b""
-
-
-def _pillow_opens(path: Path) -> bool:
-    """Whether Pillow knows the rarer format; not in threads, where its plugins load twice."""
-    try:
-        with Image.open(path) as image:
-            return not isinstance(image, ImageFile.StubImageFile)  # HDF5 and the like: no pixels
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return False
-
-
-def _check_train(folder: Path, classes: tuple[str, ...], photos: list[_Photo]) -> None:
+def _check_train(folder: Path, classes: tuple[str, ...], counts: Counter[str]) -> None:
+    if not classes:
+        raise ValueError(f"no photographs in {shown(folder)}; add some to the class folders")
     if len(classes) == 1:
         raise ValueError(
-            f"only one class in {_shown(folder)}: {classes[0]}; "
+            f"only one class in {shown(folder)}: {classes[0]}; "
             "a classifier needs at least 2 class folders"
         )
-    counts = Counter(photo.class_name for photo in photos)
     few = [f"{name} ({counts[name]})" for name in classes if counts[name] < 2]
     if few:
         raise ValueError(
-            f"classes with fewer than 2 photos in {_shown(folder)}: {_listed(few)}; "
+            f"classes with fewer than 2 photos in {shown(folder)}: {listed(few)}; "
             "add photos or remove the folders"
         )
 
 
-def _check_test(
-    folder: Path, classes: tuple[str, ...], test_classes: tuple[str, ...], photos: list[_Photo]
-) -> None:
-    unknown = [name for name in test_classes if name not in classes]
+def _as_in_train(folder: Path, classes: Sequence[str], photos: list[_Photo]) -> list[_Photo]:
+    """Test photos with the names of their classes as the train folder spells them."""
+    spelling = {same_name(name): name for name in classes}
+    found = sorted({photo.class_name for photo in photos})
+    unknown = [name for name in found if same_name(name) not in spelling]
     if unknown:
         raise ValueError(
-            f"classes in {_shown(folder)} that the train folder lacks: {_listed(unknown)}; "
+            f"classes in {shown(folder)} that the train folder lacks: {listed(unknown)}; "
             "rename or remove them"
         )
-    if not photos:
-        raise ValueError(f"no photos in {_shown(folder)}; add photos or remove the folder")
-    tested = {photo.class_name for photo in photos}
-    missing = [name for name in classes if name not in tested]
-    if missing:
-        logger.warning("classes without a photo in %s: %s", _shown(folder), _listed(missing))
-
-
-def _warn_of_leaks(folder: Path, train: list[_Photo], test: list[_Photo]) -> None:
-    known = {photo.digest for photo in train}
-    leaked = [f"{photo.class_name}/{photo.name}" for photo in test if photo.digest in known]
-    if leaked:
-        text = "photos in %s that the train folder holds too, so the test flatters: %d (%s)"
-        logger.warning(text, _shown(folder), len(leaked), _listed(leaked))
+    renamed = [replace(p, class_name=spelling[same_name(p.class_name)]) for p in photos]
+    return sorted(renamed, key=lambda photo: (photo.class_name, photo.name))
 
 
 def _split(photos: list[_Photo], classes: tuple[str, ...]) -> Split:
@@ -214,7 +280,15 @@ def _split(photos: list[_Photo], classes: tuple[str, ...]) -> Split:
     return Split(
         files=tuple(photo.path for photo in photos),
         labels=tuple(index[photo.class_name] for photo in photos),
+        copies=_copies(photos),
     )
+
+
+def _copies(photos: Sequence[_Photo]) -> tuple[tuple[int, ...], ...]:
+    alike = defaultdict(list)
+    for position, photo in enumerate(photos):
+        alike[photo.class_name, photo.digest].append(position)
+    return tuple(tuple(positions) for positions in alike.values() if len(positions) > 1)
 
 
 def _fingerprint(train: list[_Photo], test: list[_Photo]) -> str:
@@ -224,32 +298,3 @@ def _fingerprint(train: list[_Photo], test: list[_Photo]) -> str:
             digest.update(os.fsencode(f"{split}/{photo.class_name}/{photo.name}\0"))
             digest.update(photo.digest)
     return digest.hexdigest()
-
-
-def subfolders(folder: Path) -> list[Path]:
-    """The visible ones, sorted."""
-    return sorted(path for path in _visible(folder) if path.is_dir())
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Visible files below a folder; links are followed, and a folder that cannot be read raises."""
-    for path in _visible(folder):
-        if path.is_dir():
-            yield from _files(path)
-        else:
-            yield path
-
-
-def _visible(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if not _CLUTTER.fullmatch(path.name))
-
-
-def _shown(path: Path) -> str:
-    """The path as a user in the current folder would type it."""
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """At most three names: "a, b, c and 2 more"."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more

@@ -1,78 +1,90 @@
 """One photograph as a square of pixels: decoded, turned upright, in RGB, resized.
 
-JPEGs are decoded by libjpeg-turbo (simplejpeg), which scales large ones while it decodes them, and
-everything else by Pillow. All are resized by PyTorch, which agrees with Pillow's bilinear filter
-within a grey level and takes a quarter of its time.
+Ordinary JPEGs are decoded by libjpeg-turbo (simplejpeg), which scales large ones while it decodes
+them, and everything else by Pillow. All are resized by PyTorch, which agrees with Pillow's bilinear
+filter within a grey level and takes a quarter of its time.
 """
 
-import io
-import struct
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import simplejpeg
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch.nn import functional
 
+from cnnlib.jpeg import read_header
+from cnnlib.levels import UNKNOWN, Levels
+from cnnlib.unreadable import REMOVE, UnreadableError, explained
+from cnnlib.upright import upright
+
 # Part of the name of what is kept: another decoder gives other pixels.
-DECODER = "-".join(["3", *map(version, ("simplejpeg", "pillow", "torch"))])
-ORIENTATION = 0x0112  # of EXIF's tags
-# Pillow's errors
-UNREADABLE = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
+DECODER = "-".join(["4", *map(version, ("simplejpeg", "pillow", "torch"))])
 
 
-def decode(file: Path, image_size: int) -> np.ndarray:
+def decode(file: Path, image_size: int, levels: Levels = UNKNOWN) -> np.ndarray:
     """One photograph upright in RGB, squeezed to a square, (image_size, image_size, 3) uint8.
 
-    Raises one of UNREADABLE where it cannot be decoded.
+    `levels` says what is white in photographs of more than 8 bits. Raises UnreadableError where it
+    cannot be decoded, whatever the decoder says.
     """
-    data = file.read_bytes()
-    image = _jpeg(data, image_size)
-    if image is None:
-        image = _with_pillow(data)
-    return resized(image, image_size)
+    data = b""
+    try:
+        data = _content(file)
+        return resized(_upright(data, image_size, levels), image_size)
+    except UnreadableError:
+        raise
+    except Exception as error:  # decoders raise anything; it is this photograph's
+        raise explained(error, data) from error
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Pillow warns of what it mends. For all threads, so it is entered before there are several."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        Image.preinit()  # here, because two threads would load its plugins twice
+        yield
+
+
+def _content(file: Path) -> bytes:
+    if not stat.S_ISREG(os.stat(file).st_mode):  # a pipe or a device would be read for ever
+        raise UnreadableError("not a regular file", REMOVE)
+    return file.read_bytes()
+
+
+def _upright(data: bytes, image_size: int, levels: Levels) -> np.ndarray:
+    """The photograph upright in RGB, (H, W, 3) uint8, perhaps scaled down."""
+    header = read_header(data)
+    if header and header.is_ordinary and (image := _jpeg(data, image_size)) is not None:
+        return _turned(image, header.orientation)
+    return np.array(upright(data, levels))
 
 
 def _jpeg(data: bytes, image_size: int) -> np.ndarray | None:
     """A JPEG in RGB at twice `image_size` at least where it has it; None is for Pillow to say."""
-    if not data.startswith(b"\xff\xd8") or _lies_sideways(data):
-        return None
     try:
         # Its option fastdct is 3% faster and changes pixels by one level on average.
         return simplejpeg.decode_jpeg(data, min_height=2 * image_size, min_width=2 * image_size)
-    except ValueError:  # CMYK, bytes after the end, torn
+    except ValueError:  # bytes after the end, torn
         return None
 
 
-def _lies_sideways(data: bytes) -> bool:
-    """Whether the camera says that a JPEG has to be turned or mirrored."""
-    if b"Exif\x00\x00" not in data[: 1 << 16]:
-        return False
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.getexif().get(ORIENTATION, 1) != 1
-    except (ValueError, SyntaxError, struct.error):  # what the camera says is damaged
-        return False
-
-
-def _with_pillow(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as image:
-        return np.array(_rgb(ImageOps.exif_transpose(image)))
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """The image in RGB: 16 bits scaled down, transparency laid on white."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        values = np.asarray(image, dtype=np.float64)
-        most = 255.0 if image.mode == "F" and values.max(initial=0) <= 255 else 65535.0
-        levels = (values * (255.0 / most)).round().clip(0, 255)
-        return Image.fromarray(levels.astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W, 3) upright: as _TURNS, of an array."""
+    if orientation in (5, 6, 7, 8):
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
 
 
 def resized(image: np.ndarray, image_size: int) -> np.ndarray:

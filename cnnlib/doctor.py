@@ -21,6 +21,7 @@ from cnnlib.machine import Machine
 from cnnlib.node import on_cluster
 from cnnlib.plan import GPUS_PER_TRIAL, Plan
 from cnnlib.progress import size
+from cnnlib.redaction import without_secrets
 from cnnlib.space import searched
 from cnnlib.survey import on_every_machine
 from cnnlib.wandb_names import run_name
@@ -37,7 +38,7 @@ class Check:
     ok: bool = True
 
     def __str__(self) -> str:
-        return f"{'ok   ' if self.ok else 'FAULT'}  {self.name}: {self.text}"
+        return without_secrets(f"{'ok   ' if self.ok else 'FAULT'}  {self.name}: {self.text}")
 
 
 def examine(plan: Plan) -> Iterator[Check]:
@@ -95,6 +96,13 @@ def storage_check(plan: Plan) -> Check:
         return Check("storage", f"{text}; {remedy}", ok=False)
     where = plan.mirror.url if plan.mirror else plan.folder.parent
     return Check("storage", f"{where} can be written")
+
+
+def check_storage(plan: Plan) -> None:
+    """Raises OSError where a sweep could not write what it finds."""
+    check = storage_check(plan)
+    if not check.ok:
+        raise OSError(check.text)
 
 
 @contextmanager
@@ -200,13 +208,15 @@ def speed_checks(
         return
     torch.set_num_threads(plan.settings.cpus_per_trial)
     device = "cuda" if share else "cpu"
+    part = gpu_part(plan, share)
     try:
-        middle, top = (
-            measure(config, num_classes=classes, image_size=px, device=device)
-            for config in (rising[len(rising) // 2], rising[-1])
-        )
+        with memory_of_a_trial(part):
+            middle, top = (
+                measure(config, num_classes=classes, image_size=px, device=device)
+                for config in (rising[len(rising) // 2], rising[-1])
+            )
     except torch.OutOfMemoryError:
-        text = f"{_named(plan, rising[-1])} does not fit into the GPU; {LARGE}"
+        text = f"{_named(plan, rising[-1])} does not fit into {_told_part(part)}; {LARGE}"
         yield Check("largest network", text, ok=False)
         return
     peak = f", {size(top.peak_bytes)} of the GPU" if top.peak_bytes else ""
@@ -219,7 +229,10 @@ def speed_checks(
     yield forecast(plan, machines, image_seconds, share=share, at_once=at_once)
 
 
-LARGE = "narrow the space by --set (fewer filters or neurons, smaller batches) or --image-size"
+LARGE = (
+    "narrow the space by --set (fewer filters or neurons, smaller batches) or --image-size, or run "
+    "fewer trials at once"
+)
 
 
 def memory_faults(
@@ -229,16 +242,42 @@ def memory_faults(
     needed = training_bytes(
         config, num_classes=len(plan.dataset.classes), image_size=plan.image_size
     )
+    part = gpu_part(plan, share)
     for machine in machines:
-        there, what = (machine.gpu_bytes, "GPU") if share else (machine.free_bytes, "machine")
+        there, what = machine.free_bytes, "the machine"
+        if share:
+            there, what = int(machine.gpu_bytes * part), _told_part(part)
         fit = room([machine.resources], plan.settings.cpus_per_trial, share)
         trials = min(fit, 1 if share else at_once)
         if needed * trials > there:
             text = (
-                f"{_named(plan, config)} needs about {size(needed)}, {trials} at once, and the "
+                f"{_named(plan, config)} needs about {size(needed)}, {trials} at once, and "
                 f"{what} has {size(there)}; {LARGE}"
             )
             yield Check("largest network", text, ok=False)
+
+
+def gpu_part(plan: Plan, share: float) -> float:
+    """How much of a GPU's memory a trial may take, 0 to 1; what is measured first finds its own."""
+    return 1.0 if plan.settings.gpus_per_trial == "auto" else min(share, 1.0)
+
+
+@contextmanager
+def memory_of_a_trial(part: float) -> Iterator[None]:
+    """No more of the GPU's memory than a trial has; on a CPU, and of a whole GPU, no limit."""
+    if not 0 < part < 1:
+        yield
+        return
+    torch.cuda.set_per_process_memory_fraction(part)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def _told_part(part: float) -> str:
+    """The remedy of a smaller share is --gpus-per-trial, so it is named."""
+    return "the GPU" if part == 1 else f"its share of the GPU (--gpus-per-trial {part:g})"
 
 
 def forecast(

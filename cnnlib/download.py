@@ -1,4 +1,4 @@
-"""Brings data into the cache folder once: downloads that resume, zips that unpack whole or not."""
+"""Brings data into the cache folder once, by downloads that resume."""
 
 import fcntl
 import hashlib
@@ -8,8 +8,6 @@ import os
 import re
 import shutil
 import time
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -19,18 +17,24 @@ import requests
 from tqdm import tqdm
 
 from cnnlib import traffic
+from cnnlib.redaction import without_secrets
 
 logger = logging.getLogger(__name__)
 
 RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two reads
+_ASKED_TO_WAIT = (408, 425, 429)  # request timeout, too early, too many requests
+_LONGEST_WAIT = 60  # seconds, whatever the server asks for
 _CHUNK = 1 << 16  # bytes; what a broken connection loses at most
 _DIGEST_SIZE = 16  # bytes
-_BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError)
 
 
 class _BrokenTransferError(Exception):
-    """A transfer that ended too early and may be tried again."""
+    """A transfer that ended too early and may be tried again, not before `wait` seconds."""
+
+    def __init__(self, text: str, *, wait: int = 0) -> None:
+        super().__init__(text)
+        self.wait = wait
 
 
 _RETRIED = (
@@ -39,21 +43,6 @@ _RETRIED = (
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
 )
-
-
-def cache_folder() -> Path:
-    """$CNNLIB_CACHE, else cnnlib in $XDG_CACHE_HOME, else ~/.cache/cnnlib; created if need be."""
-    xdg = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    chosen = os.environ.get("CNNLIB_CACHE") or os.path.join(xdg, "cnnlib")
-    folder = Path(os.path.abspath(os.path.expanduser(chosen)))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            f"the cache folder {folder} cannot be made: {error.strerror}; "
-            "set CNNLIB_CACHE to a folder that you may write to"
-        ) from error
-    return folder
 
 
 @contextmanager
@@ -74,7 +63,7 @@ def download(url: str, *, cache: Path, pauses: Sequence[float] = RETRY_PAUSES) -
     A broken connection is tried again after each of `pauses` (seconds), and a later call goes on
     from the bytes that are there, if the server names its version of the file (ETag or date).
     """
-    target = cache / "downloads" / f"{_text_digest(url)}-{_base_name(url)}"
+    target = cache / "downloads" / f"{text_digest(url)}-{_base_name(url)}"
     with exclusive(target):
         if target.exists():
             return target
@@ -83,13 +72,17 @@ def download(url: str, *, cache: Path, pauses: Sequence[float] = RETRY_PAUSES) -
             try:
                 _transfer(url, part)
                 break
+            except requests.exceptions.InvalidURL:  # it may quote a part of a password
+                raise ValueError(f"{url} is not the address of a file; check it") from None
             except _RETRIED as error:
                 if pause is None:
                     raise ConnectionError(
                         f"{url}: the connection broke {len(pauses) + 1} times, last by: {error}; "
                         "run the same command again to go on from there"
                     ) from error
-                logger.info("%s: %s; trying again in %s s", url, error, pause)
+                pause = max(pause, getattr(error, "wait", 0))
+                problem = without_secrets(f"{url}: {error}")
+                logger.info("%s; trying again in %s s", problem, pause)
                 time.sleep(pause)
         part.rename(target)
         _state_file(part).unlink(missing_ok=True)
@@ -107,8 +100,10 @@ def _transfer(url: str, part: Path) -> None:
         if status == 416 or (status == 206 and _range_start(response) != done):
             part.unlink(missing_ok=True)
             raise _BrokenTransferError("the server offers another part than the missing one")
-        if status >= 500:
-            raise _BrokenTransferError(f"HTTP {status} {response.reason}")
+        if status >= 500 or status in _ASKED_TO_WAIT:
+            pause = response.headers.get("Retry-After", "")
+            wait = min(int(pause), _LONGEST_WAIT) if pause.isdecimal() else 0
+            raise _BrokenTransferError(f"HTTP {status} {response.reason}", wait=wait)
         if status not in (200, 206):
             raise ValueError(f"{url}: HTTP {status} {response.reason}; check the address")
         if status == 200:
@@ -185,53 +180,6 @@ def _base_name(url: str) -> str:
     return re.sub(r"[^\w.-]", "_", name)[-100:] or "data.zip"
 
 
-def unpack(zip_path: Path, *, cache: Path) -> Path:
-    """The folder in the cache with the content of the zip, unpacked once, whole or not at all."""
-    folder = cache / "unpacked"
-    target = folder / _zip_key(zip_path, folder)
-    with exclusive(target):
-        if target.is_dir():
-            return target
-        part = target.with_name(target.name + ".part")
-        shutil.rmtree(part, ignore_errors=True)  # of an unpacking that was killed
-        try:
-            _extract(zip_path, part)
-            os.rename(part, target)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    return target
-
-
-def _extract(zip_path: Path, folder: Path) -> None:
-    """Unpacks all or raises one line; zipfile checks each file's CRC as it reads."""
-    try:
-        with zipfile.ZipFile(zip_path) as archive:
-            entries = archive.infolist()
-            for entry in entries:
-                _check_entry(zip_path, entry.filename)
-            check_space(str(zip_path), folder.parent, sum(entry.file_size for entry in entries))
-            logger.info("unpacking %s to %s", zip_path, folder.parent)
-            folder.mkdir(parents=True)
-            archive.extractall(folder)
-    except _BROKEN_ZIP as error:
-        raise ValueError(
-            f"{zip_path} is not a complete zip file: {error}; download or copy it again"
-        ) from error
-    except RuntimeError as error:  # a password, or a compression that zipfile does not know
-        raise ValueError(
-            f"{zip_path} cannot be unpacked: {error}; pack it again as a plain zip file"
-        ) from error
-
-
-def _check_entry(zip_path: Path, name: str) -> None:
-    entry = PurePosixPath(name.replace("\\", "/"))
-    if entry.is_absolute() or ".." in entry.parts:
-        raise ValueError(
-            f"{zip_path} wants to write outside its folder, to {name}; "
-            "do not trust it, or pack it again with relative names"
-        )
-
-
 def check_space(source: str, folder: Path, needed: int) -> None:
     """OSError where what `source` names needs more bytes than the disk of `folder` has."""
     free = shutil.disk_usage(folder).free
@@ -242,25 +190,9 @@ def check_space(source: str, folder: Path, needed: int) -> None:
         )
 
 
-def _zip_key(zip_path: Path, folder: Path) -> str:
-    """Digest of the zip's content, remembered by path, size and time, as 3.6 GB take long."""
-    facts = zip_path.stat()
-    identity = f"{os.path.abspath(zip_path)} {facts.st_size} {facts.st_mtime_ns}"
-    memory = folder / f"{_text_digest(identity)}.key"
-    with exclusive(memory):
-        if memory.exists():
-            return memory.read_text(encoding="ascii")
-        with open(zip_path, "rb") as file:
-            key = hashlib.file_digest(file, _new_digest).hexdigest()
-        fresh = memory.with_suffix(".part")
-        fresh.write_text(key, encoding="ascii")
-        os.replace(fresh, memory)
-    return key
-
-
-def _new_digest() -> hashlib.blake2b:
+def new_digest() -> hashlib.blake2b:
     return hashlib.blake2b(digest_size=_DIGEST_SIZE)
 
 
-def _text_digest(text: str) -> str:
+def text_digest(text: str) -> str:
     return hashlib.blake2b(os.fsencode(text), digest_size=_DIGEST_SIZE).hexdigest()

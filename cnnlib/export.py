@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from cnnlib.augment import MEAN, STD
 from cnnlib.checkpoints import replaced
+from cnnlib.levels import UNKNOWN, Levels
 from cnnlib.model import CustomCNN
 
 PROGRAM = "model.pt2"
@@ -33,11 +34,15 @@ class Classifier(nn.Module):
         for name, values in (("mean", MEAN), ("std", STD)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1))
 
+    def scores(self, images: Tensor) -> Tensor:
+        """Class scores before softmax, (N, num_classes)."""
+        return self.network((images - self.mean) / self.std)
+
     def forward(self, images: Tensor) -> Tensor:
-        return self.network((images - self.mean) / self.std).softmax(1)
+        return self.scores(images).softmax(1)
 
 
-def preprocessing(image_size: int) -> dict[str, Any]:
+def preprocessing(image_size: int, levels: Levels = UNKNOWN) -> dict[str, Any]:
     """What is done with a photograph before the network sees it; `cnnlib.decode` does it."""
     return {
         "colours": "RGB; transparency is laid on white",
@@ -46,13 +51,14 @@ def preprocessing(image_size: int) -> dict[str, Any]:
         "resize": "squeezed to this size whatever its shape, bilinear with antialiasing "
         "(Pillow's and torchvision's Resize)",
         "scale": "0 to 1: levels divided by 255",
+        "white": {"8 bits": 255, **levels.told()},
         "mean": list(MEAN),
         "std": list(STD),
         "normalisation": "(value - mean) / std for each of red, green, blue; inside model.pt2",
     }
 
 
-def export(model: CustomCNN, classes: Sequence[str], path: Path) -> None:
+def export(model: CustomCNN, classes: Sequence[str], path: Path, levels: Levels = UNKNOWN) -> None:
     """Writes the network as a program of torch.export, with classes and preprocessing in it."""
     size = model.image_size
     classifier = Classifier(model.network).cpu().eval()
@@ -61,7 +67,7 @@ def export(model: CustomCNN, classes: Sequence[str], path: Path) -> None:
         (torch.zeros(EXAMPLE, 3, size, size),),
         dynamic_shapes=({0: torch.export.Dim("N", min=1)},),
     )
-    about = {"classes.json": list(classes), "preprocessing.json": preprocessing(size)}
+    about = {"classes.json": list(classes), "preprocessing.json": preprocessing(size, levels)}
     texts = {name: json.dumps(content) for name, content in about.items()}
 
     def save(part: Path) -> None:

@@ -6,22 +6,29 @@ Successive halving, asynchronous (Li et al. 2020, arxiv.org/abs/1810.05934).
 import bisect
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
+MOST_RUNGS = 100  # W&B's bound, for factors near 1
+SIMULATED = 10_000  # trials of which the epochs of more are reckoned
 WORST = -1.0  # below every accuracy: what a score that is not finite counts as
+DIVERGED = "diverged"  # so begins the error of a training whose network has no accuracy
 
 
 @dataclass(frozen=True)
 class Halving:
     """Trials are compared after `grace_period` epochs, then after `reduction_factor` as many.
 
-    The periods are rounded one by one: 12 epochs of which a ninth are grace have rungs at 1 and 4.
+    A grace period of whole epochs is W&B's min_iter, and what follows is cut off to whole epochs as
+    W&B does. Others are rounded: 12 epochs of which a ninth are grace have rungs at 1 and 4.
     """
 
     max_epochs: int
     grace_period: float
     reduction_factor: float
+    named: tuple[int, ...] = ()  # the rungs, where they do not follow from the grace period
 
     def __post_init__(self) -> None:
         if self.grace_period < 1:
@@ -29,9 +36,10 @@ class Halving:
         if self.reduction_factor <= 1:
             raise ValueError(f"early_terminate: eta {self.reduction_factor:g} is not above 1")
         if self.grace_period > self.max_epochs:
+            name = "max_iter" if self.named else "min_iter"
             raise ValueError(
-                f"early_terminate: min_iter {self.grace_period:g} epochs of grace do not fit into "
-                f"{self.max_epochs} (--max-epochs); lower min_iter or train longer"
+                f"early_terminate: {name} {self.grace_period:g} epochs of grace do not fit into "
+                f"{self.max_epochs} (--max-epochs); lower {name} or train longer"
             )
 
     @classmethod
@@ -42,11 +50,12 @@ class Halving:
     @cached_property
     def rungs(self) -> tuple[int, ...]:
         """Epochs after which a trial may be stopped; the last epoch is none of them."""
-        rungs, rung = [], self.grace_period
-        while round(rung) < self.max_epochs:
-            rungs.append(round(rung))
+        rungs, rung = list(self.named), self.grace_period
+        whole = math.floor if float(rung).is_integer() else round
+        while not self.named and len(rungs) < MOST_RUNGS and whole(rung) < self.max_epochs:
+            rungs.append(whole(rung))
             rung *= self.reduction_factor
-        return tuple(dict.fromkeys(rungs))
+        return tuple(dict.fromkeys(rung for rung in rungs if rung < self.max_epochs))
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ class Rungs:
             return None
         cutoff = _quantile(self._ordered.get(epoch, []), 1 - 1 / self.plan.reduction_factor)
         below = cutoff is not None and finite(score) < cutoff
-        audited = below and self._is_drawn(trial_id, epoch)
+        audited = below and math.isfinite(score) and self._is_drawn(trial_id, epoch)
         return Decision(below and not audited, epoch, cutoff, audited)
 
     def _is_drawn(self, trial_id: str, rung: int) -> bool:
@@ -113,6 +122,16 @@ def finite(score: float) -> float:
     return score if math.isfinite(score) else WORST
 
 
+def diverged(metrics: Mapping[str, Any]) -> bool:
+    """Whether an epoch's network has no accuracy: in validation, or where none is in training."""
+    return not math.isfinite(metrics["val_acc" if "val_acc" in metrics else "train_acc"])
+
+
+def divergence(epoch: int) -> str:
+    """The error of a training that ends with this epoch because its network has no accuracy."""
+    return f"{DIVERGED}: outputs, loss or weights are not finite after epoch {epoch}"
+
+
 def _quantile(ordered: list[float], share: float) -> float | None:
     """The quantile of rising numbers, between neighbours as in numpy's percentile."""
     if not ordered:
@@ -129,8 +148,11 @@ def expected(plan: Halving, trials: int, audit: float = 0.0) -> tuple[float, flo
     The mean of simulations in which each trial has one random score at every rung and reports
     before the next begins. Trials that run at once make both a little larger.
     """
+    if trials > SIMULATED:
+        epochs, reached = expected(plan, SIMULATED, audit)
+        return epochs * trials / SIMULATED, reached * trials / SIMULATED
     generator, repeats = random.Random(0), max(1, 2_000 // trials)
-    epochs = reached = 0
+    epochs = reached = 0.0
     for repeat in range(repeats):
         rungs = Rungs(plan, audit, seed=repeat)
         for number in range(trials):

@@ -1,5 +1,8 @@
 """The truth of a sweep: append-only JSON lines in numbered segments, one event a line.
 
+A segment is called 000002-<driver>.jsonl: so two drivers of one sweep, of which one did not know of
+the other, never write into one file. Older ones are called 000002.jsonl.
+
 `python -m cnnlib.journal FOLDER` prints the story of a sweep, `--trial ID` that of one trial with
 the log of its failure; `--replay` derives every decision again and exits 1 at a difference.
 """
@@ -7,11 +10,15 @@ the log of its failure; `--replay` derives every decision again and exits 1 at a
 import argparse
 import json
 import os
+import re
+import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from cnnlib.event_shapes import Follower
 
 SEGMENT_BYTES = 256 * 1024  # then a new one: object storage takes whole files, again and again
 
@@ -22,9 +29,16 @@ class Journal:
     Each writer begins a segment of its own, so that what a killed one left is never written to.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Opens folder/journal for appending; OSError where nothing can be written."""
+    def __init__(
+        self, folder: Path, driver: str | None = None, check: Callable[[], None] | None = None
+    ) -> None:
+        """Opens folder/journal for appending; OSError where nothing can be written.
+
+        `driver` is this writer's name, and `check` raises where it may write no more.
+        """
         self._folder = folder / "journal"
+        self._driver = driver or secrets.token_hex(4)
+        self._check = check or (lambda: None)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._file = self._next_segment()
         self._failed = False
@@ -33,8 +47,9 @@ class Journal:
         """Writes one line and returns it: the kind of event, the time (UTC, ISO), its content.
 
         Raises OSError where it cannot be written, and from then on: after a line that may be torn
-        nothing may follow.
+        nothing may follow. What `check` raises comes before anything is written.
         """
+        self._check()
         if self._failed:
             raise OSError(f"the journal in {self._folder} could not be written before")
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -56,17 +71,28 @@ class Journal:
         self._file.close()
 
     def _next_segment(self) -> BinaryIO:
-        number = max((int(path.stem) for path in _segments(self._folder)), default=0) + 1
+        number = max((number_of(path) for path in segments(self._folder)), default=0) + 1
         # Unbuffered: a write that fails must not be tried again when the file is closed.
-        file = (self._folder / f"{number:06d}.jsonl").open("xb", buffering=0)
+        path = self._folder / f"{number:06d}-{self._driver}.jsonl"
+        file = path.open("xb", buffering=0)
         folder = os.open(self._folder, os.O_RDONLY)
         os.fsync(folder)  # or a power cut may forget the new file
         os.close(folder)
         return file  # type: ignore[return-value]  # FileIO has what is needed of BinaryIO
 
 
-def _segments(folder: Path) -> list[Path]:
-    return sorted(folder.glob("[0-9]*.jsonl"))
+def number_of(segment: Path) -> int:
+    return int(segment.name[:6])
+
+
+def segments(journal: Path) -> list[Path]:
+    """The segments in a sweep's folder `journal`, in the order of writing."""
+    return sorted(p for p in journal.glob("*.jsonl") if re.match(r"\d{6}[-.]", p.name))
+
+
+def whole_lines(content: bytes) -> bytes:
+    """A segment without its last line, where a kill has torn that."""
+    return content[: content.rfind(b"\n") + 1]
 
 
 def journal_exists(folder: Path) -> bool:
@@ -75,18 +101,47 @@ def journal_exists(folder: Path) -> bool:
 
 
 def read_events(folder: Path) -> Iterator[dict[str, Any]]:
-    """The events in the order of writing.
+    """The events in the order of writing, each as this version or an older one writes it.
 
-    A torn last line of a segment, left by a kill, is not an event. Raises ValueError for any other
-    line that is none.
+    A torn last line of a segment, left by a kill, is not an event. An event of a kind that is not
+    known here is one of a later version, and is kept. Raises ValueError for any other line, and for
+    a segment that is missing or there twice.
     """
-    for segment in _segments(folder / "journal"):
-        lines = segment.read_bytes().split(b"\n")[:-1]
-        for number, line in enumerate(lines, 1):
+    follower = Follower()
+    for segment, content in read_segments(folder / "journal"):
+        for number, line in enumerate(content.split(b"\n")[:-1], 1):
             try:
-                yield json.loads(line)
-            except ValueError:
+                event = json.loads(line)
+            except (ValueError, RecursionError):
                 raise ValueError(f"{segment}: line {number} is not an event") from None
+            if fault := follower.fault(event):
+                raise ValueError(
+                    f"{segment}: line {number} is not an event of this version: {fault}"
+                )
+            yield event
+
+
+def read_segments(journal: Path) -> Iterator[tuple[Path, bytes]]:
+    """The segments with their whole lines; ValueError where one is missing, or there twice."""
+    found: dict[int, dict[Path, bytes]] = {}
+    for segment in segments(journal):
+        found.setdefault(number_of(segment), {})[segment] = whole_lines(segment.read_bytes())
+    for expected, (number, alike) in enumerate(found.items(), 1):
+        if number != expected:
+            missing = f"{expected:06d}"
+            raise ValueError(
+                f"{journal}: {missing}.jsonl (or {missing}-<driver>.jsonl) is missing, before "
+                f"{min(alike).name}; bring it back from where it was moved or copied to"
+            )
+        # A driver that ended before it wrote anything has left an empty one.
+        written = {segment: content for segment, content in alike.items() if content}
+        if len(written) > 1:
+            names = " and ".join(segment.name for segment in written)
+            raise ValueError(
+                f"{journal}: {names} were written by two drivers that did not know of each other; "
+                "move one of them, and those that its driver wrote after it, out of that folder"
+            )
+        yield from written.items()
 
 
 def main() -> int:
@@ -102,17 +157,17 @@ def main() -> int:
     from cnnlib.story import replay, story
 
     try:
+        events = list(read_events(asked.folder))
         if not asked.replay:
-            events = read_events(asked.folder)
             if asked.trial:
-                events = (event for event in events if event.get("trial_id") == asked.trial)
+                events = [event for event in events if event.get("trial_id") == asked.trial]
             lines = list(story(events, logs=bool(asked.trial)))
             if asked.trial and not lines:
                 raise ValueError(f"--trial: no trial {asked.trial} in {asked.folder}")
             for line in lines:
                 print(line)
             return 0
-        difference, checked = replay(read_events(asked.folder))
+        difference, checked = replay(events)
     except ValueError as error:
         print(f"ValueError: {error}", file=sys.stderr)
         return 2

@@ -4,15 +4,16 @@ Every change is an event that is written first and applied then, in the same way
 and when the journal is read again. So a sweep that goes on knows what an unbroken one would know.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from cnnlib.config import TrialConfig
-from cnnlib.halving import WORST, Decision, Halving, Rungs, finite
-from cnnlib.space import Choice, Interval, Space
+from cnnlib.config import TrialConfig, hyperparameter_named
+from cnnlib.halving import WORST, Decision, Halving, Rungs, diverged, divergence, finite
+from cnnlib.space import Choice, Interval, Space, Weighted
 from cnnlib.tpe import Outcome, Tpe
 
 ENDINGS = {"finished": "completed", "stopped": "stopped", "failed": "failed"}  # event: status
@@ -36,12 +37,15 @@ class Terms:
     num_initial: int = 0  # proposals at random before TPE's; 0: not known yet
     known: tuple[Outcome, ...] = ()  # what another sweep found: --warm-start
     audit: float = 0.0  # share of the trials that would stop and run on
+    rungs: tuple[int, ...] = ()  # where they do not follow from the grace period
+    strict: bool = False  # a trial is judged by its score at the rung, not by its best so far
+    target: float | None = None  # the score after which nothing new is tried
 
     @property
     def halving(self) -> Halving | None:
         if self.grace_period is None or self.reduction_factor is None:
             return None
-        return Halving(self.max_epochs, self.grace_period, self.reduction_factor)
+        return Halving(self.max_epochs, self.grace_period, self.reduction_factor, self.rungs)
 
     @property
     def augmented(self) -> bool:
@@ -54,16 +58,27 @@ class Terms:
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "Terms":
         values = {name: event[name] for name in cls.__dataclass_fields__ if name in event}
-        values["space"] = {n: _values(v) for n, v in event["space"].items()}
-        values["known"] = tuple(
-            Outcome(TrialConfig.from_mapping(known["config"]), known["score"])
-            for known in event["known"]
-        )
-        return cls(**values)
+        try:
+            values["space"] = {n: _values(n, v) for n, v in event["space"].items()}
+            values["known"] = tuple(
+                Outcome(TrialConfig.from_mapping(known["config"]), known["score"])
+                for known in event["known"]
+            )
+            values["rungs"] = tuple(event.get("rungs", ()))
+            terms = cls(**values)
+            assert terms.halving is None or terms.halving.rungs is not None  # it can be made
+        except ValueError as error:
+            raise ValueError(f"the journal's `sweep` is none of this version: {error}") from None
+        return terms
 
 
-def _values(content: dict[str, Any]) -> Choice | Interval:
-    return Choice(tuple(content["values"])) if "values" in content else Interval(**content)
+def _values(name: str, content: dict[str, Any]) -> Choice | Interval:
+    hyperparameter = hyperparameter_named(name)
+    if "values" in content:
+        parsed = tuple(hyperparameter.parse(value) for value in content["values"])
+        weighted = "weights" in content
+        return Weighted(parsed, tuple(content["weights"])) if weighted else Choice(parsed)
+    return Interval(**content)
 
 
 @dataclass
@@ -78,6 +93,7 @@ class Trial:
     best_epoch: int = 0
     stop: Decision | None = None  # the decision that ended it
     audited: bool = False  # it would have been stopped
+    diverged: str | None = None  # why it has no accuracy and counts as the worst
     status: str = "running"
 
 
@@ -108,7 +124,15 @@ class Ledger:
     def unfinished(self) -> int:
         """Trials that are still to be run or proposed."""
         ended = sum(trial.status != "running" for trial in self.trials.values())
-        return max(self.terms.trials, len(self.trials)) - ended
+        planned = 0 if self.reached else self.terms.trials
+        return max(planned, len(self.trials)) - ended
+
+    @property
+    def reached(self) -> Trial | None:
+        """The first trial whose score is the target of the sweep, None while there is none."""
+        if self.terms.target is None:
+            return None
+        return next((t for t in self.trials.values() if t.best >= self.terms.target), None)
 
     @property
     def best(self) -> Trial | None:
@@ -132,7 +156,8 @@ class Ledger:
         """Goes on: trials whose end is decided end, and the others come first in `next_trial`."""
         self._record("resumed", trials=trials, max_epochs=max_epochs)
         for trial in list(self.trials.values()):
-            if trial.status == "running" and (trial.stop or trial.epoch >= trial.max_epochs):
+            decided = trial.stop or trial.diverged or trial.epoch >= trial.max_epochs
+            if trial.status == "running" and decided:
                 self.end(trial.trial_id)
         self._interrupted = [t for t in self.trials.values() if t.status == "running"]
 
@@ -148,7 +173,7 @@ class Ledger:
         """An interrupted trial, else a new one; None when there is nothing to do any more."""
         if self._interrupted:
             return self._interrupted.pop(0)
-        if self.hopeless or len(self.trials) >= self.terms.trials:
+        if self.hopeless or self.reached or len(self.trials) >= self.terms.trials:
             return None
         config = self.proposal()
         if config is None:
@@ -184,15 +209,28 @@ class Ledger:
         trial = self.trials[trial_id]
         if self._rungs is None or epoch >= trial.max_epochs:
             return None
-        return self._rungs.decide(trial_id, epoch, max(trial.best, finite(score)))
+        return self._rungs.decide(trial_id, epoch, self._judged(trial, score))
+
+    def _judged(self, trial: Trial, score: float) -> float:
+        """What counts at a rung, of a trial that has this score there.
+
+        One that is not finite has no better one before it: the trial has diverged.
+        """
+        if self.terms.strict or not math.isfinite(score):
+            return finite(score)
+        return max(trial.best, score)
 
     def lost(self, trial_id: str, *, error: str, preempted: bool) -> None:
         """A trial's worker or node died; Ray starts it again."""
         self._record("lost", trial_id=trial_id, error=error, preempted=preempted)
 
     def end(self, trial_id: str, error: str | None = None, traceback: str | None = None) -> str:
-        """A trial has ended: failed with an error, stopped at a rung, or completed."""
+        """A trial has ended: failed with an error, stopped at a rung, or completed.
+
+        One that diverged has failed: it has neither an accuracy nor weights to go on from.
+        """
         stop = self.trials[trial_id].stop
+        error = error or self.trials[trial_id].diverged
         if error is not None:
             log = {"traceback": traceback} if traceback else {}
             self._record("failed", trial_id=trial_id, error=error, **log)
@@ -226,18 +264,22 @@ class Ledger:
         elif kind == "resumed":
             self._extend(event["trials"], event["max_epochs"])
         elif kind == "proposed":
-            config = TrialConfig.from_mapping(event["config"])
+            try:
+                config = TrialConfig.from_mapping(event["config"])
+            except ValueError as error:
+                trial_id = event["trial_id"]
+                raise ValueError(f"the journal's trial {trial_id}: {error}") from None
             assert self._tpe is not None
             self._tpe.seen.add(config)
-            trial = Trial(event["trial_id"], config, event["max_epochs"])
+            trial = Trial(event["trial_id"], config, event.get("max_epochs", self.terms.max_epochs))
             self.trials[trial.trial_id] = trial
         elif kind == "epoch":
             self._apply_epoch(self.trials[event["trial_id"]], event)
         elif kind in ENDINGS:
             self.trials[event["trial_id"]].status = ENDINGS[kind]
             self._ended += 1
-            if kind == "failed":
-                self._reasons[alike(event["error"])] += 1
+            if kind == "failed" and not self.trials[event["trial_id"]].diverged:
+                self._reasons[alike(event["error"])] += 1  # no fault of one configuration
 
     def _extend(self, trials: int, max_epochs: int) -> None:
         self._terms = replace(self.terms, trials=trials, max_epochs=max_epochs)
@@ -248,12 +290,16 @@ class Ledger:
 
     def _apply_epoch(self, trial: Trial, event: Mapping[str, Any]) -> None:
         trial.epoch, score = event["epoch"], finite(event["val_acc"])
-        if score > trial.best:
+        if diverged(event):
+            trial.diverged = trial.diverged or divergence(trial.epoch)
+        if trial.diverged:
+            trial.best, trial.best_epoch = WORST, 0
+        elif score > trial.best:
             trial.best, trial.best_epoch = score, trial.epoch
         if "decision" in event:
             decision = Decision(**event["decision"])
             assert self._rungs is not None
-            self._rungs.add(trial.trial_id, decision, trial.best)
+            self._rungs.add(trial.trial_id, decision, self._judged(trial, score))
             trial.stop = decision if decision.stop else None
             trial.audited = decision.audited
 

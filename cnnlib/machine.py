@@ -1,6 +1,5 @@
 """What a machine says of itself: its libraries, GPUs and memory, and what it finds of a sweep."""
 
-import os
 import platform
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from cnnlib.limits import cores, free_memory
 from cnnlib.sources import find_dataset
 
 
@@ -52,7 +52,7 @@ class Machine:
             gpu_problem=gpu_problem,
             gpu_bytes=torch.cuda.get_device_properties(0).total_memory if gpus else 0,
             free_bytes=free_memory(),
-            resources={"CPU": os.cpu_count() or 1, "GPU": len(gpus)},
+            resources={"CPU": cores(), "GPU": len(gpus)},
         )
 
     @property
@@ -93,13 +93,3 @@ def driver_version() -> str | None:
     answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     lines = answer.stdout.split()
     return lines[0] if answer.returncode == 0 and lines else None
-
-
-def free_memory() -> int:
-    """Bytes that programs can have, page cache counted as free."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        fields = dict(line.split(":") for line in lines)
-        return 1024 * int(fields["MemAvailable"].split()[0])
-    except (OSError, KeyError):  # not Linux
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,5 +1,7 @@
 """CustomCNN: the study's network, and what is measured while it trains."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -7,11 +9,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningModule
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
 from cnnlib import recipe
-from cnnlib.config import TrialConfig, filter_counts, impossible
+from cnnlib.config import TrialConfig, filter_counts, image_side, impossible
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -55,12 +59,28 @@ def network(config: TrialConfig, num_classes: int, image_size: int) -> nn.Sequen
     )
 
 
+def _image_size(image_size: int | Sequence[int] | None, shape: Sequence[int] | None) -> int:
+    """The side that either says, or both; 224 where neither does."""
+    if shape is None:
+        return image_side(224 if image_size is None else image_size)
+    if not isinstance(shape, Sequence) or len(shape) != 3 or shape[0] != 3:
+        raise ValueError(f"input_shape: {shape} is not (3, height, width)")
+    side = image_side(shape[1:])
+    if image_size is not None and image_side(image_size) != side:
+        raise ValueError(f"input_shape: {shape} is not of image_size {image_size}; give one")
+    return side
+
+
 class CustomCNN(LightningModule):
     """A convolutional classifier, `CustomCNN(first_layer_filters=64, conv_layers=5, ...)`.
 
     Takes the hyperparameters of TrialConfig by name, or a whole TrialConfig; what is not named has
     the default. Logs train_loss, train_acc, val_loss, val_acc, test_loss and test_acc once an
-    epoch, each counted over images.
+    epoch, each counted over images. An accuracy is NaN where any output, loss or weight is not
+    finite: such a network predicts nothing, though argmax would make it the first class.
+
+    The study's names are taken too: `input_shape=(3, 224, 224)` says image_size, as photographs
+    have three channels, and `optimizer_name` is the hyperparameter `optimizer`.
     """
 
     def __init__(
@@ -68,11 +88,24 @@ class CustomCNN(LightningModule):
         config: TrialConfig | None = None,
         *,
         num_classes: int = 10,
-        image_size: int = 224,
+        image_size: int | Sequence[int] | None = None,
+        input_shape: Sequence[int] | None = None,
+        optimizer_name: str | None = None,
         **hyperparameters: Any,
     ) -> None:
-        """Raises ValueError for a value that is not valid or a network that cannot exist."""
+        """`image_size` is the side in pixels, by default 224: images are square.
+
+        Raises ValueError for a value that is not valid or a network that cannot exist.
+        """
         super().__init__()
+        image_size = _image_size(image_size, input_shape)
+        if optimizer_name is not None:
+            named = str(optimizer_name).lower()
+            if hyperparameters.setdefault("optimizer", named) != named:
+                raise ValueError(
+                    f"optimizer_name: {optimizer_name} is not the optimizer given, "
+                    f"{hyperparameters['optimizer']}; give one of the two"
+                )
         if config is None:
             config = TrialConfig.from_mapping(hyperparameters)
         elif hyperparameters:
@@ -96,11 +129,11 @@ class CustomCNN(LightningModule):
     def from_champion(cls, folder: str | Path) -> "CustomCNN":
         """The trained network of a sweep's folder, or of its champion's, ready to predict.
 
-        FileNotFoundError where there is none.
+        FileNotFoundError where there is none, ValueError where a file of it is damaged.
         """
-        from cnnlib.champion import read_champion  # it knows this class
+        from cnnlib.saved import read_network  # it knows this class
 
-        return read_champion(folder).model()
+        return read_network(folder)
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores before softmax, (N, num_classes), for normalised images (N, 3, H, W)."""
@@ -123,7 +156,9 @@ class CustomCNN(LightningModule):
         loss = F.cross_entropy(scores, labels, label_smoothing=smoothing)
         with torch.no_grad():
             hits = (scores.argmax(1) == labels).float()
-            sums = torch.stack([loss.detach().float() * len(labels), hits.sum()])
+            # The sum of all scores is finite only if each is: no step has to wait for the answer.
+            shown = scores.sum(dtype=torch.float32)
+            sums = torch.stack([loss.detach().float() * len(labels), hits.sum(), shown])
             if stage == "val":
                 counts = torch.stack([hits, torch.ones_like(hits)])
                 self.class_counts.index_add_(1, labels, counts)
@@ -134,10 +169,30 @@ class CustomCNN(LightningModule):
 
     def _log_epoch(self, stage: str) -> None:
         sums, num_images = self._totals.pop(stage)
-        loss, acc = sums / num_images
+        loss, acc, _ = sums / num_images
+        weights = [t for t in self.network.state_dict().values() if t.is_floating_point()]
+        # 0 if losses, scores and weights are finite, else NaN, which a sum hands on.
+        nothing = 0 * (sums.sum() + get_total_norm(weights, math.inf))
+        acc = acc + nothing
+        if stage == "val":
+            self.class_counts[0] += nothing
         # Lightning needs a batch size to weigh with, and there is one value an epoch.
         self.log(f"{stage}_loss", loss, batch_size=1)
         self.log(f"{stage}_acc", acc, batch_size=1, prog_bar=True)
+
+    def on_fit_start(self) -> None:
+        """Warns where a callback takes the worst epoch for the best: Lightning's default mode."""
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if not isinstance(callback, EarlyStopping | ModelCheckpoint):
+                continue
+            kind, monitor, mode = type(callback).__name__, callback.monitor or "", callback.mode
+            meant = {"acc": "max", "loss": "min"}.get(monitor.rpartition("_")[2], mode)
+            if mode != meant:
+                rank_zero_warn(
+                    f'{kind}(monitor="{monitor}") has the mode "{mode}", so it takes the '
+                    f"{'lowest' if mode == 'min' else 'highest'} {monitor} for the best; "
+                    f'write mode="{meant}"'
+                )
 
     def on_train_epoch_end(self) -> None:
         self._log_epoch("train")

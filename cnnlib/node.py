@@ -10,10 +10,12 @@ from pathlib import Path
 
 from cnnlib import pixel_store
 from cnnlib.dataset import Dataset
-from cnnlib.download import cache_folder, exclusive
+from cnnlib.download import exclusive
 from cnnlib.pixels import pixels
+from cnnlib.redaction import without_secrets
 from cnnlib.sources import find_dataset
 from cnnlib.storage import Shelf, StorageError
+from cnnlib.surroundings import cache_folder, ray_address
 
 WAITING = "waiting"  # by this name a trial reports what it waits for
 
@@ -29,7 +31,7 @@ class Source:
 
 def on_cluster() -> bool:
     """Whether Ray was started by others, perhaps on many machines: `ray job submit` says so."""
-    return "RAY_ADDRESS" in os.environ
+    return ray_address() is not None
 
 
 def photographs(dataset: Dataset, source: Source | None, say: Callable[[str], None]) -> Dataset:
@@ -44,7 +46,7 @@ def photographs(dataset: Dataset, source: Source | None, say: Callable[[str], No
     with exclusive(cache_folder() / f"dataset-{dataset.fingerprint}"):
         missing = [side for side in source.sides if not pixel_store.is_here(dataset, side)]
         if missing and source.storage:
-            say(f"fetching the decoded photographs from {source.storage}")
+            say(f"fetching the decoded photographs from {without_secrets(source.storage)}")
             missing = [s for s in missing if not pixel_store.take(dataset, s, source.storage)]
         if missing:
             say(f"finding and decoding {len(dataset.train.files):,} photographs")
@@ -56,6 +58,8 @@ def photographs(dataset: Dataset, source: Source | None, say: Callable[[str], No
 
 def wherever(data: str | Path) -> str:
     """The same data for whoever runs elsewhere on the machine, or on another."""
+    if data == "sample":  # whatever a folder is called
+        return "sample"
     path = Path(os.path.expanduser(data))
     return str(path.absolute()) if path.exists() else str(data)
 

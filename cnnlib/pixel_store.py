@@ -11,6 +11,7 @@ from cnnlib.buckets import Bucket
 from cnnlib.dataset import Dataset
 from cnnlib.download import check_space
 from cnnlib.pixels import checksum_of, describe, is_whole, place
+from cnnlib.redaction import without_secrets
 
 FOLDER = ".pixels"  # in the storage; no sweep has a name that begins with a dot
 
@@ -41,7 +42,7 @@ def take(dataset: Dataset, side: int, url: str) -> bool:
         part.replace(path)
         describe(path, about["checksum"])
     except (OSError, ValueError, KeyError) as error:
-        logging.getLogger(__name__).warning("%s: %s; decoding here", url, error)
+        logging.getLogger(__name__).warning("%s: %s; decoding here", without_secrets(url), error)
         return False
     finally:
         part.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from cnnlib.dataset import Dataset
 from cnnlib.halving import Halving, expected
 from cnnlib.ledger import Terms
 from cnnlib.progress import size
+from cnnlib.redaction import without_secrets
 from cnnlib.space import Space, searched
 from cnnlib.storage import Mirror
 
@@ -38,6 +39,7 @@ class Plan:
     finalists: int
     seeds: int
     reference: TrialConfig | None
+    notes: tuple[str, ...] = ()  # what of the sweep file is read otherwise than W&B would
 
     @property
     def bucket(self) -> str | None:
@@ -112,14 +114,20 @@ class Plan:
             epochs = ", ".join(map(str, self.halving.rungs))
             best = f"the best {1 / self.halving.reduction_factor:.0%}"
             rungs = f"after epoch {epochs} a trial goes on if it is among {best} so far"
+            if self.terms.strict:
+                rungs += ", by that epoch's val_acc"
             if self.terms.audit:
                 rungs += f"; {self.terms.audit:.0%} of the others go on all the same, as an audit"
+        if self.terms.target is not None:
+            rungs += f"; nothing new is tried after a val_acc of {self.terms.target:g}"
+        data = without_secrets(str(self.settings.data))
         return (
             f"{self.trials} trials of {points} configurations ({len(searched(self.space))} "
-            f"hyperparameters, {self.search}) on {self.settings.data} ({len(self.dataset.classes)} "
+            f"hyperparameters, {self.search}) on {data} ({len(self.dataset.classes)} "
             f"classes; {photos['train']:,} photographs to train on, {photos['val']:,} to validate, "
             f"{photos['test']:,} to test) -> {self._whereto}\n"
             f"up to {self.max_epochs} epochs at {self.image_size} px; {rungs}\n{self._cost}"
+            + "".join(f"\nnote: {note}" for note in (*self.notes, *self.dataset.notes))
         )
 
     @property
@@ -152,6 +160,7 @@ class Plan:
 
 def num_photos(dataset: Dataset, seed: int) -> dict[str, int]:
     """Photographs to train on, to validate with and to test with."""
-    train, val = stratified_split(dataset.train.labels, VAL_SPLIT, seed)
+    labels, copies = dataset.train.labels, dataset.train.copies
+    train, val = stratified_split(labels, VAL_SPLIT, seed, copies)
     test = len(dataset.test.files) if dataset.test else 0
     return {"train": len(train), "val": len(val), "test": test}

@@ -9,6 +9,7 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 from cnnlib.retraining import Answer, Execute, Job, train_job
 from cnnlib.trial import Task
 
+CHECKS = 10.0  # seconds between looks whether this driver may go on
 LOST = (WorkerCrashedError, NodeDiedError, OutOfMemoryError)
 
 
@@ -20,10 +21,12 @@ def on_ray(
     slots: int,
     retries: int,
     seconds: float | None,
+    check: Callable[[], None] = lambda: None,
 ) -> Execute:
     """Trains `slots` jobs at once, each again from its last epoch where its worker or node dies.
 
-    What still runs after so many seconds is ended, and can go on later.
+    What still runs after so many seconds is ended, and can go on later. `check` raises where this
+    driver has to end; it is asked now and then.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
 
@@ -45,9 +48,10 @@ def on_ray(
                     job = waiting.pop(0)
                     running[train.remote(shared, job, bucket)] = job
                     started(job)
-                done, _ = ray.wait(list(running), timeout=left)
+                done, _ = ray.wait(list(running), timeout=min(left or CHECKS, CHECKS))
+                check()
                 if not done:
-                    return
+                    continue
                 yield running.pop(done[0]), _answer(done[0])
         finally:
             for reference in running:

@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from PIL import UnidentifiedImageError
 from torch import Tensor
 
 from cnnlib.augment import shown, whole
 from cnnlib.champion import Champion
 from cnnlib.data import evaluation_batch
-from cnnlib.decode import UNREADABLE, decode
+from cnnlib.decode import decode, without_warnings
 from cnnlib.export import Classifier
+from cnnlib.folders import is_regular, walk
+from cnnlib.levels import Levels
+from cnnlib.limits import cores
+from cnnlib.unreadable import UnreadableError
 
 GUESSES = ("predicted", "second", "third")
 
@@ -25,18 +28,15 @@ def find_photos(places: Iterable[str | Path]) -> list[Path]:
     """The files named, and what is visible below the folders named, sorted within each."""
     found: list[Path] = []
     for place in map(Path, places):
-        inside = sorted(place.rglob("*")) if place.is_dir() else [place]
-        found += [path for path in inside if path == place or _is_visible(path, place)]
+        if place.is_dir():
+            found += sorted(path for path, state in walk(place) if is_regular(state))
+        else:
+            found.append(place)
     return found
 
 
-def _is_visible(path: Path, place: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(place).parts)
-    return path.is_file() and not hidden
-
-
 def predict(champion: Champion, files: Sequence[Path]) -> tuple[pd.DataFrame, dict[Path, str]]:
-    """The likeliest classes of each photograph, and the files that are none, each with its reason.
+    """The likeliest classes of each photograph, and the files without one, each with its reason.
 
     Photographs are seen as in training. Columns are file, the GUESSES, as many as there are
     classes, and `<guess>_confidence` of each, from 0 to 1.
@@ -44,32 +44,35 @@ def predict(champion: Champion, files: Sequence[Path]) -> tuple[pd.DataFrame, di
     classifier = Classifier(champion.model().network).eval()
     rows: list[dict[str, Any]] = []
     unreadable: dict[Path, str] = {}
-    for batch in _decoded(files, champion.image_size):
+    for batch in _decoded(files, champion.image_size, champion.levels):
         unreadable |= {file: found for file, found in batch.items() if isinstance(found, str)}
         seen = {file: found for file, found in batch.items() if not isinstance(found, str)}
         if not seen:
             continue
         pixels = torch.from_numpy(np.stack(list(seen.values())))
         with torch.no_grad():
-            probabilities = classifier(shown(pixels, whole(len(pixels)), champion.image_size))
-        rows += [_row(f, p, champion.classes) for f, p in zip(seen, probabilities, strict=True)]
+            scores = classifier.scores(shown(pixels, whole(len(pixels)), champion.image_size))
+        for file, outputs in zip(seen, scores, strict=True):
+            if outputs.isfinite().all():
+                rows.append(_row(file, outputs.softmax(0), champion.classes))
+            else:  # argmax would make it the first class
+                unreadable[file] = "the network has no finite outputs for it"
     return pd.DataFrame(rows), unreadable
 
 
-def _decoded(files: Sequence[Path], image_size: int) -> Iterator[dict[Path, np.ndarray | str]]:
+def _decoded(
+    files: Sequence[Path], image_size: int, levels: Levels
+) -> Iterator[dict[Path, np.ndarray | str]]:
     """The pixels of each file, or why it has none, some files at a time."""
 
     def pixels(file: Path) -> np.ndarray | str:
         try:
-            return decode(file, image_size)
-        except UnidentifiedImageError:
-            return "not an image"
-        except UNREADABLE as error:
-            return " ".join(str(error).split())
+            return decode(file, image_size, levels)
+        except UnreadableError as error:
+            return str(error)
 
-    cores = len(os.sched_getaffinity(0))
-    at_once = max(evaluation_batch(image_size, "cpu"), cores)
-    with ThreadPoolExecutor(cores) as pool:
+    at_once = max(evaluation_batch(image_size, "cpu"), cores())
+    with without_warnings(), ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(files), at_once):
             some = files[start : start + at_once]
             yield dict(zip(some, pool.map(pixels, some), strict=True))

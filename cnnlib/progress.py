@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from cnnlib.ledger import Trial
+from cnnlib.redaction import without_secrets
 
 PAUSE = 15.0  # seconds between progress lines where the screen cannot rewrite one
 
@@ -24,7 +25,7 @@ class Progress:
         default_factory=lambda: {"completed": 0, "stopped": 0, "failed": 0}
     )
     running: dict[str, float] = field(default_factory=dict)  # trial_id -> seconds when it began
-    best: tuple[float, str] | None = None
+    scores: dict[str, float] = field(default_factory=dict)  # trial_id -> its best
     num_audited: int = 0
     trainings: tuple[int, int, float] | None = None  # of finals: done, in all, when they began
     _seconds: list[float] = field(default_factory=list)  # of ended trials
@@ -38,8 +39,8 @@ class Progress:
             if trial.status in self.counts:
                 self.counts[trial.status] += 1
             self.num_audited += trial.audited
-            if trial.best_epoch and trial.best > (self.best[0] if self.best else -1.0):
-                self.best = (trial.best, trial.trial_id)
+            if trial.best_epoch:
+                self.scores[trial.trial_id] = trial.best
         ended = sum(self.counts.values())
         self._say(f"going on: {ended} trials ended, {len(known) - ended} were interrupted")
 
@@ -50,9 +51,17 @@ class Progress:
         self._say(f"trial {trial_id} started    {text}{going_on}")
 
     def epoch(self, trial_id: str, val_acc: float) -> None:
-        if val_acc > (self.best[0] if self.best else -1.0):  # false for NaN
-            self.best = (val_acc, trial_id)
+        if math.isfinite(val_acc):
+            self.scores[trial_id] = max(val_acc, self.scores.get(trial_id, -1.0))
+        else:  # it has diverged, and counts as the worst
+            self.scores.pop(trial_id, None)
         self._say(None)
+
+    @property
+    def best(self) -> tuple[float, str] | None:
+        """The highest val_acc so far and its trial, the first of equals."""
+        best = max(self.scores, key=self.scores.__getitem__, default=None)
+        return (self.scores[best], best) if best is not None else None
 
     def audited(self, trial_id: str, text: str) -> None:
         """A trial that would stop goes on."""
@@ -113,7 +122,8 @@ class Progress:
         terminal = self.stream.isatty()
         clear = "\r\x1b[K" if terminal else ""
         if event is not None:
-            self._write(f"{clear}{clock(now - self._began):>7}  {event}\n")
+            told = without_secrets(event)
+            self._write(f"{clear}{clock(now - self._began):>7}  {told}\n")
         if terminal:
             self._write(f"{clear}{self.line}")
         elif now - self._shown >= PAUSE:

@@ -1,7 +1,8 @@
 """What Ray Tune asks of a sweep and tells it: thin shells around the ledger."""
 
 import errno
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from cnnlib.traffic import MOVED
 from cnnlib.wandb_names import run_name
 
 METRICS = tuple(name for name in EPOCH_COLUMNS if name != "trial_id")
+CHECKS = 2.0  # seconds between looks whether this driver may go on
 MAX_WORKER_LOSSES = 3  # times that a trial goes on because its worker or node died
 
 
@@ -37,8 +39,14 @@ class Recorder(tune.Callback):
         progress: Progress,
         checkpoints: Path,
         bucket: str | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
-        """Checkpoints are pruned in a folder, and in a bucket where the nodes keep them there."""
+        """Checkpoints are pruned in a folder, and in a bucket where the nodes keep them there.
+
+        `check` raises where this driver has to end; it is asked now and then.
+        """
+        self._check = check
+        self._checked = time.monotonic()
         self._ledger = ledger
         self._tracking = tracking
         self._progress = progress
@@ -50,6 +58,11 @@ class Recorder(tune.Callback):
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore, and ours is the journal's matter."""
         return {}
+
+    def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
+        if time.monotonic() - self._checked > CHECKS:
+            self._check()
+            self._checked = time.monotonic()
 
     def next_config(self) -> dict[str, Any] | None:
         """The configuration of the next trial for Ray; None when there is none."""
@@ -84,6 +97,8 @@ class Recorder(tune.Callback):
         self._progress.epoch(trial_id, metrics["val_acc"])
         if decision and decision.audited:
             self._progress.audited(trial_id, f"{decision.why}, goes on all the same")
+        if self._ledger.trials[trial_id].diverged:
+            return False
         return decision is None or not decision.stop
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
@@ -112,7 +127,7 @@ class Recorder(tune.Callback):
     def _end(self, trial_id: str, error: str | None, traceback: str | None = None) -> None:
         status = self._ledger.end(trial_id, error, traceback)
         trial = self._ledger.trials[trial_id]
-        text = f"{trial.epoch} epochs"
+        text = trial.diverged or f"{trial.epoch} epochs"
         if error:
             folder = self._checkpoints.parent
             text = f"{error}; its log: python -m cnnlib.journal {folder} --trial {trial_id}"
@@ -159,7 +174,7 @@ def tracked(ledger: Ledger, events: Iterable[Mapping[str, Any]]) -> list[Tracked
         if event["event"] == "started":
             rows.setdefault(event["trial_id"], [])
         elif event["event"] == "epoch":
-            rows[event["trial_id"]].append({name: event[name] for name in METRICS})
+            rows[event["trial_id"]].append({name: event.get(name) for name in METRICS})
     names = searched(ledger.terms.space)
     configs = {
         trial_id: told(asdict(trial.config), names) for trial_id, trial in ledger.trials.items()

@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cnnlib.config import TrialConfig, Value, hyperparameters, impossible
-from cnnlib.space import Choice, Interval, Space
+from cnnlib.space import Choice, Interval, Space, grid
+from cnnlib.yaml_file import read_yaml
 
 STUDY = "study"  # the study's best, or what is nearest to it in the sweep's space
 NONE = "none"
@@ -37,8 +36,10 @@ def nearest_to_study(space: Space, image_size: int) -> TrialConfig | None:
     """
     config = TrialConfig.from_mapping({n: _nearest(n, values) for n, values in space.items()})
     depths = space.get("conv_layers", Choice((config.conv_layers,)))
-    values = depths.values if isinstance(depths, Choice) else range(round(depths.high), 0, -1)
-    for depth in sorted((int(v) for v in values), key=lambda d: abs(d - config.conv_layers)):
+    values = [int(value) for value in grid(depths) or []]
+    if isinstance(depths, Interval):
+        values.reverse()  # of two that are as near the deeper
+    for depth in sorted(values, key=lambda d: abs(d - config.conv_layers)):
         if not impossible(candidate := replace(config, conv_layers=depth), image_size):
             return candidate
     return None
@@ -58,19 +59,13 @@ def _nearest(name: str, values: Choice | Interval) -> Value:
 
     if isinstance(values, Choice):
         return min(values.values, key=distance)
-    inside = min(max(float(default), values.low), values.high)
-    if values.step:
-        steps = [values.step * n for n in (inside // values.step, inside // values.step + 1)]
-        inside = min((s for s in steps if values.low <= s <= values.high), default=inside)
-    return known.parse(inside)
+    return known.parse(values.nearest(float(default)))
 
 
 def read_hyperparameters(file: str | Path) -> Mapping[str, Any]:
     """The hyperparameters of a JSON or YAML file, or of a champion's config.json."""
-    try:
-        values: Any = yaml.safe_load(Path(file).read_text(encoding="utf-8"))  # JSON is YAML
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is not JSON or YAML: {error}") from None
-    if not isinstance(values, Mapping):
+    values: Any = read_yaml(file)  # JSON is YAML
+    inside = values.get("config", values) if isinstance(values, Mapping) else values
+    if not isinstance(inside, Mapping):
         raise ValueError(f"{file} holds no hyperparameters; write NAME: VALUE lines")
-    return values.get("config", values)
+    return inside

@@ -1,15 +1,22 @@
 """The tables of a sweep, trials, epochs and recalls by class, from its journal or CSV files."""
 
+import hashlib
 import json
+import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from cnnlib.checkpoints import replaced
 from cnnlib.journal import journal_exists, read_events
+from cnnlib.tables import accuracies, brief, numbers, read_table
+
+logger = logging.getLogger(__name__)
 
 FIXED_TRIAL_COLUMNS = [
     "trial_id", "status", "epochs", "best_epoch", "val_acc", "val_loss", "seconds", "node",
@@ -24,14 +31,10 @@ TABLES = {  # and the columns without which nothing can be told
     "epochs": ["trial_id", "epoch"],
     "class_recalls": ["trial_id", "class", "val_recall"],
 }
-# A class may be called "NA", or "7".
-READING: dict[str, Any] = {
-    "class_recalls": {
-        "dtype": {"trial_id": str, "class": str},
-        "keep_default_na": False,
-        "na_values": {"val_recall": [""], "n": [""]},
-    }
-}
+TEXT = {"trial_id", "status", "node", "error", "started", "class"}  # a class may be called "7"
+ACCURACIES = {"val_acc", "train_acc", "val_recall"}
+COUNTS = {"epoch", "epochs", "best_epoch", "audited", "n"}
+LOSSES = {"train_loss", "val_loss"}  # may be infinite: the network diverged
 CLASS_COLUMNS = ["trial_id", "epoch", "class", "val_recall", "n"]
 CLASS_COUNTS = "class_counts"
 """What an epoch that is its trial's best so far reports: of each class, [recognised, all]."""
@@ -63,16 +66,13 @@ class Results:
         if len(self.class_recalls):
             tables["class_recalls"] = self.class_recalls
         for name, table in tables.items():
-            part = folder / f".{name}.csv.part"
-            table.to_csv(part, index=False)
-            part.replace(folder / f"{name}.csv")
+            replaced(folder / f"{name}.csv", partial(table.to_csv, index=False))
 
 
 def write_json(path: Path, content: object) -> None:
     """Writes the file, replaced in one step."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    text = json.dumps(content, indent=2) + "\n"
+    replaced(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def read_json(path: Path) -> Any:
@@ -80,30 +80,74 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def digest(weights: Path) -> str | None:
+    """What tells these weights from any other; None where there are none."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
+
+
 def read_results(folder: str | Path) -> Results:
     """The tables of a sweep's folder: from its journal if it has one, else from its CSV files.
 
-    Raises FileNotFoundError where there is neither, ValueError where a table lacks its key columns.
+    Of these only trials.csv is needed; what was taken for what in them is logged. Raises
+    FileNotFoundError where there is neither, ValueError with file, trial and remedy where a table
+    has another shape than its name says.
     """
     folder = Path(folder)
     if journal_exists(folder):
         return fold(read_events(folder))
-    tables = {}
-    for name, keys in TABLES.items():
-        path = folder / f"{name}.csv"
-        if name == "class_recalls" and not path.exists():
+    if not (folder / "trials.csv").is_file():
+        raise FileNotFoundError(f"no results in {folder}: expected trials.csv or a journal")
+    tables = {name: _read(folder / f"{name}.csv", keys) for name, keys in TABLES.items()}
+    trials, epochs, class_recalls = (tables[name] for name in TABLES)
+    twice = trials["trial_id"].duplicated()
+    if twice.any():
+        name = brief(trials.loc[twice, "trial_id"].iloc[0])
+        raise ValueError(f"{folder / 'trials.csv'}: two rows are of trial {name}; remove one")
+    return Results(trials, epochs, class_recalls)
+
+
+def _read(path: Path, keys: list[str]) -> pd.DataFrame:
+    """The table, its fixed columns checked; without rows where there is no such file."""
+    if not path.exists():
+        return pd.DataFrame(columns=CLASS_COLUMNS if "class" in keys else keys)
+    table, notes = read_table(path, TEXT)
+    missing = [key for key in keys if key not in table]
+    if missing:
+        has = brief(", ".join(table.columns), 300)
+        raise ValueError(f"{path}: no column {missing[0]}; has {has}")
+    for key in [key for key in keys if key in TEXT]:
+        if table[key].isna().any():
+            row = int(table[key].isna().to_numpy().argmax()) + 1
+            raise ValueError(f"{path}: row {row} has no {key}; write one or remove the row")
+    owners, fixed = table["trial_id"], {*FIXED_TRIAL_COLUMNS, *EPOCH_COLUMNS, *CLASS_COLUMNS}
+    # in trials.csv a learning rate is a hyperparameter, which may be anything
+    for name in [
+        n for n in table if n in fixed - TEXT and (n != "learning_rate" or "epoch" in keys)
+    ]:
+        if name in ACCURACIES:
+            table[name], more = accuracies(table[name], owners, str(path))
+            notes += more
             continue
-        if not path.is_file():
-            raise FileNotFoundError(f"no results in {folder}: expected {path.name} or a journal")
-        try:
-            table = pd.read_csv(path, **{"dtype": {"trial_id": str}} | READING.get(name, {}))
-        except (ValueError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not a CSV table: {error}") from None
-        missing = [key for key in keys if key not in table]
-        if missing:
-            raise ValueError(f"{path}: no column {missing[0]}; has {', '.join(table.columns)}")
-        tables[name] = table
-    return Results(**tables)
+        table[name] = numbers(table[name], owners, str(path))
+        _check(name, table[name], owners, path)
+    for note in notes:
+        logger.warning("%s", note)
+    return table
+
+
+def _check(name: str, values: pd.Series, owners: pd.Series, path: Path) -> None:
+    """Counts are whole numbers that a sweep can reach, and only a loss is infinite."""
+    known = values.dropna()
+    wrong, rule = known.abs() == math.inf, "finite"
+    if name in COUNTS:
+        wrong, rule = (
+            (known < 0) | (known > 1e9) | (known % 1 != 0),
+            "a whole number from 0 to 10^9",
+        )
+    if wrong.any() and name not in LOSSES:
+        row = known[wrong].index[0]
+        told = f"{name} of {brief(owners[row])} is {known[row]:g}"
+        raise ValueError(f"{path}: {told}, which is not {rule}; correct it")
 
 
 def openings(folder: Path) -> list[dict[str, Any]]:
@@ -158,7 +202,9 @@ def _with_bests(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     if epochs.empty:
         return trials[order]
     by_trial = epochs.groupby("trial_id")
-    scored = epochs.dropna(subset="val_acc")
+    is_scored = epochs["val_acc"].notna()
+    diverged = epochs.loc[~is_scored, "trial_id"]  # so what came before does not count
+    scored = epochs[is_scored & ~epochs["trial_id"].isin(diverged)]
     best = scored.loc[scored.groupby("trial_id")["val_acc"].idxmax()].set_index("trial_id")
     trials = trials.set_index("trial_id")
     trials["epochs"] = by_trial["epoch"].max().astype("Int64")

@@ -10,10 +10,10 @@ import pandas as pd
 from cnnlib import claim
 from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.halving import WORST
-from cnnlib.journal import journal_exists, read_events
+from cnnlib.journal import journal_exists, read_events, read_segments, segments
 from cnnlib.ledger import Terms, read_ledger
 from cnnlib.results import read_results
-from cnnlib.space import Choice, Interval, Space
+from cnnlib.space import Choice, Interval, Space, Weighted
 from cnnlib.tpe import Outcome
 
 MAY_GROW = ("trials", "max_epochs")
@@ -29,9 +29,24 @@ def read_terms(folder: Path) -> Terms | None:
         if folder.is_dir() and {path.name for path in folder.iterdir()} <= {claim.NAME}:
             return None
         raise ValueError(f"--resume: no sweep in {folder}; leave out --resume to begin it")
+    if missing := _missing(folder):
+        raise ValueError(
+            f"--resume: {folder}/journal/000001*.jsonl is missing, but {missing} is there; bring "
+            "the journal back, or begin a new sweep by another --name"
+        )
     telling = (event for event in read_events(folder) if event["event"] in ("sweep", "resumed"))
     ledger = read_ledger(telling, write=lambda event, **content: {})
     return ledger.terms if ledger.begun else None
+
+
+def _missing(folder: Path) -> str | None:
+    """What a sweep has left that its journal, which holds no event, does not tell of; or None."""
+    if any(content for _, content in read_segments(folder / "journal")):
+        return None
+    # A driver writes sweep.json after it has begun a segment, and before its first event.
+    before = [] if segments(folder / "journal") else ["sweep.json"]
+    left = [*before, "trials.csv", "checkpoints", "champion"]
+    return next((name for name in left if (folder / name).exists()), None)
 
 
 def check_compatible(before: Terms, now: Terms) -> None:
@@ -64,8 +79,11 @@ def _said(values: Choice | Interval | None) -> str:
     if values is None:
         return "not searched"
     if isinstance(values, Choice):
-        return " or ".join(map(str, values.values))
+        weights = values.weights if isinstance(values, Weighted) else ()
+        odds = f" as {' : '.join(f'{weight:g}' for weight in weights)}" if weights else ""
+        return " or ".join(map(str, values.values)) + odds
     steps = f" in steps of {values.step:g}" if values.step else ""
+    steps += " (rounded)" if values.rounded else ""
     return f"{values.low:g} to {values.high:g}{' (log)' if values.log else ''}{steps}"
 
 
@@ -99,12 +117,7 @@ def _config(row: Mapping[Any, Any], space: Space) -> TrialConfig | None:
     for name, hyperparameter in hyperparameters().items():
         value = getattr(config, name)
         values = space.get(name, Choice((hyperparameter.default,)))
-        inside = (
-            value in values.values
-            if isinstance(values, Choice)
-            else values.low <= value <= values.high
-        )
-        if not inside:
+        if value not in values:
             return None
     return config
 

@@ -12,6 +12,7 @@ from cnnlib import traffic
 from cnnlib.checkpoints import BEST, LAST, prune
 from cnnlib.config import TrialConfig
 from cnnlib.finals import Finals, Retrained, final_folder, retrained_folder
+from cnnlib.halving import diverged, divergence
 from cnnlib.node import kept, photographs
 from cnnlib.plan import Plan
 from cnnlib.progress import Progress
@@ -151,10 +152,13 @@ def _train(
         finals.end(training)
         prune_finals(job.folder.parent.parent, finals, bucket)
         progress.finals(done, len(jobs))
-        progress.note(f"{job}: {training.error or _said(training)}")
+        progress.note(f"{job}: {_said(training)}")
 
 
 def _said(training: Final | Retrained) -> str:
+    if training.error:
+        instead = "" if isinstance(training, Final) else "; the weights of its best seed are taken"
+        return f"{training.error}{instead}"
     if isinstance(training, Final):
         at = f"at epoch {training.best_epoch} of {training.epochs}"
         return f"val_acc {training.val_acc:.3f} {at}"
@@ -164,9 +168,11 @@ def _said(training: Final | Retrained) -> str:
 def ended(job: Job, answer: Answer) -> Final | Retrained:
     """What the journal keeps of a training."""
     rows, error = answer["rows"], answer.get("error")
+    if rows and diverged(rows[-1]):
+        error = error or divergence(rows[-1]["epoch"])
     seconds = sum(row["seconds"] for row in rows)
     if job.epochs is not None:
-        train_acc = rows[-1]["train_acc"] if rows else None
+        train_acc = rows[-1]["train_acc"] if rows and not error else None
         return Retrained(job.trial_id, job.seed, job.epochs, train_acc, seconds, error)
     final = Final(job.trial_id, job.seed, epochs=len(rows), seconds=seconds, error=error)
     if error or not rows:

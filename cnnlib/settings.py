@@ -1,60 +1,62 @@
-"""What the user asks of a sweep, and how that becomes its plan: every mistake is found here."""
+"""What the user asks of a sweep, and how that becomes its plan: every mistake is found here.
+
+Flags, sweep file and photographs are looked at before PyTorch or Ray are imported, which takes
+some seconds: a mistake is told at once.
+"""
 
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-
+from cnnlib.bounds import LARGEST_SEED, LIMITS, checked
+from cnnlib.config import short
 from cnnlib.halving import Halving
-from cnnlib.ledger import Terms
-from cnnlib.node import on_cluster
-from cnnlib.pixels import decode_ahead
-from cnnlib.plan import Plan
+from cnnlib.redaction import secrets_withheld, without_secrets
 from cnnlib.reference import STUDY, read_reference
-from cnnlib.resume import check_compatible, read_known, read_terms
-from cnnlib.sources import find_dataset
-from cnnlib.space import Space, SweepFile, num_configurations, read_sweep_file, with_set
-from cnnlib.storage import Mirror
-from cnnlib.tpe import Outcome
+from cnnlib.space import LISTABLE, Space, num_configurations, with_set
+from cnnlib.sweep_file import SweepFile, read_sweep_file, sweep_from_mapping
 from cnnlib.wandb_service import resolved_mode
 
-SWEEPS = Path(__file__).parent.parent / "sweeps"
+if TYPE_CHECKING:
+    from cnnlib.ledger import Terms
+    from cnnlib.plan import Plan
+    from cnnlib.storage import Mirror
+    from cnnlib.tpe import Outcome
+
+SWEEPS = Path(str(files("cnnlib"))) / "sweeps"
 TRIALS = 20  # where neither --trials nor the file's run_cap says
 MAX_EPOCHS = 50  # the study's
 IMAGE_SIZE = 224  # px, the study's
 FINALISTS = 3
 SEEDS = 3
-
-LEAST = {
-    "trials": 1,
-    "max_epochs": 1,
-    "image_size": 1,
-    "gpus_per_trial": 0,
-    "cpus_per_trial": 1,
-    "max_concurrent": 1,
-    "audit": 0,
-    "patience": 0,
-    "finalists": 0,
-    "seeds": 0,
-    "seed": 0,
-}
+NAMES = ("data", "sweep", "reference", "storage", "name", "warm_start", "wandb_project")
 
 
-def check_least(flags: object) -> None:
-    """Raises ValueError for the first flag that is too small; None asks for the default."""
-    for name, least in LEAST.items():
+def check_flags(flags: object) -> None:
+    """Raises ValueError for the first flag that is no such number, or too small or too large.
+
+    None asks for the default.
+    """
+    for name in LIMITS:
         value = getattr(flags, name, None)
-        if name == "gpus_per_trial" and isinstance(value, str):
-            if value != "auto":
-                raise ValueError(f"--gpus-per-trial: {value} is not a number or auto")
+        if value is None or (name == "gpus_per_trial" and value == "auto"):
             continue
-        if value is not None and not value >= least:  # true for NaN too
-            raise ValueError(f"--{name.replace('_', '-')}: {value} is not at least {least}")
+        flag = f"--{name.replace('_', '-')}"
+        if name == "gpus_per_trial" and isinstance(value, str):
+            raise ValueError(f"{flag}: {short(value)} is not a number or auto")
+        checked(name, value, said=flag)
+    for name in NAMES:
+        value = getattr(flags, name, None)
+        if isinstance(value, str | Path) and "\0" in str(value):
+            raise ValueError(f"--{name.replace('_', '-')}: {short(value)} holds a NUL character")
+    if str(getattr(flags, "name", None)).startswith("-"):
+        raise ValueError(f"--name: {short(flags.name)} begins like a flag")  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Settings:
     """What the user asks for; the flags of jobs/tune.py by the same names."""
 
     data: str | Path = "sample"  # sample, or a folder, zip or URL of photographs
-    sweep: str | Path | None = None  # a W&B sweep file; None: the one that fits the data
+    # A W&B sweep file, or wide, or wandb.sweep's dictionary; None: the file that fits the data.
+    sweep: str | Path | Mapping[str, Any] | None = None
     set: Iterable[str] = ()  # 'name=value' fixes, 'name=value,value' narrows
     trials: int | None = None
     max_epochs: int | None = None
@@ -87,35 +90,51 @@ class Settings:
     wandb_project: str = "cnnlib"
     verbose: bool = False  # shows what Ray prints
 
-    def plan(self) -> Plan:
+    @secrets_withheld()
+    def plan(self) -> "Plan":
         """The sweep as it will run.
 
         What the user may have got wrong raises here: ValueError or OSError, in one line. So the
         photographs are decoded here too.
         """
-        check_least(self)
+        check_flags(self)
         if self.search not in (None, "tpe", "random"):
-            raise ValueError(f"--search: {self.search} is not tpe or random")
-        if self.audit > 1:
-            raise ValueError(f"--audit: {self.audit:g} is not a share between 0 and 1")
-        self._check_machine()
+            raise ValueError(f"--search: {short(self.search)} is not tpe or random")
+        time_budget = None if self.time_budget is None else seconds_of(self.time_budget)
         folder = self._folder()
-        mirror = self._mirror(folder)
-        before = read_terms(folder) if self.resume else None
-        file = read_sweep_file(self.sweep or _default_sweep_file(self.data))
-        terms, num_points = self._terms(file, before)
+        file = self._sweep_file()
+        image_size = self.image_size or file.settings.get("image_size", IMAGE_SIZE)
+        space = with_set(file.space, [self.set] if isinstance(self.set, str) else self.set)
+        num_points = num_configurations(space, image_size)
+        if not self.resume:
+            self._num_trials(file, num_points)
+            _halving(file, self._max_epochs(file), before=None)
+        reference = read_reference(self.reference, space, image_size)
         finals = {"finalists": FINALISTS, "seeds": SEEDS}
         finals = {n: _first(getattr(self, n), file.settings.get(n), v) for n, v in finals.items()}
-        reference = read_reference(self.reference, terms.space, terms.image_size)
-        time_budget = seconds_of(self.time_budget) if self.time_budget else None
-        wandb = resolved_mode(self.wandb)
+        if self.seed + finals["seeds"] > LARGEST_SEED:
+            raise ValueError(f"--seed: {self.seed} leaves no room for {finals['seeds']} new seeds")
+        from cnnlib.sources import find_dataset
+
         dataset = find_dataset(self.data)
-        terms = replace(terms, fingerprint=dataset.fingerprint)
+        # From here on it takes time: W&B, storage, PyTorch, decoding.
+        wandb = resolved_mode(self.wandb)
+        mirror = self._mirror(folder)
+        self._check_machine()
+        from cnnlib.pixels import decode_ahead
+        from cnnlib.plan import Plan
+        from cnnlib.resume import check_compatible, read_terms
+
+        before = read_terms(folder) if self.resume else None
+        terms = replace(
+            self._terms(file, space, image_size, num_points, before),
+            fingerprint=dataset.fingerprint,
+        )
         if before:
             check_compatible(before, terms)
         began = time.monotonic()
-        decode_ahead(dataset, terms.image_size, augmented=terms.augmented)
-        return Plan(
+        decode_ahead(dataset, image_size, augmented=terms.augmented)
+        plan = Plan(
             settings=self,
             folder=folder,
             mirror=mirror,
@@ -126,27 +145,66 @@ class Settings:
             wandb=wandb,
             decode_seconds=time.monotonic() - began,
             reference=reference,
+            notes=self._notes(file),
             **finals,
         )
+        _ = plan.disk  # raises where a network of the space has more weights than can be counted
+        return plan
 
-    def _terms(self, file: SweepFile, before: Terms | None) -> tuple[Terms, float]:
-        """The terms of the search, but for the data, and how many configurations it has.
+    def _sweep_file(self) -> SweepFile:
+        if self.sweep is None or isinstance(self.sweep, str | Path):
+            return read_sweep_file(_sweep_path(self.sweep, self.data))
+        return sweep_from_mapping(self.sweep)
+
+    def _notes(self, file: SweepFile) -> tuple[str, ...]:
+        """What of the sweep file is read otherwise than W&B would, and is not to be seen so."""
+        shipped = self.sweep is None or str(self.sweep) == "wide"
+        if shipped or not file.early_terminate or file.grace_period:
+            return file.notes
+        rungs = "early_terminate: there is none, so W&B would stop no trial; null stops none here"
+        return (*file.notes, rungs)
+
+    def _max_epochs(self, file: SweepFile) -> int:
+        return self.max_epochs or file.settings.get("max_epochs", MAX_EPOCHS)
+
+    def _num_trials(self, file: SweepFile, num_points: float) -> int:
+        """How many trials are asked for: all of a grid, where nothing says less."""
+        asked = self.trials or file.trials
+        if not asked and file.is_grid:
+            if num_points > LISTABLE:
+                points = "endless" if num_points == float("inf") else f"{num_points:,.0f}"
+                raise ValueError(
+                    f"method: a grid of {points} points is more than {LISTABLE:,} trials; "
+                    "take fewer values, give run_cap or --trials, or take method random"
+                )
+            asked = int(num_points)
+        return int(min(asked or TRIALS, num_points))
+
+    def _terms(
+        self,
+        file: SweepFile,
+        space: Space,
+        image_size: int,
+        num_points: float,
+        before: "Terms | None",
+    ) -> "Terms":
+        """The terms of the search, but for the data.
 
         A sweep that goes on, and may have been extended, keeps its size where no flag says another.
         """
-        image_size = self.image_size or file.settings.get("image_size", IMAGE_SIZE)
-        space = with_set(file.space, self.set)
-        num_points = num_configurations(space, image_size)
-        trials = before.trials if before else file.trials or TRIALS
-        max_epochs = before.max_epochs if before else file.settings.get("max_epochs", MAX_EPOCHS)
-        max_epochs = self.max_epochs or max_epochs
+        from cnnlib.ledger import Terms
+
+        trials, max_epochs = self._num_trials(file, num_points), self._max_epochs(file)
+        if before:
+            trials = int(min(self.trials or before.trials, num_points))
+            max_epochs = self.max_epochs or before.max_epochs
         halving = _halving(file, max_epochs, before)
-        terms = Terms(
+        return Terms(
             space=space,
             image_size=image_size,
             search=self.search or file.search,
             seed=self.seed,
-            trials=int(min(self.trials or trials, num_points)),
+            trials=trials,
             max_epochs=max_epochs,
             patience=self.patience,
             grace_period=halving.grace_period if halving else None,
@@ -154,32 +212,56 @@ class Settings:
             fingerprint="",
             known=self._known(space, before),
             audit=self.audit,
+            rungs=halving.named if halving else (),
+            strict=file.strict,
+            target=file.target,
         )
-        return terms, num_points
 
-    def _known(self, space: Space, before: Terms | None) -> tuple[Outcome, ...]:
+    def _known(self, space: Space, before: "Terms | None") -> "tuple[Outcome, ...]":
         """What TPE is told of another sweep; a sweep that goes on has it in its journal."""
+        from cnnlib.resume import read_known
+
         if before:
             return before.known
         return read_known(self.warm_start, space) if self.warm_start else ()
 
     def _check_machine(self) -> None:
-        """Whether a trial fits this machine; a cluster may grow, so there nothing is refused."""
+        """Whether Ray can start and a trial fits; a cluster may grow, so there all trials do."""
+        from cnnlib.limits import cores
+        from cnnlib.machine import usable_gpus
+        from cnnlib.node import on_cluster
+        from cnnlib.surroundings import check_ray, check_surroundings
+
+        check_surroundings()
+        check_ray()
         if on_cluster():
             return
-        cpus, gpus = os.cpu_count() or 1, torch.cuda.device_count()
+        cpus, (gpus, problem) = cores(), usable_gpus()
         if self.cpus_per_trial > cpus:
             raise ValueError(
                 f"--cpus-per-trial: {self.cpus_per_trial} is more than the {cpus} here"
             )
         share = self.gpus_per_trial
-        if gpus and not isinstance(share, str) and (share or 0) > gpus:
-            raise ValueError(f"--gpus-per-trial: {share:g} is more than the {gpus} here")
+        if share != 0 and problem:
+            raise ValueError(f"{problem}, or use the CPU by --gpus-per-trial 0")
+        if share not in (None, 0) and not gpus:
+            raise ValueError(
+                f"--gpus-per-trial: {share} and no GPU here; leave it out to use the CPU"
+            )
+        if not isinstance(share, str) and (share or 0) > len(gpus):
+            raise ValueError(f"--gpus-per-trial: {share:g} is more than the {len(gpus)} here")
 
-    def _mirror(self, folder: Path) -> Mirror | None:
+    def _in_bucket(self) -> bool:
+        """Whether the storage is no folder on this machine."""
+        return re.match(r"[\w+.-]+:/", str(self.storage or "")) is not None
+
+    def _mirror(self, folder: Path) -> "Mirror | None":
         """Where the folder is copied to; what it holds is fetched to go on with it."""
-        if "://" not in str(self.storage):
+        if not self._in_bucket():
             return None
+        from cnnlib.node import on_cluster
+        from cnnlib.storage import Mirror
+
         mirror = Mirror(str(self.storage), folder, nodes=on_cluster())
         if self.resume:
             mirror.fetch()
@@ -193,10 +275,15 @@ class Settings:
             raise ValueError("--resume: which sweep? give its --name")
         name = self.name or f"{data_name(self.data)}-{datetime.now():%Y%m%d-%H%M%S}"
         if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
-            raise ValueError(f"--name: {name} is not made of letters, digits, '.', '_' and '-'")
-        in_bucket = "://" in str(self.storage)
-        storage = Path(self.storage) if self.storage and not in_bucket else _default_storage()
-        folder = storage.expanduser().absolute() / name
+            said = short(name)
+            raise ValueError(f"--name: {said} is not made of letters, digits, '.', '_' and '-'")
+        storage = _default_storage()
+        if self.storage and not self._in_bucket():
+            try:
+                storage = Path(self.storage).expanduser()
+            except RuntimeError as error:  # ~nobody/
+                raise ValueError(f"--storage: {self.storage}: {error}") from None
+        folder = storage.absolute() / name
         if self.resume:
             return folder
         if folder.exists():
@@ -214,8 +301,12 @@ def _first(*values: int | None) -> int:
     return next(value for value in values if value is not None)
 
 
-def _default_sweep_file(data: str | Path) -> Path:
-    return SWEEPS / ("sample.yaml" if data == "sample" else "inaturalist.yaml")
+def _sweep_path(asked: str | Path | None, data: str | Path) -> Path:
+    """The file that is asked for, by its path or as the name of one of SWEEPS; or the default."""
+    if asked is None:
+        return SWEEPS / ("sample.yaml" if data == "sample" else "inaturalist.yaml")
+    ours = SWEEPS / f"{asked}.yaml"
+    return ours if not Path(asked).exists() and ours.is_file() else Path(asked)
 
 
 def _default_storage() -> Path:
@@ -224,7 +315,7 @@ def _default_storage() -> Path:
     return (Path.home() if "working_dir_files" in here.parts else here) / "results"
 
 
-def _halving(file: SweepFile, max_epochs: int, before: Terms | None) -> Halving | None:
+def _halving(file: SweepFile, max_epochs: int, before: "Terms | None") -> Halving | None:
     """ASHA's plan. A file that does not speak of it gets rungs at 1/9 and 1/3 of the way.
 
     A sweep that goes on keeps the rungs that it had.
@@ -235,20 +326,22 @@ def _halving(file: SweepFile, max_epochs: int, before: Terms | None) -> Halving 
         return Halving(max_epochs, before.halving.grace_period, file.reduction_factor)
     if not file.grace_period:
         return Halving.by_default(max_epochs, file.reduction_factor)
-    return Halving(max_epochs, file.grace_period, file.reduction_factor)
+    return Halving(max_epochs, file.grace_period, file.reduction_factor, file.rungs)
 
 
 def data_name(data: str | Path) -> str:
     """A short name of a data set, for folders: nature_12K of a URL that ends in nature_12K.zip."""
-    stem = Path(str(data).split("?")[0].rstrip("/")).name.removesuffix(".zip")
+    stem = Path(without_secrets(str(data)).rstrip("/")).name.removesuffix(".zip")
     return re.sub(r"[^\w.-]+", "_", stem).strip("._-") or "photos"
 
 
 def seconds_of(text: str) -> float:
     """'2h', '90m', '1h30m' or '45s' in seconds."""
-    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
+    number = r"(\d{1,9})"  # of seconds, these are 31 years
+    match = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s)?", str(text).strip())
     if not match or not any(match.groups()):
-        raise ValueError(f"--time-budget: {text} is not a time like 2h, 90m, 1h30m or 45s")
+        said = short(text) or "nothing"
+        raise ValueError(f"--time-budget: {said} is not a time like 2h, 90m, 1h30m or 45s")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     total = float(hours * 3600 + minutes * 60 + seconds)
     if not total:

@@ -1,15 +1,26 @@
-"""A sweep's values per hyperparameter, from a W&B sweep file and from --set."""
+"""What a sweep searches: values of each hyperparameter, and the configurations they make."""
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
-import yaml
+from cnnlib.config import (
+    TrialConfig,
+    Value,
+    can_exist,
+    hyperparameter_named,
+    hyperparameters,
+    impossible,
+    short,
+)
 
-from cnnlib.config import TrialConfig, Value, hyperparameter_named, impossible, nearest
+LISTABLE = 1_000_000  # values, or configurations, that are ever listed one by one
+COUNTABLE = 10**15  # configurations that are told apart from endless ones
+SLACK = 1e-6  # of a step: 0.3 is three times 0.1, whatever a computer divides
 
 
 @dataclass(frozen=True)
@@ -17,6 +28,16 @@ class Choice:
     """One of these values; a single one is a constant."""
 
     values: tuple[Value, ...]
+
+    def __contains__(self, value: object) -> bool:
+        return value in self.values
+
+
+@dataclass(frozen=True)
+class Weighted(Choice):
+    """One of these values, each drawn as often as its weight says; they add up to about 1."""
+
+    weights: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -27,191 +48,60 @@ class Interval:
     high: float
     log: bool = False
     step: float = 0.0  # 0: any number; 1: whole numbers; else multiples of it
+    # Whether a number between the ends is drawn and then rounded to a multiple, as W&B's q_uniform
+    # does: that may lie outside of them. Else each multiple within the ends is drawn as often.
+    rounded: bool = False
+
+    @property
+    def multiples(self) -> range:
+        """How many steps the values are."""
+        low, high = self.low / self.step, self.high / self.step
+        if self.rounded:
+            return range(math.floor(low - 0.5 + SLACK) + 1, math.ceil(high + 0.5 - SLACK))
+        return range(math.ceil(low - SLACK), math.floor(high + SLACK) + 1)
+
+    def after(self, steps: int) -> float:
+        """The value that is so many steps: 0.3 for three of 0.1."""
+        value = steps * self.step
+        return round(value) if float(self.step).is_integer() else float(f"{value:.12g}")
+
+    def nearest(self, number: float) -> float:
+        """The value that is nearest to a number."""
+        if not self.step:
+            return min(max(number, self.low), self.high)
+        steps = self.multiples
+        return self.after(min(max(round(number / self.step), steps[0]), steps[-1]))
+
+    @property
+    def lowest(self) -> float:
+        return self.nearest(self.low)
+
+    @property
+    def highest(self) -> float:
+        return self.nearest(self.high)
+
+    def __contains__(self, value: object) -> bool:
+        """Whether a number lies between the lowest and the highest, if on no step."""
+        return self.lowest <= value <= self.highest  # type: ignore[operator]
 
 
 Space = dict[str, Choice | Interval]
-
-# W&B's names of distributions: how each is read into (log, step). The two `log_uniform`s without
-# `_values` give the exponents of e, as W&B does.
-DISTRIBUTIONS = {
-    "uniform": (False, 0.0),
-    "int_uniform": (False, 1.0),
-    "q_uniform": (False, None),
-    "log_uniform": (True, 0.0),
-    "q_log_uniform": (True, None),
-    "log_uniform_values": (True, 0.0),
-    "q_log_uniform_values": (True, None),
-}
-METHODS = {"bayes": "tpe", "random": "random", "grid": "random"}  # without repeats, all of a grid
-# Constants that W&B users keep among the parameters.
-SETTINGS = ("max_epochs", "image_size", "finalists", "seeds")
-# What belongs to W&B's agents and has no meaning here.
-IGNORED = {"program", "command", "name", "description", "project", "entity", "controller"}
-
-
-@dataclass(frozen=True)
-class SweepFile:
-    """What a W&B sweep file asks for."""
-
-    space: Space
-    search: str = "tpe"  # or "random"
-    early_terminate: bool = True  # false where the file says `early_terminate: null`
-    grace_period: int | None = None  # epochs before the first rung; None: from the longest trial
-    reduction_factor: float = 3.0
-    trials: int | None = None  # run_cap
-    settings: Mapping[str, int] = field(default_factory=dict)
-
-
-def read_sweep_file(path: str | Path) -> SweepFile:
-    """The sweep file, checked. ValueError names field, value, rule and the nearest right name."""
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no sweep file {path}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    try:
-        return sweep_from_mapping(content)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def sweep_from_mapping(content: object) -> SweepFile:
-    """The same from the dictionary that wandb.sweep takes."""
-    if not isinstance(content, Mapping) or not isinstance(content.get("parameters"), Mapping):
-        raise ValueError("a sweep needs `parameters:` with a name and its values each")
-    known = {"method", "metric", "parameters", "early_terminate", "run_cap"}
-    for name in content:
-        if name not in known | IGNORED:
-            raise ValueError(f"{name}: no such key of a sweep{nearest(name, known | IGNORED)}")
-    method = content.get("method", "bayes")
-    if not isinstance(method, str) or method not in METHODS:
-        raise ValueError(f"method: {method} is not one of {', '.join(METHODS)}")
-    metric = content.get("metric", {"name": "val_acc"})
-    if metric not in ({"name": "val_acc"}, {"name": "val_acc", "goal": "maximize"}):
-        raise ValueError(f"metric: {metric} is not {{name: val_acc, goal: maximize}}")
-    parameters = content["parameters"]
-    return SweepFile(
-        space={n: read_values(n, v) for n, v in parameters.items() if n not in SETTINGS},
-        settings={n: _setting(n, v) for n, v in parameters.items() if n in SETTINGS},
-        search=METHODS[method],
-        trials=_whole("run_cap", content["run_cap"]) if "run_cap" in content else None,
-        **_early_terminate(content.get("early_terminate", {})),
-    )
-
-
-def _early_terminate(content: Mapping[str, Any] | None) -> dict[str, Any]:
-    """ASHA's plan from W&B's Hyperband: its min_iter, or max_iter divided by eta s times."""
-    if content is None:
-        return {"early_terminate": False}
-    if not isinstance(content, Mapping):
-        raise ValueError(f"early_terminate: {content} is not `type: hyperband` and `min_iter:`")
-    if not content:
-        return {}
-    known = ("type", "min_iter", "max_iter", "s", "eta", "strict")
-    for name in content:
-        if name not in known:
-            raise ValueError(f"early_terminate: no key {name}{nearest(name, known)}")
-    if content.get("type", "hyperband") != "hyperband":
-        raise ValueError(f"early_terminate: type {content['type']} is not hyperband")
-    eta = content.get("eta", 3)
-    if isinstance(eta, bool) or not isinstance(eta, int | float) or not 1 < eta < math.inf:
-        raise ValueError(f"early_terminate: eta {eta} is not a number above 1")
-    if "min_iter" in content:
-        grace = _whole("early_terminate: min_iter", content["min_iter"])
-    elif "max_iter" in content:
-        brackets = _whole("early_terminate: s", content.get("s", 1))
-        longest = _whole("early_terminate: max_iter", content["max_iter"])
-        grace = max(1, int(longest / eta**brackets))
-    else:
-        raise ValueError("early_terminate: needs min_iter, or max_iter and s")
-    return {"grace_period": grace, "reduction_factor": float(eta)}
-
-
-def _whole(name: str, raw: object) -> int:
-    if isinstance(raw, bool) or not isinstance(raw, int) or raw < 1:
-        raise ValueError(f"{name}: {raw} is not a whole number of at least 1")
-    return raw
-
-
-def _number(name: str, raw: object) -> float:
-    try:
-        number = float(raw)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(raw, bool) or not math.isfinite(number):
-        raise ValueError(f"{name}: {raw} is not a number")
-    return number
-
-
-def _setting(name: str, entry: object) -> int:
-    if not isinstance(entry, Mapping) or list(entry) != ["value"]:
-        raise ValueError(f"{name}: is a setting of the whole sweep; write {name}: {{value: N}}")
-    return _whole(name, entry["value"])
-
-
-def read_values(name: str, entry: object) -> Choice | Interval:
-    """What one entry of `parameters` means: value, values, or min and max with a distribution."""
-    hyperparameter = hyperparameter_named(name)
-    known = ("value", "values", "min", "max", "distribution", "q", "probabilities")
-    if not isinstance(entry, Mapping) or not entry:
-        raise ValueError(f"{name}: {entry} is not `value:`, `values:` or `min:` and `max:`")
-    for key in entry:
-        if key not in known:
-            raise ValueError(f"{name}: no key {key} in a parameter{nearest(key, known)}")
-    if "probabilities" in entry:
-        raise ValueError(f"{name}: probabilities are not supported; leave them out")
-    if "value" in entry or "values" in entry:
-        values = entry["values"] if "values" in entry else [entry["value"]]
-        if not isinstance(values, list) or not values:
-            raise ValueError(f"{name}: values {values} is not a list with at least one value")
-        return Choice(tuple(dict.fromkeys(hyperparameter.parse(v) for v in values)))
-    if "min" not in entry or "max" not in entry:
-        raise ValueError(f"{name}: needs value, values, or both min and max")
-    return _interval(name, entry)
-
-
-def _interval(name: str, entry: Mapping[str, Any]) -> Interval:
-    hyperparameter = hyperparameter_named(name)
-    if hyperparameter.type not in (int, float) or hyperparameter.choices:
-        raise ValueError(f"{name}: has no min and max; it is {hyperparameter.rule}")
-    whole = hyperparameter.type is int
-    distribution = entry.get("distribution", "int_uniform" if whole else "uniform")
-    if not isinstance(distribution, str) or distribution not in DISTRIBUTIONS:
-        near = nearest(distribution, DISTRIBUTIONS) or f"; known: {', '.join(DISTRIBUTIONS)}"
-        raise ValueError(f"{name}: no distribution {distribution}{near}")
-    log, step = DISTRIBUTIONS[distribution]
-    ends = [entry["min"], entry["max"]]
-    if log and not distribution.endswith("_values"):
-        try:
-            ends = [math.exp(_number(name, end)) for end in ends]
-        except OverflowError:
-            text = f"{name}: {distribution} takes logarithms of the values"
-            raise ValueError(f"{text}; for values write {distribution}_values") from None
-        ends = [round(end) if whole else end for end in ends]
-    low, high = (float(hyperparameter.parse(end)) for end in ends)
-    if not low < high:
-        raise ValueError(f"{name}: min {entry['min']} is not below max {entry['max']}")
-    if log and low <= 0:
-        raise ValueError(f"{name}: min {entry['min']} has no logarithm; take one above 0")
-    if step is None:
-        step = _number(name, entry.get("q", 1))
-        if step <= 0 or (whole and not step.is_integer()):
-            raise ValueError(f"{name}: q {entry['q']} is not a {'whole ' * whole}number above 0")
-    return Interval(low, high, log, step or float(whole))
+SHAPE = ("first_layer_filters", "filter_org", "conv_layers")  # which together can be impossible
 
 
 def with_set(space: Space, settings: Iterable[str]) -> Space:
     """The space narrowed by flags 'name=value' (fixed) and 'name=value,value' (a choice)."""
-    narrowed = dict(space)
+    narrowed: Space = {}
     for text in settings:
         name, equals, values = text.partition("=")
         if not equals or not values:
-            raise ValueError(f"--set {text}: write NAME=VALUE or NAME=VALUE,VALUE")
+            raise ValueError(f"--set {short(text)}: write NAME=VALUE or NAME=VALUE,VALUE")
         hyperparameter = hyperparameter_named(name.strip())
+        if hyperparameter.name in narrowed:
+            raise ValueError(f"--set {hyperparameter.name}: is given twice; write NAME=VALUE,VALUE")
         parsed = (hyperparameter.parse(value.strip()) for value in values.split(","))
         narrowed[hyperparameter.name] = Choice(tuple(dict.fromkeys(parsed)))
-    return narrowed
+    return {**space, **narrowed}
 
 
 def constants(space: Space) -> dict[str, Value]:
@@ -228,36 +118,138 @@ def searched(space: Space) -> Space:
     return {name: values for name, values in space.items() if name not in constants(space)}
 
 
-def num_configurations(space: Space, image_size: int) -> float:
-    """How many configurations of the space can exist; infinity where a value is a real number.
-
-    Raises ValueError with the reason of the first where none can.
-    """
-    shape_names = ("first_layer_filters", "filter_org", "conv_layers")
-    grids = {name: grid(values) for name, values in space.items()}
-    shapes = {name: grids[name] for name in shape_names if name in grids}
-    possible, reason = 0, ""
-    for values in itertools.product(*(g or _ends(space[n]) for n, g in shapes.items())):
-        config = TrialConfig.from_mapping(dict(zip(shapes, values, strict=True)))
-        refusal = impossible(config, image_size)
-        reason = reason or refusal or ""
-        possible += refusal is None
-    if not possible:
-        raise ValueError(reason)
-    if not all(grids.values()):
-        return math.inf
-    return possible * math.prod(len(g) for n, g in grids.items() if g and n not in shapes)
+def num_values(values: Choice | Interval) -> float:
+    """How many values there are; infinity for any number of an interval."""
+    if isinstance(values, Choice):
+        return len(values.values)
+    return len(values.multiples) if values.step else math.inf
 
 
 def grid(values: Choice | Interval) -> list[Value] | None:
-    """The values one by one, or None where they are any number of an interval."""
+    """The values one by one, or None where they are endless or more than LISTABLE."""
+    if num_values(values) > LISTABLE:
+        return None
     if isinstance(values, Choice):
         return list(values.values)
-    if values.step != 1:
-        return None
-    return [int(v) for v in range(math.ceil(values.low), math.floor(values.high) + 1)]
+    return [values.after(steps) for steps in values.multiples]
 
 
-def _ends(values: Choice | Interval) -> list[Value]:
-    assert isinstance(values, Interval)
-    return [values.low, values.high]
+def num_configurations(space: Space, image_size: int) -> float:
+    """How many configurations of the space can exist.
+
+    Infinity where a value is a real number, and where they are more than COUNTABLE. Raises
+    ValueError where none can exist, with the reason for which the one that needs least cannot.
+    """
+    ends = {name: _ends(values) for name, values in space.items() if name in SHAPE}
+    least = {name: low if name == "conv_layers" else high for name, (low, high) in ends.items()}
+    if reason := impossible(TrialConfig.from_mapping(least), image_size):
+        raise ValueError(reason)
+    others = math.prod(num_values(values) for name, values in space.items() if name not in SHAPE)
+    columns = _shape_columns(space)
+    if math.isinf(others) or columns is None:
+        return math.inf
+    number = others * _num_shapes(*columns, image_size)
+    return number if number <= COUNTABLE else math.inf
+
+
+def _ends(values: Choice | Interval) -> tuple[Value, Value]:
+    if isinstance(values, Choice):
+        return min(values.values), max(values.values)  # type: ignore[type-var]
+    return values.lowest, values.highest
+
+
+def _default(name: str) -> Choice:
+    return Choice((hyperparameters()[name].default,))
+
+
+def _shape_columns(space: Space) -> tuple[list[Any], list[Any], list[Any]] | None:
+    """The values of the three of SHAPE, the default where it is not searched; None: too many."""
+    columns = []
+    for name in SHAPE:
+        values = grid(space.get(name, _default(name)))
+        if values is None:
+            return None
+        columns.append(sorted(values))  # type: ignore[type-var]
+    first, ratio, layers = columns
+    return first, ratio, layers
+
+
+def _num_shapes(firsts: list[int], ratios: list[float], depths: list[int], image_size: int) -> int:
+    """How many of these shapes can exist, without a walk through all of them.
+
+    More filters or a larger ratio never make one impossible, so a search by halves finds where the
+    possible ones begin in the longer of the two lists.
+    """
+
+    total = 0
+    for depth in depths:
+        exists = partial(can_exist, layers=depth, image_size=image_size)
+        if len(firsts) <= len(ratios):
+            total += sum(_num_from(ratios, partial(exists, first)) for first in firsts)
+        else:
+            total += sum(_num_from(firsts, partial(_turned, exists, r)) for r in ratios)
+    return total
+
+
+def _turned(exists: Callable[[Any, Any], bool], ratio: float, first: int) -> bool:
+    return exists(first, ratio)
+
+
+def _num_from(rising: Sequence[Any], exists: Callable[[Any], bool]) -> int:
+    """How many of the values exist, if all do from the first on that does."""
+    return len(rising) - bisect_left(rising, True, key=exists)
+
+
+class Points:
+    """The configurations of a space that can exist, numbered without a list of them.
+
+    Only for a space whose hyperparameters make at most LISTABLE combinations, see `listable`.
+    """
+
+    def __init__(self, space: Space, image_size: int) -> None:
+        self._columns = {n: grid(v) or [] for n, v in space.items() if n not in SHAPE}
+        shapes: list[Any] = [grid(space.get(name, _default(name))) or [] for name in SHAPE]
+        self._shapes = [
+            (first, ratio, layers)
+            for first, ratio, layers in itertools.product(*shapes)
+            if can_exist(first, ratio, layers, image_size)
+        ]
+
+    @staticmethod
+    def listable(space: Space) -> bool:
+        return math.prod(num_values(values) for values in space.values()) <= LISTABLE
+
+    def __len__(self) -> int:
+        return len(self._shapes) * math.prod(map(len, self._columns.values()))
+
+    def __getitem__(self, number: int) -> dict[str, Value]:
+        """The values of the point of this number, from 0."""
+        values: dict[str, Value] = {}
+        for name, column in self._columns.items():
+            number, index = divmod(number, len(column))
+            values[name] = column[index]
+        return values | dict(zip(SHAPE, self._shapes[number], strict=True))
+
+    def number(self, config: TrialConfig) -> int | None:
+        """The number of a configuration, None where it is none of these points."""
+        shape = self._shape_numbers.get(tuple(getattr(config, n) for n in SHAPE))
+        indices = [
+            self._indices[name].get(getattr(config, name)) for name in reversed(self._columns)
+        ]
+        if shape is None or None in indices:
+            return None
+        number = shape
+        for column, index in zip(reversed(self._columns.values()), indices, strict=True):
+            number = number * len(column) + index  # type: ignore[operator]
+        return number
+
+    @cached_property
+    def _shape_numbers(self) -> dict[tuple[Any, ...], int]:
+        return {shape: number for number, shape in enumerate(self._shapes)}
+
+    @cached_property
+    def _indices(self) -> dict[str, dict[Value, int]]:
+        return {
+            name: {value: index for index, value in enumerate(column)}
+            for name, column in self._columns.items()
+        }

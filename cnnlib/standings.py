@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from cnnlib.halving import DIVERGED
+
 REFERENCE = "reference"  # in place of a trial's id where the reference is no finalist
 
 
@@ -41,6 +43,11 @@ class Standing:
     def whole(self) -> bool:
         """Whether there are scores, and no training raised."""
         return 0 < len(self.finals) == len(self.scores)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a training ended because its network predicted nothing: it has no score."""
+        return any((final.error or "").startswith(DIVERGED) for final in self.finals)
 
     @property
     def mean(self) -> float:

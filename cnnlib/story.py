@@ -33,7 +33,9 @@ def _sweep(event: Event) -> str:
 
 
 def _epoch(event: Event) -> str:
-    text = f"{event['epoch']}: val_acc {event['val_acc']:.3f}, val_loss {event['val_loss']:.3f}"
+    text = f"{event['epoch']}: val_acc {event['val_acc']:.3f}"
+    if "val_loss" in event:
+        text += f", val_loss {event['val_loss']:.3f}"
     if "decision" in event:
         decision = event["decision"]
         cutoff = decision["cutoff"]
@@ -59,6 +61,8 @@ def _listed(seeds: Iterable[int]) -> str:
 
 
 def _final(event: Event) -> str:
+    if event["val_acc"] is None:
+        return "no epoch"
     return f"val_acc {event['val_acc']:.3f} at epoch {event['best_epoch']} of {event['epochs']}"
 
 
@@ -75,7 +79,7 @@ SAID = {
     "machines": lambda e: f"{e['units']:g} of {e['unit']}, {e['units_per_trial']:g} for a trial",
     "proposed": _proposed,
     "moved": _moved,
-    "started": lambda e: f"after epoch {e['after_epoch']}" if e["after_epoch"] else "",
+    "started": lambda e: f"after epoch {e['after_epoch']}" if e.get("after_epoch") else "",
     "epoch": _epoch,
     "lost": lambda e: f"its worker{' (preempted)' if e['preempted'] else ''}: {e['error']}",
     "stopped": lambda e: f"at epoch {e['rung']}, below the cutoff {e['cutoff']:.3f}",
@@ -134,11 +138,13 @@ def _difference(ledger: Ledger, event: Event) -> str | None:
     if trial.status != "running":
         return f"the trial had {trial.status} before"
     if kind == "epoch":
-        if trial.stop or event["epoch"] != trial.epoch + 1:
+        if trial.stop or trial.diverged or event["epoch"] != trial.epoch + 1:
             return f"epoch {event['epoch']} follows epoch {trial.epoch}"
         decision = ledger.decision(trial.trial_id, event["epoch"], event["val_acc"])
         written = Decision(**event["decision"]) if "decision" in event else None
         return None if decision == written else f"derived {decision}, written {written}"
+    if kind in ENDINGS and kind != "failed" and trial.diverged:
+        return "derived failed"
     if kind in ENDINGS and kind != "failed" and (kind == "stopped") != bool(trial.stop):
         return f"derived {'stopped' if trial.stop else 'finished'}"
     return None

@@ -2,12 +2,13 @@
 
 import logging
 import os
-import socket
 from collections.abc import Callable
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from cnnlib.surroundings import knock
 
 PATIENCE = 300  # seconds that a machine may take: it may have to fetch the photographs
 
@@ -24,7 +25,7 @@ def on_every_machine(
     began = not ray.is_initialized()
     try:
         if began:
-            _knock(address)  # ray.init tries for minutes
+            knock(address)  # ray.init tries for minutes
             ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except Exception as error:  # no cluster there, or another token, or other versions
         raise ConnectionError(
@@ -51,13 +52,6 @@ def on_every_machine(
 
 def _asked(question: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     return question(*arguments)
-
-
-def _knock(address: str) -> None:
-    """OSError where nothing answers at host:port; other forms of address are Ray's to judge."""
-    host, _, port = address.rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def on_a_gpu(question: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

@@ -1,5 +1,6 @@
 """A sweep: Ray Tune runs the trials, and everything that happens goes into the journal."""
 
+# ruff: noqa: E402  # what Ray asks of its surroundings when it is imported comes first
 import logging
 import os
 import time
@@ -16,6 +17,11 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the journal 
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # with it Tune prints tables at any verbosity
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is ours to handle
 
+from cnnlib.redaction import secrets_withheld, without_secrets
+from cnnlib.surroundings import check_home
+
+check_home()  # Ray's import asks for it, with a traceback
+
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
 
@@ -23,8 +29,10 @@ from cnnlib import recorder
 from cnnlib.about import about
 from cnnlib.bill import at_work, bill
 from cnnlib.champion import Champion, crown
-from cnnlib.claim import Claim
+from cnnlib.claim import Claim, ClaimedError
 from cnnlib.cluster import billed
+from cnnlib.doctor import check_storage
+from cnnlib.facts import DamagedError
 from cnnlib.finals import Finals, read_finals
 from cnnlib.journal import Journal, read_events
 from cnnlib.ledger import Ledger, read_ledger
@@ -47,7 +55,7 @@ class SweepResult:
     folder: Path
     trials: pd.DataFrame
     epochs: pd.DataFrame
-    champion: Champion | None  # None where no trial finished an epoch
+    champion: Champion | None  # None where no trial reached a val_acc
     interrupted: bool = False
     trouble: str | None = None  # what ended it before its time, in a line
 
@@ -61,30 +69,33 @@ class Sweep(Settings):
         return run(self.plan())
 
 
+@secrets_withheld()
 def run(plan: Plan) -> SweepResult:
     """Runs a planned sweep to its end, or to Ctrl-C: whatever was reached is in its folder.
 
-    Raises ClaimedError where another driver has the folder, OSError where it cannot be written.
+    Raises ClaimedError where another driver has the folder, or has taken it over while this one
+    slept, OSError where it cannot be written.
     """
+    check_storage(plan)
     plan.folder.mkdir(parents=True, exist_ok=plan.settings.resume)
-    claim = Claim(plan.folder)
+    claim = Claim(plan.folder, plan.mirror.lost if plan.mirror else None)
     if plan.mirror:
         plan.mirror.start()
     try:
-        return _run(plan)
+        return _run(plan, claim)
     finally:
         claim.release()
         if plan.mirror and (problem := plan.mirror.close()):
             logging.getLogger(__name__).warning(problem)
 
 
-def _run(plan: Plan) -> SweepResult:
+def _run(plan: Plan, claim: Claim) -> SweepResult:
     began = time.monotonic()
-    journal = Journal(plan.folder)
+    journal = Journal(plan.folder, claim.driver, claim.check)
     before = list(read_events(plan.folder))
     said = about(plan) | {"interrupted": True}  # until it ends
     if before:
-        said["started"] = read_json(plan.folder / "sweep.json")["started"]
+        said["started"] = _started(plan.folder, before)
     write_json(plan.folder / "sweep.json", said)
     ledger = read_ledger(before, journal.append)
     finals = read_finals(before, ledger)
@@ -110,7 +121,7 @@ def _run(plan: Plan) -> SweepResult:
                     _begin(plan, ledger, progress.slots)
                 ledger.machines(**billed(share, progress.slots))
                 if searching:
-                    tune_trials(plan, task, share, ledger, tracking, progress)
+                    tune_trials(plan, task, share, ledger, tracking, progress, claim.check)
                 left = plan.time_budget and began + plan.time_budget - time.monotonic()
                 execute = on_ray(
                     task,
@@ -119,6 +130,7 @@ def _run(plan: Plan) -> SweepResult:
                     slots=progress.slots,
                     retries=recorder.MAX_WORKER_LOSSES,
                     seconds=left,
+                    check=claim.check,
                 )
                 hold_finals(plan, finals, execute, progress)
         _close(plan, ledger, finals, time.monotonic() - began, progress)
@@ -126,10 +138,12 @@ def _run(plan: Plan) -> SweepResult:
         interrupted = True
         if ledger.begun:
             ledger.close("interrupted")
-    except (OSError, RayError, TuneError) as error:  # the disk, the network, Ray
+    except (ClaimedError, OSError, RayError, TuneError) as error:  # the disk, the network, Ray
         if plan.settings.verbose:
             logging.getLogger(__name__).exception("the sweep ended")
         cause = _cause(error)
+        if isinstance(cause, ClaimedError):
+            raise cause from None  # and what is in the folder is the other driver's
         if not isinstance(cause, OSError | RayError | TuneError):
             raise  # a mistake of ours
         trouble = _one_line(cause)
@@ -144,7 +158,7 @@ def _run(plan: Plan) -> SweepResult:
     }
     try:
         result = _results(plan, said, finals, exported=not interrupted)
-    except OSError as error:
+    except (OSError, DamagedError) as error:
         trouble = trouble or _one_line(error)
         results = read_results(plan.folder)
         result = SweepResult(plan.folder, results.trials, results.epochs, None)
@@ -152,6 +166,12 @@ def _run(plan: Plan) -> SweepResult:
         progress.note(str(cost))
     progress.note(tracking.line)
     return replace(result, interrupted=interrupted, trouble=trouble)
+
+
+def _started(folder: Path, events: list[dict[str, Any]]) -> str:
+    """When the sweep began, as sweep.json says; where that was lost, its first event."""
+    path = folder / "sweep.json"
+    return read_json(path)["started"] if path.exists() else events[0]["time"]
 
 
 def _results(plan: Plan, said: dict[str, Any], finals: Finals, *, exported: bool) -> SweepResult:
@@ -191,6 +211,8 @@ def _close(plan: Plan, ledger: Ledger, finals: Finals, seconds: float, progress:
     reason = "all trials ended"
     if ledger.hopeless:
         reason = f"ended early, most trials fail for one reason: {ledger.hopeless}"
+    elif trial := ledger.reached:
+        reason = f"the target {plan.terms.target:g} is reached, by trial {trial.trial_id}"
     elif ledger.exhausted or len(ledger.trials) >= plan.num_points:
         reason = f"the space is exhausted: all {len(ledger.trials)} configurations were tried"
     elif plan.search_budget and seconds >= plan.search_budget and ledger.unfinished:
@@ -209,7 +231,7 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def _begin(plan: Plan, ledger: Ledger, slots: int) -> None:

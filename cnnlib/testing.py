@@ -5,7 +5,6 @@ chooses by the test, and then its accuracy flatters; so another champion is test
 and the record tells how often and why.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,22 +14,26 @@ from typing import Any
 import pandas as pd
 import torch
 
+from cnnlib.card import card
 from cnnlib.champion import (
     PREDICTIONS,
     WEIGHTS,
     Champion,
-    digest,
     read_champion,
     write_card,
 )
 from cnnlib.claim import Claim
-from cnnlib.data import CustomDataModule
+from cnnlib.data import CustomDataModule, evaluation_batch
 from cnnlib.dataset import Dataset
+from cnnlib.facts import read_metrics
+from cnnlib.halving import DIVERGED
 from cnnlib.intervals import wilson_interval
 from cnnlib.journal import Journal, journal_exists
 from cnnlib.leaks import find_leaks
+from cnnlib.limits import cores
 from cnnlib.prediction import GUESSES
-from cnnlib.results import openings, read_json, write_json
+from cnnlib.redaction import without_secrets
+from cnnlib.results import digest, openings, read_json, write_json
 from cnnlib.sources import find_dataset
 
 LEAKS = "leaks.csv"
@@ -52,10 +55,12 @@ def test_champion(
     `data` says where the photographs are now; by default where the sweep found them. `dataset`
     saves reading them again. `reason` allows to open the test again, for another champion than it
     was opened for: OpenedBeforeError without. Raises ValueError where the photographs are other
-    ones or where there is no test set, ClaimedError while the sweep runs.
+    ones, there is no test set, or the network diverged and predicts nothing; ClaimedError while the
+    sweep runs.
     """
     folder = Path(sweep_folder)
     champion = read_champion(folder)
+    card(champion.folder)  # what could not be written later is told before the test is opened
     with _claimed(folder):
         record = _record(folder, champion)
         if record is None:
@@ -71,7 +76,7 @@ def test_champion(
             record = _open(folder, champion, dataset, reason=reason, number=len(earlier) + 1)
         _settle(champion)
     shown = {name: value for name, value in record.items() if name.startswith("test_")}
-    metrics = read_json(champion.folder / "metrics.json") | shown
+    metrics = read_metrics(champion.folder) | shown
     write_json(champion.folder / "metrics.json", metrics)
     write_card(champion)
     return metrics
@@ -101,9 +106,15 @@ def _record(folder: Path, champion: Champion) -> Mapping[str, Any] | None:
 
 def _dataset(folder: Path, data: str | None) -> Dataset:
     about = read_json(folder / "sweep.json")["data"]
+    if about.get("address_withheld") and not data:
+        raise ValueError(
+            f"the photographs came from {about['source']} by an address with a password, a key or "
+            "a signature, which is not kept; give it again by --data"
+        )
     dataset = find_dataset(data or about["source"])
     if dataset.fingerprint != about["fingerprint"]:
-        raise ValueError(f"the photographs in {data or about['source']} are not those of the sweep")
+        place = without_secrets(data or about["source"])
+        raise ValueError(f"the photographs in {place} are not those of the sweep")
     return dataset
 
 
@@ -121,8 +132,8 @@ def _open(
     if (champion.folder / "reference" / WEIGHTS).exists():
         reference = predict_test(read_champion(champion.folder / "reference"), dataset)
         predictions["reference_predicted"] = reference["predicted"]
-    predictions.to_csv(champion.folder / f"{PREDICTIONS}.new", index=False)
-    leaks.to_csv(champion.folder / f"{LEAKS}.new", index=False)
+    predictions.to_csv(_unsettled(champion, PREDICTIONS), index=False)
+    leaks.to_csv(_unsettled(champion, LEAKS), index=False)
     correct, n = int((predictions["label"] == predictions["predicted"]).sum()), len(predictions)
     low, high = wilson_interval(correct, n)
     return _write_down(
@@ -143,11 +154,20 @@ def _open(
 
 
 def _settle(champion: Champion) -> None:
-    """Gives the tables of a test that is written down their names."""
+    """Gives the tables of these weights' test, which is written down, their names."""
     for name in (PREDICTIONS, LEAKS):
-        new = champion.folder / f"{name}.new"
+        new = _unsettled(champion, name)
         if new.exists():
             new.replace(champion.folder / name)
+
+
+def _unsettled(champion: Champion, name: str) -> Path:
+    """What a table is called until its test is written down: after the weights that were tested.
+
+    Another champion of this folder never takes it for its own.
+    """
+    weights = digest(champion.folder / WEIGHTS)
+    return champion.folder / f"{name}.{weights[:16] if weights else 'none'}.new"
 
 
 def _write_down(folder: Path, record: dict[str, Any]) -> Mapping[str, Any]:
@@ -159,7 +179,7 @@ def _write_down(folder: Path, record: dict[str, Any]) -> Mapping[str, Any]:
         return written
     path = folder / "champion" / "metrics.json"
     record = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **record}
-    write_json(path, read_json(path) | {"openings": [*openings(folder), record]})
+    write_json(path, read_metrics(path.parent) | {"openings": [*openings(folder), record]})
     return record
 
 
@@ -169,13 +189,24 @@ def predict_test(champion: Champion, dataset: Dataset) -> pd.DataFrame:
     Columns: file, label, the GUESSES as far as there are classes, confidence (the probability of
     the first, 0 to 1) and label_probability (that of the true class).
     """
-    data = CustomDataModule(dataset.train_dir, image_size=champion.image_size, dataset=dataset)
+    data = CustomDataModule(
+        dataset.train_dir,
+        image_size=champion.image_size,
+        batch_size=evaluation_batch(champion.image_size, "cpu"),
+        dataset=dataset,
+    )
     batches = data.test_dataloader()
     assert dataset.test is not None  # or test_dataloader had raised
     model = champion.model()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))  # in a Ray job it has one
+    torch.set_num_threads(cores())  # in a Ray job it has one
     with torch.no_grad():
-        probabilities = torch.cat([model(images).softmax(1) for images, _ in batches])
+        scores = torch.cat([model(images) for images, _ in batches])
+    if num := int((~scores.isfinite().all(1)).sum()):  # argmax would make them the first class
+        raise ValueError(
+            f"no test accuracy: the network in {champion.folder} has no finite outputs for {num} "
+            f"of {len(scores)} test photographs; it {DIVERGED}, so train it anew"
+        )
+    probabilities = scores.softmax(1)
     best = probabilities.topk(min(len(GUESSES), len(champion.classes)), dim=1)
     guesses = {
         name: [champion.classes[index] for index in indices.tolist()]

@@ -4,19 +4,18 @@ Ray's own HyperOptSearch repeats configurations, forgets failed trials and takes
 seen (TRAPS 7-14), so this talks to HyperOpt directly.
 """
 
-import itertools
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import hyperopt
 from hyperopt import hp
 
 from cnnlib.config import TrialConfig, Value, impossible
-from cnnlib.space import Choice, Interval, Space, constants, grid, searched
+from cnnlib.space import Choice, Interval, Points, Space, Weighted, constants, grid, searched
 
 # TPE proposes the most promising of so many candidates; HyperOpt's default. Where that was tried,
 # the best of ever fewer: what TPE draws, rather than its one favourite again.
@@ -26,7 +25,6 @@ STEPS = 100  # away from a proposal that was tried, before what is left is drawn
 # proposes better trials on average and finds a worse champion (benchmarks/comparable.py).
 GAMMA = 0.25
 MOST_GOOD = 25
-ENUMERABLE = 1_000_000  # points of a space of which what is left can be listed
 HISTORY = 150  # outcomes that TPE is told: the good ones and the latest
 
 
@@ -55,9 +53,8 @@ class Tpe:
     def __post_init__(self) -> None:
         self._constants = constants(self.space)
         self._searched = searched(self.space)
-        self._grids = {name: grid(values) for name, values in self._searched.items()}
-        num_points = math.prod(len(points or []) for points in self._grids.values())
-        self._is_listable = all(self._grids.values()) and num_points <= ENUMERABLE
+        self._is_listable = Points.listable(self._searched)
+        self._grids = {n: grid(v) for n, v in self._searched.items()} if self._is_listable else {}
         if self._searched:  # HyperOpt has no domain without dimensions
             expressions = {name: _expression(name, v) for name, v in self._searched.items()}
             self._domain = hyperopt.Domain(lambda values: values, expressions)
@@ -126,10 +123,20 @@ class Tpe:
         """A random one of the configurations that are left; None where the space is used up."""
         if not self._is_listable:
             return None
-        points = itertools.product(*(values or [] for values in self._grids.values()))
-        configs = (self._config(dict(zip(self._searched, point, strict=True))) for point in points)
-        left = [config for config in configs if self._is_new(config)]
-        return generator.choice(left) if left else None
+        numbers = {self._points.number(config) for config in self.seen} - {None}
+        left = len(self._points) - len(numbers)
+        if not left:
+            return None
+        number = generator.randrange(left)  # of those left, so the ones before it are stepped over
+        for tried in sorted(numbers):  # type: ignore[type-var]
+            if tried > number:  # type: ignore[operator]
+                break
+            number += 1
+        return self._config(self._points[number])
+
+    @cached_property
+    def _points(self) -> Points:
+        return Points(self.space, self.image_size)
 
 
 def _told(outcomes: Sequence[Outcome]) -> tuple[list[tuple[int, Outcome]], float]:
@@ -159,25 +166,29 @@ def _loss(outcome: Outcome) -> float:
 
 def _expression(name: str, values: Choice | Interval) -> Any:
     """HyperOpt's distribution of one hyperparameter."""
+    if isinstance(values, Weighted):
+        total = sum(values.weights)
+        pairs = zip(values.weights, values.values, strict=True)
+        return hp.pchoice(name, [(weight / total, value) for weight, value in pairs])
     if isinstance(values, Choice):
         return hp.choice(name, list(values.values))
     low, high, step = values.low, values.high, values.step
     if values.log:
         ends = math.log(low), math.log(high)
         return hp.qloguniform(name, *ends, step) if step else hp.loguniform(name, *ends)
+    if not step:
+        return hp.uniform(name, low, high)
+    if values.rounded:
+        return hp.quniform(name, low, high, step)
     # Half a step at each end, so that the ends are drawn as often as what lies between.
-    return (
-        hp.quniform(name, low - step / 2, high + step / 2, step)
-        if step
-        else hp.uniform(name, low, high)
-    )
+    return hp.quniform(name, values.lowest - step / 2, values.highest + step / 2, step)
 
 
 def _value(raw: float, values: Choice | Interval) -> Value:
     """What HyperOpt's number means: an index into choices, or a number of the interval."""
     if isinstance(values, Choice):
         return values.values[int(raw)]
-    return min(max(float(raw), values.low), values.high)
+    return values.nearest(float(raw))
 
 
 def _document(tid: int, outcome: Outcome, space: Space) -> dict[str, Any]:

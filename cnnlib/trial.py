@@ -14,10 +14,11 @@ import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint
 from safetensors.torch import save_file
 
-from cnnlib.checkpoints import replaced
+from cnnlib.checkpoints import epoch_of, replaced
 from cnnlib.config import TrialConfig
 from cnnlib.data import VAL_SPLIT, CustomDataModule
 from cnnlib.dataset import Dataset
+from cnnlib.halving import diverged
 from cnnlib.model import CustomCNN
 from cnnlib.node import Source
 from cnnlib.results import CLASS_COUNTS
@@ -41,6 +42,11 @@ class Task:
     val_split: float = VAL_SPLIT  # 0: all photographs train, and the last weights are kept
     stop_after: int | None = None  # epochs, on the schedule of max_epochs
     source: Source | None = None  # where a machine of a cluster finds the photographs
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of images on a CPU: autocast would round them at the first layer; here it is free."""
+        return torch.bfloat16 if precision(self.accelerator) == "bf16-mixed" else torch.float32
 
 
 class EpochReport(Checkpoint):
@@ -82,8 +88,8 @@ class EpochReport(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
         best = max((row.get("val_acc", -1.0) for row in self._rows), default=-1.0)
-        if "val_acc" not in metrics or metrics["val_acc"] > best:
-            save_weights(pl_module, self._weights)
+        if not diverged(metrics) and ("val_acc" not in metrics or metrics["val_acc"] > best):
+            save_weights(pl_module, self._weights, trainer.current_epoch + 1)
         seconds = time.perf_counter() - self._began
         num_images = len(trainer.datamodule.split_indices[0])  # type: ignore[attr-defined]
         self._rows.append(
@@ -117,11 +123,12 @@ def _class_counts(trainer: Any, model: Any) -> dict[str, Any]:
 
 
 def is_over(rows: Sequence[dict[str, Any]], max_epochs: int | None, patience: int) -> bool:
-    """Whether a trial has trained all its epochs, or `patience` of them without a better val_acc.
+    """Whether a trial has trained all its epochs, or `patience` of them without a better val_acc,
+    or has diverged.
 
     A patience of 0 is endless, and so is that of a trial without a val_acc.
     """
-    if len(rows) == max_epochs:
+    if len(rows) == max_epochs or (rows and diverged(rows[-1])):
         return True
     if not patience or any("val_acc" not in row for row in rows):
         return False
@@ -130,10 +137,33 @@ def is_over(rows: Sequence[dict[str, Any]], max_epochs: int | None, patience: in
     return len(rows) - best >= patience
 
 
-def save_weights(model: pl.LightningModule, path: Path) -> None:
-    """Writes the weights as safetensors, in one step."""
+def save_weights(model: pl.LightningModule, path: Path, epoch: int | None = None) -> None:
+    """Writes the weights as safetensors, in one step; the epoch after which stands in them."""
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    replaced(path, lambda part: save_file(weights, part))
+    metadata = None if epoch is None else {"epoch": str(epoch)}
+    replaced(path, lambda part: save_file(weights, part, metadata=metadata))
+
+
+def best_epoch(rows: Sequence[dict[str, Any]]) -> int:
+    """The epoch after which EpochReport kept the best weights; 0 where it kept none."""
+    best, epoch = -1.0, 0
+    for row in rows:
+        if "val_acc" not in row or row["val_acc"] > best:  # false for NaN
+            best, epoch = row.get("val_acc", best), row["epoch"]
+    return epoch
+
+
+def is_pair(weights: Path, rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether these weights are the best of the epochs in a last state.
+
+    A kill, or a copy that ended between the two files, leaves one that is ahead of the other.
+    Weights of an older version do not say their epoch and prove nothing.
+    """
+    epoch = best_epoch(rows)
+    try:
+        return epoch == 0 or epoch_of(weights) == epoch
+    except OSError:
+        return False
 
 
 def reported(last: Path) -> list[dict[str, Any]]:
@@ -158,13 +188,19 @@ def train(
     last: Path | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> None:
-    """Trains one configuration, from its last state in `last` where that exists.
+    """Trains one configuration, from its last state in `last` where that and `weights` are a pair.
 
-    Calls `on_epoch` with the metrics of each epoch, also of those in its last state, and keeps the
+    Else it begins at epoch 1, which costs time only. Calls `on_epoch` with the metrics of each
+    epoch, also of those in its last state, and keeps the
     weights of the best in `weights`.
     """
     quiet_libraries()
     rows = reported(last) if last else []
+    if rows and not is_pair(weights, rows):
+        logging.getLogger(__name__).warning(
+            "%s: not the best weights of %s, so from epoch 1", weights, last
+        )
+        rows = []
     for row in rows:
         on_epoch(row)
     if rows and is_over(rows, task.stop_after or task.max_epochs, task.patience):
@@ -182,6 +218,7 @@ def train(
         gpu_share=task.gpu_share,
         split_seed=task.split_seed,
         val_split=task.val_split,
+        dtype=task.dtype,
     )
     model = CustomCNN(config, num_classes=data.num_classes, image_size=task.image_size)
     model = model.to(memory_format=torch.channels_last)  # as the images come; faster
@@ -219,6 +256,7 @@ def data_module(
     gpu_share: float = 1.0,
     split_seed: int | None = None,
     val_split: float = VAL_SPLIT,
+    dtype: torch.dtype = torch.float32,
 ) -> CustomDataModule:
     """The data as this configuration asks for it."""
     return CustomDataModule(
@@ -231,6 +269,7 @@ def data_module(
         seed=seed,
         image_size=image_size,
         dataset=dataset,
+        dtype=dtype,
         gpu_share=gpu_share,
     )
 

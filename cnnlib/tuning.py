@@ -5,7 +5,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,10 +15,12 @@ from ray import tune
 from cnnlib import pixel_store, pixels, recorder
 from cnnlib.cluster import resources
 from cnnlib.ledger import Ledger
+from cnnlib.limits import cores
 from cnnlib.node import Source, on_cluster, wherever
 from cnnlib.plan import Plan
 from cnnlib.progress import Progress
 from cnnlib.recorder import Recorder, Scheduler, Search
+from cnnlib.surroundings import cache_folder, keep_token_private, ray_address, ray_folder
 from cnnlib.tracking import Tracking
 from cnnlib.trial import Task
 from cnnlib.worker import ray_trial
@@ -28,19 +30,30 @@ from cnnlib.worker import ray_trial
 def session(verbose: bool) -> Iterator[None]:
     """A Ray of our own, or in a Ray job the cluster's; it ends with the sweep."""
     # A bare ray.init() would join any cluster that runs on the machine.
-    address = os.environ.get("RAY_ADDRESS", "local")
-    local: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    address = ray_address() or "local"
+    local = _of_our_own() if address == "local" else {}
     level = logging.INFO if verbose else logging.CRITICAL  # a lost worker has its line
     for name in ("ray", "ray.tune"):
         logging.getLogger(name).setLevel(level)
     ours = signal.getsignal(signal.SIGTERM)
-    ray.init(address=address, log_to_driver=verbose, logging_level=level, **local)
+    try:
+        ray.init(address=address, log_to_driver=verbose, logging_level=level, **local)
+    except Exception as error:  # Ray raises a bare one where a machine is too busy to start it
+        text = " ".join(str(error).split())
+        raise ConnectionError(f"Ray does not start: {text}") from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, ours)  # Ray has put one there that ends the process
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _of_our_own() -> dict[str, Any]:
+    """What ray.init is told of a Ray that begins and ends with the sweep."""
+    keep_token_private()
+    os.environ["CNNLIB_CACHE"] = str(cache_folder())  # a trial has a working folder of its own
+    return {"include_dashboard": False, "num_cpus": cores(), "_temp_dir": ray_folder()}
 
 
 def task_of(plan: Plan, progress: Progress) -> tuple[Task, dict[str, float]]:
@@ -77,11 +90,12 @@ def tune_trials(
     ledger: Ledger,
     tracking: Tracking,
     progress: Progress,
+    check: Callable[[], None],
 ) -> None:
-    """Runs the trials through Ray Tune."""
+    """Runs the trials through Ray Tune; `check` raises where this driver has to end."""
     checkpoints = plan.folder / "checkpoints"
     bucket = plan.bucket and f"{plan.bucket}/checkpoints"
-    noted = Recorder(ledger, tracking, progress, checkpoints, bucket)
+    noted = Recorder(ledger, tracking, progress, checkpoints, bucket, check)
     trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints, bucket=bucket)
     with tempfile.TemporaryDirectory(prefix="cnnlib-tune-") as scratch:
         tune.Tuner(

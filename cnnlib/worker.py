@@ -14,6 +14,7 @@ from cnnlib import traffic
 from cnnlib.checkpoints import BEST, LAST
 from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.node import WAITING, kept, photographs
+from cnnlib.redaction import without_secrets
 from cnnlib.storage import StorageError
 from cnnlib.traffic import MOVED
 from cnnlib.trial import Task, train
@@ -69,8 +70,8 @@ def ray_trial(
 def failure(error: Exception, what: str) -> dict[str, Any]:
     """What a worker tells of a training that raised; the traceback is for its log."""
     logging.getLogger(__name__).exception("%s failed", what)
-    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    log = traceback.format_exc()
+    reason = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    log = without_secrets(traceback.format_exc())
     not_its_fault = isinstance(error, StorageError) or disk_is_full(error)
     return {"error": reason, "disk": not_its_fault, "traceback": log}
 

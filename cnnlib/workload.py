@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from cnnlib import recipe
-from cnnlib.config import TrialConfig, filter_counts
+from cnnlib.config import TrialConfig
 from cnnlib.model import CustomCNN
 from cnnlib.space import Space
 from cnnlib.tpe import Tpe
@@ -22,29 +24,53 @@ RAY_SHARES = 10_000  # of a GPU: Ray rounds to these, and six times 0.1667 is to
 USABLE = 0.7  # of a GPU's memory: the rest is for pixels, CUDA itself and fragments
 MOST_SHARING = 8  # trials on one GPU
 CROWDS = 8, 4, 2  # times the batch size: the first that fits shows what a GPU can do
-COPIES = 3  # of each activation that training holds: before and after batch norm, and its gradient
 
 
 def macs(config: TrialConfig, *, num_classes: int, image_size: int) -> float:
     """Multiplications and additions of one image's forward pass; training takes three times it."""
-    side, channels, total = image_size, 3, 0
-    for filters in filter_counts(config):
-        total += config.kernel_size**2 * channels * filters * side * side
-        side, channels = side // 2, filters
-    side = 1 if config.head == "gap" else side
-    dense = channels * side * side * config.num_neurons_dense
-    return float(total + dense + config.num_neurons_dense * num_classes)
+    return forward_macs(_unfilled(config, num_classes, image_size), image_size)
 
 
 def training_bytes(config: TrialConfig, *, num_classes: int, image_size: int) -> int:
-    """Memory that training needs, roughly: weights, gradients, two moments, and activations."""
+    """Memory that training needs, roughly: weights, gradients, two moments, and activations.
+
+    Going back, the gradients of the largest activations stand beside what the forward pass kept.
+    """
+    model = _unfilled(config, num_classes, image_size)
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    stored = stored_bytes(model, config.batch_size, image_size)
+    return 4 * weights + sum(stored) + 2 * max(stored)
+
+
+def _unfilled(config: TrialConfig, num_classes: int, image_size: int) -> CustomCNN:
+    """The network without memory for its weights: on it all can be counted and nothing computed."""
     with torch.device("meta"):
-        model = CustomCNN(config, num_classes=num_classes, image_size=image_size)
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    pixels = sum(
-        filters * (image_size >> layer) ** 2 for layer, filters in enumerate(filter_counts(config))
-    )
-    return 4 * (4 * weights + COPIES * config.batch_size * pixels)
+        return CustomCNN(config, num_classes=num_classes, image_size=image_size)
+
+
+def forward_macs(module: nn.Module, image_size: int) -> float:
+    """Multiplications and additions of the forward pass of a module on the meta device for one
+    image; convolutions, matrix products and attention count, as torch counts them."""
+    image = torch.empty(1, 3, image_size, image_size, device="meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module.eval()(image)
+    return counter.get_total_flops() / 2
+
+
+def stored_bytes(module: nn.Module, batch_size: int, image_size: int) -> list[int]:
+    """Bytes of each tensor that a training step of a module on the meta device keeps for its way
+    back, but for the weights themselves."""
+    weights = {p.untyped_storage()._cdata for p in module.parameters()}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor  # alive, so that no other has its place
+        return tensor
+
+    images = torch.empty(batch_size, 3, image_size, image_size, device="meta")
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        module.train()(images)
+    return [t.untyped_storage().nbytes() for place, t in kept.items() if place not in weights]
 
 
 def sampled(space: Space, image_size: int) -> list[TrialConfig]:

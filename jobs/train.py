@@ -1,7 +1,6 @@
 """Trains one configuration, from a file or --set, and keeps its best weights."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing
 
 from cnnlib.config import TrialConfig, impossible, told
 from cnnlib.reference import read_hyperparameters
+from cnnlib.settings import IMAGE_SIZE, check_flags
+from cnnlib.sources import find_dataset
 from cnnlib.space import constants, with_set
-from jobs.tune import exit_after, mistake
+from cnnlib.surroundings import check_surroundings
+from cnnlib.wandb_service import resolved_mode
+from jobs.tune import Flags, exit_after, mistake
 
 
 def parser() -> argparse.ArgumentParser:
     """The flags."""
-    flags = argparse.ArgumentParser(
-        description="Trains one configuration of the CNN.", allow_abbrev=False
-    )
+    flags = Flags(description="Trains one configuration of the CNN.", allow_abbrev=False)
     add = flags.add_argument
     add("--config", metavar="FILE", help="JSON or YAML: hyperparameters, or a champion's config")
     add("--set", action="append", default=[], metavar="NAME=V", help="one hyperparameter")
@@ -36,33 +37,34 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Trains; returns the exit code."""
     flags = parser().parse_args()
-    from cnnlib.pixels import decode_ahead
-    from cnnlib.settings import IMAGE_SIZE, check_least
-    from cnnlib.sources import find_dataset
-    from cnnlib.trial import Task
-    from cnnlib.wandb_service import resolved_mode
-
     try:
+        check_surroundings()
+        check_flags(flags)
         out = Path(flags.out)
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ValueError(f"--out: {out} exists; nothing is overwritten: choose a new folder")
-        check_least(flags)
         config = configuration(flags.config, flags.set)
         image_size = IMAGE_SIZE if flags.data != "sample" else 32
         if flags.image_size is not None:
             image_size = flags.image_size
         if reason := impossible(config, image_size):
             raise ValueError(reason)
-        flags.wandb = resolved_mode(flags.wandb)
         dataset = find_dataset(flags.data)
+        check_memory(config, num_classes=len(dataset.classes), image_size=image_size)
+        # From here on it takes time: W&B, PyTorch, decoding.
+        flags.wandb = resolved_mode(flags.wandb)
+        from cnnlib.limits import cores
+        from cnnlib.pixels import decode_ahead
+        from cnnlib.trial import Task
+
         decode_ahead(dataset, image_size, augmented=config.use_augmentation, test=False)
         out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         return mistake(error)
-    cpus = len(os.sched_getaffinity(0))
-    task = Task(dataset, image_size, flags.max_epochs, flags.patience, flags.seed, cpus)
-    _train(config, task, out, flags)
-    return 0
+    for note in dataset.notes:
+        print(f"note: {note}", flush=True)
+    task = Task(dataset, image_size, flags.max_epochs, flags.patience, flags.seed, cores())
+    return _train(config, task, out, flags)
 
 
 def configuration(file: str | None, settings: list[str]) -> TrialConfig:
@@ -74,7 +76,30 @@ def configuration(file: str | None, settings: list[str]) -> TrialConfig:
     return TrialConfig.from_mapping({**values, **constants(fixed)})
 
 
-def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace) -> None:
+def check_memory(config: TrialConfig, *, num_classes: int, image_size: int) -> None:
+    """Raises ValueError where the network does not fit into what trains it: the GPU, or memory."""
+    import torch
+
+    from cnnlib.machine import free_memory
+    from cnnlib.progress import size
+    from cnnlib.workload import training_bytes
+
+    try:
+        needed = training_bytes(config, num_classes=num_classes, image_size=image_size)
+    except RuntimeError:  # a layer of more numbers than can be counted
+        needed = sys.maxsize
+    there, what = free_memory(), "machine"
+    if torch.cuda.is_available():
+        there, what = torch.cuda.get_device_properties(0).total_memory, "GPU"
+    if needed > there:
+        raise ValueError(
+            f"the network needs about {size(needed)} to train, and the {what} has {size(there)}; "
+            "take fewer filters or neurons, a smaller batch_size or --image-size"
+        )
+
+
+def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace) -> int:
+    """Trains and keeps what came out; 1 where no epoch's network predicts anything."""
     from dataclasses import asdict
     from datetime import UTC, datetime
 
@@ -83,6 +108,7 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
 
     from cnnlib.about import provenance
     from cnnlib.champion import WEIGHTS, Champion, write_champion
+    from cnnlib.halving import diverged, divergence
     from cnnlib.model import CustomCNN
     from cnnlib.results import CLASS_COUNTS
     from cnnlib.tracking import Tracking
@@ -119,10 +145,19 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     except SystemExit:  # what Lightning makes of Ctrl-C
         tracking.close()
         raise KeyboardInterrupt from None
-    best = max(rows, key=lambda row: row["val_acc"])
-    tracking.finish("train", "completed", {"val_acc": best["val_acc"], "best_epoch": best["epoch"]})
-    tracking.close()
     pd.DataFrame(rows).to_csv(out / "epochs.csv", index=False)
+    if diverged(rows[-1]):
+        print(divergence(len(rows)) + "; lower the learning_rate", file=sys.stderr)
+    able = [row for row in rows if not diverged(row)]
+    if not able:
+        tracking.finish("train", "failed", {})
+        tracking.close()
+        (out / "best_model.ckpt").unlink(missing_ok=True)  # such weights serve nobody
+        return 1
+    best = max(able, key=lambda row: row["val_acc"])
+    status = "failed" if diverged(rows[-1]) else "completed"
+    tracking.finish("train", status, {"val_acc": best["val_acc"], "best_epoch": best["epoch"]})
+    tracking.close()
     write_champion(
         Champion(
             folder=out,
@@ -134,12 +169,14 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
             val_acc=best["val_acc"],
             origin="train",
             seed=task.seed,
+            levels=task.dataset.levels,
         ),
         about=provenance(flags.data, task.dataset, task.seed),
     )
     if flags.wandb != "off":
         print(tracking.line)
     print(f"best: val_acc {best['val_acc']:.3f} at epoch {best['epoch']}; weights: {out}/{WEIGHTS}")
+    return 0
 
 
 if __name__ == "__main__":

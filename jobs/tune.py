@@ -10,9 +10,18 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
 
+class Flags(argparse.ArgumentParser):
+    """Says what is wrong with a flag in one line, without a page of usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        from cnnlib.config import short
+
+        self.exit(2, f"{self.prog}: {short(message, 300)}; --help lists the flags\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The flags; each is a field of cnnlib.settings.Settings by the same name."""
-    flags = argparse.ArgumentParser(
+    flags = Flags(
         description="Tunes a CNN on photographs in class folders, and reports.",
         allow_abbrev=False,
     )
@@ -61,15 +70,21 @@ def main() -> int:
     flags = vars(parser().parse_args())
     only_plan, reason = flags.pop("plan"), flags.pop("open_test_again")
     signal.signal(signal.SIGTERM, _interrupt)  # `ray job stop` sends it
+    from cnnlib.surroundings import check_surroundings
+
+    try:
+        check_surroundings()  # before libraries that would stumble over them
+    except OSError as error:
+        return mistake(error)
     from cnnlib.claim import ClaimedError
     from cnnlib.settings import Settings
 
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
         plan = settings.plan()
+        print(plan, flush=True)
     except (ValueError, OSError) as error:
         return mistake(error)
-    print(plan, flush=True)
     if only_plan:
         return _examine(plan)
     try:
@@ -92,14 +107,14 @@ def _examine(plan: Any) -> int:
 def _run(plan: Any, reason: str | None) -> int:
     from analysis.report import write_report
     from cnnlib.sweep import run
-    from cnnlib.testing import OpenedBeforeError, test_champion
+    from cnnlib.testing import test_champion
 
     result = run(plan)
     if result.trouble:
         print(f"{result.trouble}; go on by the same command with --resume", file=sys.stderr)
         return 1
     if result.champion is None:
-        print(f"no trial finished an epoch; see {result.folder}/trials.csv", file=sys.stderr)
+        print(f"no trial reached a val_acc; see {result.folder}/trials.csv", file=sys.stderr)
         return 130 if result.interrupted else 1
     if result.interrupted:
         print(
@@ -115,7 +130,7 @@ def _run(plan: Any, reason: str | None) -> int:
                 f", test {metrics['test_acc']:.3f} ({metrics['test_low']:.3f} to "
                 f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
             )
-        except OpenedBeforeError as error:
+        except ValueError as error:  # it was opened before, or the network predicts nothing
             print(error)
     page = write_report(result.folder)
     if plan.mirror and (problem := plan.mirror.close()):
@@ -131,7 +146,10 @@ def _run(plan: Any, reason: str | None) -> int:
 
 def mistake(error: Exception) -> int:
     """One line on stderr for what the user can mend, and the exit code for it."""
-    print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
+    from cnnlib.redaction import without_secrets
+
+    text = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    print(text, file=sys.stderr)
     return 2
 
 

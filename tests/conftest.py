@@ -11,6 +11,8 @@ from PIL import Image
 if TYPE_CHECKING:
     from moto.server import ThreadedMotoServer
 
+# What numba compiles takes half a minute, so it stays between runs.
+COMPILED = Path(__file__).parent.parent / ".pytest_cache" / "numba"
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 50, 40)}
 
 
@@ -25,6 +27,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CNNLIB_CACHE", str(folder))
+        patch.setenv("NUMBA_CACHE_DIR", str(COMPILED))
         yield folder
 
 
@@ -45,6 +48,18 @@ def write_photos(folder: Path, *, train: int = 10, test: int = 3, size: int = 16
 def photos(tmp_path: Path) -> Path:
     """A folder with 30 photographs to train on and 9 to test with, in 3 classes."""
     return write_photos(tmp_path / "photos")
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A storage like a bucket, whose files are those of the folder tmp_path/there."""
+    from pyarrow import fs
+
+    def connected(url: str) -> tuple[fs.FileSystem, str]:
+        return fs.LocalFileSystem(), str(tmp_path / url.removeprefix("s3://"))
+
+    monkeypatch.setattr("cnnlib.buckets.connected", connected)
+    return "s3://there"
 
 
 @pytest.fixture

@@ -58,14 +58,21 @@ def test_the_journal_is_read_and_written_by_the_standard_library_alone(module: s
 
 @pytest.mark.parametrize(
     "module",
-    ["config", "space", "journal", "halving", "tpe", "ledger", "story", "results", "resume"],
+    ["config", "journal", "halving", "tpe", "ledger", "story", "results", "resume"],
 )
 def test_what_only_decides_or_reads_does_not_load_torch(module: str) -> None:
     code = f"import sys, cnnlib.{module}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-@pytest.mark.parametrize("module", ["report", "findings", "sections", "convert"])
+@pytest.mark.parametrize("module", ["space", "sweep_file", "reference", "settings", "sources"])
+def test_what_reads_flags_and_sweep_files_loads_nothing_heavy(module: str) -> None:
+    heavy = {"torch", "ray", "numba", "pandas", "hyperopt", "wandb"}
+    code = f"import sys, cnnlib.{module}; assert not {heavy} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("module", ["report", "findings", "page.contents", "convert"])
 def test_the_report_loads_neither_torch_nor_ray(module: str) -> None:
     code = f"import sys, analysis.{module}; assert not {{'torch', 'ray'}} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -95,7 +95,7 @@ def test_a_journals_table_is_shown_with_what_only_some_trials_have(tmp_path: Pat
     for event in finished(0.5).events:
         journal.append(**{name: value for name, value in event.items() if name != "time"})
     config = {"dropout": 0.1}
-    journal.append("proposed", trial_id="0099", config=config)
+    journal.append("proposed", trial_id="0099", config=config, max_epochs=6)
     journal.append("failed", trial_id="0099", error="no memory")  # without an epoch
     journal.close()
     sweep = read_folder(tmp_path)

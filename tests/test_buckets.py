@@ -1,12 +1,24 @@
 import shutil
+import signal
+import socket
+import threading
+import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 
 from cnnlib import traffic
 from cnnlib.buckets import Bucket
 from cnnlib.sources import find_dataset
+
+
+def put(url: str) -> None:
+    """Makes an object of a key that pyarrow itself would not write."""
+    name, _, key = url.removeprefix("s3://").partition("/")
+    boto3.client("s3").put_object(Bucket=name, Key=key, Body=b"1")
 
 
 def sent(folder: Path, bucket: str) -> None:
@@ -52,7 +64,7 @@ def test_a_zip_file_in_a_bucket_is_unpacked(photos: Path, bucket: str, tmp_path:
 def test_what_is_not_in_the_bucket_is_a_line(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=f"data: there is nothing at {bucket}/photos"):
         find_dataset(f"{bucket}/photos", cache=tmp_path / "cache")
-    with pytest.raises(ValueError, match="data: s4://x is no storage"):
+    with pytest.raises(ValueError, match="data: s4://x is no storage; give"):
         Bucket("s4://x", "data")
 
 
@@ -75,3 +87,94 @@ def test_a_fetch_that_breaks_leaves_nothing_that_looks_complete(
     monkeypatch.setattr(Bucket, "fetch", fetch)
     found = find_dataset(f"{bucket}/photos", cache=tmp_path / "cache")
     assert found.fingerprint == find_dataset(photos).fingerprint
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///tmp/x", "mock://x", "hdfs://x/y", "/tmp/x", "S3://x", "s3:/x/y"]
+)
+def test_only_two_schemes_are_storage(url: str) -> None:
+    with pytest.raises(ValueError, match=f"^--storage: {url} is no storage; give a folder, s3://"):
+        Bucket(url)
+
+
+def test_names_that_lead_out_of_the_folder_are_refused_for_photographs(
+    bucket: str, photos: Path, tmp_path: Path
+) -> None:
+    sent(photos, bucket)
+    put(f"{bucket}/photos/train/../../evil.png")
+    with pytest.raises(ValueError, match=r"photos holds a file named .*evil.png'; do not trust"):
+        find_dataset(f"{bucket}/photos", cache=tmp_path / "cache")
+    assert not list(tmp_path.rglob("evil.png"))
+
+
+def test_a_file_that_is_fetched_halfway_is_as_it_was(
+    disk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = Bucket(disk)
+    there.write("a", b"new" * 1_000_000)
+    (tmp_path / "a").write_bytes(b"old")
+    with monkeypatch.context() as patch:
+
+        def breaking(stream: Any, file: Any, length: int) -> None:
+            file.write(stream.read(length))
+            raise OSError("the network is gone")
+
+        patch.setattr("shutil.copyfileobj", breaking)
+        with pytest.raises(OSError, match="the network is gone"):
+            there.fetch("a", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "there"}
+    there.fetch("a", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"new" * 1_000_000
+
+
+def test_who_is_interrupted_while_he_sends_has_sent_all(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"new" * 4_000_000)
+    there = Bucket(bucket)
+    there.write("a", b"old")
+    write, main_thread = Bucket._write, threading.get_ident()
+
+    def interrupted(self: Bucket, name: str, content: Any) -> None:
+        signal.pthread_kill(main_thread, signal.SIGINT)
+        write(self, name, content)
+
+    monkeypatch.setattr(Bucket, "_write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        there.send(tmp_path / "a", "a")
+    until = time.monotonic() + 60
+    while there.content("a") == b"old" and time.monotonic() < until:
+        time.sleep(0.05)
+    assert there.content("a") == b"new" * 4_000_000
+
+
+def test_a_folder_that_comes_while_it_is_listed_is_listed_again(
+    disk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = Bucket(disk)
+    there.write("a/b", b"1")
+    remote, failing = there._remote, iter(range(2))
+
+    class Racing:
+        def get_file_info(self, selector: Any) -> Any:
+            if next(failing, None) is not None:
+                raise FileNotFoundError("a/.")
+            return remote.get_file_info(selector)
+
+    monkeypatch.setattr(there, "_remote", Racing())
+    assert there.files() == {"a/b": 1}
+
+
+def test_a_server_that_takes_connections_and_is_silent_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cnnlib.buckets.TIMEOUTS", {"connect_timeout": 1.0, "request_timeout": 1.0})
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        with pytest.raises(OSError, match="Timeout was reached"):
+            Bucket("s3://bucket/x").files()

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from cnnlib.champion import crown, read_champion
+from cnnlib.checkpoints import epoch_of
 from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
 from cnnlib.finals import Finals, Retrained, final_folder, retrained_folder
@@ -75,7 +76,7 @@ def test_the_test_counts_every_photograph_once(sweep: Path) -> None:
 
 def test_a_trial_from_before_the_recipe_is_crowned_with_it_off(sweep: Path, photos: Path) -> None:
     champion = read_champion(sweep)
-    row = pd.Series({**vars(champion.config), "trial_id": "0001", "best_epoch": 1})
+    row = pd.Series({**vars(champion.config), "trial_id": "0001", "best_epoch": champion.epoch})
     row = row.drop(["optimizer", "head"])
     row = pd.concat([row, pd.Series({"val_acc": 0.5, "val_loss": 0.5})])
     row["ema"] = math.nan  # as beside trials that have it
@@ -229,7 +230,8 @@ def leaves(content: Any) -> Iterator[float]:
 def test_a_search_without_finals_leaves_none_of_an_earlier_champions_behind(
     final: Path, photos: Path
 ) -> None:
-    row = pd.Series({**vars(read_champion(final).config), "trial_id": "0001", "best_epoch": 1})
+    epoch = epoch_of(final / "checkpoints" / "0001" / "best.safetensors")
+    row = pd.Series({**vars(read_champion(final).config), "trial_id": "0001", "best_epoch": epoch})
     row["val_acc"] = 0.5
     crown(final, row, read_folder(photos / "train"), 8, exported=False)
     names = {path.name for path in (final / "champion").iterdir()}

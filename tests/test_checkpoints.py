@@ -1,9 +1,13 @@
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from cnnlib.checkpoints import BEST, LAST, largest, prune, replaced
+from cnnlib.checkpoints import BEST, LAST, check_epoch, epoch_of, largest, prune, replaced
 from cnnlib.config import TrialConfig
 from cnnlib.space import Choice, Interval, Space
 from tests.test_trial import broken_rows, task
@@ -71,3 +75,54 @@ def test_what_nothing_needs_is_deleted_with_its_folder(tmp_path: Path) -> None:
     prune(tmp_path, lambda trial, name: trial == "0001" or (trial, name) == ("0002", BEST))
     kept = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
     assert kept == ["0001", f"0001/{BEST}", f"0001/{LAST}", "0002", f"0002/{BEST}"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, fsync, rename = list[str](), os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        said.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def renamed(self: Path, target: Path) -> Path:
+        said.append("name")
+        return rename(self, target)
+
+    monkeypatch.setattr("os.fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    replaced(tmp_path / "file.pt", lambda part: part.write_text("new"))
+    assert said == ["file", "name", "folder"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", b"\x10\0\0\0\0\0\0\0{}", b"torn"])
+def test_torn_weights_are_a_line(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / BEST
+    with pytest.raises(FileNotFoundError):
+        epoch_of(path)
+    path.write_bytes(content)
+    if content == b"torn":
+        save_file({"w": np.zeros(100)}, path, {"epoch": "3"})
+        check_epoch(path, 3)
+        with pytest.raises(OSError, match="holds the weights of epoch 3, but the best epoch was 4"):
+            check_epoch(path, 4)
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(OSError, match=f"{path} is torn or holds no weights: "):
+        check_epoch(path, 3)
+
+
+def test_weights_of_older_versions_are_taken_as_they_are(tmp_path: Path) -> None:
+    save_file({"w": np.zeros(2)}, tmp_path / BEST)
+    assert epoch_of(tmp_path / BEST) is None
+    check_epoch(tmp_path / BEST, 3)
+
+
+def test_what_is_not_a_trainings_stays(tmp_path: Path) -> None:
+    for name in ("0001/mine.txt", "0001/.ab.part", f"0001/{LAST}", "note", f"a/b/{LAST}"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "0002" / BEST).mkdir(parents=True)  # a folder of this name
+    prune(tmp_path, lambda *_: False)
+    left = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
+    assert left == ["0001/mine.txt", f"a/b/{LAST}", "note"]

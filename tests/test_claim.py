@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,3 +83,97 @@ def test_signs_of_life_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     claim.release()
     assert first is not None and last is not None
     assert last["alive"] > first["alive"] and last["since"] == first["since"]
+
+
+def taken(folder: Path, **changes: object) -> dict[str, object]:
+    """Another machine's driver writes its claim over the one that is there."""
+    now = time.time()
+    claim = {"host": "desk", "pid": 7, "driver": "b", "since": now, "alive": now} | changes
+    (folder / NAME).write_text(json.dumps(claim))
+    return claim
+
+
+def test_who_was_taken_over_learns_it_and_writes_nothing_over_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnlib.claim.HEARTBEAT", 0.01)
+    claim = Claim(tmp_path)
+    claim.check()
+    other = taken(tmp_path, since=1.8e9)
+    said = r"was taken over by desk \(process 7\) at 2027-01-15 \d\d:\d\d:\d\d; this one ends"
+    with pytest.raises(ClaimedError, match=said):
+        claim.check()
+    claim._thread.join()  # it gives no sign of life any more
+    (tmp_path / NAME).write_text("")  # and the other one has ended
+    with pytest.raises(ClaimedError, match=said):
+        claim.check()
+    taken(tmp_path, since=1.8e9, alive=other["alive"])
+    claim.release()
+    assert read_claim(tmp_path / NAME) == other
+
+
+def test_who_was_taken_over_by_one_that_has_ended_learns_it_too(tmp_path: Path) -> None:
+    claim = Claim(tmp_path)
+    (tmp_path / NAME).write_text("")
+    with pytest.raises(ClaimedError, match="taken over by another driver, which has ended"):
+        claim.check()
+    claim.release()
+
+
+def test_a_claim_that_was_deleted_is_nobodys_else(tmp_path: Path) -> None:
+    claim = Claim(tmp_path)
+    (tmp_path / NAME).unlink()
+    claim.check()
+    claim.release()
+
+
+def test_who_has_slept_asks_where_the_copy_is_before_it_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[bool]()
+
+    def elsewhere(ask: bool) -> str | None:
+        asked.append(ask)
+        return "s3://x was taken over" if ask else None
+
+    claim = Claim(tmp_path, elsewhere)
+    claim.check()
+    now = time.time()
+    monkeypatch.setattr("cnnlib.claim.time.time", lambda: now + EXPIRES + 1)
+    with pytest.raises(ClaimedError, match="s3://x was taken over"):
+        claim.check()
+    assert asked == [False, True]
+    claim.release()
+
+
+@pytest.mark.parametrize("content", ["[]", "5", "{}", '"x"', "[" * 100_000, '{"host": "x"}'])
+def test_a_claim_of_another_shape_is_a_line(content: str, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text(content)
+    with pytest.raises(ClaimedError, match=r"claim\.json: line 1 is not a claim of this version"):
+        Claim(tmp_path)
+    (tmp_path / NAME).write_bytes(b"\0" * 300)  # of a power cut
+    Claim(tmp_path).release()
+
+
+def test_a_thread_that_fails_says_so_once_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("cnnlib.claim.HEARTBEAT", 0.01)
+    tried = threading.Semaphore(0)
+
+    def fails(self: Claim) -> None:
+        tried.release()
+        raise RuntimeError("no idea")
+
+    claim = Claim(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Claim, "_write", fails)
+        for _ in range(4):
+            assert tried.acquire(timeout=60)
+    first = read_claim(tmp_path / NAME)
+    while read_claim(tmp_path / NAME) == first:
+        time.sleep(0.01)
+    claim.release()
+    assert [r.getMessage() for r in caplog.records].count(
+        f"{tmp_path / NAME}: no sign of life could be given (no idea); this is tried again"
+    ) == 1

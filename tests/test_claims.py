@@ -13,7 +13,8 @@ from analysis.folder import SweepFolder
 from analysis.report import main
 from analysis.values import signed
 from analysis.verdicts import COLUMNS, CONTRADICTED, NO_EVIDENCE, SUPPORTED, claims_table, judge
-from cnnlib.space import Choice, Interval, read_sweep_file
+from cnnlib.space import Choice, Interval
+from cnnlib.sweep_file import read_sweep_file
 
 EPOCHS = pd.DataFrame(columns=["trial_id", "epoch", "val_acc"])
 FIXED = ("trial_id", "status", "val_acc", "epochs", "started")

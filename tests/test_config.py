@@ -8,6 +8,7 @@ from cnnlib.config import (
     hyperparameter_named,
     hyperparameters,
     impossible,
+    short,
     told,
 )
 
@@ -132,3 +133,33 @@ def test_a_configuration_goes_through_json_and_back() -> None:
 
     config = TrialConfig(learning_rate=1e-4, batch_norm=False)
     assert TrialConfig.from_mapping(json.loads(json.dumps(asdict(config)))) == config
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("relu", "relu"),
+        (0.1, "0.1"),
+        (True, "True"),
+        (None, "None"),
+        (["bayes"], "['bayes']"),
+        ("two\nlines", "two lines"),
+        ("x" * 10**6, "x" * 57 + "..."),
+        (10**5000, "a number of about 5,001 digits"),
+        ({"a": ["x" * 100] * 10**5}, None),
+    ],
+    ids=short,
+)
+def test_a_value_in_a_message_is_one_short_line(value: object, text: str | None) -> None:
+    said = short(value)
+    assert text in (None, said)
+    assert len(said) <= 60
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "batch_size", "kernel_size", "batch_norm"])
+@pytest.mark.parametrize("raw", [10**400, -(10**5000), "9" * 5000, "nan", [1], {}], ids=short)
+def test_whatever_is_no_value_is_refused_in_a_line(name: str, raw: object) -> None:
+    with pytest.raises(ValueError, match=f"{name}: .* is not ") as caught:
+        hyperparameter_named(name).parse(raw)
+    assert len(str(caught.value)) < 200

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis.convert import convert, main
+from analysis.folder import read_folder
 from analysis.report import write_report
 from cnnlib.results import read_results
 
@@ -115,3 +116,180 @@ def test_a_chart_that_names_two_runs_at_once_is_refused() -> None:
     runs = pd.DataFrame({"ID": ["a", "b"], "Name": ["x", "x"], "lr": [1, 2]})
     with pytest.raises(ValueError, match="x: which of the runs of this name is meant"):
         convert(runs, [pd.DataFrame({"epoch": [1], "x - val_acc": [0.2]})])
+
+
+def converted(folder: Path, runs: str | bytes, *histories: str, flags: tuple[str, ...] = ()) -> int:
+    """The command's exit code; what it writes is in folder/out."""
+    paths = []
+    for number, text in enumerate([runs, *histories]):
+        paths.append(folder / f"{number}.csv")
+        paths[-1].write_bytes(text if isinstance(text, bytes) else text.encode())
+    return main([*map(str, paths), "--out", str(folder / "out"), *flags])
+
+
+RESULTS = ["val/acc", "val/loss", "train.loss", "train/acc", "test/acc", "f1", "precision",
+           "lr-AdamW/pg1", "Validation F1", "eval/samples_per_second", "train/grad_norm",
+           "gradients/conv.weight", "best_epoch", "testAccuracy", "valid_top5"]  # fmt: skip
+SETTINGS = ["learning_rate", "train_batch_size", "val_split", "epochs", "gradient_clip_val", "lr",
+            "loss_weight", "max_grad_norm", "test_size", "early_stopping_patience"]  # fmt: skip
+
+
+def wide(num_runs: int = 24) -> str:
+    """A table of runs with all of those columns: results differ in each run, settings do not."""
+    head = ",".join(["Name", "State", "Runtime", "GPU Type", *RESULTS, *SETTINGS, "quality"])
+    rows = [
+        [f"r{i}", "finished", "9", "T4", *(f"0.{100 + i + j}" for j in range(len(RESULTS)))]
+        + [str(1 + i % 3)] * len(SETTINGS)
+        + [str(i / 7)]
+        for i in range(num_runs)
+    ]
+    return "\n".join([head, *map(",".join, rows)]) + "\n"
+
+
+def test_metrics_are_known_by_their_words_and_hyperparameters_by_theirs(tmp_path, capsys) -> None:
+    assert converted(tmp_path, wide()) == 0
+    found = read_results(tmp_path / "out").hyperparameters
+    assert found == [*(s if s != "epochs" else "max_epochs" for s in SETTINGS), "quality"]
+    said = capsys.readouterr().out
+    assert "val_acc is val/acc\n" in said
+    assert "(metrics); Runtime, GPU Type (the run's own)" in said
+    assert "epochs, a hyperparameter, is called max_epochs here" in said
+    assert "doubtful hyperparameters: quality, different in nearly every run" in said
+
+
+@pytest.mark.parametrize("flags, expected", [
+    (("--hyperparameters", "lr,learning_rate"), ["learning_rate", "lr"]),
+    (("--hyperparameters", "f1"), ["f1"]),
+    (("--drop", "quality,lr"),
+     [s if s != "epochs" else "max_epochs" for s in SETTINGS if s != "lr"]),
+])  # fmt: skip
+def test_the_user_decides_what_is_a_hyperparameter_also_for_the_report(
+    tmp_path, flags, expected
+) -> None:
+    assert converted(tmp_path, wide(), flags=flags) == 0
+    assert read_results(tmp_path / "out").hyperparameters == expected
+    assert read_folder(tmp_path / "out").hyperparameters == expected
+
+
+def test_precision_may_be_one_of_numbers_and_loss_a_name(tmp_path) -> None:
+    text = "Name,precision,loss,val_acc\na,16,focal,0.3\nb,32,ce,0.4\n"
+    assert converted(tmp_path, text) == 0
+    assert read_results(tmp_path / "out").hyperparameters == ["precision", "loss"]
+
+
+def test_two_columns_that_may_be_val_acc_are_refused_unless_they_agree(tmp_path, capsys) -> None:
+    text = "Name,lr,val/acc,eval/acc\na,1,0.3,0.4\n"
+    assert converted(tmp_path, text) == 2
+    assert "val_acc may be val/acc or eval/acc; say which with --rename" in capsys.readouterr().err
+    assert converted(tmp_path, text, flags=("--rename", "val/acc=val_acc")) == 0
+    assert read_results(tmp_path / "out").trials["val_acc"].tolist() == [0.3]
+
+
+def test_names_that_say_nothing_or_are_numbers_stay_names(tmp_path) -> None:
+    runs = "Name,scheduler,val_acc\nNone,None,0.5\n000,NA,0.4\n1e000001,cosine,0.3\n"
+    assert converted(tmp_path, runs, "epoch,000 - val_acc\n0,0.2\n1,0.45\n") == 0
+    trials = read_results(tmp_path / "out").trials
+    assert trials["trial_id"].tolist() == ["None", "000", "1e000001"]
+    assert trials["scheduler"].tolist() == ["None", "NA", "cosine"]
+    assert trials["val_acc"].tolist() == [0.5, 0.45, 0.3]
+
+
+def test_a_run_without_a_history_keeps_the_tables_figure_and_the_higher_counts(
+    tmp_path, capsys
+) -> None:
+    runs = "Name,lr,val_acc\n" + "".join(f"r{i},{i},0.6\n" for i in range(4))
+    assert converted(tmp_path, runs, "epoch,r0 - val_acc,r1 - val_acc\n1,0.7,0.5\n") == 0
+    trials = read_results(tmp_path / "out").trials
+    assert trials["val_acc"].tolist() == [0.7, 0.6, 0.6, 0.6]
+    assert trials["best_epoch"].isna().tolist() == [False, True, True, True]
+    said = capsys.readouterr().out
+    assert (
+        "2 of 4 runs have no history" in said and "in 1 runs the table's val_acc is higher" in said
+    )
+
+
+TWO = "Name,lr\na,1\nb,2\n"
+AXES = {
+    "155, 311 end": ("Step,a - val_acc\n155,0.1\n311,0.2\n467,0.3\n", [1, 2, 3], "156 apart"),
+    "156, 312 end epochs": ("trainer/global_step,a - val_acc\n156,0.1\n312,0.2\n", [1, 2], "156"),
+    "a missing one leaves a gap": ("Step,a - val_acc\n156,0.1\n312,0.2\n624,0.3\n", [1, 2, 4], "1"),
+    "each run by its own": ("global step,a - val_acc,b - val_acc\n156,0.1,0.2\n312,0.2,\n78,,0.1\n",
+                            [1, 2, 1, 2], "78 to 156 apart"),
+    "from 0 as they are": ("Step,a - val_acc\n0,0.1\n1,0.2\n", [1, 2], "taken for the epoch"),
+    "uneven ones in order": ("Step,a - val_acc\n3,0.1\n107,0.2\n119,0.3\n", [1, 2, 3], "unevenly"),
+    "halves of epochs": ("epoch,a - val_acc\n0.5,0.1\n1.0,0.2\n1.5,0.3\n", [1, 2, 3], "0.5 apart"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_steps_are_numbered_and_no_rows_are_merged(tmp_path, capsys, name: str) -> None:
+    chart, epochs, said = AXES[name]
+    assert converted(tmp_path, TWO, chart) == 0
+    assert read_results(tmp_path / "out").epochs["epoch"].tolist() == epochs
+    assert said in capsys.readouterr().out
+
+
+def test_a_loss_that_is_logged_more_often_counts_at_the_end_of_each_epoch(tmp_path) -> None:
+    losses = "Step,a - train_loss\n" + "".join(f"{x},{x}\n" for x in range(49, 500, 50))
+    assert converted(tmp_path, TWO, AXES["155, 311 end"][0], losses) == 0
+    epochs = read_results(tmp_path / "out").epochs
+    assert epochs["epoch"].tolist() == [1, 2, 3] and epochs["train_loss"].tolist() == [
+        149,
+        299,
+        449,
+    ]
+
+
+@pytest.mark.parametrize("histories, words", [
+    (["Relative Time (Process),a - val_acc\n12.3,0.1\n12.9,0.2\n"],
+     "axis Relative Time (Process) is neither an epoch nor a step"),
+    (["epoch,a - val_acc\n1,0.1\n", "Step,a - train_loss\n249,0.1\n"],
+     "1.csv is drawn against epoch and 2.csv against Step; export both against the epoch"),
+    (["run,epoch,val_acc\na,1,high\n"], "val_acc of a is high, which is no number"),
+    (["run,epoch,val_acc\na,one,0.1\n"], "epoch of a is one, which is no number"),
+    (["run,epoch,val_acc\na,1,0.1\n,2,0.2\n"], "row 2 has no run"),
+    (["epoch,a - val_acc\n1,0.1\n2,2.0\n3,0.2\n"], "val_acc of a is 2, of others on another scale"),
+])  # fmt: skip
+def test_a_history_that_means_something_else_is_refused(
+    tmp_path, capsys, histories: list[str], words: str
+) -> None:
+    assert converted(tmp_path, TWO, *histories) == 2
+    error = capsys.readouterr().err
+    assert words in error and len(error.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_of_optuna_is_converted(tmp_path, capsys) -> None:
+    text = (
+        ",number,value,datetime_start,duration,params_lr,params_opt,user_attrs_x,state\n"
+        "0,0,0.5,2025-01-01 10:00:00,0 days 00:01:00,0.1,None,1,COMPLETE\n"
+        "1,1,0.4,2025-01-01 10:00:00,0 days 00:00:30,0.2,sgd,1,PRUNED\n"
+        "2,2,,2025-01-01 10:00:00,,0.2,sgd,1,FAIL\n"
+    )
+    assert converted(tmp_path, text) == 2
+    assert "no val_acc; say what it is called with --rename" in capsys.readouterr().err
+    assert converted(tmp_path, text, flags=("--rename", "value=val_acc")) == 0
+    results = read_results(tmp_path / "out")
+    assert results.hyperparameters == ["lr", "opt"]
+    assert results.trials["status"].tolist() == ["completed", "stopped", "failed"]
+    assert results.trials["seconds"].tolist()[:2] == [60, 30]
+    assert results.trials["opt"].tolist() == ["None", "sgd", "sgd"]
+    (tmp_path / "out" / "epochs.csv").unlink()  # which is optional
+    assert len(read_results(tmp_path / "out").epochs) == 0
+
+
+def test_marked_hyperparameters_are_the_only_ones(tmp_path, capsys) -> None:
+    text = "Name,State,config/lr,config/epochs,depth,val_acc\na,finished,0.1,5,3,0.5\n"
+    assert converted(tmp_path, text) == 0
+    assert read_results(tmp_path / "out").hyperparameters == ["lr", "max_epochs"]
+    assert "depth (not marked as such)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["epochs.csv", "class_recalls.csv", "journal/1.jsonl", ".hidden"])
+def test_a_folder_that_holds_anything_is_refused(tmp_path, capsys, name: str) -> None:
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    assert converted(tmp_path, "Name,lr,val_acc\na,1,0.3\n") == 2
+    assert "out holds other files; name another folder" in capsys.readouterr().err
+    assert path.read_text() == "mine" and len(list((tmp_path / "out").iterdir())) == 1

@@ -1,8 +1,11 @@
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning.trainer.states import TrainerStatus
 
 from cnnlib.augment import normalised
 from cnnlib.data import CustomDataModule, evaluation_batch, stratified_split
@@ -26,6 +29,25 @@ def test_the_split_depends_on_the_seed_alone() -> None:
     other = stratified_split(labels, 0.2, seed=2)
     np.testing.assert_array_equal(first[1], again[1])
     assert set(first[1]) != set(other[1])
+
+
+def test_the_split_of_data_without_copies_is_that_of_the_first_release() -> None:
+    labels = (0,) * 9 + (1,) * 7 + (2,) * 5
+    _, val = stratified_split(labels, 0.3, seed=42)
+    assert val.tolist() == [0, 3, 7, 9, 11, 17, 20]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_copies_stay_on_one_side(seed: int) -> None:
+    labels = (0,) * 10 + (1,) * 6 + (2,) * 3
+    copies = ((0, 1, 2), (4, 9), (10, 15), (16, 17, 18))
+    train, val = stratified_split(labels, 0.2, seed, copies)
+    assert sorted([*train, *val]) == list(range(19))
+    for group in copies[:3]:
+        assert set(group) <= set(train) or set(group) <= set(val)
+    for side in (train, val):
+        assert {labels[index] for index in side} == {0, 1, 2}
+    assert sum(index < 10 for index in val) in (2, 3, 4)
 
 
 @pytest.mark.parametrize("val_split", [0.01, 0.99])
@@ -95,29 +117,62 @@ def test_the_kind_of_augmentation_can_be_chosen(augmentation: str, photos: Path)
 
 
 def test_training_goes_on_with_the_epoch_that_the_trainer_is_in(photos: Path) -> None:
-    from types import SimpleNamespace
-
     data = module(photos, batch_size=24, use_augmentation=True)
     unbroken = data.train_dataloader()
     [_, (second, _)] = [batch for _ in range(2) for batch in unbroken]
-    device = SimpleNamespace(root_device=torch.device("cpu"))
-    data.trainer = SimpleNamespace(current_epoch=1, strategy=device, precision="32-true")  # type: ignore[assignment]
+    data.trainer = running(current_epoch=1)
     [(resumed, _)] = list(data.train_dataloader())
     torch.testing.assert_close(resumed, second, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(
-    ("precision", "dtype"), [("bf16-mixed", torch.bfloat16), ("32-true", torch.float32)]
-)
-def test_images_come_as_precise_as_the_trainer_uses_them(
-    precision: str, dtype: torch.dtype, photos: Path
-) -> None:
-    from types import SimpleNamespace
+def running(current_epoch: int = 0) -> Any:
+    """A trainer in the middle of its work."""
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    status = SimpleNamespace(status=TrainerStatus.RUNNING)
+    return SimpleNamespace(strategy=strategy, state=status, current_epoch=current_epoch)
 
+
+def test_only_a_trainer_that_runs_gets_rounded_images_and_large_batches(photos: Path) -> None:
+    data = module(photos, dtype=torch.bfloat16, batch_size=2)
+    loaders = data.train_dataloader, data.val_dataloader, data.test_dataloader
+
+    def seen() -> list[tuple[torch.dtype, int]]:
+        return [(images.dtype, len(images)) for images, _ in (next(iter(f())) for f in loaders)]
+
+    assert seen() == [(torch.float32, 2)] * 3
+    data.trainer = running()
+    assert seen() == [(torch.bfloat16, 2), (torch.bfloat16, 6), (torch.bfloat16, 9)]
+    data.trainer.state.status = TrainerStatus.FINISHED
+    assert seen() == [(torch.float32, 2)] * 3
+
+
+def test_images_are_exact_unless_a_trainer_asks_otherwise(photos: Path) -> None:
     data = module(photos)
-    device = SimpleNamespace(root_device=torch.device("cpu"))
-    data.trainer = SimpleNamespace(current_epoch=0, strategy=device, precision=precision)  # type: ignore[assignment]
-    assert next(iter(data.train_dataloader()))[0].dtype == dtype
+    data.trainer = running()
+    assert next(iter(data.train_dataloader()))[0].dtype == torch.float32
+
+
+@pytest.mark.parametrize("image_size", [8, (8, 8), [8, 8], np.int64(8)])
+def test_a_size_is_one_side_or_the_studys_pair(image_size: Any, photos: Path) -> None:
+    data = CustomDataModule(photos / "train", image_size=image_size)
+    assert data.image_size == 8
+    assert next(iter(data.val_dataloader()))[0].shape == (6, 3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("image_size", "message"),
+    [
+        ((8, 6), r"image_size: \(8, 6\) is not square; .* give one side: image_size=6"),
+        ((8, 8, 3), "is not a whole number or two of them"),
+        ((), "is not a whole number or two of them"),
+        ("8", "image_size: '8' is not a whole number or two of them"),
+        (8.0, "image_size: 8.0 is not a whole number or two of them"),
+        (1, "image_size: 1 is not at least 2"),
+    ],
+)
+def test_a_size_that_is_none_is_refused(image_size: Any, message: str, photos: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        CustomDataModule(photos / "train", image_size=image_size)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +197,7 @@ def test_batches_have_the_size_asked_for(photos: Path) -> None:
     [
         ({"val_split": 1.0}, "val_split: 1.0 is not between 0 and 1"),
         ({"batch_size": 0}, "batch_size: 0 is not at least 1"),
+        ({"num_workers": -1}, "num_workers: -1 is not at least 0"),
         ({"augmentation": "much"}, "augmentation: much is not one of standard, light, strong"),
     ],
 )
@@ -154,3 +210,13 @@ def test_without_a_test_folder_the_test_is_refused(photos: Path) -> None:
     (photos / "val").rename(photos / "elsewhere")
     with pytest.raises(ValueError, match="no test set"):
         module(photos).test_dataloader()
+
+
+def test_a_module_that_reads_for_itself_tells_what_to_know(
+    photos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (photos / "train" / "red" / "notes.txt").write_text("no photo")
+    data = module(photos)
+    assert caplog.messages == ["files skipped, not images: 1 (red/notes.txt)"]
+    module(photos, dataset=data.dataset)
+    assert len(caplog.messages) == 1

@@ -1,11 +1,16 @@
 import io
+import os
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+import simplejpeg
+from PIL import Image, ImageOps
 
-from cnnlib.decode import UNREADABLE, decode, resized
+from cnnlib.decode import decode, resized, without_warnings
+from cnnlib.unreadable import UnreadableError
+from tests.test_jpeg import FRAMES, entry, segment, tiff
 
 SIDE = 24
 
@@ -149,7 +154,7 @@ def test_a_torn_photograph_raises(suffix: str, share: float, tmp_path: Path) -> 
     file = tmp_path / f"photo.{suffix}"
     Image.fromarray(picture()).resize((300, 300)).save(file)
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    with pytest.raises(UNREADABLE):
+    with pytest.raises(UnreadableError):
         decode(file, SIDE)
 
 
@@ -161,3 +166,181 @@ def test_damaged_words_of_the_camera_do_not_cost_the_photograph(
     image.save(tmp_path / "a.jpg", quality=95, dpi=(72, 72), exif=damage)
     image.save(tmp_path / "b.jpg", quality=95)
     np.testing.assert_array_equal(decode(tmp_path / "a.jpg", 32), decode(tmp_path / "b.jpg", 32))
+
+
+def saved(image: Image.Image, form: str = "JPEG", **settings: object) -> bytes:
+    content = io.BytesIO()
+    image.save(content, form, **settings)
+    return content.getvalue()
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What simplejpeg was given since the test began."""
+    seen: list[bytes] = []
+    whole = simplejpeg.decode_jpeg
+    monkeypatch.setattr(
+        simplejpeg, "decode_jpeg", lambda data, **k: (seen.append(data), whole(data, **k))[1]
+    )
+    return seen
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_simplejpeg_is_given_ordinary_kinds_alone(
+    kind: str, given: list[bytes], tmp_path: Path
+) -> None:
+    """The others are named so in their headers only: harmless for Pillow, which gets them."""
+    marker, bits = FRAMES[kind]
+    content = bytearray(
+        saved(Image.fromarray(picture()), quality=95, progressive=kind == "progressive")
+    )
+    frame = max(content.find(b"\xff\xc0"), content.find(b"\xff\xc2"))
+    content[frame + 1], content[frame + 4] = marker, bits
+    (tmp_path / "a.jpg").write_bytes(content)
+    if kind in ("baseline", "extended", "progressive"):
+        slow = by_pillow(Image.open(tmp_path / "a.jpg"))
+        assert np.abs(decode(tmp_path / "a.jpg", SIDE) - slow).max() <= 2
+        assert given == [bytes(content)]
+        return
+    try:
+        decode(tmp_path / "a.jpg", SIDE)
+    except UnreadableError as error:
+        assert str(error).startswith("a JPEG of a rare kind, ")
+        assert str(error).endswith("; convert it to JPEG or PNG")
+    assert not given
+
+
+@pytest.mark.parametrize("transform", [0, 2])
+def test_cmyk_and_ycck_are_pillows(transform: int, given: list[bytes], tmp_path: Path) -> None:
+    content = bytearray(saved(Image.fromarray(picture()).convert("CMYK"), quality=95))
+    content[content.index(b"Adobe") + 11] = transform
+    (tmp_path / "a.jpg").write_bytes(content)
+    found = decode(tmp_path / "a.jpg", 48)
+    np.testing.assert_array_equal(found, Image.open(tmp_path / "a.jpg").convert("RGB"))
+    assert not given
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_every_orientation_is_shown_upright(orientation: int, form: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    settings = {"quality": 100, "subsampling": 0} if form == "JPEG" else {"lossless": True}
+    image = Image.fromarray(picture()).crop((0, 0, 48, 32))
+    (tmp_path / "a").write_bytes(saved(image, form, exif=exif, **settings))
+    with Image.open(tmp_path / "a") as opened:
+        upright = by_pillow(ImageOps.exif_transpose(opened), 32)
+    assert np.abs(decode(tmp_path / "a", 32) - upright).max() <= 2
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        entry(0x11A, 2, 3, b"72"),  # a resolution in letters
+        entry(0x11A, 7, 4, b"\xff\xff\xff\xff"),
+        entry(0x100, 4, 1, b"\xff\xff\xff\xff"),
+        entry(0x11A, 11, 1, struct.pack("<f", float("nan"))),
+    ],
+)
+def test_odd_words_of_the_camera_cost_neither_photograph_nor_orientation(
+    form: str, damage: bytes, tmp_path: Path
+) -> None:
+    exif = b"Exif\0\0" + tiff(entry(0x112, 3, 1, b"\6\0"), damage)
+    settings = {"quality": 100, "subsampling": 0} if form == "JPEG" else {"lossless": True}
+    sideways = Image.fromarray(picture()).transpose(Image.Transpose.ROTATE_90)
+    (tmp_path / "a").write_bytes(saved(sideways, form, exif=exif, **settings))
+    assert np.abs(decode(tmp_path / "a", SIDE) - by_pillow(Image.fromarray(picture()))).max() <= 3
+
+
+def test_an_orientation_in_xmp_alone_turns_a_jpeg(tmp_path: Path, reference: np.ndarray) -> None:
+    sideways = Image.fromarray(picture()).transpose(Image.Transpose.ROTATE_90)
+    content = saved(sideways, quality=95)
+    xmp = segment(0xE1, b'http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation="6"/>')
+    (tmp_path / "a.jpg").write_bytes(content[:2] + segment(0xE2, bytes(65_000)) + xmp + content[2:])
+    assert np.abs(decode(tmp_path / "a.jpg", SIDE) - reference).mean() < 4
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"]
+)
+def test_each_mode_shows_what_a_viewer_shows(mode: str, tmp_path: Path) -> None:
+    """A grey ramp, opaque; saved as TIFF, which takes most modes, or as what takes this one."""
+    ramp = np.tile(np.linspace(0, 255, 48).astype(np.uint8), (48, 1))
+    image = Image.fromarray(ramp)
+    if mode == "LAB":
+        neutral = np.full_like(ramp, 128)
+        image = Image.merge("LAB", [image, *map(Image.fromarray, (neutral, neutral))])
+    elif mode == "PA":
+        image = image.convert("P").convert("PA")
+    elif mode != "L":
+        image = image.convert("RGB").convert(mode)
+    try:
+        content = saved(image, "TIFF")
+    except OSError:  # TIFF knows it not
+        content = saved(image.convert("RGB"), "PNG")
+    (tmp_path / "a").write_bytes(content)
+    found = decode(tmp_path / "a", 12).astype(int)
+    assert (np.diff(found.mean((0, 2))) > 0).all()
+    assert found[:, 0].mean() < 40
+    assert found[:, -1].mean() > 215
+    assert np.abs(found - found.mean(2, keepdims=True)).max() < 12
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"\xff\xd8\xff\xdb\0\4\x15\0" + b"x" * 40, "^a damaged JPEG; remove or repair it$"),
+        (b"no photo", "^not an image; remove or repair it$"),
+        (b"", "^not an image; remove or repair it$"),
+        (b"\0\0\0\x18ftypheic\0\0", "^HEIC, which cannot be read; convert it to JPEG or PNG$"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "^JPEG XL, which cannot be read; convert it to JPEG or"),
+        (b"<svg xmlns=''/>", "^SVG, which cannot be read; convert it to JPEG or PNG$"),
+        (b"\0\0\0\x18ftypisom\0\0", "^a video, which cannot be read; convert it to JPEG or PNG$"),
+    ],
+)
+def test_the_remedy_fits_the_kind(content: bytes, text: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(content)
+    with without_warnings(), pytest.raises(UnreadableError, match=text) as caught:
+        decode(tmp_path / "a", SIDE)
+    assert " at 0x" not in str(caught.value)
+
+
+def test_a_picture_beyond_pillows_limit_is_to_be_scaled_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(UnreadableError, match=r"^too large to be decoded; scale it down$"):
+        decode(tmp_path / "a.png", SIDE)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, TypeError, KeyError, MemoryError, AssertionError])
+def test_whatever_a_decoder_raises_is_its_photographs(
+    error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error("it failed")
+
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(UnreadableError):
+        decode(tmp_path / "a.png", SIDE)
+
+
+def test_a_damaged_avif_is_unreadable(tmp_path: Path) -> None:
+    content = saved(Image.fromarray(picture()), "AVIF")
+    for place in range(20, len(content) - 20, 9):
+        damaged = bytearray(content)
+        damaged[place : place + 12] = b"\xff" * 12
+        (tmp_path / "a.avif").write_bytes(damaged)
+        try:
+            decode(tmp_path / "a.avif", SIDE)
+        except UnreadableError as error:
+            assert error.reason
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(UnreadableError, match=r"^not a regular file; remove it$"):
+        decode(tmp_path / "pipe.jpg", SIDE)

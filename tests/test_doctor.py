@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import threading
 from collections import namedtuple
@@ -28,6 +29,7 @@ from cnnlib.plan import Plan
 from cnnlib.progress import size
 from cnnlib.settings import Settings
 from cnnlib.storage import Mirror
+from cnnlib.sweep import run
 
 SMALL = ("first_layer_filters=8", "conv_layers=2,3", "num_neurons_dense=32", "batch_size=8")
 HERE = Machine(
@@ -63,7 +65,7 @@ def test_a_sound_plan_has_no_fault_and_leaves_nothing_behind(plan: Plan, tmp_pat
     names = [check.name for check in checks]
     assert names == ["storage", "data", "GPU", "disk", "largest network", "time"]
     assert "layers-3" in checks[4].text
-    assert checks[5].text.startswith("about 0:")
+    assert re.match(r"about \d+:\d\d with", checks[5].text)
     assert not (tmp_path / "results").exists()
 
 
@@ -115,8 +117,8 @@ def test_fault_storage_that_a_machine_does_not_see(plan: Plan) -> None:
     assert "s3://" in text
 
 
-def test_machines_that_share_a_bucket_need_no_photographs(plan: Plan, tmp_path: Path) -> None:
-    mirror = Mirror(f"file://{tmp_path}", plan.folder, nodes=True)
+def test_machines_that_share_a_bucket_need_no_photographs(plan: Plan, disk: str) -> None:
+    mirror = Mirror(disk, plan.folder, nodes=True)
     machines = [replace(HERE, fingerprint=None), replace(HERE, name="w1", fingerprint=None)]
     [check] = machine_checks(machines, replace(plan, mirror=mirror))
     assert str(check) == "ok     data: the machines fetch the decoded photographs from the storage"
@@ -202,9 +204,67 @@ def test_fault_a_network_that_is_too_large_for_the_gpu(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(doctor, "measure", full)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda _: None)
     machines = [found(plan, name=os.uname().nodename, gpus=("NVIDIA T4",), gpu_bytes=int(16e9))]
     text = fault(doctor.speed_checks(plan, machines, share=0.5, at_once=2))
-    assert "does not fit into the GPU" in text
+    assert "does not fit into its share of the GPU (--gpus-per-trial 0.5)" in text
+
+
+def on_a_gpu(plan: Plan, share: float, gpu_bytes: float) -> list[Check]:
+    machines = [
+        found(plan, name=os.uname().nodename, gpus=("L4",), gpu_bytes=int(gpu_bytes),
+              resources={"CPU": 8.0, "GPU": 1.0})
+    ]  # fmt: skip
+    return list(doctor.speed_checks(plan, machines, share=share, at_once=2))
+
+
+@pytest.mark.parametrize(
+    ("asked", "share", "there"),
+    [(None, 0.5, 84.5), (0.25, 0.25, 42.25), (1, 1.0, 169), (2, 2, 169)],
+)
+def test_fault_a_network_that_is_too_large_for_its_share_of_the_gpu(
+    asked: float | None, share: float, there: float, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = replace(plan, settings=replace(plan.settings, gpus_per_trial=asked))
+    monkeypatch.setattr(doctor, "room", lambda *_: 1)
+    monkeypatch.setattr(doctor, "training_bytes", lambda *_, **__: int(there * 1e9 + 1e8))
+    text = fault(on_a_gpu(plan, share, 169e9))
+    what = "the GPU" if share >= 1 else f"its share of the GPU (--gpus-per-trial {share:g})"
+    assert f"1 at once, and {what} has {there:.1f} GB; narrow the space" in text
+
+
+def test_a_network_is_measured_with_the_memory_of_a_trial(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[float] = []
+
+    def measured(config: Any, **_: Any) -> workload.Measured:
+        assert limits == [0.5], "as the trial that it stands for"
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", limits.append)
+    monkeypatch.setattr(doctor, "measure", measured)
+    text = fault(on_a_gpu(plan, 0.5, 169e9))
+    assert "does not fit into its share of the GPU (--gpus-per-trial 0.5); narrow" in text
+    assert limits == [0.5, 1.0], "nothing else is bound by it"
+
+
+def test_what_is_to_be_measured_first_may_have_the_whole_gpu(plan: Plan) -> None:
+    auto = replace(plan, settings=replace(plan.settings, gpus_per_trial="auto"))
+    assert doctor.gpu_part(auto, 0.5) == 1.0
+    assert doctor.gpu_part(plan, 0.5) == 0.5
+
+
+def test_a_sweep_does_not_start_where_it_could_not_write(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, text: str) -> None:
+        raise PermissionError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with pytest.raises(OSError, match=r"Read-only file system.*take another --storage"):
+        run(plan)
+    assert not plan.folder.exists()
 
 
 @pytest.fixture

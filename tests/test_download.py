@@ -1,26 +1,23 @@
 """Tests of cnnlib/download.py."""
 
-import hashlib
-import logging
 import os
 import random
 import shutil
 import subprocess
 import sys
 import threading
-import zipfile
 from collections import namedtuple
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 import requests
 
 from cnnlib import download as module
-from cnnlib.download import cache_folder, download, exclusive, unpack
+from cnnlib.download import download, exclusive
+from cnnlib.surroundings import cache_folder
 
 PAYLOAD = random.Random(0).randbytes(400_000)
 NO_PAUSES = (0.0,) * 5
@@ -36,6 +33,7 @@ class Server(ThreadingHTTPServer):
     with_ranges = True
     with_length = True
     wrong_start = False  # answers a range with another one
+    retry_after: tuple[str, ...] = ()  # said with each of `statuses`
     statuses: tuple[int, ...] = ()  # answers to the first requests, in place of the payload
     break_after: tuple[int, ...] = ()  # bytes until the connection breaks, per request
 
@@ -54,7 +52,11 @@ class Answer(BaseHTTPRequestHandler):
         server.ranges.append(self.headers["Range"])
         server.sent.append(0)
         if number < len(server.statuses):
-            self.send_error(server.statuses[number])
+            self.send_response(server.statuses[number])
+            if server.retry_after:
+                self.send_header("Retry-After", server.retry_after[number])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
             return
         start = self.start_of_range()
         body = server.payload[start:]
@@ -252,8 +254,19 @@ def test_a_wrong_address_is_one_line_and_not_tried_again(
 
 
 def test_a_busy_server_is_tried_again(server: Server, tmp_path: Path) -> None:
-    server.statuses = (503, 500)
+    server.statuses = (503, 500, 429, 408)
     assert download(server.url, cache=tmp_path, pauses=NO_PAUSES).read_bytes() == PAYLOAD
+
+
+def test_a_server_that_says_when_to_come_again_is_waited_for(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(module.time, "sleep", waited.append)
+    server.statuses = (429, 429, 503)
+    server.retry_after = ("7", "86400", "Fri, 31 Dec 1999 23:59:59 GMT")
+    assert download(server.url, cache=tmp_path).read_bytes() == PAYLOAD
+    assert waited == [7, 60, module.RETRY_PAUSES[2]]
 
 
 def test_two_at_once_download_once(server: Server, tmp_path: Path) -> None:
@@ -283,141 +296,10 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(free=10))
 
 
-@pytest.fixture
-def zip_path(tmp_path: Path) -> Path:
-    """A zip of ten files, one compressed."""
-    path = tmp_path / "photos.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for number in range(9):
-            archive.writestr(f"photos/train/a/{number}.jpg", PAYLOAD[: 100 + number])
-        archive.writestr("photos/readme.txt", "words " * 100, zipfile.ZIP_DEFLATED)
-    return path
-
-
-def test_a_zip_is_unpacked_once(
-    zip_path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    folder = unpack(zip_path, cache=tmp_path / "cache")
-    assert len(list((folder / "photos" / "train" / "a").iterdir())) == 9
-    assert (folder / "photos" / "readme.txt").read_text() == "words " * 100
-    copied = shutil.copy(zip_path, tmp_path / "copy.zip")
-    assert unpack(Path(copied), cache=tmp_path / "cache") == folder
-    assert len(caplog.records) == 1
-
-
-def test_a_zip_is_hashed_again_only_when_it_changed(
-    zip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = unpack(zip_path, cache=tmp_path)
-    digest = Mock(wraps=hashlib.file_digest)
-    monkeypatch.setattr(hashlib, "file_digest", digest)
-    assert unpack(zip_path, cache=tmp_path) == first
-    assert digest.call_count == 0
-    with zipfile.ZipFile(zip_path, "a") as archive:
-        archive.writestr("photos/new.txt", "new")
-    assert unpack(zip_path, cache=tmp_path) != first
-    assert digest.call_count == 1
-
-
-@pytest.mark.parametrize(
-    ("member", "offset"),
-    [("photos/train/a/5.jpg", 5), ("photos/readme.txt", 5), ("photos/readme.txt", 0)],
-)
-def test_one_wrong_byte_in_a_zip_is_found(
-    zip_path: Path, tmp_path: Path, member: str, offset: int
-) -> None:
-    with zipfile.ZipFile(zip_path) as archive:
-        position = archive.getinfo(member).header_offset + 30 + len(member) + offset
-    content = bytearray(zip_path.read_bytes())
-    content[position] ^= 0xFF
-    zip_path.write_bytes(content)
-    text = "photos.zip is not a complete zip file: .*; download or copy it again$"
-    with pytest.raises(ValueError, match=text):
-        unpack(zip_path, cache=tmp_path)
-    assert not [path for path in (tmp_path / "unpacked").iterdir() if path.is_dir()]
-
-
-@pytest.mark.parametrize("keep", [0, 500, -30])
-def test_a_cut_zip_is_refused(zip_path: Path, tmp_path: Path, keep: int) -> None:
-    zip_path.write_bytes(zip_path.read_bytes()[:keep])
-    with pytest.raises(ValueError, match="is not a complete zip file: File is not a zip file; dow"):
-        unpack(zip_path, cache=tmp_path)
-
-
-@pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", "..\\evil"])
-def test_a_zip_that_writes_outside_its_folder_is_refused(
-    zip_path: Path, tmp_path: Path, name: str
-) -> None:
-    with zipfile.ZipFile(zip_path, "a") as archive:
-        archive.writestr(name, "evil")
-    with pytest.raises(ValueError, match=r"photos.zip wants to write outside its folder, .*evil"):
-        unpack(zip_path, cache=tmp_path / "cache")
-    assert not list((tmp_path / "cache").rglob("*.jpg"))
-
-
-def test_a_zip_with_a_password_is_refused(zip_path: Path, tmp_path: Path) -> None:
-    content = bytearray(zip_path.read_bytes())
-    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        content[content.index(mark) + offset] |= 1
-    zip_path.write_bytes(content)
-    with pytest.raises(
-        ValueError, match=r"photos.zip cannot be unpacked: .*password.*; pack it ag"
-    ):
-        unpack(zip_path, cache=tmp_path)
-
-
-def test_unpacking_needs_room(
-    zip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill_disk(monkeypatch)
-    with pytest.raises(
-        OSError, match=r"photos.zip needs 0.0 MB and .*unpacked has 0.0 MB free; ma"
-    ):
-        unpack(zip_path, cache=tmp_path)
-
-
-def test_a_killed_unpacking_leaves_nothing_that_counts(zip_path: Path, tmp_path: Path) -> None:
-    script = (
-        "import os, pathlib, sys, zipfile; from cnnlib.download import unpack\n"
-        "extract = zipfile.ZipFile.extract\n"
-        "def die(self, folder):\n"
-        "    extract(self, self.namelist()[0], folder)\n"
-        "    os.kill(os.getpid(), 9)\n"
-        "zipfile.ZipFile.extractall = die\n"
-        "unpack(pathlib.Path(sys.argv[1]), cache=pathlib.Path(sys.argv[2]))\n"
-    )
-    cache = tmp_path / "cache"
-    assert run_python(script, zip_path, cache).returncode == -9
-    (left,) = (cache / "unpacked").glob("*.part")
-    assert [path.name for path in left.rglob("*.jpg")] == ["0.jpg"]
-    (left / "stray.jpg").touch()
-    folder = unpack(zip_path, cache=cache)
-    assert sorted(path.name for path in folder.rglob("*.jpg")) == [f"{n}.jpg" for n in range(9)]
-    assert not leftovers(cache)
-
-
 def run_python(script: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", script, *map(str, arguments)]
     root = Path(__file__).parents[1]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
-
-
-def test_two_at_once_unpack_once(
-    zip_path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    together = threading.Barrier(4)
-
-    def start(_: int) -> Path:
-        together.wait()
-        return unpack(zip_path, cache=tmp_path / "cache")
-
-    with ThreadPoolExecutor(4) as pool:
-        folders = set(pool.map(start, range(4)))
-    assert len(folders) == 1
-    assert len(caplog.records) == 1
-    assert len(list(folders.pop().rglob("*.jpg"))) == 9
 
 
 def test_the_lock_keeps_other_processes_out_until_it_is_left(tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.exam import (
+    RESAMPLES,
+    _error,
     against_reference,
     calibration,
     class_table,
@@ -51,6 +55,24 @@ def test_what_is_too_sure_is_told_so_by_how_much() -> None:
     assert found.low < 0.2 < found.high
     assert found.low > 0.15
     assert found.gap == pytest.approx(0.2, abs=0.02)
+
+
+def test_resamples_are_drawn_one_at_a_time_and_are_those_of_drawing_all_at_once() -> None:
+    table = predictions(301)
+    confidence, correct = table["confidence"].to_numpy(), table["correct"].to_numpy(float)
+    generator = np.random.default_rng(0)
+    drawn = generator.integers(0, 301, (RESAMPLES, 301))
+    errors = [_error(confidence[chosen], correct[chosen]) for chosen in drawn]
+    lucky = generator.random((RESAMPLES, 301)) < confidence
+    found = calibration(table)
+    assert found is not None
+    assert found.chance == np.mean([_error(confidence, right) for right in lucky])
+    assert found.high == 2 * found.error - np.quantile(errors, 0.025)
+    tracemalloc.start()
+    calibration(predictions(20_000))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20e6, "all at once are 160 MB"
 
 
 def test_the_reference_is_compared_on_who_alone_is_right() -> None:

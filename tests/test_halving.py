@@ -26,6 +26,20 @@ def test_a_grace_longer_than_the_trial_is_refused() -> None:
         Halving(1, 2, 3.0)
 
 
+def test_named_rungs_are_kept_and_none_follows() -> None:
+    assert Halving(50, 3, 3.0, named=(3, 9)).rungs == (3, 9)
+    assert Halving(9, 3, 3.0, named=(3, 9)).rungs == (3,), "the last epoch is none"
+    with pytest.raises(ValueError, match="max_iter 3 epochs of grace do not fit into 2"):
+        Halving(2, 3, 3.0, named=(3, 9))
+
+
+def test_a_factor_near_one_and_many_trials_end() -> None:
+    assert len(Halving(1_000_000, 1, 1 + 1e-9).rungs) == 1
+    epochs, reached = expected(Halving(9, 1, 3.0), 1_000_000)
+    assert epochs == pytest.approx(100 * expected(Halving(9, 1, 3.0), 10_000)[0])
+    assert 0 < reached < 1_000_000 / 5
+
+
 def test_the_cutoff_is_numpys_percentile_of_the_scores_before() -> None:
     rungs = Rungs(Halving(9, 1, 3.0))
     scores = np.random.default_rng(0).random(40)

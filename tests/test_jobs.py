@@ -1,5 +1,6 @@
 """What a newcomer does wrong: each mistake is one clear line, exit code 2, and nothing is lost."""
 
+import json
 import os
 import subprocess
 import sys
@@ -120,7 +121,16 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(
         (["--set", "dropout=0.1,0.2"], "--set: one value each, please; dropout has more"),
         (["--config", "none.yaml"], "No such file or directory: 'none.yaml'"),
         (["--max-epochs", "0"], "--max-epochs: 0 is not at least 1"),
+        (
+            [f"--set={v}" for v in ("first_layer_filters=4096", "filter_org=4", "conv_layers=10")]
+            + ["--image-size=4096"],
+            " GB to train, and the ",
+        ),
         (["--set", "conv_layers=6"], "conv_layers: 6 poolings leave nothing of 32 px"),
+        (
+            ["--set", "first_layer_filters=4096", "--set", "filter_org=4"],
+            " GB to train, and the ",
+        ),
     ],
 )
 def test_mistakes_in_training_one_configuration(
@@ -162,6 +172,57 @@ def test_the_console_works_from_any_folder_without_an_installation(tmp_path: Pat
     assert (answer.returncode, answer.stderr) == (2, "ValueError: --trials: 0 is not at least 1\n")
 
 
+AT_ONCE: dict[str, tuple[str, list[str]]] = {
+    "a bad flag": ("tune", ["--trials", "x"]),
+    "a flag out of range": ("tune", ["--seed", str(2**32)]),
+    "an empty time": ("tune", ["--time-budget", ""]),
+    "a bad key of a sweep": ("tune", ["--sweep", "key.yaml"]),
+    "bad YAML": ("tune", ["--sweep", "bad.yaml"]),
+    "more grace than epochs": ("tune", ["--sweep", "grace.yaml", "--max-epochs", "1"]),
+    "a grid without an end": ("tune", ["--sweep", "grid.yaml"]),
+    "an unknown --set": ("tune", ["--set", "droput=1"]),
+    "too many poolings": ("tune", ["--set", "conv_layers=9"]),
+    "a missing reference": ("tune", ["--reference", "none.yaml"]),
+    "a missing data folder": ("tune", ["--data", "nowhere"]),
+    "a bad value to train with": ("train", ["--out", "out", "--set", "dropout=7"]),
+    "a seed to train with": ("train", ["--out", "out", "--seed", str(2**32)]),
+    "a missing data folder to train on": ("train", ["--out", "out", "--data", "nowhere"]),
+}
+CALL = """
+import importlib, json, sys
+code, heavy = None, {"torch", "ray", "numba", "pandas", "hyperopt", "wandb"}
+for name, (job, flags) in json.loads(sys.argv[1]).items():
+    sys.argv = [job, *flags]
+    try:
+        code = importlib.import_module(f"jobs.{job}").main()
+    except SystemExit as end:
+        code = end.code
+    print(json.dumps([name, code, sorted(heavy & sys.modules.keys())]), flush=True)
+"""
+
+
+def test_a_mistake_is_told_before_anything_heavy_is_imported(tmp_path: Path) -> None:
+    for name, text in {
+        "key.yaml": "parameters: {dropuot: {value: 0.1}}",
+        "bad.yaml": "parameters: [",
+        "grace.yaml": "parameters: {}\nearly_terminate: {type: hyperband, min_iter: 2}",
+        "grid.yaml": "method: grid\nparameters: {dropout: {min: 0.1, max: 0.5}}",
+    }.items():
+        (tmp_path / name).write_text(text)
+    answer = subprocess.run(
+        [sys.executable, "-c", CALL, json.dumps(AT_ONCE)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert told == [[name, 2, []] for name in AT_ONCE]
+    assert len(answer.stderr.splitlines()) == len(AT_ONCE), "a line each"
+    assert not [path.name for path in tmp_path.iterdir() if path.is_dir()], "nothing is written"
+
+
 def test_a_configuration_comes_from_yaml_json_or_a_champion(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("dropout: 0.1\nlearning_rate: 1e-4\n")
     (tmp_path / "b.json").write_text('{"trial_id": "0001", "config": {"dropout": 0.1}}')
@@ -170,6 +231,29 @@ def test_a_configuration_comes_from_yaml_json_or_a_champion(tmp_path: Path) -> N
     assert jobs.train.configuration(str(tmp_path / "b.json"), []).dropout == 0.1
     recipe = jobs.train.configuration(None, ["optimizer=sgd", "kernel_size=5", "ema=0.99"])
     assert (recipe.optimizer, recipe.kernel_size, recipe.ema) == ("sgd", 5, 0.99)
-    (tmp_path / "c.yaml").write_text("just text")
-    with pytest.raises(ValueError, match="holds no hyperparameters"):
-        jobs.train.configuration(str(tmp_path / "c.yaml"), [])
+    for text in ("just text", "5", "[1]", "", "config:", "config: 5", "config: [1]", "config: a"):
+        (tmp_path / "c.yaml").write_text(text)
+        with pytest.raises(
+            ValueError, match=r"c\.yaml holds no hyperparameters; write NAME: VALUE"
+        ):
+            jobs.train.configuration(str(tmp_path / "c.yaml"), [])
+
+
+def test_a_training_that_diverges_leaves_no_network_and_says_why(
+    photos: Path, run: Callable[..., tuple[int, str]]
+) -> None:
+    """With these steps its weights overflow in the first epoch."""
+    settings = ["activation=leaky_relu", "optimizer=sgd", "learning_rate=10", "batch_norm=false",
+                "conv_layers=2", "first_layer_filters=8", "use_augmentation=false"]  # fmt: skip
+    flags = [flag for setting in settings for flag in ("--set", setting)]
+    code, said = run(
+        jobs.train, "--data", str(photos), "--image-size", "16", "--max-epochs", "3",
+        "--out", "out", *flags,
+    )  # fmt: skip
+    assert (code, said) == (
+        1,
+        "diverged: outputs, loss or weights are not finite after epoch 1; "
+        "lower the learning_rate\n",
+    )
+    assert [path.name for path in Path("out").iterdir()] == ["epochs.csv"]
+    assert len(Path("out/epochs.csv").read_text().splitlines()) == 2, "it ended at once"

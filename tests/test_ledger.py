@@ -1,3 +1,5 @@
+import json
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -6,8 +8,9 @@ from typing import Any
 import pytest
 
 from cnnlib.config import TrialConfig
+from cnnlib.halving import WORST, Decision
 from cnnlib.ledger import HOPELESS, Ledger, Terms, Trial, alike, read_ledger
-from cnnlib.space import Choice, Interval
+from cnnlib.space import Choice, Interval, Weighted
 from cnnlib.story import replay
 
 TERMS = Terms(
@@ -183,16 +186,97 @@ def test_most_trials_failing_alike_end_the_search() -> None:
     assert ledger.next_trial() is not None, "who goes on has mended it"
 
 
-def test_a_score_that_is_not_finite_is_never_the_best() -> None:
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_trial_that_diverges_is_the_worst_whatever_it_had_before(score: float) -> None:
+    sweep = Sweep()
+    sweep.begin(replace(TERMS, audit=1.0))
+    good, bad = (sweep.ledger.next_trial() for _ in range(2))
+    assert good is not None and bad is not None
+    sweep.ledger.epoch(good.trial_id, {"epoch": 1, "val_acc": 0.1})
+    sweep.ledger.end(good.trial_id)
+    sweep.ledger.epoch(bad.trial_id, {"epoch": 1, "val_acc": 0.9})
+    decision = sweep.ledger.epoch(bad.trial_id, {"epoch": 2, "val_acc": score})
+    assert decision == Decision(False, 2, None), "the first at its rung, and none to be audited"
+    following = sweep.ledger.next_trial()
+    assert following is not None
+    sweep.ledger.epoch(following.trial_id, {"epoch": 1, "val_acc": score})
+    assert following.stop is not None, "below the cutoff, and no audit lets it run on"
+    again = Sweep(sweep.events)
+    again.begin()
+    for ledger in (sweep.ledger, again.ledger):
+        trial = ledger.trials[bad.trial_id]
+        assert (trial.best, trial.best_epoch) == (WORST, 0)
+        assert trial.diverged == ("diverged: outputs, loss or weights are not finite after epoch 2")
+        assert ledger.best is not None and ledger.best.trial_id == good.trial_id
+    assert again.ledger.trials[bad.trial_id].status == "failed", "its end was decided"
+    assert again.events[-1]["error"].startswith("diverged: ")
+    assert [outcome.score for outcome in again.ledger._outcomes()] == [0.1, WORST, WORST]
+    assert replay(again.events)[0] is None
+    finished = {"event": "finished", "trial_id": bad.trial_id, "time": ""}
+    assert "derived failed" in str(replay([*sweep.events, finished])[0])
+
+
+def test_trials_that_diverge_do_not_end_a_sweep() -> None:
     sweep = Sweep()
     sweep.begin()
-    trial = sweep.ledger.next_trial()
-    assert trial is not None
-    for epoch, val_acc in enumerate((0.2, float("nan"), float("inf"), 0.1), 1):
-        sweep.ledger.epoch(trial.trial_id, {"epoch": epoch, "val_acc": val_acc})
-    assert (trial.best, trial.best_epoch) == (0.2, 1)
+    for _ in range(HOPELESS + 1):
+        trial = sweep.ledger.next_trial()
+        assert trial is not None
+        sweep.ledger.epoch(trial.trial_id, {"epoch": 1, "val_acc": math.nan})
+        assert sweep.ledger.end(trial.trial_id) == "failed"
+    assert sweep.ledger.hopeless is None
+    assert sweep.ledger.next_trial() is not None
 
 
 def test_errors_are_alike_whatever_numbers_they_hold() -> None:
     assert alike("out of memory: 12.5 MiB") == alike("out of memory: 7 MiB")
     assert asdict(TERMS)["space"]["conv_layers"] == {"values": (2, 3, 4)}
+
+
+def test_a_target_that_is_reached_ends_the_search_and_lets_what_runs_end() -> None:
+    sweep = Sweep()
+    sweep.begin(replace(TERMS, target=0.6, grace_period=None, reduction_factor=None))
+    first, second = (sweep.ledger.next_trial() for _ in range(2))
+    assert first and second
+    sweep.ledger.epoch(first.trial_id, {"epoch": 1, "val_acc": 0.59})
+    assert sweep.ledger.reached is None
+    sweep.ledger.epoch(first.trial_id, {"epoch": 2, "val_acc": 0.6})
+    sweep.ledger.epoch(first.trial_id, {"epoch": 3, "val_acc": 0.1})
+    assert sweep.ledger.reached is first
+    assert sweep.ledger.next_trial() is None
+    assert sweep.ledger.unfinished == 2, "what runs ends"
+    for trial in (first, second):
+        sweep.ledger.end(trial.trial_id)
+    assert sweep.ledger.unfinished == 0
+    read = read_ledger(json.loads(json.dumps(sweep.events)), lambda *_, **__: {})
+    assert read.reached is not None
+    assert read.unfinished == 0
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_strict_rung_judges_by_its_own_epoch(strict: bool) -> None:
+    sweep = Sweep()
+    sweep.begin(replace(TERMS, grace_period=2, reduction_factor=2.0, strict=strict))
+    for early, late in ((0.1, 0.5), (0.1, 0.6), (0.9, 0.2)):
+        trial = sweep.ledger.next_trial()
+        assert trial
+        sweep.ledger.epoch(trial.trial_id, {"epoch": 1, "val_acc": early})
+        decision = sweep.ledger.epoch(trial.trial_id, {"epoch": 2, "val_acc": late})
+    assert decision is not None
+    assert decision.stop is strict
+    read = read_ledger(json.loads(json.dumps(sweep.events)), lambda *_, **__: {})
+    assert read.terms.strict is strict
+    assert read.decision(trial.trial_id, 2, late) is None, "it is in the rung already"
+    assert replay(sweep.events)[0] is None
+
+
+def test_named_rungs_and_weights_go_through_the_journal() -> None:
+    space = TERMS.space | {
+        "dropout": Weighted((0.1, 0.2), (0.3, 0.7)),
+        "batch_size": Interval(10, 100, step=8, rounded=True),
+    }
+    terms = replace(TERMS, space=space, grace_period=3, rungs=(3, 5), target=0.9)
+    read = Terms.from_event(json.loads(json.dumps(terms.as_event())))
+    assert read == terms
+    assert read.halving is not None
+    assert read.halving.rungs == (3, 5)

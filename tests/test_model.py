@@ -1,3 +1,6 @@
+import math
+from typing import Any
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -132,6 +135,88 @@ def test_accuracy_and_loss_are_counted_over_images_not_averaged_over_batches() -
     assert metrics["test_acc"] == pytest.approx((scores.argmax(1) == labels).float().mean().item())
     loss = torch.nn.functional.cross_entropy(scores, labels).item()
     assert metrics["test_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def spoilt(model: CustomCNN, value: float, where: str) -> CustomCNN:
+    """The model with that value among its outputs, for all images, for some, or in a weight."""
+    if where == "outputs":
+        model.network.append(Spoils(slice(None), value))
+    elif where == "one output of one image":
+        model.network.append(Spoils((0, 2), value))
+    else:  # after batch norm of an infinite variance each image looks alike
+        model.network[1].running_var[0] = value
+    return model
+
+
+class Spoils(torch.nn.Module):
+    """Puts a value into scores, in evaluation."""
+
+    def __init__(self, place: Any, value: float) -> None:
+        super().__init__()
+        self.place, self.value = place, value
+
+    def forward(self, scores: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            scores = scores.clone()
+            scores[self.place] = self.value
+        return scores
+
+
+@pytest.mark.parametrize("where", ["outputs", "one output of one image", "a weight"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_network_that_is_not_finite_has_no_accuracy(value: float, where: str) -> None:
+    model = CustomCNN(conv_layers=2, first_layer_filters=4, image_size=8, num_classes=3)
+    fit = trainer()
+    [metrics] = fit.test(spoilt(model, value, where), batches(10, 7), verbose=False)
+    assert math.isnan(metrics["test_acc"])
+    [metrics] = fit.validate(model, batches(10, 7), verbose=False)
+    assert math.isnan(metrics["val_acc"])
+    assert model.class_counts[0].isnan().all(), "nor a recall of a class"
+
+
+@pytest.mark.parametrize("value", [1e30, -1e30])
+def test_a_network_that_is_finite_has_an_accuracy_however_large(value: float) -> None:
+    model = CustomCNN(conv_layers=2, first_layer_filters=4, image_size=8, num_classes=3)
+    model = spoilt(model, value, "one output of one image")
+    [metrics] = trainer().test(model, batches(10, 7), verbose=False)
+    assert 0 <= metrics["test_acc"] <= 1
+
+
+def test_training_that_diverges_has_no_accuracy_either() -> None:
+    model = CustomCNN(conv_layers=2, first_layer_filters=4, image_size=8, num_classes=3)
+    torch.nn.init.constant_(model.network[0].bias, math.nan)
+    fit = trainer(max_epochs=1)
+    fit.fit(model, batches(8, 8), batches(8, 8))
+    assert math.isnan(fit.callback_metrics["train_acc"])
+    assert math.isnan(fit.callback_metrics["val_acc"])
+
+
+def test_the_studys_names_say_what_ours_do() -> None:
+    settings: dict[str, Any] = {"conv_layers": 2, "first_layer_filters": 4}
+    model = CustomCNN(input_shape=(3, 16, 16), optimizer_name="SGD", **settings)
+    assert (model.image_size, model.config.optimizer) == (16, "sgd")
+    assert CustomCNN(image_size=(16, 16), **settings).image_size == 16
+    assert CustomCNN(input_shape=[3, 16, 16], image_size=16, **settings).image_size == 16
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"input_shape": (3, 16, 12)}, r"image_size: \(16, 12\) is not square"),
+        ({"input_shape": (1, 16, 16)}, r"input_shape: \(1, 16, 16\) is not \(3, height, width\)"),
+        ({"input_shape": (16, 16, 3)}, r"input_shape: \(16, 16, 3\) is not \(3, height, width\)"),
+        ({"input_shape": 16}, r"input_shape: 16 is not \(3, height, width\)"),
+        ({"input_shape": (3, 16, 16), "image_size": 8}, "is not of image_size 8; give one"),
+        ({"optimizer_name": "rmsprop"}, "optimizer: rmsprop is not one of adam, adamw, sgd"),
+        (
+            {"optimizer_name": "sgd", "optimizer": "adam"},
+            "optimizer_name: sgd is not the optimizer",
+        ),
+    ],
+)
+def test_the_studys_names_are_checked_as_ours_are(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CustomCNN(conv_layers=2, **settings)
 
 
 def test_eight_images_are_learnt_by_heart() -> None:

@@ -56,10 +56,9 @@ def test_other_photographs_in_the_same_folder_are_refused(photos: Path, tmp_path
 
 
 def test_decoded_photographs_of_the_storage_need_no_files(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
 ) -> None:
-    there, url = find_dataset(photos), f"file://{tmp_path}/there"
-    (tmp_path / "there").mkdir()
+    there, url = find_dataset(photos), disk
     pixels(there, "train", 8)
     pixel_store.offer(there, (8,), url)
     expected = np.array(pixels(there, "train", 8))
@@ -75,10 +74,13 @@ def test_decoded_photographs_of_the_storage_need_no_files(
 
 
 def test_a_damaged_array_of_the_storage_is_not_used(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    disk: str,
 ) -> None:
-    there, url = find_dataset(photos), f"file://{tmp_path}/there"
-    (tmp_path / "there").mkdir()
+    there, url = find_dataset(photos), disk
     expected = np.array(pixels(there, "train", 8))
     pixel_store.offer(there, (8,), url)
     (array,) = (tmp_path / "there" / pixel_store.FOLDER).glob("*.npy")
@@ -102,9 +104,8 @@ def test_data_are_named_so_that_others_find_them(
     assert wherever("https://example.com/photos.zip") == "https://example.com/photos.zip"
 
 
-def test_a_trial_goes_on_where_another_machine_has_left_it(tmp_path: Path) -> None:
-    (tmp_path / "there").mkdir()
-    url = f"file://{tmp_path}/there/checkpoints"
+def test_a_trial_goes_on_where_another_machine_has_left_it(tmp_path: Path, disk: str) -> None:
+    url = f"{disk}/checkpoints"
     with kept(tmp_path / "nowhere" / "checkpoints", "0001", url) as (one, keep):
         assert not list(one.iterdir())
         (one / "last.pt").write_bytes(b"epoch 1")

@@ -14,8 +14,8 @@ from PIL import Image
 import cnnlib.pixels
 from cnnlib.dataset import Dataset, read_folder
 from cnnlib.decode import decode
-from cnnlib.download import cache_folder
 from cnnlib.pixels import decode_ahead, pixels, side_with_margin
+from cnnlib.surroundings import cache_folder
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +121,28 @@ def test_damaged_pixels_are_decoded_again(
     assert len(builds) == 2
 
 
+@pytest.mark.parametrize("damage", ["one bit", "two words", "two rows"])
+def test_rot_that_leaves_size_and_time_is_found_before_a_sweep(
+    damage: str, dataset: Dataset, builds: list[Path]
+) -> None:
+    decode_ahead(dataset, 64, augmented=False)
+    path = next(path for path in builds if "-train-" in path.name)
+    before, written = path.read_bytes(), path.stat().st_mtime_ns
+    content = bytearray(before)
+    length = {"one bit": 1, "two words": 8, "two rows": 1 << 16}[damage]
+    first, second = content[4096 : 4096 + length], content[4096 + length : 4096 + 2 * length]
+    assert first != second
+    content[4096 : 4096 + 2 * length] = second + first
+    if damage == "one bit":
+        content = bytearray(before)
+        content[-1000] ^= 4
+    path.write_bytes(content)
+    os.utime(path, ns=(written, written))
+    decode_ahead(dataset, 64, augmented=False)
+    assert len(builds) == 3  # train, test, and train again
+    assert path.read_bytes() == before
+
+
 def test_pixels_that_were_only_touched_are_kept(dataset: Dataset, builds: list[Path]) -> None:
     pixels(dataset, "train", 8)
     [path] = builds
@@ -137,10 +159,10 @@ from pathlib import Path
 import cnnlib.pixels
 from cnnlib.dataset import read_folder
 decode = cnnlib.pixels.decode
-def last_words(file, image_size):
+def last_words(file, *rest):
     if file.name == "009.png":
         os.kill(os.getpid(), signal.SIGKILL)
-    return decode(file, image_size)
+    return decode(file, *rest)
 cnnlib.pixels.decode = last_words
 cnnlib.pixels.pixels(read_folder(Path(sys.argv[1])), "train", 8)
 """

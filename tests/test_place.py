@@ -9,6 +9,7 @@ from analysis.place import NOT_FETCHED, opened
 from analysis.report import main
 from cnnlib.journal import Journal
 from cnnlib.storage import Mirror, Remote
+from tests.events import begin
 
 ROWS = "trial_id,dropout,val_acc\na,0.2,0.31\nb,0.3,0.42\n"
 
@@ -61,12 +62,13 @@ def test_what_is_new_in_the_bucket_is_fetched_while_it_is_looked_at(
         (place.folder / "trials.csv").write_text("as it was fetched")
         place.refresh()
         assert (place.folder / "trials.csv").read_text() == "as it was fetched", "once is enough"
-        journal = Journal(tmp_path / "elsewhere" / "mine")
+        journal = Journal(tmp_path / "elsewhere" / "mine", "a")
+        begin(journal)
         journal.append("closed", reason="done")
         journal.close()
         Mirror(stored.rpartition("/")[0], tmp_path / "elsewhere" / "mine").close()
         place.refresh()
-        assert (place.folder / "journal" / "000001.jsonl").exists()
+        assert (place.folder / "journal" / "000001-a.jsonl").exists()
     assert not place.folder.exists()
 
 

@@ -1,5 +1,8 @@
+import json
+import os
+import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from PIL import Image
 from cnnlib.champion import WEIGHTS, Champion, read_champion, write_champion
 from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
+from cnnlib.levels import Levels
 from cnnlib.prediction import find_photos, predict
 from cnnlib.testing import predict_test
 from cnnlib.trial import Task, train
@@ -90,7 +94,7 @@ def test_the_job_prints_a_table_and_a_line_for_what_is_broken(trained: Path, run
     assert grey.startswith(f"{mixed}/grey.jpg  ")
     complaints = dict(line.split(": ", 1) for line in answer.stderr.splitlines())
     assert complaints.keys() == {f"{mixed}/torn.jpg", f"{mixed}/notes.txt", "gone.jpg"}
-    assert complaints[f"{mixed}/notes.txt"] == "not an image"
+    assert complaints[f"{mixed}/notes.txt"] == "not an image; remove or repair it"
 
     answer = run(trained / "trained", "--csv", mixed / "blue.png")
     (trained / "table.csv").write_text(answer.stdout)
@@ -115,3 +119,27 @@ def test_where_nothing_can_be_read_the_exit_code_is_2(
     assert (answer.returncode, answer.stdout) == (2, "")
     [line] = answer.stderr.splitlines()
     assert complaint in line
+
+
+def test_what_was_white_in_training_is_white_in_predictions(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "trained", tmp_path / "deep")
+    champion = read_champion(tmp_path / "deep")
+    assert champion.levels == Levels()
+    write_champion(replace(champion, levels=Levels(whole=4095)), exported=False)
+    said = json.loads((tmp_path / "deep" / "preprocessing.json").read_text())
+    assert said["white"] == {"8 bits": 255, "16 or 32 bits": 4095}
+    again = read_champion(tmp_path / "deep")
+    assert again.levels == Levels(whole=4095)
+    Image.fromarray(np.full((8, 8), 200, np.uint16)).save(tmp_path / "deep.png")
+    Image.fromarray(np.full((8, 8), round(200 * 255 / 4095), np.uint8)).save(tmp_path / "8.png")
+    table, _ = predict(again, [tmp_path / "deep.png", tmp_path / "8.png"])
+    first, second = table.drop(columns="file").to_dict("records")
+    assert first == pytest.approx(second)
+
+
+def test_a_pipe_is_named_and_not_waited_for(trained: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    champion = read_champion(trained / "trained")
+    _, unreadable = predict(champion, [tmp_path / "pipe.jpg"])
+    assert unreadable == {tmp_path / "pipe.jpg": "not a regular file; remove it"}
+    assert find_photos([tmp_path]) == []

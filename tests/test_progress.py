@@ -75,6 +75,9 @@ def test_a_best_that_is_not_a_number_is_no_best() -> None:
     progress.epoch("0001", float("nan"))
     progress.epoch("0002", 0.3)
     assert progress.best == (0.3, "0002")
+    progress.epoch("0003", 0.9)
+    progress.epoch("0003", float("nan"))
+    assert progress.best == (0.3, "0002"), "what has diverged is out of the contest"
 
 
 def test_times_are_read_as_on_a_clock() -> None:

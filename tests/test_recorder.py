@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ray.tune.search import Searcher
 
+from cnnlib.claim import ClaimedError
 from cnnlib.halving import Decision
 from cnnlib.progress import Progress
 from cnnlib.recorder import METRICS, Recorder, Scheduler, Search, silent, tracked
@@ -55,6 +56,18 @@ def test_a_report_is_written_before_ray_hears_what_follows(
     assert sweep.events[-1]["decision"] == asdict(Decision(True, 1, 0.5))
     recorder.on_trial_complete(0, [], two)
     assert sweep.events[-1]["event"] == "stopped"
+
+
+def test_a_trial_that_diverges_is_stopped_and_recorded_as_failed(
+    recorder: Recorder, sweep: Sweep
+) -> None:
+    search, scheduler = Search(recorder), Scheduler(recorder)
+    one = trial(search.suggest("a"))  # type: ignore[arg-type]
+    assert scheduler.on_trial_result(None, one, result(1, float("nan"))) == "STOP"
+    recorder.on_trial_complete(0, [], one)
+    assert sweep.events[-1]["event"] == "failed"
+    assert sweep.events[-1]["error"].startswith("diverged: ")
+    assert sweep.ledger.best is None
 
 
 def test_an_audited_trial_goes_on_and_is_shown(tmp_path: Path) -> None:
@@ -164,12 +177,12 @@ def test_checkpoints_are_pruned_as_trials_end(
 
 
 def test_on_a_cluster_they_are_pruned_where_the_nodes_keep_them(
-    sweep: Sweep, tmp_path: Path
+    sweep: Sweep, tmp_path: Path, disk: str
 ) -> None:
-    bucket = tmp_path / "bucket" / "checkpoints"
+    bucket = tmp_path / "there" / "checkpoints"
     tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
     folder = tmp_path / "checkpoints"
-    recorder = Recorder(sweep.ledger, tracking, Progress(2), folder, f"file://{bucket}")
+    recorder = Recorder(sweep.ledger, tracking, Progress(2), folder, f"{disk}/checkpoints")
     config = Search(recorder).suggest("a")
     (bucket / "0001").mkdir(parents=True)
     for name in ("best.safetensors", "last.pt"):
@@ -177,6 +190,20 @@ def test_on_a_cluster_they_are_pruned_where_the_nodes_keep_them(
     recorder.goes_on("0001", result(1, 0.5))
     recorder.on_trial_complete(0, [], trial(config))  # type: ignore[arg-type]
     assert [path.name for path in bucket.glob("*/*")] == ["best.safetensors"]
+
+
+def test_a_driver_that_may_not_go_on_ends_while_trials_run(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check() -> None:
+        raise ClaimedError("taken over")
+
+    tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
+    recorder = Recorder(sweep.ledger, tracking, Progress(2), tmp_path, check=check)
+    recorder.on_step_begin(0, [])  # not each time: it is asked often
+    monkeypatch.setattr("cnnlib.recorder.CHECKS", -1.0)
+    with pytest.raises(ClaimedError):
+        recorder.on_step_begin(0, [])
 
 
 def test_wandb_is_told_of_started_trials_as_the_journal_knows_them() -> None:

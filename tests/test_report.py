@@ -25,7 +25,7 @@ from cnnlib.champion import WEIGHTS, Champion
 from cnnlib.champion import write_champion as write_network
 from cnnlib.config import TrialConfig
 from cnnlib.model import CustomCNN
-from cnnlib.space import read_sweep_file
+from cnnlib.sweep_file import read_sweep_file
 from cnnlib.testing import OpenedBeforeError
 
 SECTIONS = ["Summary", "Takeaways", "Claims", "What each value adds", "What to try next",

@@ -7,6 +7,7 @@ import pytest
 
 from cnnlib.journal import Journal
 from cnnlib.results import CLASS_COLUMNS, EPOCH_COLUMNS, fold, read_results
+from tests.events import begin
 from tests.test_ledger import finished
 
 
@@ -90,9 +91,15 @@ def test_the_best_trial_is_the_first_of_the_highest() -> None:
     assert fold([]).best() is None
 
 
-def test_nan_scores_do_not_win() -> None:
-    events = [proposed("0001"), epoch("0001", 1, float("nan")), epoch("0001", 2, 0.2)]
-    assert fold(events).trials.loc[0, "best_epoch"] == 2
+def test_a_trial_that_diverged_has_no_accuracy_whatever_it_had_before() -> None:
+    events = [proposed("0001"), epoch("0001", 1, 0.9), epoch("0001", 2, float("nan"))]
+    events += [proposed("0002"), epoch("0002", 1, 0.2)]
+    results = fold(events)
+    best = results.best()
+    assert best is not None and best["trial_id"] == "0002"
+    assert results.trials["val_acc"].isna().tolist() == [True, False]
+    assert results.trials["best_epoch"].isna().tolist() == [True, False]
+    assert results.epochs["val_acc"].tolist()[0] == 0.9, "what it had is in the epochs"
 
 
 def test_a_trial_without_a_single_score_has_none() -> None:
@@ -105,6 +112,7 @@ def test_a_trial_without_a_single_score_has_none() -> None:
 
 def test_tables_are_the_same_from_the_journal_and_from_its_csv_files(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "sweep")
+    begin(journal)
     for content in EVENTS:
         journal.append(
             content["event"], **{k: v for k, v in content.items() if k not in ("event", "time")}
@@ -128,6 +136,45 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
         read_results(tmp_path)
     (tmp_path / "trials.csv").write_text("id,status\n1,completed\n")
     with pytest.raises(ValueError, match="no column trial_id; has id, status"):
+        read_results(tmp_path)
+
+
+def test_a_hyperparameters_value_none_is_a_value(tmp_path: Path) -> None:
+    text = "trial_id,schedule,val_acc\n001,None,0.5\nNA,cosine,0.4\n"
+    (tmp_path / "trials.csv").write_text(text)
+    results = read_results(tmp_path)  # without epochs.csv
+    assert results.trials["schedule"].tolist() == ["None", "cosine"]
+    assert results.trials["trial_id"].tolist() == ["001", "NA"]
+    assert list(results.epochs) == ["trial_id", "epoch"] and len(results.epochs) == 0
+
+
+def test_per_cent_become_fractions_in_both_tables_and_a_line_says_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "trials.csv").write_text("trial_id,lr,val_acc\na,1,64\nb,2,50\n")
+    (tmp_path / "epochs.csv").write_text("trial_id,epoch,val_acc\na,1,40\na,2,64\nb,1,50\n")
+    results = read_results(tmp_path)
+    assert results.trials["val_acc"].tolist() == [0.64, 0.5]
+    assert results.epochs["val_acc"].tolist() == [0.4, 0.64, 0.5]
+    assert caplog.text.count("is in per cent and was divided by 100") == 2
+
+
+@pytest.mark.parametrize("name, text, words", [
+    ("trials", "trial_id,val_acc\na,0.5\nb,64\nc,0.4\n", "val_acc of b is 64, of others on"),
+    ("trials", "trial_id,val_acc\na,0.5\n,0.4\n", "row 2 has no trial_id"),
+    ("trials", "trial_id,val_acc\na,0.5\na,0.4\n", "two rows are of trial a"),
+    ("trials", "trial_id,epochs\na,1.5\n", "epochs of a is 1.5, which is not a whole number"),
+    ("trials", "trial_id,seconds\na,inf\n", "seconds of a is inf, which is not finite"),
+    ("epochs", "trial_id,epoch\na,-1\n", "epoch of a is -1, which is not a whole number"),
+    ("epochs", "trial_id,epoch,val_acc\na,1,high\n", "val_acc of a is high, which is no number"),
+    ("class_recalls", "trial_id,class\na,b\n", "no column val_recall"),
+])  # fmt: skip
+def test_a_table_of_another_shape_is_refused(
+    tmp_path: Path, name: str, text: str, words: str
+) -> None:
+    (tmp_path / "trials.csv").write_text("trial_id\na\n")
+    (tmp_path / f"{name}.csv").write_text(text)
+    with pytest.raises(ValueError, match=words):
         read_results(tmp_path)
 
 

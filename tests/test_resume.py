@@ -22,6 +22,7 @@ def test_the_terms_of_a_sweep_are_read_from_its_journal(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(ValueError, match=r"no sweep in .*; leave out --resume"):
             read_terms(folder)
+    (tmp_path / "trials.csv").unlink()
     journal = Journal(tmp_path)
     assert read_terms(tmp_path) is None, "it was killed before it began"
     ledger = Ledger(journal.append)
@@ -132,3 +133,43 @@ def test_a_sweep_killed_before_its_first_event_begins(photos: Path, tmp_path: Pa
     folder.mkdir(parents=True)
     Journal(folder).close()
     assert replace(settings, resume=True).plan().trials == 20
+
+
+@pytest.mark.parametrize("left", ["sweep.json", "trials.csv", "checkpoints", "champion"])
+def test_a_journal_that_was_lost_is_not_one_that_was_never_written(
+    left: str, tmp_path: Path
+) -> None:
+    (tmp_path / "journal").mkdir()
+    assert read_terms(tmp_path) is None, "it was killed before it had a segment"
+    (tmp_path / left).mkdir()
+    with pytest.raises(ValueError, match=rf"/journal/000001\*\.jsonl is missing, but {left} is th"):
+        read_terms(tmp_path)
+    Journal(tmp_path).close()
+    if left == "sweep.json":  # which comes before the first event
+        assert read_terms(tmp_path) is None
+    else:
+        with pytest.raises(ValueError, match=f"is missing, but {left} is there"):
+            read_terms(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"space": {"dropuot": {"values": [0.1]}}}, "dropuot: no such hyperparameter"),
+        ({"space": {"dropout": {"values": ["x"]}}}, "dropout: x is not "),
+        ({"space": {"dropout": {"kind": 3}}}, "with space: a dict"),
+        ({"space": None}, "with space: None"),
+        ({"known": [{"config": {"dropout": 7}, "score": 0.1}]}, "dropout: 7 is not "),
+        ({"known": {}}, "with known: a dict"),
+        ({"trials": "12"}, "with trials: '12'"),
+        ({"grace_period": 0.5}, "min_iter 0.5 is not at least 1"),
+    ],
+)
+def test_terms_of_another_form_are_a_line(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path)
+    journal.append("sweep", **TERMS.as_event() | changes)
+    journal.close()
+    with pytest.raises(ValueError, match=message):
+        read_terms(tmp_path)

@@ -1,5 +1,6 @@
 import errno
 import io
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -234,6 +235,36 @@ def test_without_retraining_nothing_learns_from_validation_photographs(plan: Pla
     plan = replace(plan, settings=replace(plan.settings, retrain=False))
     hold(plan, searched(), execute)
     assert all(job.epochs is None for job in execute.jobs)
+
+
+def test_what_diverges_has_no_score_is_told_and_is_not_taken(plan: Plan) -> None:
+    """The best finalist diverges on a seed, the champion on all photographs."""
+
+    class Diverging(Executor):
+        def __call__(self, jobs: Sequence[Job], started: Callable[[Job], None]) -> Any:
+            best = jobs[0].trial_id
+            for job, answer in super().__call__(jobs, started):
+                row = answer["rows"][-1]
+                name = "train_acc" if job.epochs else "val_acc"
+                kept = {n: v for n, v in row.items() if not (job.epochs and n == "val_acc")}
+                if job.epochs or (job.trial_id, job.seed) == (best, 5):
+                    answer["rows"].append(kept | {"epoch": 2, name: math.nan})
+                yield job, answer
+
+    sweep, execute = searched(), Diverging()
+    said = hold(plan, sweep, execute)
+    best = execute.jobs[0].trial_id
+    line = "diverged: outputs, loss or weights are not finite after epoch 2"
+    assert f"trial {best} on seed 5: {line}\n" in said
+    finals = read_finals(sweep.events, sweep.ledger)
+    winner = finals.winner
+    assert winner is not None and winner.trial_id != best
+    first = next(s for s in finals.standings if s.trial_id == best)
+    assert first.diverged and not first.whole and first.scores == [0.54]
+    assert f"trial {winner.trial_id} on all photographs for 1 epoch: {line}; the weights of" in said
+    taken = finals.taken(plan.folder, winner, retrained=True)
+    assert taken.origin == "final" and (taken.folder / BEST).is_file()
+    assert not is_due(plan, finals), "it would diverge again"
 
 
 def test_a_full_disk_is_no_fault_of_the_training(plan: Plan) -> None:

@@ -34,6 +34,20 @@ def test_a_plan_answers_what_the_settings_leave_open(photos: Path, tmp_path: Pat
     assert not plan.folder.exists(), "a plan writes nothing"
 
 
+def test_a_plan_tells_once_what_to_know_of_the_photographs(
+    photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "train" / "green" / "red.png").write_bytes(
+        (photos / "train" / "red" / "000.png").read_bytes()
+    )
+    (photos / "valid").mkdir()
+    plan = Settings(data=photos, storage=tmp_path / "results", name="one", **FAST).plan()
+    [note, other] = [line for line in str(plan).splitlines() if line.startswith("note: ")]
+    assert note.endswith("photos/valid is not used, because " + f"{photos}/val is the test set")
+    assert "1 photograph is in more than one class: green/red.png = red/000.png" in other
+    assert not capfd.readouterr().err
+
+
 def test_an_audit_is_planned(photos: Path, tmp_path: Path) -> None:
     settings = Settings(data=photos, storage=tmp_path, name="one", **FAST)
     plain, audited = settings.plan(), replace(settings, audit=0.2).plan()
@@ -72,11 +86,78 @@ def test_no_more_trials_are_planned_than_there_are_configurations(
     assert plan.trials == 2
 
 
+def sweep(*, method: str = "grid", **more: object) -> dict[str, object]:
+    return {
+        "method": method,
+        "metric": {"name": "val_acc", "goal": "maximize"},
+        "parameters": {
+            "dropout": {"values": [n / 100 for n in range(10)]},
+            "conv_layers": {"min": 1, "max": 5},
+        },
+        **more,
+    }
+
+
+def test_a_grid_tries_all_its_points_unless_something_says_less(
+    photos: Path, tmp_path: Path
+) -> None:
+    def trials(content: dict[str, object], **flags: object) -> int:
+        settings = Settings(data=photos, storage=tmp_path, sweep=content, **FAST, **flags)  # type: ignore[arg-type]
+        return settings.plan().trials
+
+    assert trials(sweep()) == 50
+    assert trials(sweep(method="random")) == 20
+    assert trials(sweep(run_cap=7)) == 7
+    assert trials(sweep(), trials=9) == 9
+    assert trials(sweep(), set=["dropout=0.1,0.2"]) == 10
+    huge = {n: {"min": 1, "max": 65536} for n in ("batch_size", "num_neurons_dense")}
+    with pytest.raises(ValueError, match="method: a grid of 4,294,967,296 points is more than"):
+        trials(sweep() | {"parameters": huge})
+
+
+def test_the_dictionary_of_wandb_sweep_is_taken_and_its_other_readings_are_told(
+    photos: Path, tmp_path: Path
+) -> None:
+    content = sweep(
+        method="bayes",
+        program="train.py",
+        name="mine",
+        description="a sweep",
+        metric={"name": "val_acc", "target": 0.9},
+        early_terminate={"type": "hyperband", "max_iter": 27, "s": 2, "strict": True},
+    )
+    plan = Settings(data=photos, storage=tmp_path, sweep=content, **FAST).plan()
+    assert (plan.search, plan.num_points) == ("tpe", 50)
+    assert plan.halving is not None
+    assert plan.halving.rungs == (3, 9)
+    assert plan.terms.strict
+    first, second, *_, ignored, goal = str(plan).splitlines()
+    assert first.startswith("20 trials of 50 configurations (2 hyperparameters, tpe)")
+    assert second.endswith(
+        "so far, by that epoch's val_acc; nothing new is tried after a val_acc of 0.9"
+    )
+    assert ignored.startswith("note: program, name: for W&B's agents, without meaning here (--name")
+    assert goal == "note: metric: without a goal W&B would minimise val_acc; here it is maximised"
+
+
+def test_a_network_beyond_any_memory_is_refused(photos: Path, tmp_path: Path) -> None:
+    fixed = [
+        "first_layer_filters=4096", "filter_org=4", "conv_layers=10", "num_neurons_dense=65536"
+    ]  # fmt: skip
+    settings = Settings(data=photos, storage=tmp_path, set=fixed, image_size=1024, wandb="off")
+    with pytest.raises(ValueError, match="no memory holds a network of first_layer_filters 4096"):
+        settings.plan()
+
+
 def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text("parameters: {}\nearly_terminate: null")
     plan = Settings(data=photos, storage=tmp_path, sweep=tmp_path / "all.yaml", **FAST).plan()
     assert plan.halving is None
     assert "no trial is stopped early" in str(plan)
+    assert "note: " not in str(plan)
+    (tmp_path / "all.yaml").write_text("parameters: {}")
+    plan = Settings(data=photos, storage=tmp_path, sweep=tmp_path / "all.yaml", **FAST).plan()
+    assert "note: early_terminate: there is none, so W&B would stop no trial" in str(plan)
 
 
 @pytest.mark.parametrize(
@@ -91,13 +172,34 @@ def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> No
         ({"seeds": -1}, "--seeds: -1 is not at least 0"),
         ({"reference": "none.json"}, "No such file.*none.json"),
         ({"cpus_per_trial": 4096}, "--cpus-per-trial: 4096 is more than the"),
+        ({"max_epochs": 10**400}, "--max-epochs: a number of about 401 digits is more than"),
+        ({"trials": "20"}, "--trials: 20 is not a whole number"),
+        ({"trials": 2.5}, "--trials: 2.5 is not a whole number"),
+        ({"seed": 2**32}, "--seed: 4294967296 is more than 4,294,967,295"),
+        ({"seed": 2**32 - 1}, "--seed: 4294967295 leaves no room for 3 new seeds"),
+        ({"gpus_per_trial": float("inf")}, "--gpus-per-trial: inf is more than 1,024"),
+        ({"gpus_per_trial": "many"}, "--gpus-per-trial: many is not a number or auto"),
+        ({"audit": float("nan")}, "--audit: nan is not at least 0"),
+        ({"gpus_per_trial": 4096}, "--gpus-per-trial: 4096 "),
         ({"audit": -0.1}, "--audit: -0.1 is not at least 0"),
         ({"audit": 10}, "--audit: 10 is not a share between 0 and 1"),
         ({"search": "grid"}, "--search: grid is not tpe or random"),
         ({"name": "a/b"}, "--name: a/b is not made of letters"),
-        ({"storage": "ftp://bucket", "name": "x"}, "--storage: ftp://bucket/x is no storage"),
+        *(
+            ({"storage": url, "name": "x"}, f"--storage: {url}/x is no storage; give a folder, s3:")
+            for url in ("ftp://bucket", "file:///tmp", "file:/tmp", "mock://x", "S3://bucket")
+        ),
+        ({"storage": "~nosuchuser/x"}, "--storage: ~nosuchuser/x: Could not determine home"),
         ({"time_budget": "soon"}, "--time-budget: soon is not a time like 2h"),
         ({"time_budget": "0s"}, "--time-budget: there is nothing to do in no time"),
+        ({"time_budget": ""}, "--time-budget: nothing is not a time like 2h"),
+        ({"time_budget": "9" * 5000 + "h"}, r"--time-budget: 999\S*\.\.\. is not a time"),
+        ({"time_budget": 7200}, "--time-budget: 7200 is not a time like 2h"),
+        ({"name": "-x"}, "--name: -x begins like a flag"),
+        ({"data": "a\0b"}, "--data: a.b holds a NUL character"),
+        ({"sweep": ["dropout"]}, "a sweep needs `parameters:`"),
+        ({"sweep": {"parameters": {"dropuot": {"value": 0.1}}}}, "dropuot: no such hyperparam"),
+        ({"set": "droput=0.1"}, "droput: no such hyperparameter"),
         ({"sweep": "none.yaml"}, "no sweep file none.yaml"),
         ({"set": ["conv_layers=6"]}, "conv_layers: 6 poolings leave nothing of 32 px"),
         ({"wandb": "maybe"}, "wandb: 'maybe' is not one of"),
@@ -126,6 +228,40 @@ def test_more_grace_than_epochs_is_refused(photos: Path, tmp_path: Path) -> None
     )
     with pytest.raises(ValueError, match="min_iter 2 epochs of grace do not fit into 1"):
         settings.plan()
+
+
+@pytest.mark.parametrize("share", [0.5, "auto"])
+def test_a_gpu_that_is_not_there_is_refused_by_the_sweep_too(
+    share: float | str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Settings(data=photos, storage=tmp_path, gpus_per_trial=share, **FAST)
+    monkeypatch.setattr("cnnlib.settings.usable_gpus", lambda: ((), None))
+    with pytest.raises(ValueError, match=f"--gpus-per-trial: {share} and no GPU here; leave it o"):
+        asked.plan()
+    monkeypatch.setattr("cnnlib.settings.usable_gpus", lambda: ((), "driver 470 cannot run"))
+    with pytest.raises(ValueError, match="driver 470 cannot run, or use the CPU by --gpus-per-tr"):
+        asked.plan()
+    assert replace(asked, gpus_per_trial=0).plan().trials == 20
+    monkeypatch.setattr("cnnlib.settings.usable_gpus", lambda: (("L4",), None))
+    assert asked.plan().trials == 20
+
+
+def test_a_core_that_is_not_ours_is_refused(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnlib.settings.cores", lambda: 1)
+    with pytest.raises(ValueError, match="--cpus-per-trial: 2 is more than the 1 here"):
+        Settings(data=photos, storage=tmp_path, cpus_per_trial=2, **FAST).plan()
+
+
+def test_a_shipped_sweep_file_goes_by_its_name(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wide = Settings(data=photos, storage=tmp_path, sweep="wide", **FAST)
+    assert "optimizer" in wide.plan().space
+    Path("wide").write_text("parameters: {dropout: {values: [0.1, 0.2]}}")
+    assert wide.plan().num_points == 2, "a file of the user's goes first"
 
 
 def test_a_folder_that_exists_is_never_used(photos: Path, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -5,19 +6,22 @@ from typing import Any
 import pytest
 import yaml
 
-from cnnlib.config import hyperparameters
+import cnnlib.space
+from cnnlib.config import TrialConfig, can_exist, hyperparameters, impossible
 from cnnlib.space import (
     Choice,
     Interval,
+    Points,
+    Space,
     constants,
+    grid,
     num_configurations,
-    read_sweep_file,
     searched,
-    sweep_from_mapping,
     with_set,
 )
+from cnnlib.sweep_file import read_sweep_file, sweep_from_mapping
 
-SWEEPS = Path(__file__).parent.parent / "sweeps"
+SWEEPS = Path(__file__).parent.parent / "cnnlib" / "sweeps"
 FILES = sorted(SWEEPS.glob("*.yaml"))
 # The study's own configuration, as it stood in its notebook.
 STUDY: dict[str, Any] = {
@@ -79,12 +83,12 @@ def test_the_wide_sweep_holds_the_studys_and_every_default_of_the_recipe() -> No
         ),
         (
             {"distribution": "q_uniform", "min": 0.1, "max": 1, "q": 0.1},
-            Interval(0.1, 1.0, step=0.1),
+            Interval(0.1, 1.0, step=0.1, rounded=True),
         ),
     ],
 )
 def test_wandbs_forms_of_values_are_read(entry: dict, values: object) -> None:
-    sweep = sweep_from_mapping({"parameters": {"learning_rate": entry}})
+    sweep = sweep_from_mapping({"method": "random", "parameters": {"learning_rate": entry}})
     assert sweep.space == {"learning_rate": values}
 
 
@@ -199,11 +203,17 @@ def test_set_fixes_narrows_and_adds() -> None:
         ("dropout=", "--set dropout=: write NAME=VALUE"),
         ("droput=0.1", "droput: no such hyperparameter; did you mean dropout"),
         ("dropout=0.1,much", "dropout: much is not a number from 0 to 0.95"),
+        ("dropout=" + "9" * 5000, r"dropout: 999\S*\.\.\. is not a number from 0 to 0.95"),
     ],
 )
 def test_a_wrong_set_is_refused(flag: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         with_set({}, [flag])
+
+
+def test_a_hyperparameter_is_set_once() -> None:
+    with pytest.raises(ValueError, match="--set dropout: is given twice; write NAME=VALUE,VALUE"):
+        with_set({}, ["dropout=0.1", "dropout=0.2"])
 
 
 def test_only_configurations_that_can_exist_are_counted() -> None:
@@ -213,3 +223,66 @@ def test_only_configurations_that_can_exist_are_counted() -> None:
     assert num_configurations({**space, "learning_rate": Interval(0.1, 0.2)}, 224) == math.inf
     with pytest.raises(ValueError, match="conv_layers: 3 poolings leave nothing of 4 px"):
         num_configurations(space, 4)
+
+
+SHAPES: Space = {
+    "first_layer_filters": Choice((1, 3, 8, 16)),
+    "filter_org": Choice((0.25, 0.5, 0.75, 1.0, 2.0)),
+    "conv_layers": Interval(1, 6, step=1),
+    "dropout": Choice((0.1, 0.2)),
+}
+
+
+@pytest.mark.parametrize("image_size", [2, 8, 64])
+@pytest.mark.parametrize("without", [None, "first_layer_filters", "filter_org", "conv_layers"])
+def test_counting_by_halves_counts_what_can_exist(without: str | None, image_size: int) -> None:
+    space = {name: values for name, values in SHAPES.items() if name != without}
+    if without == "conv_layers":  # 5 by default
+        image_size = max(image_size, 32)
+    columns = [grid(values) or [] for values in space.values()]
+    configs = [
+        TrialConfig.from_mapping(dict(zip(space, point, strict=True)))
+        for point in itertools.product(*columns)
+    ]
+    possible = {config for config in configs if impossible(config, image_size) is None}
+    assert num_configurations(space, image_size) == len(possible)
+    points = Points(space, image_size)
+    found = [TrialConfig.from_mapping(points[number]) for number in range(len(points))]
+    assert set(found) == possible
+    assert [points.number(config) for config in found] == list(range(len(found)))
+    assert points.number(TrialConfig(dropout=0.5)) is None
+
+
+def test_products_of_hundred_thousands_are_counted_without_a_walk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = 0
+
+    def counted(*shape: object, **names: object) -> bool:
+        nonlocal asked
+        asked += 1
+        return can_exist(*shape, **names)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cnnlib.space, "can_exist", counted)
+    space: Space = {
+        "first_layer_filters": Interval(1, 4096, step=1),
+        "filter_org": Choice(tuple(0.25 + n / 1000 for n in range(3000))),
+        "conv_layers": Interval(1, 7, step=1),
+    }
+    assert num_configurations(space, 224) > 50_000_000
+    assert asked < 500_000
+    wide = {
+        "batch_size": Interval(1, 65536, step=1),
+        "num_neurons_dense": Interval(1, 65536, step=1),
+    }
+    assert num_configurations(wide, 224) == 65536**2
+    assert num_configurations(wide | {"dropout": Interval(0, 0.9, step=1e-8)}, 224) == math.inf
+
+
+def test_steps_are_not_lost_to_rounding() -> None:
+    assert grid(Interval(0.1, 0.3, step=0.1)) == [0.1, 0.2, 0.3]
+    assert grid(Interval(0.25, 4, step=1)) == [1, 2, 3, 4]
+    assert grid(Interval(0.1, 0.55, step=0.2, rounded=True)) == [0.2, 0.4, 0.6]
+    assert Interval(0.1, 0.55, step=0.2, rounded=True).nearest(9) == 0.6
+    assert grid(Interval(0, 0.9, step=1e-8)) is None, "too many to list"
+    assert 0.6 in Interval(0.1, 0.55, step=0.2, rounded=True)

@@ -5,6 +5,7 @@ import pytest
 
 from cnnlib.journal import Journal, main, read_events
 from cnnlib.story import replay, story
+from tests.events import begin, propose
 from tests.test_ledger import Sweep, finished
 
 
@@ -32,7 +33,9 @@ def test_the_story_of_one_trial_is_asked_for_by_its_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     journal = Journal(tmp_path)
-    journal.append("started", trial_id="0001", after_epoch=0)
+    begin(journal)
+    propose(journal, "0001")
+    propose(journal, "0002")
     journal.append("failed", trial_id="0002", error="ValueError: x", traceback="Traceback\n  x\n")
     journal.close()
     monkeypatch.setattr("sys.argv", ["journal", str(tmp_path), "--trial", "0002"])

@@ -14,11 +14,11 @@ from tests.test_retraining import Executor, hold, plan, searched  # noqa: F401
 def test_who_crowns_on_another_machine_has_the_weights_that_others_trained(
     plan: Plan,  # noqa: F811
     tmp_path: Path,
+    disk: str,
 ) -> None:
     sweep = searched()
     hold(plan, sweep, Executor())
-    (tmp_path / "there").mkdir()
-    bucket = f"file://{tmp_path}/there/s"
+    bucket = f"{disk}/s"
     for folder in (plan.folder / "finals").iterdir():
         Shelf(f"{bucket}/finals/{folder.name}", folder).send()
     other = replace(plan, folder=tmp_path / "other" / "s", mirror=Mirror(bucket, tmp_path / "s"))

@@ -1,4 +1,3 @@
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from cnnlib import testing
 from cnnlib.champion import _bring_back, _remove_earlier, digest, read_champion
 from cnnlib.claim import Claim, ClaimedError
 from cnnlib.journal import Journal, read_events
+from cnnlib.limits import cores
 from cnnlib.model import CustomCNN
 from cnnlib.results import openings
 from cnnlib.story import story
@@ -101,8 +101,33 @@ def test_a_kill_after_the_record_loses_no_table(
 ) -> None:
     predictions = journaled / "champion" / "test_predictions.csv"
     before = predictions.read_text()
-    predictions.rename(predictions.with_name("test_predictions.csv.new"))
+    predictions.rename(testing._unsettled(read_champion(journaled), predictions.name))
     assert test_champion(journaled) == no_second_look
+    assert predictions.read_text() == before
+
+
+def test_a_killed_tests_predictions_are_never_another_champions(
+    journaled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = test_champion(journaled)
+    weights, predictions = (
+        journaled / "champion" / name for name in ("weights.safetensors", "test_predictions.csv")
+    )
+    before = predictions.read_text()
+    shutil.copy(weights, tmp_path / "first")
+    _remove_earlier(journaled / "champion")
+    other_weights(journaled)
+
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt  # after the tables, before the record
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(testing, "_write_down", die)
+        test_champion(journaled, reason="another")
+    assert not predictions.exists()
+    shutil.copy(tmp_path / "first", weights)  # the first is champion again
+    _bring_back(journaled / "champion")
+    assert test_champion(journaled)["test_correct"] == first["test_correct"]
     assert predictions.read_text() == before
 
 
@@ -158,4 +183,4 @@ def test_the_reference_is_tested_on_the_same_photographs(journaled: Path) -> Non
 def test_the_test_takes_all_cores_of_which_ray_gives_a_job_one(journaled: Path) -> None:
     torch.set_num_threads(1)
     test_champion(journaled)
-    assert torch.get_num_threads() == len(os.sched_getaffinity(0))
+    assert torch.get_num_threads() == cores()

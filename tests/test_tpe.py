@@ -4,7 +4,7 @@ import pytest
 
 from cnnlib.config import TrialConfig, impossible
 from cnnlib.halving import WORST
-from cnnlib.space import Choice, Interval, Space
+from cnnlib.space import Choice, Interval, Space, Weighted
 from cnnlib.tpe import GAMMA, HISTORY, Outcome, Tpe, _told
 
 SPACE: Space = {
@@ -150,3 +150,36 @@ def test_a_long_history_is_told_by_its_best_and_its_latest() -> None:
     told, gamma = _told(outcomes[:HISTORY])
     assert told == list(enumerate(outcomes[:HISTORY]))
     assert math.ceil(gamma * math.sqrt(HISTORY)) == math.ceil(GAMMA * math.sqrt(HISTORY))
+
+
+def test_of_a_million_points_those_left_are_drawn_without_making_a_list_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("batch_size", "num_neurons_dense")
+    tpe = search({name: Choice(tuple(range(1, 1001))) for name in names})
+    monkeypatch.setattr(tpe, "_ideas", lambda *_: iter(()))
+    made = 0
+    config_of = tpe._config
+
+    def counted(values: dict) -> TrialConfig:
+        nonlocal made
+        made += 1
+        return config_of(values)
+
+    monkeypatch.setattr(tpe, "_config", counted)
+    assert len(set(trials(tpe, 20))) == 20
+    assert made == 20
+
+
+def test_what_is_left_is_all_that_is_left() -> None:
+    tpe = search(SPACE, image_size=8)
+    tpe._ideas = lambda *_: iter(())  # type: ignore[method-assign]
+    assert len(set(trials(tpe, 100))) == 24
+
+
+@pytest.mark.parametrize("kind", ["random", "tpe"])
+def test_probabilities_say_what_is_tried_first(kind: str) -> None:
+    space: Space = {"dropout": Weighted((0.1, 0.2, 0.3), (0.05, 0.05, 0.9))}
+    first = [trials(search(space, seed=seed, search=kind), 1)[0].dropout for seed in range(40)]
+    assert first.count(0.3) > 30
+    assert len(trials(search(space, search=kind), 9)) == 3, "and all are tried in the end"

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,10 +8,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ProgressBar
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnlib import trial
+from cnnlib.checkpoints import epoch_of, replaced
 from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
 from cnnlib.model import CustomCNN
@@ -18,8 +20,10 @@ from cnnlib.results import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.trial import (
     EpochReport,
     Task,
+    best_epoch,
     data_module,
     is_over,
+    is_pair,
     precision,
     reported,
     train,
@@ -140,6 +144,44 @@ def test_a_trial_that_no_longer_gets_better_ends(photos: Path, tmp_path: Path) -
     assert len(epochs) == 3
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_a_trial_that_diverges_ends_at_once_and_keeps_the_weights_of_before(
+    ema: float, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights become NaN in the second epoch."""
+
+    class Diverging(CustomCNN):
+        def on_train_batch_end(self, *_: Any) -> None:
+            if self.current_epoch == 1:
+                torch.nn.init.constant_(self.network[0].weight, math.nan)
+
+    monkeypatch.setattr(trial, "CustomCNN", Diverging)
+    config, run = TrialConfig(**SMALL, batch_size=4, ema=ema), task(photos, max_epochs=9)
+    first, again = (broken_rows(config, run, tmp_path) for _ in range(2))
+    for epochs in (first, again):
+        assert [math.isnan(row["val_acc"]) for row in epochs] == [False, True]
+        assert math.isnan(epochs[1]["train_acc"]) and CLASS_COUNTS not in epochs[1]
+    kept = load_file(tmp_path / "best.safetensors")
+    assert all(tensor.isfinite().all() for tensor in kept.values())
+
+
+def test_what_nothing_validates_keeps_no_weights_that_are_not_finite(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They become so after the last step of an epoch, which no batch has seen."""
+
+    class Diverging(CustomCNN):
+        def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+            if self.current_epoch == 1 and batch_idx == self.trainer.num_training_batches - 1:
+                torch.nn.init.constant_(self.network[-1].bias, math.inf)
+
+    monkeypatch.setattr(trial, "CustomCNN", Diverging)
+    epochs = rows(photos, tmp_path, TrialConfig(**SMALL), max_epochs=4, val_split=0.0)
+    assert [math.isnan(row["train_acc"]) for row in epochs] == [False, True]
+    kept = load_file(tmp_path / "best.safetensors")
+    assert all(tensor.isfinite().all() for tensor in kept.values())
+
+
 class KilledError(BaseException):
     pass
 
@@ -202,7 +244,7 @@ def test_a_trial_is_over_after_its_epochs_or_its_patience() -> None:
     assert not over(0.3, 0.2)
     assert over(0.3, 0.2, 0.3), "an equal is no better one"
     assert not over(0.3, 0.2, 0.1, patience=0)
-    assert over(math.nan, math.nan)
+    assert over(math.nan), "it has diverged"
     assert not over(math.nan, 0.2)
 
 
@@ -281,3 +323,79 @@ def test_lightning_does_nothing_that_a_trial_does_not_need(
     assert trainer.loggers == []
     assert trainer.num_sanity_val_steps == 0
     assert not any(isinstance(part, ProgressBar) for part in trainer.callbacks)
+
+
+def pair(photos: Path, folder: Path, **changes: Any) -> list[dict[str, Any]]:
+    """Trains in `folder` and says what was reported."""
+    epochs: list[dict[str, Any]] = []
+    config = TrialConfig(**SMALL, learning_rate=0.01)
+    train(
+        config, task(photos, max_epochs=4, **changes), on_epoch=epochs.append,
+        weights=folder / "best.safetensors", last=folder / "last.pt",
+    )  # fmt: skip
+    return epochs
+
+
+def test_weights_say_of_which_epoch_they_are(photos: Path, tmp_path: Path) -> None:
+    epochs = pair(photos, tmp_path)
+    best = max(epochs, key=lambda row: row["val_acc"])["epoch"]
+    assert best_epoch(epochs) == best == epoch_of(tmp_path / "best.safetensors")
+    assert is_pair(tmp_path / "best.safetensors", epochs)
+
+
+def other_epoch(weights: Path) -> None:
+    save_file(load_file(weights), weights, {"epoch": "77"})
+
+
+def older_version(weights: Path) -> None:
+    save_file(load_file(weights), weights)
+
+
+def torn(weights: Path) -> None:
+    weights.write_bytes(weights.read_bytes()[:-5])
+
+
+@pytest.mark.parametrize("harm", [other_epoch, older_version, torn, Path.unlink])
+def test_a_trial_whose_best_weights_are_not_those_of_its_state_begins_again(
+    harm: Callable[[Path], None], photos: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "best.safetensors"
+    epochs = pair(photos, tmp_path)
+    expected = {name: tensor.clone() for name, tensor in load_file(weights).items()}  # not mapped
+    assert len(pair(photos, tmp_path)) == 4, "what is a pair is not trained on"
+    before = (tmp_path / "last.pt").stat().st_mtime_ns
+    harm(weights)
+    assert curve(pair(photos, tmp_path)) == curve(epochs)
+    assert (tmp_path / "last.pt").stat().st_mtime_ns != before, "it was trained anew"
+    assert epoch_of(weights) == best_epoch(epochs)
+    assert all(torch.equal(load_file(weights)[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("count", range(1, 6))
+def test_a_kill_between_any_two_files_of_a_trial_changes_nothing(
+    count: int, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken = pair(photos, tmp_path / "a")
+    left = iter(range(count))
+
+    def killed(path: Path, write: Callable[[Path], object]) -> None:
+        if next(left, None) is None:
+            raise KilledError
+        replaced(path, write)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trial, "replaced", killed)
+        with pytest.raises(KilledError):
+            pair(photos, tmp_path / "b")
+    assert curve(pair(photos, tmp_path / "b")) == curve(unbroken)
+    one, two = (tmp_path / name / "best.safetensors" for name in "ab")
+    assert epoch_of(one) == epoch_of(two) == best_epoch(unbroken)
+    assert all(torch.equal(load_file(one)[name], load_file(two)[name]) for name in load_file(one))
+
+
+def test_the_best_epoch_is_the_first_of_equals_and_the_last_without_validation() -> None:
+    def best(*scores: float) -> int:
+        return best_epoch([{"epoch": n, "val_acc": s} for n, s in enumerate(scores, 1)])
+
+    assert [best(), best(0.1, 0.3, 0.3), best(math.nan, 0.0), best(math.nan)] == [0, 2, 2, 0]
+    assert best_epoch([{"epoch": 1}, {"epoch": 2}]) == 2

@@ -23,6 +23,7 @@ from analysis.report import main, write_report
 from analysis.watch import Watch, state_of
 from cnnlib.claim import NAME
 from cnnlib.journal import Journal
+from tests.events import begin, propose
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,16 +31,10 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     """The journal of a sweep that begins, in a folder whose name needs care."""
-    journal = Journal(tmp_path / "my & sweep")
+    journal = Journal(tmp_path / "my & sweep", "a")
+    begin(journal)
     yield journal
     journal.close()
-
-
-def propose(journal: Journal, trial_id: str, *val_accs: float) -> None:
-    journal.append("proposed", trial_id=trial_id, config={"dropout": 0.2})
-    journal.append("started", trial_id=trial_id)
-    for epoch, val_acc in enumerate(val_accs, start=1):
-        journal.append("epoch", trial_id=trial_id, epoch=epoch, val_acc=val_acc, seconds=1.0)
 
 
 def wait_for(answer: Callable[[], Any]) -> Any:
@@ -82,8 +77,8 @@ def test_a_growing_journal_is_followed_until_ctrl_c(tmp_path: Path, journal: Jou
             page = requests.get(url, timeout=60)
             assert "50.0%" in page.text and "connect-src 'self'" in page.text
             assert requests.get(f"{url}version", timeout=60).json()["version"] in page.text
-            assert files(folder) == {"journal/000001.jsonl", "journal/000002.jsonl"}
-            assert requests.get(f"{url}journal/000001.jsonl", timeout=60).status_code == 404
+            assert files(folder) == {"journal/000001-a.jsonl", "journal/000002.jsonl"}
+            assert requests.get(f"{url}journal/000001-a.jsonl", timeout=60).status_code == 404
             elsewhere = requests.get(url, headers={"Host": "example.org:80"}, timeout=60)
             assert elsewhere.status_code == 403, "a name that was pointed at loopback"
             os.kill(process.pid, signal.SIGINT)
@@ -129,9 +124,10 @@ def test_it_says_whether_the_sweep_runs(tmp_path: Path, journal: Journal) -> Non
     (folder / NAME).write_text(json.dumps(claim))
     assert state_of(folder).startswith("No sign of life of the sweep for 10 min")
     journal.append("closed", reason="all trials ended")
-    journal.append("tested", trial_id="0001")
+    record = {"champion": "0001", "weights": "w", "number": 1, "test_acc": 0.5}
+    journal.append("tested", **record)
     assert state_of(folder).startswith("The sweep has ended (all trials ended)")
-    journal.append("resumed", trials=3)
+    journal.append("resumed", trials=3, max_epochs=9)
     (folder / NAME).write_text("")
     assert state_of(folder) == "The sweep is running."
 

@@ -2,20 +2,16 @@
 
 from pathlib import Path
 
-from analysis.page.blocks import FIGURES, Page, Picture, Plot
+from analysis.page.blocks import Page, Picture, Plot
 from analysis.page.html import as_html
 from analysis.page.markdown import as_markdown
 from analysis.plots.still import picture
-
-FORMER = ("effects_narrow",)  # figures of earlier versions of the report
 
 
 def write_page(page: Page, report: Path) -> Path:
     """The path of the new page `report`/index.html; report.md and figures/ lie beside it."""
     figures = report / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    for name in (*FIGURES, *FORMER):  # an earlier page may have had some that this one has not
-        (figures / f"{name}.png").unlink(missing_ok=True)
     for block in (block for section in page.sections for block in section.blocks):
         if isinstance(block, Plot):
             image = picture([panel.figure for panel in block.panels])

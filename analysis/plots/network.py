@@ -13,18 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from cnnlib.augment import normalised
-from cnnlib.champion import read_champion
-from cnnlib.decode import UNREADABLE, decode
+from cnnlib.decode import decode
 from cnnlib.model import ACTIVATIONS, CustomCNN
+from cnnlib.unreadable import UnreadableError
 
 
 def read_network(sweep_folder: Path) -> CustomCNN:
     """The champion with its weights; ValueError where they cannot be read or do not fit."""
     try:
-        return read_champion(sweep_folder).model()
-    except Exception as error:  # safetensors' own errors, a state dict of another network
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"the champion's weights cannot be read ({reason})") from None
+        return CustomCNN.from_champion(sweep_folder)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"the champion's weights cannot be read ({error})") from None
 
 
 def first_filters(model: CustomCNN) -> np.ndarray:
@@ -56,7 +55,7 @@ def read_photographs(files: Sequence[Path], image_size: int) -> tuple[np.ndarray
     for number, file in enumerate(files):
         try:
             images.append(decode(file, image_size))
-        except UNREADABLE:
+        except UnreadableError:
             continue
         numbers.append(number)
     return np.array(images, np.uint8).reshape(-1, image_size, image_size, 3), numbers

@@ -16,6 +16,7 @@ from analysis.plots.still import WIDTH, drawing, rendered
 from analysis.plots.style import QUIET
 from analysis.predictions import ConfusedPair
 from analysis.values import is_missing, shortened
+from cnnlib.upright import upright
 
 if TYPE_CHECKING:
     from analysis.plots.network import Neuron
@@ -39,11 +40,8 @@ def square_photo(path: Path | None, side: int) -> np.ndarray | None:
     if path is None:
         return None
     try:
-        with Image.open(path) as image:
-            image.draft("RGB", (2 * side, 2 * side))  # a JPEG decodes smaller, hence faster
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-        return np.asarray(ImageOps.fit(upright, (side, side)))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return np.asarray(ImageOps.fit(upright(path.read_bytes(), side=2 * side), (side, side)))
+    except Exception:  # decoders raise anything; the report says that it is not there
         return None
 
 

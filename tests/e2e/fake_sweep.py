@@ -1,7 +1,12 @@
 """A sweep whose trials train nothing: a real driver and a real Ray, but curves of a formula.
 
 python tests/e2e/fake_sweep.py PHOTOS STORAGE NAME [--resume] [--slots N] [--trials N] [--epochs N]
-    [--audit SHARE] [--pause SECONDS]
+    [--audit SHARE] [--pause SECONDS] [--die-at N,N] [--host NAME] [--expires SECONDS]
+
+STORAGE is a folder or s3://bucket/path; then the sweep's folder is below results/ here. With
+--die-at whoever makes the so-many-th step of the sweep is killed after it: the driver or a worker,
+between two files. --host is how its claim calls this machine, as if the kernel's locks did not
+reach other ones, and --expires when signs of life do.
 
 Each trial notes every epoch that it computes in <folder>/computed, so that a test knows what ran.
 With RAY_ADDRESS it runs on that cluster, whose nodes need PAUSE in their environment. Trials on a
@@ -9,16 +14,25 @@ node with TOGETHER wait until so many workers are there, and NODE is a part of t
 """
 
 import argparse
+import fcntl
+import json
 import os
+import signal
 import sys
 import time
-from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from cnnlib.checkpoints import replaced
+import numpy as np
+from safetensors.numpy import save_file
+
+from cnnlib import claim
+from cnnlib.buckets import Bucket
+from cnnlib.checkpoints import BEST, epoch_of, replaced
+from cnnlib.journal import Journal
 from jobs.tune import exit_after, mistake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +42,46 @@ def score(config: dict[str, Any], epoch: int) -> float:
     """A learning curve that follows from the configuration; some of them cross."""
     quality = 0.6 - abs(config["dropout"] - 0.3) - abs(config["conv_layers"] - 3) / 10
     return 0.1 + quality * (1 - 0.7 ** (epoch * config["first_layer_filters"] / 8))
+
+
+def step(steps: str, goals: str) -> None:
+    """Counts a step in the file `steps`; whoever makes one of these is killed."""
+    if goals:
+        file = os.open(steps, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.write(file, b".")
+        if str(os.fstat(file).st_size) in goals.split(","):
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.close(file)
+
+
+def steps_of_the_driver(steps: str, goals: str) -> None:
+    """Each event and each file that goes to the bucket is a step."""
+    append, send = Journal.append, Bucket._write
+
+    def appended(self: Journal, event: str, **content: Any) -> dict[str, Any]:
+        entry = append(self, event, **content)
+        step(steps, goals)
+        return entry
+
+    def sent(self: Bucket, name: str, content: Any) -> None:
+        send(self, name, content)
+        if name != claim.NAME:  # as often as the time has it
+            step(steps, goals)
+
+    Journal.append, Bucket._write = appended, sent  # type: ignore[method-assign]
+
+
+def best_of(scores: list[float]) -> int:
+    return scores.index(max(scores)) + 1 if scores else 0
+
+
+def state_of(folder: Path) -> list[float]:
+    """The scores in a trial's last state, where its best weights are of their best epoch."""
+    try:
+        scores = json.loads((folder / "last.pt").read_text())
+        return scores if epoch_of(folder / BEST) == best_of(scores) else []
+    except OSError:
+        return []
 
 
 def fake_trial(
@@ -45,12 +99,20 @@ def fake_trial(
         while sum(1 for _ in workers.iterdir()) < together:
             time.sleep(0.01)
     folder = checkpoints / config["trial_id"]
-    last = folder / "last.pt"
-    done = int(last.read_text()) if last.exists() else 0
+    steps, goals = os.environ.get("STEPS", ""), os.environ.get("DIE_AT", "")
+    scores = state_of(folder)
     for epoch in range(1, config["max_epochs"] + 1):
-        if epoch > done:
+        if epoch > len(scores):
             time.sleep(float(os.environ["PAUSE"]))
-            replaced(last, lambda part, epoch=epoch: part.write_text(str(epoch)))
+            scores.append(score(config, epoch))
+            if best_of(scores) == epoch:
+                said = {"epoch": str(epoch)}
+                weights = {"w": np.full(2, epoch)}
+                replaced(folder / BEST, lambda part, w=weights, m=said: save_file(w, part, m))
+                step(steps, goals)
+            content = json.dumps(scores)
+            replaced(folder / "last.pt", lambda part, text=content: part.write_text(text))
+            step(steps, goals)
             with (checkpoints.parent / "computed").open("a") as file:
                 file.write(f"{config['trial_id']} {epoch}\n")
         if epoch > config["after_epoch"]:
@@ -74,10 +136,19 @@ def main() -> int:
     flags.add_argument("--epochs", type=int, default=6)
     flags.add_argument("--audit", type=float, default=0.0)
     flags.add_argument("--pause", default="0.02")
+    flags.add_argument("--die-at", default="")
+    flags.add_argument("--host")
+    flags.add_argument("--expires", type=float)
     asked = flags.parse_args()
+    steps = str(Path(asked.photos).absolute().parent / f"{asked.name}.steps")
     os.environ |= {"PAUSE": asked.pause, "PYTHONPATH": str(ROOT)}  # for Ray's workers
-
-    import ray
+    os.environ |= {"STEPS": steps, "DIE_AT": asked.die_at}
+    steps_of_the_driver(steps, asked.die_at)
+    if asked.expires:
+        claim.EXPIRES, claim.HEARTBEAT = asked.expires, asked.expires / 6
+    if asked.host:
+        claim.socket = SimpleNamespace(gethostname=lambda: asked.host)  # type: ignore[assignment]
+        claim.fcntl = SimpleNamespace(**vars(fcntl) | {"flock": lambda *_: None})  # type: ignore[assignment]
 
     import cnnlib.sweep
     import cnnlib.tuning
@@ -86,7 +157,7 @@ def main() -> int:
     cnnlib.tuning.ray_trial = fake_trial  # type: ignore[assignment]
     cnnlib.sweep.crown = lambda *_, **__: None  # type: ignore[assignment]  # there are no weights
     if "RAY_ADDRESS" not in os.environ:
-        ray.init = partial(ray.init, num_cpus=asked.slots)  # more trials at once than cores
+        cnnlib.tuning.cores = lambda: asked.slots  # more trials at once than cores
     try:
         plan = Settings(
             data=asked.photos, storage=asked.storage, name=asked.name, resume=asked.resume,
@@ -96,7 +167,10 @@ def main() -> int:
         ).plan()  # fmt: skip
     except (ValueError, OSError) as error:
         return mistake(error)
-    result = cnnlib.sweep.run(plan)
+    try:
+        result = cnnlib.sweep.run(plan)
+    except claim.ClaimedError as error:
+        return mistake(error)
     if result.trouble:
         print(f"{result.trouble}; go on by the same command with --resume", file=sys.stderr)
     return 1 if result.trouble else 0

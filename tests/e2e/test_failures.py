@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.download import cache_folder
 from cnnlib.journal import Journal, read_events
 from cnnlib.results import read_results
 from cnnlib.settings import Settings
 from cnnlib.story import replay
+from cnnlib.surroundings import cache_folder
 from cnnlib.sweep import run
 from tests.chaos import WORKER, descendants
 from tests.conftest import write_photos

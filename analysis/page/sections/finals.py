@@ -4,7 +4,8 @@ from analysis.folder import SweepFolder
 from analysis.page.blocks import Block, Paragraph, Section, Table
 from analysis.summary import counted, percent
 from analysis.values import signed
-from cnnlib.standings import REFERENCE, Standing, mean_interval, read_standings, spread
+from cnnlib.halving import DIVERGED
+from cnnlib.standings import REFERENCE, Final, Standing, mean_interval, read_standings, spread
 
 TITLE = "The finals"
 
@@ -46,7 +47,7 @@ def _table(table: list[Standing], sweep: SweepFolder) -> Table:
 
 def _row(standing: Standing, table: list[Standing], seeds: list[int]) -> list[object]:
     scores = {final.seed: final for final in standing.finals}
-    told = [_score(scores[seed].val_acc) if seed in scores else "" for seed in seeds]
+    told = [_score(scores[seed]) if seed in scores else "" for seed in seeds]
     if not standing.whole:
         return [standing.trial_id, _percent(standing.search_acc), *told, "", "", ""]
     interval = mean_interval(standing, table)
@@ -64,8 +65,10 @@ def _row(standing: Standing, table: list[Standing], seeds: list[int]) -> list[ob
     ]
 
 
-def _score(val_acc: float | None) -> str:
-    return "failed" if val_acc is None else percent(val_acc)
+def _score(final: Final) -> str:
+    if final.val_acc is None:
+        return DIVERGED if (final.error or "").startswith(DIVERGED) else "failed"
+    return percent(final.val_acc)
 
 
 def _percent(score: float | None) -> str:

@@ -1,0 +1,112 @@
+"""What lies in a folder of photographs: files and sub-folders, without what systems leave there.
+
+Links are followed, each folder is read once, and nothing is opened: a pipe would be waited for.
+"""
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+# What desktops, disks and tools leave in folders, in any case.
+_CLUTTER = re.compile(
+    r"\..*|__macosx|desktop\.ini|(eh)?thumbs(_vista)?\.db|icon\r|"
+    r"@eadir|@__thumb|[@#]recycle|#snapshot|\$recycle\.bin|recycler|"
+    r"system volume information|lost\+found|network trash folder|temporary items",
+    re.IGNORECASE,
+)
+# Folders with a dot that nobody takes for a class.
+_KNOWN_HIDDEN = re.compile(
+    r"\.(_.*|trash.*|git|svn|hg|ipynb_checkpoints|cache|venv|idea|vscode|thumbnails|@__thumb|"
+    r"appledouble|appledb|appledesktop|documentrevisions-v100|fseventsd|spotlight-v100|"
+    r"temporaryitems|mediaartworkcache|stfolder|stversions|sync|dropbox.*|nfs.*|part|tmp)",
+    re.IGNORECASE,
+)
+NAMED = 3  # names that a line lists
+_NOWHERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The visible ones, sorted."""
+    return sorted(path for path in _visible(folder) if path.is_dir())
+
+
+def hidden_folders(folder: Path) -> list[Path]:
+    """Those that begin with a dot and are none that systems and tools are known to make."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.name.startswith(".") and not _KNOWN_HIDDEN.fullmatch(path.name) and path.is_dir()
+    )
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
+    """What is visible below a folder and is no folder, with its state; None: a link to nowhere.
+
+    Raises ValueError for a link to a folder that is read already or lies above it, and
+    PermissionError for a folder that may not be read.
+    """
+    met = {_identity(os.stat(above)): above for above in folder.absolute().parents}
+    inside = [folder]
+    while inside:
+        place = inside.pop()
+        try:
+            earlier = met.setdefault(_identity(os.stat(place)), place)
+            if earlier is not place and (earlier.is_symlink() or place.is_symlink()):
+                raise _loop(place, earlier)
+            found = [(path, _state(path)) for path in _visible(place)]
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise ValueError(
+                f"folders in {shown(folder)} lie too deep to be read, beginning with "
+                f"{str(place.relative_to(folder))[:60]}; move what they hold up"
+            ) from error
+        for path, state in found:
+            if state and stat.S_ISDIR(state.st_mode):
+                inside.append(path)
+            else:
+                yield path, state
+
+
+def is_regular(state: os.stat_result | None) -> bool:
+    """Whether that is the state of a file that can be opened without waiting."""
+    return state is not None and stat.S_ISREG(state.st_mode)
+
+
+def _loop(place: Path, earlier: Path) -> ValueError:
+    link, other = (place, earlier) if place.is_symlink() else (earlier, place)
+    return ValueError(
+        f"{shown(link)} is a link to {shown(other)}, which holds it or is read already; "
+        "remove the link"
+    )
+
+
+def _state(path: Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError as error:
+        if error.errno in _NOWHERE:
+            return None
+        raise
+
+
+def _identity(state: os.stat_result) -> tuple[int, int]:
+    return state.st_dev, state.st_ino
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if not _CLUTTER.fullmatch(path.name))
+
+
+def shown(path: Path) -> str:
+    """The path as a user in the current folder would type it."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def listed(names: Sequence[str]) -> str:
+    """At most three names: "a, b, c and 2 more"."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

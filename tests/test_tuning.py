@@ -1,0 +1,71 @@
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from cnnlib import tuning
+from cnnlib.tuning import session
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What Ray is told when it starts, which it does not here."""
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(ray, "init", lambda **asked: told.append(asked))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    for name in ("RAY_ADDRESS", "RAY_TMPDIR", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CNNLIB_CACHE", os.environ["CNNLIB_CACHE"])
+    return told
+
+
+def test_a_ray_of_our_own_has_the_cores_that_are_ours(
+    started: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "cores", lambda: 3)
+    monkeypatch.setenv("TMPDIR", "/" + 130 * "x")
+    with session(verbose=False):
+        pass
+    [told] = started
+    assert (told["address"], told["num_cpus"], told["_temp_dir"]) == ("local", 3, "/tmp/ray")
+    token = tmp_path / ".ray" / "auth_token"
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+
+
+def test_a_clusters_size_is_its_own(
+    started: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    with session(verbose=False):
+        pass
+    [told] = started
+    assert told["address"] == "10.0.0.1:6379"
+    assert not {"num_cpus", "_temp_dir"} & told.keys()
+    assert not (tmp_path / ".ray").exists()
+
+
+def test_workers_find_a_cache_that_was_named_from_here(
+    started: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CNNLIB_CACHE", "here")
+    with session(verbose=False):
+        assert os.environ["CNNLIB_CACHE"] == str(tmp_path / "here")
+
+
+def test_a_ray_that_does_not_start_is_a_line(
+    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: Any) -> None:
+        raise Exception("The current node timed out\nduring startup.")
+
+    monkeypatch.setattr(ray, "init", fail)
+    with (
+        pytest.raises(ConnectionError, match="Ray does not start: The current node timed out dur"),
+        session(verbose=False),
+    ):
+        pass
