@@ -132,10 +132,3 @@ def confused_pairs(predictions: pd.DataFrame, number: int) -> list[ConfusedPair]
 
 def _by_confidence(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["confidence", "file"], ascending=[False, True], na_position="last")
-
-
-def confidence_shares(predictions: pd.DataFrame, correct: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The sorted confidences of right or of wrong predictions, and the share up to each."""
-    chosen = predictions.loc[predictions["correct"] == correct, "confidence"].dropna()
-    values = np.sort(chosen.to_numpy(float))
-    return values, np.arange(1, len(values) + 1) / max(len(values), 1)

@@ -14,12 +14,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from analysis.finding_sections import MARKS
 
 from analysis.claims import SHIPPED, read_claims
 from analysis.comparison import compare
 from analysis.effects import SIGNIFICANT, estimate_effects
 from analysis.folder import read_folder
+from analysis.page.sections.findings import MARKS
 from analysis.values import signed
 from analysis.verdicts import NO_EVIDENCE, Verdict, judge
 

@@ -82,7 +82,22 @@ def test_what_reads_flags_and_sweep_files_loads_nothing_heavy(module: str) -> No
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-@pytest.mark.parametrize("module", ["report", "findings", "sections", "convert"])
+@pytest.mark.parametrize("module", ["report", "findings", "page.contents", "convert"])
 def test_the_report_loads_neither_torch_nor_ray(module: str) -> None:
     code = f"import sys, analysis.{module}; assert not {{'torch', 'ray'}} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("analysis/*.py")), ids=lambda path: path.stem)
+def test_what_computes_knows_neither_plots_nor_pages(path: Path) -> None:
+    rooms = {name for name in imports(path) if name.startswith(("analysis.plots", "analysis.page"))}
+    assert not rooms or path.stem in {"report", "watch"}
+
+
+def test_plots_know_no_page_and_only_what_draws_knows_matplotlib() -> None:
+    for path in ROOT.glob("analysis/**/*.py"):
+        names = imports(path)
+        if path.parent.name == "plots":
+            assert not any(name.startswith("analysis.page") for name in names), path
+        if any(name.split(".")[0] == "matplotlib" for name in names):
+            assert path.stem in {"still", "photographs"}

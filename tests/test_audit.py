@@ -2,12 +2,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from analysis.markdown_page import as_markdown
-from analysis.sections import _trials
 
-from analysis.audit import audit_section, audit_sentences, read_audit
+from analysis.audit import read_audit
 from analysis.folder import read_folder
-from analysis.page import Page, Paragraph, Table
+from analysis.page.blocks import Page, Paragraph, Table
+from analysis.page.markdown import as_markdown
+from analysis.page.sections.audit import audit_section, audit_sentences
+from analysis.page.sections.trials import table_section
 from cnnlib.intervals import wilson_interval
 from cnnlib.journal import Journal
 from tests.test_ledger import finished
@@ -98,6 +99,6 @@ def test_a_journals_table_is_shown_with_what_only_some_trials_have(tmp_path: Pat
     journal.append("failed", trial_id="0099", error="no memory")  # without an epoch
     journal.close()
     sweep = read_folder(tmp_path)
-    text = as_markdown(Page("s", "", [_trials(sweep), audit_section(sweep)]))
+    text = as_markdown(Page("s", "", [table_section(sweep), audit_section(sweep)]))
     assert "| 0099 | failed | \u2013 |" in text
     assert "went on as an audit" in text

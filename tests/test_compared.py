@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from analysis.compared_figures import by_hours, by_number
 
 from analysis.claims import SHIPPED, read_claims
 from analysis.compared import compare_sweeps, sweeps_in
 from analysis.differences import paired_difference, unpaired_difference
+from analysis.plots.several import by_hours, by_number
 from analysis.report import main
 from analysis.verdicts import SUPPORTED
 

@@ -4,20 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from analysis.exam_section import exam_blocks
-from analysis.html_page import as_html
 
 from analysis.exam import against_reference
 from analysis.folder import SweepFolder, read_folder
-from analysis.page import Page, Section
+from analysis.page.blocks import Page, Section
+from analysis.page.files import write_page
+from analysis.page.sections.test import exam_blocks
 
 
 def said(folder: Path, **known: Any) -> str:
     """The section of a sweep of which no more than this is known."""
-    for part in ("figures", "tables"):
-        (folder / part).mkdir(exist_ok=True)
     sweep = SweepFolder(folder, pd.DataFrame(), pd.DataFrame(), [], **known)
-    return as_html(Page("", "", [Section("", exam_blocks(sweep, folder))]), folder / "figures")
+    page = Page("", "", [Section("", exam_blocks(sweep))])
+    return write_page(page, folder).read_text("utf-8")
 
 
 def predictions(predicted: str, label: str = "") -> pd.DataFrame:

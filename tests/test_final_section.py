@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from analysis.final_section import final_section
 
 from analysis.folder import SweepFolder, read_folder
-from analysis.page import Paragraph, Table
+from analysis.page.blocks import Paragraph, Table
+from analysis.page.sections.finals import final_section
 from analysis.summary import champion_sentences
 from tests.test_finals import Held
 

@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from analysis.network import (
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+
+from analysis.plots.network import (
     first_filters,
     guided_gradient,
     read_network,
     read_photographs,
     strongest_neurons,
 )
-from PIL import Image
-from safetensors.torch import save_file
-from torch import nn
-
 from cnnlib.champion import WEIGHTS, Champion, write_champion
 from cnnlib.config import TrialConfig
 from cnnlib.model import ACTIVATIONS, CustomCNN

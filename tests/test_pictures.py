@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from analysis.pictures import WRONG, find_photo, plot_photo, square_photo
 from matplotlib.figure import Figure
 from PIL import Image
 
+from analysis.plots.photographs import WRONG, find_photo, plot_photo, square_photo
 from analysis.predictions import stratified_sample
 
 

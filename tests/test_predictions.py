@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.predictions import confidence_shares, confused_pairs, surest_mistakes
+from analysis.predictions import confused_pairs, surest_mistakes
 
 ROWS = [
     ("1", "cat", "dog", 0.6), ("2", "cat", "dog", 0.9), ("3", "cat", "owl", 0.8),
@@ -41,8 +41,3 @@ def test_the_choice_does_not_depend_on_the_order_of_the_table() -> None:
 def test_no_photograph_stands_for_a_class_that_was_never_recognised() -> None:
     assert "owl" not in {pair.predicted for pair in confused_pairs(TABLE, 9)}
     assert confused_pairs(TABLE.iloc[:0], 9) == []
-
-
-def test_the_shares_of_confidence_rise_to_all_of_those_known() -> None:
-    values, shares = confidence_shares(TABLE, correct=False)
-    assert values.tolist() == [0.6, 0.8, 0.9, 0.95] and shares.tolist() == [0.25, 0.5, 0.75, 1]

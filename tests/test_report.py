@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from analysis.html_page import as_html
-from analysis.markdown_page import as_markdown
 from PIL import Image
 from safetensors.torch import save_file
 
 from analysis.effects import EFFECT_COLUMNS
 from analysis.folder import read_folder
-from analysis.page import Page, Points, Section
+from analysis.page.blocks import FIGURES, Page, Plot, Points, Section
+from analysis.page.html import as_html
+from analysis.page.markdown import as_markdown
 from analysis.report import main, write_report
 from analysis.summary import champion_score, count_epochs, duration, effort_sentences, moment
 from cnnlib.champion import WEIGHTS, Champion
@@ -227,9 +227,9 @@ def test_effects_are_said_drawn_and_written_down(tmp_path):
     assert "Of 9 claims put to the trials, 1 is supported, 0 contradicted" in page
     assert "✓ supported" in page and "This sweep does not log conv_layers." in page
     assert "Effects of 3 values of 3 hyperparameters" in page
-    assert page.count('<source media="screen and (max-width: 43rem)" srcset="data:image/png') == 1
-    with Image.open(folder / "report" / "figures" / "effects_narrow.png") as narrow:
-        assert narrow.width < 500, "letters must not shrink below what is read on a phone"
+    assert "figure img:not([class]) { width: 46rem; max-width: none; }" in page, (
+        "letters must not shrink below what is read on a phone"
+    )
     for name, first in (("effects", "hyperparameter"), ("importance", "hyperparameter"),
                         ("claims", "claim"), ("interplay", "first")):  # fmt: skip
         table = pd.read_csv(folder / "report" / "tables" / f"{name}.csv")
@@ -458,3 +458,21 @@ def test_times_are_said_as_a_reader_says_them(tmp_path):
     folder = write_tables(tmp_path / "s", "trial_id,val_acc\na,0.1\n")
     assert effort_sentences(read_folder(folder)) == []
     assert np.isnan(read_folder(write_tables(folder, "trial_id\na\n")).trials["val_acc"]).all()
+
+
+def test_every_figure_has_a_name_of_the_one_list(sweep: Path) -> None:
+    write_report(sweep)
+    figures = sweep / "report" / "figures"
+    drawn = {path.stem for path in figures.glob("*.png")}
+    assert {"timeline", "curves", "recalls", "photographs"} <= drawn <= set(FIGURES)
+    with pytest.raises(AssertionError, match="new"):  # a new name is a new line there
+        Plot("new", [], "", "")
+
+
+def test_there_is_no_html_but_in_templates() -> None:
+    root = Path(__file__).parent.parent / "analysis"
+    tag = re.compile(
+        r"</?(?:p|div|figure|table|td|th|tr|ul|ol|li|section|h1|style|details|pre)\b[ >]"
+    )
+    for path in root.rglob("*.py"):
+        assert not tag.search(path.read_text("utf-8")), path

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from analysis.live import live
 
+from analysis.page.live import live
 from analysis.place import Place
 from analysis.report import main, write_report
 from analysis.watch import Watch, state_of

@@ -20,15 +20,13 @@ from analysis.values import is_missing, shown
 
 _HEBREW_TO_ARABIC = r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]+"
 _FROM_RIGHT = re.compile(rf"{_HEBREW_TO_ARABIC}(?:[ _-]{_HEBREW_TO_ARABIC})*")
-FILLED_BY_SCRIPT = ""  # plotly makes an empty style sheet and adds its rules to it
 
 
 def as_html(page: Page, figures: Path) -> str:
     """One file that opens offline: style, script and the pictures of folder `figures` are in it."""
-    scripts, styles, packed = [text("page.js")], [text("page.css")], ""
+    scripts, packed = [text("page.js")], ""
     if any(isinstance(block, Plot) for section in page.sections for block in section.blocks):
         scripts.append(plotly())
-        styles.append(FILLED_BY_SCRIPT)
         packed = packed_plotly()
     return (
         _jinja()
@@ -36,7 +34,6 @@ def as_html(page: Page, figures: Path) -> str:
         .render(
             page=page,
             scripts=scripts,
-            styles=styles,
             plotly=packed,
             picture=lambda name: _embedded(figures / f"{name}.png"),
         )

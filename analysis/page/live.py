@@ -13,11 +13,10 @@ def live(page: str) -> tuple[str, str]:
     version = str(time.time_ns())
     before, end, after = page.rpartition("</body>")
     bar = environment().get_template("live.html.j2").render(version=version)
-    before = allowing(before, script=text("live.js"), style=text("live.css"))
-    return f"{before}{bar}{end}{after}", version
+    return f"{allowing(before, text('live.js'))}{bar}{end}{after}", version
 
 
 def waiting_page(name: str) -> str:
     """What is shown until there is a sweep to report on."""
     template = environment().get_template("waiting.html.j2")
-    return template.render(name=name, scripts=[], styles=[text("page.css")])
+    return template.render(name=name)

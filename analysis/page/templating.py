@@ -1,8 +1,8 @@
-"""Fills in the templates, and says which scripts and style sheets a page lets in."""
+"""Fills in the templates, and says which scripts a page lets run."""
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 def environment(**filters: Callable[..., Any]) -> Environment:
     """Jinja with these filters of its own; whatever a template shows is escaped, but in Markdown.
 
-    `file(name)` is a file as it is, `security(scripts, styles)` a Content-Security-Policy.
+    `file(name)` is a file as it is, `security(scripts)` a Content-Security-Policy.
     """
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -36,25 +36,23 @@ def text(name: str) -> str:
     return (TEMPLATES / name).read_text("utf-8")
 
 
-def security(scripts: list[str], styles: list[str]) -> Markup:
-    """A page's Content-Security-Policy: no request to any host, no script or style but these.
+def security(scripts: Sequence[str]) -> Markup:
+    """A page's Content-Security-Policy: no request to any host, and no script but these.
 
-    A style may be set by attribute, which plotly does.
+    Styles may be set anywhere: plotly writes them into attributes and into sheets of its own.
     """
+    allowed = " ".join(map(_digest, scripts)) or "'none'"
     return Markup(
-        f"default-src 'none'; img-src data:; style-src-elem {_digests(styles)};"
-        f" style-src-attr 'unsafe-inline'; script-src {_digests(scripts)}; base-uri 'none';"
-        " form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed};"
+        " base-uri 'none'; form-action 'none'"
     )
 
 
-def allowing(page: str, *, script: str, style: str) -> str:
-    """The page with a policy that lets these in too, and the page's own server be asked."""
-    for kind, source in (("script-src", script), ("style-src-elem", style)):
-        page = page.replace(f" {kind} ", f" {kind} {_digests([source])} ", 1)
+def allowing(page: str, script: str) -> str:
+    """The page with a policy that lets this script run too, and ask the page's own server."""
+    page = page.replace("script-src ", f"script-src {_digest(script)} ", 1)
     return page.replace("form-action 'none'", "form-action 'none'; connect-src 'self'", 1)
 
 
-def _digests(sources: list[str]) -> str:
-    digests = [hashlib.sha256(source.encode()).digest() for source in sources]
-    return " ".join(f"'sha256-{base64.b64encode(d).decode()}'" for d in digests) or "'none'"
+def _digest(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

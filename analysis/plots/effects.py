@@ -81,7 +81,7 @@ def _marks(table: pd.DataFrame, kind: str) -> Trace:
         for r in table.itertuples()
     ]
     return dots(
-        effect, table["at"], MARKS[kind], size=9, name=kind, customdata=said,
+        effect, table["at"], MARKS[kind], size=10, name=kind, customdata=said,
         error_x=interval(effect, low, high, MARKS[kind].color, thickness=2) | {"width": 0},
         hovertemplate="%{customdata[0]}<br>%{x:+.1f} points, p = %{customdata[1]}<extra></extra>",
     )  # fmt: skip

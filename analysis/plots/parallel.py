@@ -42,9 +42,9 @@ PALE_LINE = Look("#dfe3e8")
 def parallel_figure(table: pd.DataFrame, names: Sequence[str], highlight: str | None) -> Figure:
     """A line per trial with an accuracy, in the order of `table`, through its values of `names`.
 
-    The darker, the better; `highlight` is thick, black and has its values written. The axis of
-    val_acc is the scale of the colours. A trace holds the lines of one shade, and its `meta` their
-    rows; layout.meta names the axes. With that the page filters.
+    The darker, the better; `highlight` is thick, black and has its values beside the names. The
+    axis of val_acc is the scale of the colours. A trace holds the lines of one shade, and its
+    `meta` their rows; layout.meta names the axes. With that the page filters.
     """
     table = table[table["val_acc"].notna()]
     scales = {name: scale_of(table[name]) for name in (*names, "val_acc")}
@@ -58,11 +58,14 @@ def parallel_figure(table: pd.DataFrame, names: Sequence[str], highlight: str | 
     ]
     traces.append(_lines(where, np.flatnonzero(is_best), Look(BLACK), width=3))
     is_unknown = bool((where == MISSING_AT).to_numpy().any())
-    notes = [text for item in enumerate(scales.items()) for text in _labels(*item)]
+    best = table[is_best].iloc[0] if is_best.any() else pd.Series(dtype=object)
+    notes = [
+        text
+        for number, (name, scale) in enumerate(scales.items())
+        for text in _labels(number, name, scale, best.get(name))
+    ]
     if is_unknown:
         notes.append(note(MISSING_AT, 0, NOT_LOGGED, yshift=12))
-    if is_best.any():
-        notes += _values(table[is_best].iloc[0], where[is_best].iloc[0])
     hidden = {"visible": False, "fixedrange": True}
     axes = [
         {"name": name, "is_number": numbers_of(table[name]) is not None,
@@ -126,10 +129,10 @@ def _colour_scale(number: int) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _labels(number: int, item: tuple[str, Scale]) -> list[dict[str, Any]]:
-    """The name above the left end of its axis, and the values below it."""
-    name, scale = item
-    text, font = f"<b>{plain(name, 30)}</b>", {"size": 11, "color": INK}
+def _labels(number: int, name: str, scale: Scale, value: object) -> list[dict[str, Any]]:
+    """The name, with the value to point out, above the left end of its axis; ticks below it."""
+    told = "" if is_missing(value) else f" = {shortened(shown(value, 3), 20)}"
+    text, font = f"<b>{plain(f'{name}{told}', 50)}</b>", {"size": 11, "color": INK}
     return [
         note(0, -number, text, yshift=11, xanchor="left", font=font),
         *(
@@ -137,20 +140,6 @@ def _labels(number: int, item: tuple[str, Scale]) -> list[dict[str, Any]]:
             for place, label in apart(scale.ticks)
         ),
     ]
-
-
-def _values(trial: pd.Series, places: pd.Series) -> list[dict[str, Any]]:
-    """The values of a trial above its line, moved aside where the axis' name stands."""
-    found = []
-    for number, name in enumerate(places.index):
-        if is_missing(trial[name]):
-            continue
-        text = shortened(shown(trial[name], 3), LABEL_LENGTH)
-        first = CHARACTER * (len(shortened(name, 30)) + 2 + len(text) / 2)
-        place = min(max(places[name], first), 1 - CHARACTER * len(text) / 2)
-        markup = f"<b>{plain(text)}</b>"
-        found.append(note(place, -number, markup, yshift=11, font={"size": 11, "color": BLACK}))
-    return found
 
 
 def _anchor(place: float) -> str:

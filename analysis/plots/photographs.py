@@ -49,12 +49,7 @@ def plot_photo(ax: Axes, photo: np.ndarray | None, prediction: pd.Series) -> Non
     """One photograph; a wrong prediction has a thick red frame and a cross, a right one a tick."""
     correct = prediction["label"] == prediction["predicted"]
     style = RIGHT if correct else WRONG
-    middle: dict[str, Any] = {
-        "transform": ax.transAxes,
-        "ha": "center",
-        "va": "center",
-        "color": QUIET,
-    }
+    middle: dict[str, Any] = {"transform": ax.transAxes, "ha": "center", "va": "center"}
     if photo is None:
         ax.set_facecolor("#d8dee4")
         ax.text(0.5, 0.5, "photo\nnot found", color=QUIET, **middle)

@@ -24,6 +24,7 @@ from analysis.plots.style import (
     plain,
 )
 from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
+from analysis.workload import MAX_DRAWN
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK)
 STROKES = (("solid", "circle"), ("dash", "square"), ("dot", "triangle-up"), ("dashdot", "diamond"))
@@ -68,6 +69,7 @@ def progress_figure(progress: Mapping[str, pd.DataFrame], label: str) -> Figure:
     for number, (name, table) in enumerate(progress.items()):
         if table.empty:
             continue
+        table = _drawn(table, MAX_DRAWN // len(progress))
         look, text = LOOKS[number % len(LOOKS)], plain(name, 30)
         hover = f"val_acc %{{y:.3f}}<extra>{text}</extra>"
         marks = dots(table["x"], table["val_acc"], look, size=5, legendgroup=text,
@@ -77,6 +79,16 @@ def progress_figure(progress: Mapping[str, pd.DataFrame], label: str) -> Figure:
                     legendgroup=text)  # fmt: skip
         traces += [marks, best]
     return figure(traces, axis(label, rangemode="tozero"), axis(ACCURACY), height=400)
+
+
+def _drawn(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Of very many trials every n-th, each that was the best when it came, and the last."""
+    if len(table) <= most:
+        return table
+    step = -(-len(table) // max(100, most))
+    kept = np.arange(len(table)) % step == 0
+    kept[-1] = True
+    return table[kept | (table["best"] > table["best"].shift(fill_value=-np.inf)).to_numpy()]
 
 
 def claim_figure(number: int, verdicts: Sequence[tuple[str, Verdict]]) -> Figure:
@@ -92,7 +104,7 @@ def claim_figure(number: int, verdicts: Sequence[tuple[str, Verdict]]) -> Figure
             for name in ("effect", "low", "high")
         )
         marks = dots(
-            effect, [row for row, _ in found], look, size=9, name=kind,
+            effect, [row for row, _ in found], look, size=10, name=kind,
             error_x=interval(effect, low, high, look.color, thickness=2) | {"width": 0},
             hovertemplate="%{x:+.1f} points<extra>%{y}</extra>",
         )  # fmt: skip

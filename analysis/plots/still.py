@@ -23,7 +23,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 from PIL import Image
 
 from analysis.plots.style import INK, QUIET, Figure, Trace
@@ -132,6 +132,9 @@ def draw(ax: Axes, drawn: Figure) -> None:
         unknown = trace.keys() - KNOWN.get(trace["type"], set()) - _UNSEEN
         assert trace["type"] in KNOWN and not unknown, f"{trace['type']}: {unknown} not in print"
         _TRACES[trace["type"]](ax, trace, 2 + order / 100)
+    for shape in layout.get("shapes", ()):  # they are in sight, as on the page
+        ax.update_datalim([(shape["x0"], shape["y0"])], updatey=shape.get("yref") != "paper")
+    ax.autoscale_view()
     _draw_axis(ax, "x", layout["xaxis"])
     _draw_axis(ax, "y", layout["yaxis"])
     ax.autoscale(enable=False)
@@ -233,6 +236,18 @@ def _draw_heatmap(ax: Axes, trace: Trace, order: float) -> None:
                 fontsize=8 if len(values) <= 12 else 6.5,
                 color=INK if shades[row, column] > 0.5 else "white",
             )  # fmt: skip
+    for gaps, draw_lines, end in (
+        (values.shape[0], ax.hlines, values.shape[1]),
+        (values.shape[1], ax.vlines, values.shape[0]),
+    ):
+        draw_lines(
+            np.arange(1, gaps) - 0.5,
+            -0.5,
+            end - 0.5,
+            colors="white",
+            linewidths=trace["xgap"] * POINT,
+            zorder=order,
+        )
     _draw_colour_bar(ax, image, trace)
 
 
@@ -252,6 +267,7 @@ def _draw_colour_bar(ax: Axes, image: Any, trace: Trace) -> None:
     bar = ax.figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02)
     bar.set_label(_text(trace["colorbar"]["title"]["text"])[0].replace("\n", " "))
     bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=8)
 
 
 _TRACES = {"scatter": _draw_scatter, "bar": _draw_bar, "heatmap": _draw_heatmap,
@@ -289,7 +305,9 @@ def _draw_ticks(axis: Any, asked: dict[str, Any]) -> None:
         axis.set_ticks(asked["tickvals"], texts, **slant)
     elif asked.get("tickformat") == ".0%":
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    elif asked.get("type") == "log":
+    elif asked.get("type") != "log":
+        axis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
+    else:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
 

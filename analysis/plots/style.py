@@ -16,7 +16,7 @@ from analysis.values import shortened
 Trace = dict[str, Any]
 Figure = dict[str, Any]
 """{"data": [trace, ...], "layout": {...}}; layout.height is in pixels, and so is layout.width where
-a figure is not as wide as the page."""
+a figure is not as wide as the page; layout.meta.least is the least width it can be read at."""
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#e69f00", "#56b4e9", "#009e73"  # Okabe-Ito
 BLUE, VERMILLION, PURPLE, GREY = "#0072b2", "#d55e00", "#cc79a7", "#6e7781"

@@ -47,7 +47,8 @@ def confusion_figure(counts: pd.DataFrame) -> Figure:
     y = rows(counts.index, "true class", 22, **font)
     side = 200 + 12 * size if wide else min(760, 260 + 44 * size)
     width = {"width": side + 100} if wide else {}
-    drawn = figure([trace], x, y, height=side, **width)
+    least = 200 + (36 if size <= MAX_COUNTED else 12) * size  # on a phone it scrolls
+    drawn = figure([trace], x, y, height=side, meta={"least": least}, **width)
     return headed(drawn, f"n = {int(counts.to_numpy().sum()):,} test photographs")
 
 

@@ -67,7 +67,7 @@ def history_figure(sweep: SweepFolder, drawn: pd.DataFrame) -> Figure:
         traces.append(line(when[order], best, look, shape="hv", name="best so far"))
         traces.append(_highlight(sweep, when[measured.index], accuracy))
     y_axis = axis(ACCURACY) if len(measured) else axis(ACCURACY, range=[-0.1, 1])
-    return figure(traces, axis(label, rangemode="tozero"), y_axis, height=380)
+    return figure(traces, axis(label), y_axis, height=380)
 
 
 def _without_accuracy(trials: pd.DataFrame, when: pd.Series, known: pd.Series) -> list[Trace]:

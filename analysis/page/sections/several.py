@@ -36,6 +36,7 @@ from analysis.plots import several
 from analysis.summary import duration, percent
 from analysis.values import signed, signed_interval
 from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
+from analysis.workload import MAX_DRAWN
 
 MAX_NAMES = 6  # more are counted
 
@@ -226,6 +227,8 @@ def _progress(compared: Compared) -> Section:
         " time a trial counts when its training ended. The more trials, the luckier the best:"
         f" compare the lines at one number of trials.{unknown.format(named(without))}"
     )
+    if max(map(len, numbers.values())) > MAX_DRAWN // len(numbers):
+        caption += " Of very many trials only some are drawn, and each that was the best so far."
     alt = f"Best validation accuracy so far of {len(trials)} sweeps against trials and time."
     drawn = [
         Panel(several.progress_figure(tables, label), f"{alt[:-1]}: {label}.")

@@ -171,8 +171,8 @@ def parallel_section(sweep: SweepFolder) -> Section:
     caption = (
         f"Each trial with an accuracy (n = {len(measured):,}) is a line from its first"
         f" hyperparameter down to its val_acc: the darker, the better. {highlighted(sweep)} is"
-        " thick, with its values in bold. Values that trials share are spread a little so that no"
-        " line hides another; numbers that span two decades or more are on a log scale."
+        " thick, its values stand beside the names. Values that trials share are spread a little"
+        " so that no line hides another; numbers that span two decades or more are on a log scale."
         f"{left_out}"
     )
     if len(rows) < len(measured):
