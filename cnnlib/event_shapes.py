@@ -149,6 +149,8 @@ NEEDED: dict[str, dict[str, Rule]] = {
         "error": _maybe(_text),
     },
 }
+# And those that it may have.
+OPTIONAL: dict[str, dict[str, Rule]] = {
     "sweep": {
         "num_initial": _whole,
         "audit": _number,
@@ -156,8 +158,6 @@ NEEDED: dict[str, dict[str, Rule]] = {
         "strict": _flag,
         "target": _maybe(_number),
     },
-OPTIONAL: dict[str, dict[str, Rule]] = {
-    "sweep": {"num_initial": _whole, "audit": _number},
     "machines": {"accelerator": _maybe(_text)},
     "moved": {"fetched": _whole, "sent": _whole},
     "proposed": {"max_epochs": _whole},
