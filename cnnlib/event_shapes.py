@@ -69,8 +69,19 @@ def _only(needed: dict[str, Rule], optional: dict[str, Rule] | None = None) -> R
 
 
 _config = _by_name(_scalar)
-_choice = _only({"values": lambda values: _each(_scalar)(values) and bool(values)})
-_interval = _only({"low": _number, "high": _number}, {"log": _flag, "step": _number})
+_values: dict[str, Rule] = {"values": lambda values: _each(_scalar)(values) and bool(values)}
+_choice = _only(_values)
+_weighted_fields = _only(_values | {"weights": _each(_number)})
+_interval = _only(
+    {"low": _number, "high": _number}, {"log": _flag, "step": _number, "rounded": _flag}
+)
+
+
+def _weighted(content: Any) -> bool:
+    """Values, with a weight for each."""
+    return _weighted_fields(content) and len(content["weights"]) == len(content["values"])
+
+
 _known = _only({"config": _config, "score": _maybe(_number)})
 _decision = _only({"stop": _flag, "rung": _whole, "cutoff": _maybe(_number)}, {"audited": _flag})
 _counts = _by_name(lambda counts: _each(_whole)(counts) and len(counts) == 2)
@@ -80,7 +91,7 @@ _training = _trial | {"seed": _whole}
 # Kind of event: the fields that it has.
 NEEDED: dict[str, dict[str, Rule]] = {
     "sweep": {
-        "space": _by_name(lambda values: _choice(values) or _interval(values)),
+        "space": _by_name(lambda v: _choice(v) or _interval(v) or _weighted(v)),
         "image_size": _whole,
         "search": _text,
         "seed": _whole,
@@ -140,7 +151,13 @@ NEEDED: dict[str, dict[str, Rule]] = {
 }
 # And those that it may have.
 OPTIONAL: dict[str, dict[str, Rule]] = {
-    "sweep": {"num_initial": _whole, "audit": _number},
+    "sweep": {
+        "num_initial": _whole,
+        "audit": _number,
+        "rungs": _each(_whole),
+        "strict": _flag,
+        "target": _maybe(_number),
+    },
     "machines": {"accelerator": _maybe(_text)},
     "moved": {"fetched": _whole, "sent": _whole},
     "proposed": {"max_epochs": _whole},
