@@ -17,7 +17,7 @@ def send(place: Place, report: Path, *, project: str) -> str:
     Without an account it is kept with the sweep's own runs, or, where the sweep is in a bucket,
     with the report.
     """
-    from cnnlib.wandb_report import send_report
+    from cnnlib.tracking.report import send_report
 
     sweep = read_folder(place.folder)
     return send_report(

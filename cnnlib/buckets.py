@@ -16,8 +16,7 @@ from typing import Any
 from pyarrow import ArrowInvalid, fs
 
 from cnnlib import traffic
-from cnnlib.checkpoints import replaced
-from cnnlib.download import check_space, exclusive
+from cnnlib.files import check_space, exclusive, replaced
 from cnnlib.redaction import without_secrets
 
 SCHEMES = ("s3://", "gs://")

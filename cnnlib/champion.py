@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from cnnlib.card import card
-from cnnlib.checkpoints import BEST, check_epoch, replaced
+from cnnlib.checkpoints import BEST, check_epoch
 from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.dataset import Dataset
 from cnnlib.export import PROGRAM, export, preprocessing
 from cnnlib.facts import DamagedError, network_folder, read_classes, read_config
+from cnnlib.files import replaced
 from cnnlib.finals import Finals
 from cnnlib.levels import UNKNOWN, Levels
 from cnnlib.model import CustomCNN

@@ -24,8 +24,8 @@ from cnnlib.progress import size
 from cnnlib.redaction import without_secrets
 from cnnlib.space import searched
 from cnnlib.survey import on_every_machine
-from cnnlib.wandb_names import run_name
-from cnnlib.wandb_service import check_account
+from cnnlib.tracking.account import check_account
+from cnnlib.tracking.names import run_name
 from cnnlib.workload import macs, measure, sampled, seconds_an_image, training_bytes
 
 

@@ -1,15 +1,10 @@
 """Brings data into the cache folder once, by downloads that resume."""
 
-import fcntl
-import hashlib
 import json
 import logging
-import os
 import re
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +12,7 @@ import requests
 from tqdm import tqdm
 
 from cnnlib import traffic
+from cnnlib.files import check_space, exclusive, text_digest
 from cnnlib.redaction import without_secrets
 
 logger = logging.getLogger(__name__)
@@ -26,7 +22,6 @@ _TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two reads
 _ASKED_TO_WAIT = (408, 425, 429)  # request timeout, too early, too many requests
 _LONGEST_WAIT = 60  # seconds, whatever the server asks for
 _CHUNK = 1 << 16  # bytes; what a broken connection loses at most
-_DIGEST_SIZE = 16  # bytes
 
 
 class _BrokenTransferError(Exception):
@@ -43,18 +38,6 @@ _RETRIED = (
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
 )
-
-
-@contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """One process or thread at a time in here per `path`; others wait, and death lets go.
-
-    The lock is on `<path>.lock`, which stays: deleting it would let two in.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(path.name + ".lock"), "a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def download(url: str, *, cache: Path, pauses: Sequence[float] = RETRY_PAUSES) -> Path:
@@ -178,21 +161,3 @@ def _base_name(url: str) -> str:
     """The file name in `url`, in harmless characters."""
     name = PurePosixPath(unquote(urlsplit(url).path)).name
     return re.sub(r"[^\w.-]", "_", name)[-100:] or "data.zip"
-
-
-def check_space(source: str, folder: Path, needed: int) -> None:
-    """OSError where what `source` names needs more bytes than the disk of `folder` has."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise OSError(
-            f"{source} needs {needed / 1e6:,.1f} MB and {folder} has {free / 1e6:,.1f} MB free; "
-            "make room or set CNNLIB_CACHE to a larger disk"
-        )
-
-
-def new_digest() -> hashlib.blake2b:
-    return hashlib.blake2b(digest_size=_DIGEST_SIZE)
-
-
-def text_digest(text: str) -> str:
-    return hashlib.blake2b(os.fsencode(text), digest_size=_DIGEST_SIZE).hexdigest()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlib.augment import MEAN, STD
-from cnnlib.checkpoints import replaced
+from cnnlib.files import replaced
 from cnnlib.levels import UNKNOWN, Levels
 from cnnlib.model import CustomCNN
 

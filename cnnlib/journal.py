@@ -144,6 +144,34 @@ def read_segments(journal: Path) -> Iterator[tuple[Path, bytes]]:
         yield from written.items()
 
 
+class JournalTail:
+    """The events of a journal as they come: each call of `new` reads only what grew since."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "journal"
+        self._read: dict[str, int] = {}  # segment -> bytes of it that were read
+
+    def new(self) -> list[dict[str, Any]]:
+        """The events since the last call, in the order of writing; a line that is not whole waits.
+
+        Raises ValueError for a whole line that is no event.
+        """
+        events: list[dict[str, Any]] = []
+        for segment in segments(self._folder):
+            begin = self._read.get(segment.name, 0)
+            with segment.open("rb") as file:
+                file.seek(begin)
+                lines = file.read().split(b"\n")[:-1]
+            for line in lines:
+                try:
+                    events.append(json.loads(line))
+                    _ = events[-1]["event"]
+                except (ValueError, RecursionError, TypeError, LookupError):
+                    raise ValueError(f"{segment}: a line after byte {begin} is no event") from None
+            self._read[segment.name] = begin + sum(len(line) + 1 for line in lines)
+        return events
+
+
 def main() -> int:
     """Prints the story of a sweep, or replays it; returns the exit code."""
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cnnlib import pixel_store
 from cnnlib.dataset import Dataset
-from cnnlib.download import exclusive
+from cnnlib.files import exclusive
 from cnnlib.pixels import pixels
 from cnnlib.redaction import without_secrets
 from cnnlib.sources import find_dataset

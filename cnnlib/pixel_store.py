@@ -9,7 +9,7 @@ import logging
 
 from cnnlib.buckets import Bucket
 from cnnlib.dataset import Dataset
-from cnnlib.download import check_space
+from cnnlib.files import check_space
 from cnnlib.pixels import checksum_of, describe, is_whole, place
 from cnnlib.redaction import without_secrets
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from cnnlib.dataset import Dataset
 from cnnlib.decode import DECODER, decode, without_warnings
-from cnnlib.download import check_space, exclusive
+from cnnlib.files import check_space, exclusive
 from cnnlib.levels import Levels
 from cnnlib.limits import cores
 from cnnlib.surroundings import cache_folder

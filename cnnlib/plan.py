@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnlib.checkpoints import largest
 from cnnlib.config import TrialConfig
 from cnnlib.data import VAL_SPLIT, stratified_split
 from cnnlib.dataset import Dataset
@@ -15,6 +14,7 @@ from cnnlib.progress import size
 from cnnlib.redaction import without_secrets
 from cnnlib.space import Space, searched
 from cnnlib.storage import Mirror
+from cnnlib.workload import largest
 
 if TYPE_CHECKING:
     from cnnlib.settings import Settings

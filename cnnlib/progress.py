@@ -6,21 +6,27 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TextIO
 
-from cnnlib.ledger import Trial
+from cnnlib.followers import ENDINGS, Event, SeenTrial, SeenTrials
 from cnnlib.redaction import without_secrets
+from cnnlib.tracking.names import run_name
 
 PAUSE = 15.0  # seconds between progress lines where the screen cannot rewrite one
 
 
 @dataclass
 class Progress:
-    """Prints events as they come. On a terminal the last line is always how far the sweep is."""
+    """Follows a journal by printing its events.
+
+    On a terminal the last line is always how far the sweep is.
+    """
 
     num_trials: int
     slots: int = 1  # trials at once
     stream: TextIO = field(default_factory=lambda: sys.stdout)
+    folder: Path = Path()  # the sweep's, where more is told of a failure
     counts: dict[str, int] = field(
         default_factory=lambda: {"completed": 0, "stopped": 0, "failed": 0}
     )
@@ -28,11 +34,52 @@ class Progress:
     scores: dict[str, float] = field(default_factory=dict)  # trial_id -> its best
     num_audited: int = 0
     trainings: tuple[int, int, float] | None = None  # of finals: done, in all, when they began
+    _seen: SeenTrials = field(default_factory=SeenTrials)
     _seconds: list[float] = field(default_factory=list)  # of ended trials
     _began: float = field(default_factory=time.monotonic)
     _shown: float = -math.inf
 
-    def go_on(self, trials: Iterable[Trial]) -> None:
+    def know(self, events: Iterable[Event]) -> None:
+        """What was written before, of which nothing is printed until the sweep goes on."""
+        for event in events:
+            self._seen.see(event)
+
+    def see(self, event: Event) -> None:
+        """Shows an event, where it is one to be shown."""
+        kind, trial = event["event"], self._seen.see(event)
+        if kind == "resumed":
+            self.go_on(self._seen.trials.values())
+        elif kind == "closed" and event["reason"] != "interrupted":
+            self.note(event["reason"])
+        elif trial:
+            self._see_trial(kind, trial, event)
+
+    def _see_trial(self, kind: str, trial: SeenTrial, event: Event) -> None:
+        trial_id = trial.trial_id
+        if kind == "started":
+            self.started(trial_id, run_name(self._seen.varied(trial)), event["after_epoch"])
+        elif kind == "epoch":
+            self.epoch(trial_id, trial.rows[-1].get("val_acc", math.nan))
+            if trial.decision and trial.decision.audited:
+                self.audited(trial_id, f"{trial.decision.why}, goes on all the same")
+        elif kind == "lost":
+            self.lost(trial_id, trial.epoch)
+        elif kind in ENDINGS:
+            self.ended(trial_id, trial.status, self._ending(trial, event))
+
+    def _ending(self, trial: SeenTrial, event: Event) -> str:
+        """How a trial ended."""
+        text = f"{trial.epoch} epochs"
+        if trial.diverged and "error" in event:
+            text = event["error"]
+        elif "error" in event:
+            log = f"python -m cnnlib.journal {self.folder} --trial {trial.trial_id}"
+            text = f"{event['error']}; its log: {log}"
+        elif trial.status == "stopped" and trial.decision:
+            text = trial.decision.why
+        return f"val_acc {trial.best:.3f}  {text}" if trial.best_epoch else text
+
+    def go_on(self, trials: Iterable[SeenTrial]) -> None:
         """Counts what was there before."""
         known = list(trials)
         for trial in known:

@@ -2,9 +2,8 @@
 
 import errno
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,13 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from cnnlib.checkpoints import BEST, prune
-from cnnlib.config import hyperparameters, told
-from cnnlib.ledger import Ledger, Trial
+from cnnlib.ledger import Ledger
 from cnnlib.node import WAITING
-from cnnlib.progress import Progress
 from cnnlib.results import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.space import searched
 from cnnlib.storage import prune_storage
-from cnnlib.tracking import Tracked, Tracking
+from cnnlib.tracking.names import run_name
 from cnnlib.traffic import MOVED
-from cnnlib.wandb_names import run_name
 
 METRICS = tuple(name for name in EPOCH_COLUMNS if name != "trial_id")
 CHECKS = 2.0  # seconds between looks whether this driver may go on
@@ -30,26 +26,25 @@ MAX_WORKER_LOSSES = 3  # times that a trial goes on because its worker or node d
 
 
 class Recorder(tune.Callback):
-    """Writes what Ray does into the journal, and shows it on the screen and to W&B."""
+    """Writes what Ray does into the journal."""
 
     def __init__(
         self,
         ledger: Ledger,
-        tracking: Tracking,
-        progress: Progress,
+        note: Callable[[str], None],
         checkpoints: Path,
         bucket: str | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         """Checkpoints are pruned in a folder, and in a bucket where the nodes keep them there.
 
-        `check` raises where this driver has to end; it is asked now and then.
+        `note` is told in a line what a trial waits for, which is no event. `check` raises where
+        this driver has to end; it is asked now and then.
         """
         self._check = check
         self._checked = time.monotonic()
         self._ledger = ledger
-        self._tracking = tracking
-        self._progress = progress
+        self._note = note
         self._searched = searched(ledger.terms.space)
         self._checkpoints = checkpoints
         self._bucket = bucket
@@ -71,18 +66,15 @@ class Recorder(tune.Callback):
             return None
         config = asdict(trial.config)
         own = {"max_epochs": trial.max_epochs, "after_epoch": trial.epoch}
-        return {"trial_id": trial.trial_id, "name": self._short_name(config), **own, **config}
-
-    def _short_name(self, config: dict[str, Any]) -> str:
-        """A trial's name by the hyperparameters that are searched."""
-        return run_name({name: value for name, value in config.items() if name in self._searched})
+        name = run_name({name: v for name, v in config.items() if name in self._searched})
+        return {"trial_id": trial.trial_id, "name": name, **own, **config}
 
     def goes_on(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Takes note of what a trial reports, and whether it trains on."""
         if result.get("disk"):
             raise OSError(errno.ENOSPC, f"trial {trial_id} cannot write: {result['error']}")
         if WAITING in result:
-            self._progress.note(f"trial {trial_id} waits      {result['node']}: {result[WAITING]}")
+            self._note(f"trial {trial_id} waits      {result['node']}: {result[WAITING]}")
             return True
         if moved := _inner(result, MOVED):
             self._ledger.moved(result["node"], moved)
@@ -93,50 +85,30 @@ class Recorder(tune.Callback):
         if counts := _inner(result, CLASS_COUNTS):
             more[CLASS_COUNTS] = counts
         decision = self._ledger.epoch(trial_id, metrics | more)
-        self._tracking.log(trial_id, metrics)
-        self._progress.epoch(trial_id, metrics["val_acc"])
-        if decision and decision.audited:
-            self._progress.audited(trial_id, f"{decision.why}, goes on all the same")
         if self._ledger.trials[trial_id].diverged:
             return False
         return decision is None or not decision.stop
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        trial_id, config = _config(trial)
-        after = self._ledger.trials[trial_id].epoch
-        self._ledger.start(trial_id)
-        self._progress.started(trial_id, self._short_name(config), after)
-        config = told(config, self._searched)
-        self._tracking.start(trial_id, run_name(config), config)
+        self._ledger.start(trial.config["trial_id"])
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         last = trial.last_result or {}
-        self._end(_config(trial)[0], last.get("error"), last.get("traceback"))
+        self._end(trial.config["trial_id"], last.get("error"), last.get("traceback"))
 
     def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        trial_id, error = _config(trial)[0], trial.get_pickled_error()
+        error = trial.get_pickled_error()
         preempted = bool(getattr(error, "preempted", False))  # Ray does not count these
-        self._ledger.lost(trial_id, error=_lost_by(error), preempted=preempted)
-        self._progress.lost(trial_id, self._ledger.trials[trial_id].epoch)
+        lost_by = _lost_by(error)
+        self._ledger.lost(trial.config["trial_id"], error=lost_by, preempted=preempted)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         last = _lost_by(trial.get_pickled_error())
         error = f"its worker was lost {MAX_WORKER_LOSSES + 1} times, the last time by {last}"
-        self._end(_config(trial)[0], error)
+        self._end(trial.config["trial_id"], error)
 
     def _end(self, trial_id: str, error: str | None, traceback: str | None = None) -> None:
-        status = self._ledger.end(trial_id, error, traceback)
-        trial = self._ledger.trials[trial_id]
-        text = trial.diverged or f"{trial.epoch} epochs"
-        if error:
-            folder = self._checkpoints.parent
-            text = f"{error}; its log: python -m cnnlib.journal {folder} --trial {trial_id}"
-        if status == "stopped" and trial.stop:
-            text = trial.stop.why
-        if trial.best_epoch:
-            text = f"val_acc {trial.best:.3f}  {text}"
-        self._tracking.finish(trial_id, status, _summary(trial))
-        self._progress.ended(trial_id, status, text)
+        self._ledger.end(trial_id, error, traceback)
         self._prune()
 
     def _prune(self) -> None:
@@ -161,43 +133,6 @@ def _inner(result: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _lost_by(error: Exception | None) -> str:
     """What a worker was lost by; Ray knows no error where its whole machine is gone."""
     return "the death of its machine" if error is None else type(error).__name__
-
-
-def _summary(trial: Trial) -> dict[str, Any]:
-    return {"val_acc": trial.best, "best_epoch": trial.best_epoch} if trial.best_epoch else {}
-
-
-def tracked(ledger: Ledger, events: Iterable[Mapping[str, Any]]) -> list[Tracked]:
-    """The trials that were started, as the journal knows them, for W&B."""
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for event in events:
-        if event["event"] == "started":
-            rows.setdefault(event["trial_id"], [])
-        elif event["event"] == "epoch":
-            rows[event["trial_id"]].append({name: event.get(name) for name in METRICS})
-    names = searched(ledger.terms.space)
-    configs = {
-        trial_id: told(asdict(trial.config), names) for trial_id, trial in ledger.trials.items()
-    }
-    return [
-        Tracked(
-            trial_id, run_name(configs[trial_id]), configs[trial_id], rows[trial_id],
-            trial.status, _summary(trial),
-        )
-        for trial_id, trial in ledger.trials.items()
-        if trial_id in rows
-    ]  # fmt: skip
-
-
-def silent(events: Sequence[Mapping[str, Any]]) -> float:
-    """Seconds since the last event."""
-    last = datetime.fromisoformat(events[-1]["time"])
-    return (datetime.now(UTC) - last).total_seconds()
-
-
-def _config(trial: Any) -> tuple[str, dict[str, Any]]:
-    """Our id of a Ray trial, and its hyperparameters."""
-    return trial.config["trial_id"], {name: trial.config[name] for name in hyperparameters()}
 
 
 class Search(Searcher):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from cnnlib.checkpoints import replaced
+from cnnlib.files import replaced
 from cnnlib.journal import journal_exists, read_events
 from cnnlib.tables import accuracies, brief, numbers, read_table
 

@@ -21,7 +21,7 @@ from cnnlib.redaction import secrets_withheld, without_secrets
 from cnnlib.reference import STUDY, read_reference
 from cnnlib.space import LISTABLE, Space, num_configurations, with_set
 from cnnlib.sweep_file import SweepFile, read_sweep_file, sweep_from_mapping
-from cnnlib.wandb_service import resolved_mode
+from cnnlib.tracking.account import resolved_mode
 
 if TYPE_CHECKING:
     from cnnlib.ledger import Terms

@@ -19,9 +19,9 @@ from typing import Any
 
 from cnnlib import claim
 from cnnlib.buckets import AT_ONCE, Bucket, one_line
-from cnnlib.checkpoints import is_trainings, sync
+from cnnlib.checkpoints import is_trainings
 from cnnlib.claim import NAME, ClaimedError, is_alive, parsed_claim, read_claim, refused, same
-from cnnlib.download import check_space, exclusive
+from cnnlib.files import check_space, exclusive, sync
 from cnnlib.journal import read_events, segments, whole_lines
 from cnnlib.redaction import without_secrets
 from cnnlib.surroundings import cache_folder

@@ -34,12 +34,12 @@ from cnnlib.cluster import billed
 from cnnlib.doctor import check_storage
 from cnnlib.facts import DamagedError
 from cnnlib.finals import Finals, read_finals
+from cnnlib.followers import Follower, telling
 from cnnlib.journal import Journal, read_events
 from cnnlib.ledger import Ledger, read_ledger
 from cnnlib.plan import Plan
 from cnnlib.pool import on_ray
 from cnnlib.progress import Progress
-from cnnlib.recorder import silent, tracked
 from cnnlib.results import read_json, read_results, write_json
 from cnnlib.retraining import hold_finals, is_due
 from cnnlib.settings import Settings
@@ -97,8 +97,6 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
     if before:
         said["started"] = _started(plan.folder, before)
     write_json(plan.folder / "sweep.json", said)
-    ledger = read_ledger(before, journal.append)
-    finals = read_finals(before, ledger)
     tracking = Tracking(
         plan.folder,
         mode=plan.wandb,
@@ -106,13 +104,16 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
         sweep=plan.name,
         started=said["started"],
     )
-    progress = Progress(plan.trials)
+    progress = Progress(plan.trials, folder=plan.folder)
+    followers: list[Follower] = [progress, tracking]
+    for follower in followers:
+        follower.know(before)
+    ledger = read_ledger(before, telling(journal.append, followers))
+    finals = read_finals(before, ledger)
     interrupted, trouble = False, None
     try:
         if ledger.begun:
             ledger.resume(plan.trials, plan.max_epochs)
-            tracking.catch_up(tracked(ledger, before), silent(before))
-            progress.go_on(ledger.trials.values())
         searching = not ledger.begun or bool(ledger.unfinished)
         if searching or is_due(plan, finals):
             with session(plan.settings.verbose):
@@ -121,7 +122,7 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
                     _begin(plan, ledger, progress.slots)
                 ledger.machines(**billed(share, progress.slots))
                 if searching:
-                    tune_trials(plan, task, share, ledger, tracking, progress, claim.check)
+                    tune_trials(plan, task, share, ledger, progress, claim.check)
                 left = plan.time_budget and began + plan.time_budget - time.monotonic()
                 execute = on_ray(
                     task,
@@ -133,7 +134,7 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
                     check=claim.check,
                 )
                 hold_finals(plan, finals, execute, progress)
-        _close(plan, ledger, finals, time.monotonic() - began, progress)
+        _close(plan, ledger, finals, time.monotonic() - began)
     except KeyboardInterrupt:
         interrupted = True
         if ledger.begun:
@@ -149,8 +150,8 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
         trouble = _one_line(cause)
     finally:
         journal.close()
-        progress.close()
-        tracking.close()
+        for follower in followers:
+            follower.close()
     said |= {
         "seconds": at_work(before) + time.monotonic() - began,
         "slots": progress.slots,
@@ -206,7 +207,7 @@ def _fetch_weights(plan: Plan, bucket: str, best: str, finals: Finals) -> None:
         Shelf(f"{bucket}/{folder.relative_to(plan.folder).as_posix()}", folder).fetch()
 
 
-def _close(plan: Plan, ledger: Ledger, finals: Finals, seconds: float, progress: Progress) -> None:
+def _close(plan: Plan, ledger: Ledger, finals: Finals, seconds: float) -> None:
     """Says why the search ended, in the journal too."""
     reason = "all trials ended"
     if ledger.hopeless:
@@ -220,7 +221,6 @@ def _close(plan: Plan, ledger: Ledger, finals: Finals, seconds: float, progress:
     elif is_due(plan, finals):
         reason = "the time budget is spent, and the finals have not ended"
     ledger.close(reason)
-    progress.note(reason)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -14,10 +14,11 @@ import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint
 from safetensors.torch import save_file
 
-from cnnlib.checkpoints import epoch_of, replaced
+from cnnlib.checkpoints import epoch_of
 from cnnlib.config import TrialConfig
 from cnnlib.data import VAL_SPLIT, CustomDataModule
 from cnnlib.dataset import Dataset
+from cnnlib.files import replaced
 from cnnlib.halving import diverged
 from cnnlib.model import CustomCNN
 from cnnlib.node import Source

@@ -21,9 +21,10 @@ from cnnlib.plan import Plan
 from cnnlib.progress import Progress
 from cnnlib.recorder import Recorder, Scheduler, Search
 from cnnlib.surroundings import cache_folder, keep_token_private, ray_address, ray_folder
-from cnnlib.tracking import Tracking
 from cnnlib.trial import Task
 from cnnlib.worker import ray_trial
+
+STARTS = 10
 
 
 @contextmanager
@@ -36,17 +37,29 @@ def session(verbose: bool) -> Iterator[None]:
     for name in ("ray", "ray.tune"):
         logging.getLogger(name).setLevel(level)
     ours = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(address=address, log_to_driver=verbose, logging_level=level, **local)
-    except Exception as error:  # Ray raises a bare one where a machine is too busy to start it
-        text = " ".join(str(error).split())
-        raise ConnectionError(f"Ray does not start: {text}") from error
+    _start(address=address, log_to_driver=verbose, logging_level=level, **local)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, ours)  # Ray has put one there that ends the process
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _start(**options: Any) -> None:
+    """Starts Ray, which itself waits 30 s: too short for a machine that has much else to do.
+
+    Raises ConnectionError where it does not start, or not in STARTS times that.
+    """
+    for attempt in range(1, STARTS + 1):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:  # Ray has no class for it
+            text = " ".join(str(error).split())
+            if "timed out during startup" not in text or attempt == STARTS:
+                raise ConnectionError(f"Ray does not start: {text}") from error
+            ray.shutdown()
 
 
 def _of_our_own() -> dict[str, Any]:
@@ -88,14 +101,13 @@ def tune_trials(
     task: Task,
     share: dict[str, float],
     ledger: Ledger,
-    tracking: Tracking,
     progress: Progress,
     check: Callable[[], None],
 ) -> None:
     """Runs the trials through Ray Tune; `check` raises where this driver has to end."""
     checkpoints = plan.folder / "checkpoints"
     bucket = plan.bucket and f"{plan.bucket}/checkpoints"
-    noted = Recorder(ledger, tracking, progress, checkpoints, bucket, check)
+    noted = Recorder(ledger, progress.note, checkpoints, bucket, check)
     trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints, bucket=bucket)
     with tempfile.TemporaryDirectory(prefix="cnnlib-tune-") as scratch:
         tune.Tuner(

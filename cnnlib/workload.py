@@ -5,6 +5,8 @@ import statistics
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +14,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnlib import recipe
-from cnnlib.config import TrialConfig
+from cnnlib.config import TrialConfig, hyperparameters, impossible
 from cnnlib.model import CustomCNN
-from cnnlib.space import Space
+from cnnlib.space import Choice, Space, grid
 from cnnlib.tpe import Tpe
 
 SAMPLE = 100  # configurations of a space that stand for it
@@ -71,6 +73,43 @@ def stored_bytes(module: nn.Module, batch_size: int, image_size: int) -> list[in
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         module.train()(images)
     return [t.untyped_storage().nbytes() for place, t in kept.items() if place not in weights]
+
+
+def largest(space: Space, num_classes: int, image_size: int) -> tuple[int, int]:
+    """Bytes that a running trial and the best that ended hold at most.
+
+    A running one has its best weights, and the last with two moments of the optimiser for each of
+    them and the moving average if there is one; the last is there twice while it is replaced.
+    Raises ValueError where a network has more weights than PyTorch can count.
+    """
+    shapes = {name: _heaviest(name, space) for name in SHAPES if name in space}
+    most = 0
+    for values in product(*shapes.values()):
+        config = TrialConfig.from_mapping(dict(zip(shapes, values, strict=True)))
+        if impossible(config, image_size):
+            continue
+        try:
+            model = _unfilled(config, num_classes, image_size)
+        except (RuntimeError, TypeError) as error:  # sizes beyond 64 bits
+            said = ", ".join(f"{name} {value}" for name, value in zip(shapes, values, strict=True))
+            raise ValueError(f"no memory holds a network of {said}; take smaller ones") from error
+        most = max(most, sum(t.numel() * t.element_size() for t in model.state_dict().values()))
+    averaged = "ema" in space and _heaviest("ema", space) != [0]
+    return (1 + 2 * (4 if averaged else 3)) * most, most
+
+
+EITHER = ("conv_layers", "head")  # the largest value is not always the heaviest
+SHAPES = (
+    "first_layer_filters", "filter_org", "batch_norm", "num_neurons_dense", "kernel_size", *EITHER
+)  # fmt: skip
+
+
+def _heaviest(name: str, space: Space) -> list[Any]:
+    """The values of a hyperparameter of which one makes the most weights."""
+    values = space[name]
+    if isinstance(values, Choice):
+        return list(values.values) if name in EITHER else [max(values.values)]
+    return grid(values) or [] if name in EITHER else [hyperparameters()[name].type(values.highest)]
 
 
 def sampled(space: Space, image_size: int) -> list[TrialConfig]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from cnnlib.download import check_space, exclusive, new_digest, text_digest
+from cnnlib.files import check_space, exclusive, new_digest, text_digest
 from cnnlib.folders import listed
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from cnnlib.settings import IMAGE_SIZE, check_flags
 from cnnlib.sources import find_dataset
 from cnnlib.space import constants, with_set
 from cnnlib.surroundings import check_surroundings
-from cnnlib.wandb_service import resolved_mode
+from cnnlib.tracking.account import resolved_mode
 from jobs.tune import Flags, exit_after, mistake
 
 
@@ -109,14 +109,17 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     from cnnlib.about import provenance
     from cnnlib.champion import WEIGHTS, Champion, write_champion
     from cnnlib.halving import diverged, divergence
+    from cnnlib.journal import Journal
     from cnnlib.model import CustomCNN
     from cnnlib.results import CLASS_COUNTS
     from cnnlib.tracking import Tracking
     from cnnlib.trial import train
-    from cnnlib.wandb_names import run_name
 
     model = CustomCNN(config, num_classes=len(task.dataset.classes), image_size=task.image_size)
     print(model.summary(), flush=True)
+    # What W&B follows; below wandb/, because the folder is no sweep's.
+    journal = Journal(out / "wandb") if flags.wandb != "off" else None
+    note = journal.append if journal else lambda *_, **__: None
     tracking = Tracking(
         out,
         mode=flags.wandb,
@@ -124,14 +127,14 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
         sweep=out.name,
         started=datetime.now(UTC).isoformat(),
     )
-    values = told(asdict(config))
-    tracking.start("train", run_name(values), values)
+    note("proposed", trial_id="train", config=told(asdict(config)))
+    note("started", trial_id="train")
     rows: list[dict[str, Any]] = []
 
     def on_epoch(metrics: dict[str, Any]) -> None:
         metrics = {name: value for name, value in metrics.items() if name != CLASS_COUNTS}
         rows.append(metrics)
-        tracking.log("train", metrics)
+        note("epoch", trial_id="train", **metrics)
         print(
             f"epoch {metrics['epoch']:>3}  train_loss {metrics['train_loss']:.3f}  "
             f"train_acc {metrics['train_acc']:.3f}  val_loss {metrics['val_loss']:.3f}  "
@@ -149,15 +152,14 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     if diverged(rows[-1]):
         print(divergence(len(rows)) + "; lower the learning_rate", file=sys.stderr)
     able = [row for row in rows if not diverged(row)]
+    note("failed" if diverged(rows[-1]) else "finished", trial_id="train")
+    if journal:
+        journal.close()
+    tracking.close()
     if not able:
-        tracking.finish("train", "failed", {})
-        tracking.close()
         (out / "best_model.ckpt").unlink(missing_ok=True)  # such weights serve nobody
         return 1
     best = max(able, key=lambda row: row["val_acc"])
-    status = "failed" if diverged(rows[-1]) else "completed"
-    tracking.finish("train", status, {"val_acc": best["val_acc"], "best_epoch": best["epoch"]})
-    tracking.close()
     write_champion(
         Champion(
             folder=out,

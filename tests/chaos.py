@@ -35,10 +35,10 @@ from cnnlib.checkpoints import BEST, epoch_of
 from cnnlib.journal import journal_exists, read_events
 from cnnlib.results import fold
 from cnnlib.story import replay
-from tests.conftest import write_photos
+from tests.conftest import HANG, write_photos
 
 ROOT = Path(__file__).resolve().parent.parent
-LONGEST = 300.0  # seconds for a sweep, started once, on a busy machine
+LONGEST = HANG  # seconds for a sweep, started once
 WORKER = ("ray::ImplicitFunc", "ray::trial")  # as Tune names one, and as we do
 PATTERNS = {"worker": WORKER, "raylet": ("/raylet/raylet",), "gcs": ("gcs_server",)}
 

@@ -1,8 +1,10 @@
 """What all tests share: a cache of their own, and a small set of photographs."""
 
-from collections.abc import Iterator
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,25 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from moto.server import ThreadedMotoServer
+
+HANG = 900.0
+"""Seconds after which something hangs, and is not merely slow: the only limit of any wait."""
+
+
+def wait_until(condition: Callable[[], Any], process: "subprocess.Popen[Any] | None" = None) -> Any:
+    """What the condition is when it is true, which takes as long as it takes.
+
+    Raises AssertionError where the process from which it is to come has ended before.
+    """
+    end = time.monotonic() + HANG
+    while True:
+        has_ended = process is not None and process.poll() is not None
+        if found := condition():
+            return found
+        assert not has_ended, "the process has ended before"
+        assert time.monotonic() < end, f"nothing for {HANG:g} s"
+        time.sleep(0.02)
+
 
 # What numba compiles takes half a minute, so it stays between runs.
 COMPILED = Path(__file__).parent.parent / ".pytest_cache" / "numba"

@@ -21,7 +21,7 @@ import ray._private.node
 from ray.cluster_utils import Cluster
 
 from cnnlib.dataset import Dataset
-from cnnlib.download import exclusive
+from cnnlib.files import exclusive
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 120.0  # seconds until all workers have started

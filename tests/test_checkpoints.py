@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from cnnlib.checkpoints import BEST, LAST, check_epoch, epoch_of, largest, prune, replaced
+from cnnlib.checkpoints import BEST, LAST, check_epoch, epoch_of, prune
 from cnnlib.config import TrialConfig
+from cnnlib.files import replaced
 from cnnlib.space import Choice, Interval, Space
+from cnnlib.workload import largest
 from tests.test_trial import broken_rows, task
 
 SPACE: Space = {

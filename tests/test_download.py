@@ -16,8 +16,10 @@ import pytest
 import requests
 
 from cnnlib import download as module
-from cnnlib.download import download, exclusive
+from cnnlib.download import download
+from cnnlib.files import exclusive
 from cnnlib.surroundings import cache_folder
+from tests.conftest import HANG
 
 PAYLOAD = random.Random(0).randbytes(400_000)
 NO_PAUSES = (0.0,) * 5
@@ -299,7 +301,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def run_python(script: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", script, *map(str, arguments)]
     root = Path(__file__).parents[1]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=HANG)
 
 
 def test_the_lock_keeps_other_processes_out_until_it_is_left(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from cnnlib.claim import ClaimedError
 from cnnlib.journal import (
     SEGMENT_BYTES,
     Journal,
+    JournalTail,
     journal_exists,
     main,
     read_events,
@@ -124,6 +125,31 @@ def test_lines_are_plain_json(tmp_path: Path) -> None:
     journal.close()
     [segment] = (tmp_path / "journal").iterdir()
     assert json.loads(segment.read_text()) == json.loads(json.dumps(entry))
+
+
+def test_a_tail_reads_each_event_once_and_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
+    tail = JournalTail(tmp_path)
+    assert tail.new() == []
+    journal = Journal(tmp_path)
+    journal.append("proposed")
+    journal.append("started")
+    assert [event["event"] for event in tail.new()] == ["proposed", "started"]
+    [segment] = (tmp_path / "journal").iterdir()
+    with segment.open("ab") as file:
+        file.write(b'{"event": "ep')
+        file.flush()
+        assert tail.new() == []
+        file.write(b'och"}\n')
+    journal.close()
+    journal = Journal(tmp_path)
+    journal.append("resumed")
+    journal.close()
+    assert [event["event"] for event in tail.new()] == ["epoch", "resumed"]
+    assert tail.new() == []
+    with segment.open("ab") as file:
+        file.write(b"nothing\n")
+    with pytest.raises(ValueError, match=r"000001.*jsonl: a line after byte \d+ is no event"):
+        tail.new()
 
 
 def test_a_missing_segment_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,10 @@
 import io
 import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
+from cnnlib.halving import Decision
 from cnnlib.progress import Progress, clock
 
 
@@ -94,3 +98,67 @@ def test_a_screen_that_nobody_reads_any_more_ends_nothing() -> None:
     progress.ended("0001", "completed", "4 epochs")
     progress.close()
     assert progress.counts["completed"] == 1
+
+
+SPACE = {"dropout": {"values": [0.1, 0.2]}, "activation": {"values": ["relu"]}}
+
+
+def event(kind: str, trial: int = 0, **content: Any) -> dict[str, Any]:
+    return {"event": kind, "time": "now", **content} | ({"trial_id": f"{trial}"} if trial else {})
+
+
+def proposed(trial: int) -> dict[str, Any]:
+    return event("proposed", trial, config={"dropout": 0.1, "activation": "relu"}, max_epochs=3)
+
+
+def test_it_follows_a_journal_and_shows_each_event_in_a_line() -> None:
+    stream = io.StringIO()
+    progress = Progress(5, stream=stream, folder=Path("results/s"))
+    progress.know([event("sweep", space=SPACE), proposed(1), event("finished", 1), proposed(2)])
+    assert stream.getvalue() == ""
+    stop, audited = Decision(True, 1, 0.5), Decision(False, 1, 0.5, True)
+    for seen in (
+        event("resumed", trials=4, max_epochs=3),
+        event("machines", unit="CPU core"),
+        event("started", 2, after_epoch=1),
+        event("epoch", 2, epoch=2, val_acc=0.4, decision=asdict(audited)),
+        event("lost", 2, error="x", preempted=False),
+        event("epoch", 2, epoch=3, val_acc=0.3),
+        event("finished", 2),
+        proposed(3),
+        event("started", 3, after_epoch=0),
+        event("epoch", 3, epoch=1, val_acc=float("nan"), decision=asdict(stop)),
+        event("stopped", 3, rung=1, cutoff=0.5),
+        proposed(4),
+        event("started", 4, after_epoch=0),
+        event("failed", 4, error="ValueError: x"),
+        proposed(5),
+        event("epoch", 5, epoch=1, val_acc=float("nan")),
+        event("failed", 5, error="diverged: x"),
+        event("final_started", 2, seed=1),
+        event("closed", reason="all trials ended"),
+    ):
+        progress.see(seen)
+    said = [line[9:] for line in stream.getvalue().splitlines() if "/5 done" not in line]
+    assert said == [
+        "going on: 1 trials ended, 1 were interrupted",
+        "trial 2 started    drop-0.1  from epoch 2",
+        "trial 2 audited    at epoch 1, below the cutoff 0.500, goes on all the same",
+        "trial 2 lost its worker after epoch 2 and goes on",
+        "trial 2 completed  val_acc 0.400  3 epochs",
+        "trial 3 started    drop-0.1",
+        "trial 3 stopped    at epoch 1, below the cutoff 0.500",
+        "trial 4 started    drop-0.1",
+        "trial 4 failed     ValueError: x; its log: python -m cnnlib.journal results/s --trial 4",
+        "trial 5 failed     diverged: x",
+        "all trials ended",
+    ]
+    assert progress.line == (
+        "5/5 done, 0 running, 1 stopped, 2 failed, 1 audited, best val_acc 0.400 (trial 2)"
+    )
+
+
+def test_an_interrupt_is_told_by_who_was_interrupted() -> None:
+    stream = io.StringIO()
+    Progress(1, stream=stream).see(event("closed", reason="interrupted"))
+    assert stream.getvalue() == ""

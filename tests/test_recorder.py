@@ -9,10 +9,10 @@ import pytest
 from ray.tune.search import Searcher
 
 from cnnlib.claim import ClaimedError
+from cnnlib.followers import telling
 from cnnlib.halving import Decision
 from cnnlib.progress import Progress
-from cnnlib.recorder import METRICS, Recorder, Scheduler, Search, silent, tracked
-from cnnlib.tracking import Tracking
+from cnnlib.recorder import METRICS, Recorder, Scheduler, Search
 from tests.test_ledger import TERMS, Sweep
 
 
@@ -24,9 +24,13 @@ def sweep() -> Sweep:
 
 
 @pytest.fixture
-def recorder(sweep: Sweep, tmp_path: Path) -> Recorder:
-    tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
-    return Recorder(sweep.ledger, tracking, Progress(2), tmp_path / "checkpoints")
+def notes() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def recorder(sweep: Sweep, notes: list[str], tmp_path: Path) -> Recorder:
+    return Recorder(sweep.ledger, notes.append, tmp_path / "checkpoints")
 
 
 def result(epoch: int, val_acc: float) -> dict[str, Any]:
@@ -75,8 +79,9 @@ def test_an_audited_trial_goes_on_and_is_shown(tmp_path: Path) -> None:
     sweep.begin(replace(TERMS, audit=1.0))
     screen = io.StringIO()
     progress = Progress(2, stream=screen)
-    tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
-    recorder = Recorder(sweep.ledger, tracking, progress, tmp_path / "checkpoints")
+    recorder = Recorder(sweep.ledger, progress.note, tmp_path / "checkpoints")
+    progress.know(sweep.events)
+    sweep.ledger.write = telling(sweep.ledger.write, [progress])
     search = Search(recorder)
     assert search.suggest("a") and search.suggest("b")
     assert recorder.goes_on("0001", result(1, 0.5))
@@ -85,7 +90,8 @@ def test_an_audited_trial_goes_on_and_is_shown(tmp_path: Path) -> None:
     assert said in screen.getvalue()
     assert ", 0 failed, 1 audited, best" in progress.line
     resumed = Progress(2, stream=screen)
-    resumed.go_on(sweep.ledger.trials.values())
+    resumed.know(sweep.events)
+    resumed.see({"event": "resumed"})
     assert ", 0 failed, 1 audited, best" in resumed.line
 
 
@@ -106,11 +112,12 @@ def test_what_is_known_of_classes_goes_into_the_journal(recorder: Recorder, swee
     assert [e.get("class_counts") for e in sweep.told("epoch")] == [{"Fungi": [3, 10]}, None]
 
 
-def test_what_a_trial_waits_for_and_moves_is_told(recorder: Recorder, sweep: Sweep) -> None:
+def test_what_a_trial_waits_for_and_moves_is_told(
+    recorder: Recorder, sweep: Sweep, notes: list[str]
+) -> None:
     assert isinstance(Search(recorder).suggest("a"), dict)
-    recorder._progress.stream = screen = io.StringIO()
     assert recorder.goes_on("0001", {"waiting": "fetching photographs", "node": "w1"})
-    assert "trial 0001 waits      w1: fetching photographs\n" in screen.getvalue()
+    assert notes == ["trial 0001 waits      w1: fetching photographs"]
     moved = {"bytes_moved/fetched": 7, "bytes_moved/sent": 2, "node": "w1"}
     assert recorder.goes_on("0001", result(1, 0.3) | moved)
     [event] = sweep.told("moved")
@@ -180,9 +187,8 @@ def test_on_a_cluster_they_are_pruned_where_the_nodes_keep_them(
     sweep: Sweep, tmp_path: Path, disk: str
 ) -> None:
     bucket = tmp_path / "there" / "checkpoints"
-    tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
     folder = tmp_path / "checkpoints"
-    recorder = Recorder(sweep.ledger, tracking, Progress(2), folder, f"{disk}/checkpoints")
+    recorder = Recorder(sweep.ledger, print, folder, f"{disk}/checkpoints")
     config = Search(recorder).suggest("a")
     (bucket / "0001").mkdir(parents=True)
     for name in ("best.safetensors", "last.pt"):
@@ -198,27 +204,8 @@ def test_a_driver_that_may_not_go_on_ends_while_trials_run(
     def check() -> None:
         raise ClaimedError("taken over")
 
-    tracking = Tracking(tmp_path, mode="off", project="p", sweep="s")
-    recorder = Recorder(sweep.ledger, tracking, Progress(2), tmp_path, check=check)
+    recorder = Recorder(sweep.ledger, print, tmp_path, check=check)
     recorder.on_step_begin(0, [])  # not each time: it is asked often
     monkeypatch.setattr("cnnlib.recorder.CHECKS", -1.0)
     with pytest.raises(ClaimedError):
         recorder.on_step_begin(0, [])
-
-
-def test_wandb_is_told_of_started_trials_as_the_journal_knows_them() -> None:
-    sweep = Sweep()
-    sweep.begin(replace(TERMS, trials=3))
-    for number in range(3):
-        trial = sweep.ledger.next_trial()
-        assert trial is not None
-        if number < 2:
-            sweep.ledger.start(trial.trial_id)
-            sweep.ledger.epoch(trial.trial_id, result(1, 0.9 - number / 10))
-    sweep.ledger.end("0001")
-    one, two = tracked(sweep.ledger, sweep.events)
-    assert (one.trial_id, one.status, one.summary["val_acc"]) == ("0001", "completed", 0.9)
-    assert (two.trial_id, two.status) == ("0002", "running")
-    assert [row["epoch"] for row in two.rows] == [1]
-    assert set(two.rows[0]) == set(METRICS)
-    assert silent([{"time": "2026-01-01T00:00:00.000+00:00"}]) > 1000

@@ -8,6 +8,7 @@ from PIL import Image
 
 from cnnlib import sample
 from cnnlib.sample import CLASSES, MARKER, write_sample
+from tests.conftest import HANG
 
 FEW = {"train": 2, "val": 1}
 
@@ -187,7 +188,7 @@ def test_the_folder_appears_only_when_it_is_complete(
 def test_two_writers_at_once_end_with_one_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_photos, both_have_written = sample._write_photos, threading.Barrier(2, timeout=30)
+    write_photos, both_have_written = sample._write_photos, threading.Barrier(2, timeout=HANG)
 
     def write_and_wait(draft: Path, seed: int) -> None:
         write_photos(draft, seed)

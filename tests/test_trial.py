@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnlib import trial
-from cnnlib.checkpoints import epoch_of, replaced
+from cnnlib.checkpoints import epoch_of
 from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
+from cnnlib.files import replaced
 from cnnlib.model import CustomCNN
 from cnnlib.results import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.trial import (

@@ -69,3 +69,29 @@ def test_a_ray_that_does_not_start_is_a_line(
         session(verbose=False),
     ):
         pass
+
+
+SLOW = "The current node timed out during startup. This could happen because the GCS\nis busy"
+
+
+@pytest.mark.parametrize(
+    ("texts", "tried"),
+    [([SLOW, SLOW, ""], 3), ([SLOW] * 100, tuning.STARTS), (["no such address", SLOW], 1)],
+)
+def test_a_machine_that_is_slow_to_start_ray_is_waited_for(
+    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, texts: list[str], tried: int
+) -> None:
+    left = list(texts)
+
+    def start(**_: Any) -> None:
+        if text := left.pop(0):
+            raise Exception(text)
+
+    monkeypatch.setattr(ray, "init", start)
+    if "" in texts:
+        with session(verbose=False):
+            pass
+    else:
+        with pytest.raises(ConnectionError, match=r"^Ray does not start: "), session(verbose=False):
+            pass
+    assert len(texts) - len(left) == tried

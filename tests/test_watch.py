@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -23,6 +22,7 @@ from analysis.report import main, write_report
 from analysis.watch import Watch, state_of
 from cnnlib.claim import NAME
 from cnnlib.journal import Journal
+from tests.conftest import HANG, wait_until
 from tests.events import begin, propose
 
 ROOT = Path(__file__).parent.parent
@@ -35,14 +35,6 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     begin(journal)
     yield journal
     journal.close()
-
-
-def wait_for(answer: Callable[[], Any]) -> Any:
-    until = time.monotonic() + 60
-    while not (found := answer()):
-        assert time.monotonic() < until, "waited 60 s"
-        time.sleep(0.1)
-    return found
 
 
 def files(folder: Path) -> set[str]:
@@ -64,25 +56,25 @@ def test_a_growing_journal_is_followed_until_ctrl_c(tmp_path: Path, journal: Jou
             url = found[1]
 
             def version() -> str:
-                return requests.get(f"{url}version", timeout=60).json()["version"]
+                return requests.get(f"{url}version", timeout=HANG).json()["version"]
 
             waiting = version()
-            page = requests.get(url, timeout=60)
+            page = requests.get(url, timeout=HANG)
             assert "Waiting for the sweep" in page.text and "my &amp; sweep" in page.text
             propose(journal, "0001", 0.25, 0.5)
             propose(journal, "0002")  # has no epoch yet
             (tmp_path / "not yet" / "000002.jsonl").write_text('{"event": "epo')  # torn
             (tmp_path / "not yet").rename(folder / "journal")
-            wait_for(lambda: version() != waiting)
-            page = requests.get(url, timeout=60)
+            wait_until(lambda: version() != waiting)
+            page = requests.get(url, timeout=HANG)
             assert "50.0%" in page.text and "connect-src 'self'" in page.text
-            assert requests.get(f"{url}version", timeout=60).json()["version"] in page.text
+            assert requests.get(f"{url}version", timeout=HANG).json()["version"] in page.text
             assert files(folder) == {"journal/000001-a.jsonl", "journal/000002.jsonl"}
-            assert requests.get(f"{url}journal/000001-a.jsonl", timeout=60).status_code == 404
-            elsewhere = requests.get(url, headers={"Host": "example.org:80"}, timeout=60)
+            assert requests.get(f"{url}journal/000001-a.jsonl", timeout=HANG).status_code == 404
+            elsewhere = requests.get(url, headers={"Host": "example.org:80"}, timeout=HANG)
             assert elsewhere.status_code == 403, "a name that was pointed at loopback"
             os.kill(process.pid, signal.SIGINT)
-            assert process.wait(30) == 0
+            assert process.wait(HANG) == 0
             assert process.stdout.read() == ""
         finally:
             process.kill()

@@ -31,7 +31,8 @@ from safetensors.numpy import save_file
 
 from cnnlib import claim
 from cnnlib.buckets import Bucket
-from cnnlib.checkpoints import BEST, epoch_of, replaced
+from cnnlib.checkpoints import BEST, epoch_of
+from cnnlib.files import replaced
 from cnnlib.journal import Journal
 from jobs.tune import exit_after, mistake
 

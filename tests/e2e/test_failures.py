@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from cnnlib.story import replay
 from cnnlib.surroundings import cache_folder
 from cnnlib.sweep import run
 from tests.chaos import WORKER, descendants
-from tests.conftest import write_photos
+from tests.conftest import HANG, wait_until, write_photos
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["first_layer_filters=2,4", "conv_layers=2", "num_neurons_dense=8", "learning_rate=0.01"]
@@ -40,19 +39,19 @@ def test_a_trial_whose_worker_is_killed_goes_on_from_its_last_epoch(tmp_path: Pa
         text=True,
     )  # fmt: skip
     sweep = tmp_path / "killed"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and driver.poll() is None:
+
+    def num_epochs() -> int:
         events = list(read_events(sweep)) if (sweep / "journal").is_dir() else []
-        if sum(event["event"] == "epoch" for event in events) >= 5:
-            break
-        time.sleep(0.05)
+        return sum(event["event"] == "epoch" for event in events)
+
+    wait_until(lambda: num_epochs() >= 5, driver)
     workers = [
         pid for pid, command in descendants(driver.pid).items() if command.startswith(WORKER)
     ]
     assert workers
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
-    said, complained = driver.communicate(timeout=180)
+    said, complained = driver.communicate(timeout=HANG)
     assert driver.returncode == 0, complained
     assert "trial 0001 lost its worker after epoch " in said
     results = read_results(sweep)

@@ -14,8 +14,8 @@ from cnnlib.model import CustomCNN
 from cnnlib.results import read_results
 from cnnlib.standings import read_standings
 from cnnlib.story import replay
-from tests.chaos import kill, wait_until
-from tests.conftest import write_photos
+from tests.chaos import kill
+from tests.conftest import HANG, wait_until, write_photos
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,11 +38,11 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *(flag for text in settings for flag in ("--set", text)),
     ]  # fmt: skip
     driver = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    wait_until(lambda: count(folder / "one", "final") or driver.poll() is not None)
+    wait_until(lambda: count(folder / "one", "final"), driver)
     kill(driver.pid)
     driver.wait()
     assert count(folder / "one", "champion") == 0
-    answer = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=240)
+    answer = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=HANG)
     assert answer.returncode == 0, answer.stderr
     assert not answer.stderr
     assert " on new seeds, test " in answer.stdout.splitlines()[-1]

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ import requests
 
 from cnnlib.results import read_results
 from tests.chaos import descendants
+from tests.conftest import HANG, wait_until
 
 ROOT = Path(__file__).parents[2]
 RAY = str(Path(sys.executable).with_name("ray"))
@@ -66,7 +66,7 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
     yield environment
     head.terminate()  # `ray start --block` ends what it started, and nothing else
     try:
-        head.wait(30)
+        head.wait(HANG)
     finally:
         if head.poll() is None:
             os.killpg(head.pid, signal.SIGKILL)
@@ -112,13 +112,15 @@ def test_a_submitted_job_runs_a_sweep_and_leaves_its_results(
     seen = watching(head, cluster["RAY_API_SERVER_ADDRESS"], token)
     job = ["python", "jobs/tune.py", *size, "--name", "job"]
     command = [RAY, "job", "submit", "--working-dir", ".", "--", *job, "--wandb", "off"]
-    deadline = time.monotonic() + 90
-    while True:  # the head takes some seconds to accept jobs
+
+    def submitted() -> "subprocess.CompletedProcess[str] | None":
+        """None while the head does not accept jobs yet, for some seconds."""
         answer = subprocess.run(command, cwd=ROOT, env=cluster, capture_output=True, text=True)
         said = answer.stdout + answer.stderr
-        if "submitted successfully" in said or time.monotonic() > deadline:
-            break
-        time.sleep(1)
+        return None if "onnect" in said and "submitted successfully" not in said else answer
+
+    answer = wait_until(submitted)
+    said = answer.stdout + answer.stderr
     named, metrics = seen()
     assert answer.returncode == 0, said
     assert "succeeded" in said
@@ -139,12 +141,13 @@ def test_the_doctor_asks_the_machines_and_says_when_the_token_is_another(
     plan = [sys.executable, "jobs/tune.py", "--plan", "--wandb", "off", "--set", "conv_layers=2"]
     plan += ["--storage", str(tmp_path / "results")]
     environment = cluster | {"RAY_ADDRESS": address}
-    deadline = time.monotonic() + 60
-    while True:
+
+    def planned() -> "subprocess.CompletedProcess[str] | None":
+        """None while the head does not answer yet."""
         answer = subprocess.run(plan, cwd=ROOT, env=environment, capture_output=True, text=True)
-        if answer.returncode == 0 or time.monotonic() > deadline:
-            break
-        time.sleep(1)
+        return None if "onnect" in answer.stdout + answer.stderr else answer
+
+    answer = wait_until(planned)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "ok     cluster: 1 machines, 2 cores, 0 GPUs" in answer.stdout
     assert "ok     data: all photographs are on this machine" in answer.stdout

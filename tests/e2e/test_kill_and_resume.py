@@ -15,9 +15,9 @@ from cnnlib.ledger import read_ledger
 from cnnlib.results import read_results
 from cnnlib.space import searched
 from cnnlib.story import replay
-from cnnlib.wandb_files import read_offline_runs
-from tests.chaos import check_same, kill, num_events, wait_until
-from tests.conftest import write_photos
+from tests.chaos import check_same, kill, num_events
+from tests.conftest import HANG, wait_until, write_photos
+from tests.wandb_files import read_offline_runs
 
 ROOT = Path(__file__).parents[2]
 SWEEP = """
@@ -45,7 +45,7 @@ def command(folder: Path, name: str, *flags: str) -> list[str]:
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=240)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     flags: list[str] = []
     for goal in (9, 27):  # events: in the second trial, and some trials later
         driver = subprocess.Popen(command(folder, "b", *flags), stdout=subprocess.DEVNULL)
-        wait_until(lambda goal=goal: num_events(folder / "b") >= goal)
+        wait_until(lambda goal=goal: num_events(folder / "b") >= goal, driver)
         kill(driver.pid)
         driver.wait()
         assert num_events(folder / "b") < num_events(folder / "a")

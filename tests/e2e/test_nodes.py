@@ -10,7 +10,7 @@ from cnnlib.journal import read_events
 from cnnlib.results import read_results
 from cnnlib.sources import find_dataset
 from cnnlib.story import replay
-from tests.conftest import write_photos
+from tests.conftest import HANG, write_photos
 from tests.nodes import simulated
 
 TRIALS = 6
@@ -35,7 +35,7 @@ def test_each_node_decodes_once_though_its_trials_start_together(
         )  # fmt: skip
         try:
             nodes.meet(find_dataset(photos), TRIALS, driver)
-            said, complained = driver.communicate(timeout=120)
+            said, complained = driver.communicate(timeout=HANG)
         finally:
             driver.kill()
         assert driver.returncode == 0, complained

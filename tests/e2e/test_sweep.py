@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -17,8 +16,8 @@ from cnnlib.config import hyperparameters, told
 from cnnlib.journal import read_events
 from cnnlib.model import CustomCNN
 from cnnlib.results import openings, read_results
-from cnnlib.wandb_files import read_offline_runs
-from tests.conftest import write_photos
+from tests.conftest import HANG, wait_until, write_photos
+from tests.wandb_files import read_offline_runs
 
 ROOT = Path(__file__).parents[2]
 SWEEP = """
@@ -64,7 +63,7 @@ def sweep(folder: Path) -> tuple[Path, str]:
         capture_output=True,
         text=True,
         env=environment,
-        timeout=240,
+        timeout=HANG,
     )
     assert answer.returncode == 0, answer.stderr
     assert not answer.stderr, "no noise of the libraries"
@@ -162,7 +161,7 @@ def test_the_report_is_written_again_on_request(sweep: tuple[Path, str]) -> None
         [sys.executable, ROOT / "analysis" / "report.py", sweep[0]],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
     )
     assert answer.returncode == 0, answer.stderr
     assert page.is_file()
@@ -171,7 +170,7 @@ def test_the_report_is_written_again_on_request(sweep: tuple[Path, str]) -> None
 
 def test_an_existing_sweep_is_not_touched(folder: Path, sweep: tuple[Path, str]) -> None:
     before = {p: p.stat().st_mtime_ns for p in sweep[0].rglob("*") if p.is_file()}
-    answer = subprocess.run(command(folder, "one"), capture_output=True, text=True, timeout=120)
+    answer = subprocess.run(command(folder, "one"), capture_output=True, text=True, timeout=HANG)
     assert answer.returncode == 2
     assert "one exists; nothing is overwritten" in answer.stderr
     assert {p: p.stat().st_mtime_ns for p in sweep[0].rglob("*") if p.is_file()} == before
@@ -186,13 +185,13 @@ def interrupted(folder: Path, name: str, by: int, *flags: str, epochs: int) -> t
         text=True,
     )
     sweep = folder / "results" / name
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if sum(event["event"] == "epoch" for event in _events(sweep)) > epochs:
-            break
-        time.sleep(0.2)
+
+    def has_begun() -> bool:
+        return sum(event["event"] == "epoch" for event in _events(sweep)) > epochs
+
+    wait_until(has_begun, process)
     process.send_signal(by)
-    said, complained = process.communicate(timeout=60)
+    said, complained = process.communicate(timeout=HANG)
     assert process.returncode == 130, complained
     return sweep, said
 
@@ -209,7 +208,7 @@ def test_ctrl_c_ends_soon_and_leaves_usable_results(folder: Path) -> None:
         [sys.executable, ROOT / "analysis" / "report.py", journal],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
     )
     assert answer.returncode == 0, answer.stderr
     assert "the sweep has not ended, so its champion is not tested" in answer.stderr
@@ -242,7 +241,7 @@ def test_one_configuration_is_trained_from_a_champions_file(
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
     config = json.loads((sweep[0] / "champion" / "config.json").read_text())

@@ -10,11 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import sweeps
 from sweeps.config.cfg import SweepConfig
 from sweeps.config.schema import fill_validate_early_terminate, fill_validate_metric
 from sweeps.params import HyperParameter
-
-import sweeps
 
 LEVELS = [(index + 0.5) / 200 for index in range(200)]
 METRIC = {"name": "val_acc", "goal": "maximize"}

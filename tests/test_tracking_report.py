@@ -2,17 +2,18 @@
 
 import json
 import re
-import time
+import socket
 from pathlib import Path
 
 import pytest
 from test_report import planted_sweep
-from test_tracking import API_KEY, no_account, run_python, unanswering  # noqa: F401
+from test_tracking import API_KEY, no_account  # noqa: F401
 
 from analysis.place import Place
 from analysis.report import main
 from analysis.sending import send
-from cnnlib.wandb_files import read_offline_runs
+from cnnlib.tracking.report import send_report
+from tests.wandb_files import read_offline_runs
 
 
 def test_a_report_is_one_run_however_often_it_is_sent(
@@ -51,36 +52,24 @@ def test_a_report_is_one_run_however_often_it_is_sent(
         assert row["figures/effects/_type"] == "image-file"
 
 
-UNANSWERED = """
-import sys
-from pathlib import Path
-import cnnlib.tracking
-cnnlib.tracking.RUN_SETTINGS["init_timeout"] = 1.0
-from cnnlib.wandb_report import send_report
-folder = Path(sys.argv[1])
-where = {"folder": folder, "sweep": "s", "started": "", "project": "p"}
-print(send_report(folder, summary={"val_acc": 0.5}, **where))
-"""
-
-
 def test_a_server_that_does_not_answer_leaves_the_report_offline(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    unanswering: str,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setenv("WANDB_BASE_URL", unanswering)
     monkeypatch.setenv("WANDB_API_KEY", API_KEY)
+    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "1")
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "trials.csv").write_text("trial_id\n0001\n")
-    done = run_python(UNANSWERED, str(tmp_path))
-    assert done.returncode == 0 and done.stderr.endswith("; the report goes offline\n")
-    assert done.stdout.startswith("W&B: the report offline; send it with: wandb sync ")
-    deadline = time.monotonic() + 30  # wandb's service writes on after the process has gone
-    while time.monotonic() < deadline:
-        run = read_offline_runs(tmp_path)["s-report-offline"]
-        if run.summary:
-            break
-        time.sleep(0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        said = send_report(
+            tmp_path, folder=tmp_path, sweep="s", started="", project="p", summary={"val_acc": 0.5}
+        )
+    assert caplog.messages == ["W&B: the server does not answer; the report goes offline"]
+    files = f"{tmp_path}/wandb/offline-run-*"
+    assert said == f"W&B: the report offline; send it with: wandb sync {files}"
+    run = read_offline_runs(tmp_path)["s-report"]
     assert run.summary["val_acc"] == 0.5 and run.history[0]["tables/trials/nrows"] == 1
 
 

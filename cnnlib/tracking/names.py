@@ -1,8 +1,10 @@
-"""What W&B calls a sweep's runs: their names and their ids."""
+"""What W&B calls a sweep's runs: their names, their ids, and the line that says where they are."""
 
 import hashlib
 import re
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
 MAX_NAME_LENGTH = 128  # W&B refuses longer names and ids
 
@@ -51,8 +53,37 @@ def run_id(sweep: str, trial_id: str, *, started: str = "") -> str:
 
 
 def refused_id(identifier: str) -> str:
-    """The id of a run that the server did not accept, and that is kept here."""
+    """The id that former versions gave a run which the server did not accept."""
     return f"{identifier}-offline"
+
+
+def where(
+    folder: Path,
+    *,
+    mode: str,
+    project: str,
+    sweep: str,
+    online: int = 0,
+    offline: int = 0,
+    left: int | None = 0,
+    url: str = "",
+) -> str:
+    """Where the runs are, and how to send what is only on this disk; `left` None: not known."""
+    path = shlex.quote(str(folder))
+    parts = []
+    if online or mode == "online":
+        parts.append(f"{_runs(online)} online: {url or f'project {project}, group {sweep}'}")
+    if offline or (mode == "offline" and not online):
+        send = f"wandb sync {path}/wandb/offline-run-*"
+        parts.append(f"{_runs(offline)} offline; send them with: {send}")
+    if left is None or left:
+        what = "what is left" if left is None else f"{_runs(left)} not sent"
+        parts.append(f"{what}; send with: python -m cnnlib.tracking {path}")
+    return "W&B: " + ("; ".join(parts) or "off")
+
+
+def _runs(count: int) -> str:
+    return f"{count} run" if count == 1 else f"{count} runs"
 
 
 def _value(value: object) -> str:

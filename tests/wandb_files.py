@@ -1,4 +1,4 @@
-"""Reads what wandb wrote offline, so that a sweep that goes on knows what is there.
+"""Reads what wandb wrote offline, without sending it anywhere.
 
 A `run-*.wandb` file is a 7-byte header, then LevelDB-log blocks of 32 KiB with protobuf records.
 """

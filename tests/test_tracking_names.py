@@ -1,7 +1,8 @@
+from pathlib import Path
 from typing import Any
 
 from cnnlib.config import hyperparameters
-from cnnlib.wandb_names import SHORT_NAMES, run_id, run_name
+from cnnlib.tracking.names import SHORT_NAMES, run_id, run_name, where
 from tests.test_tracking import CONFIG
 
 
@@ -42,3 +43,21 @@ def test_two_sweeps_of_one_name_have_runs_of_their_own() -> None:
     ids |= {run_id(name, "0001", started="2026-11-24T10:00") for name in ("s", "a.b", "a-b")}
     assert len(ids) == 4
     assert all(name.endswith("-0001") for name in ids)
+
+
+def test_a_line_says_where_runs_are_and_how_to_send_what_is_only_here() -> None:
+    told = {"project": "p", "sweep": "g"}
+    send = "python -m cnnlib.tracking '/my s'"
+    sync = "wandb sync '/my s'/wandb/offline-run-*"
+    folder = Path("/my s")
+    assert where(folder, mode="online", online=2, url="http://w", **told) == (
+        "W&B: 2 runs online: http://w"
+    )
+    assert where(folder, mode="online", online=1, left=1, **told) == (
+        f"W&B: 1 run online: project p, group g; 1 run not sent; send with: {send}"
+    )
+    assert where(folder, mode="online", offline=1, left=None, **told) == (
+        "W&B: 0 runs online: project p, group g; 1 run offline; send them with: "
+        f"{sync}; what is left; send with: {send}"
+    )
+    assert where(folder, mode="offline", **told) == f"W&B: 0 runs offline; send them with: {sync}"
