@@ -21,7 +21,8 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
 
 def scaled(title: str, log: bool, **more: Any) -> dict[str, Any]:
     """An axis of numbers, logarithmic or not."""
-    return axis(title, type="log" if log else "linear", **more)
+    kind = "log" if log else "linear"
+    return axis(title, type=kind, exponentformat="e", **more)  # 1e-5, where plotly says 10µ
 
 
 def named(names: Sequence[object], title: str = "", room: int = 24, **more: Any) -> dict[str, Any]:
