@@ -9,8 +9,8 @@ from analysis.comparison import Comparison
 from analysis.effects import SIGNIFICANT, kept_levels, with_reference
 from analysis.folder import SweepFolder
 from analysis.regression import Fit, detectable, fit, holm, one_hot, spread_of
-from analysis.summary import counted
 from analysis.values import signed, signed_interval
+from cnnlib.units import counted
 
 MAX_SENTENCES = 5
 COLUMNS = [

@@ -10,6 +10,7 @@ from analysis.folder import SweepFolder
 from analysis.values import constant, is_missing, shown
 from cnnlib.halving import DIVERGED
 from cnnlib.intervals import wilson_interval
+from cnnlib.units import counted
 
 OUTCOME_WORDS = {
     "completed": "completed",
@@ -23,11 +24,6 @@ OUTCOME_WORDS = {
 def percent(fraction: float) -> str:
     """0.4321 as 43.2%."""
     return f"{round(fraction, 3):.1%}"  # as the figures round: 0.4405 is 0.441 and 44.1%
-
-
-def counted(number: int, noun: str) -> str:
-    """1 trial, 2 trials, 12,000 trials."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -11,9 +11,9 @@ from analysis.comparison import Comparison, levels_of
 from analysis.effects import MIN_TRIALS, SIGNIFICANT, Effects, best_value, effects_against
 from analysis.folder import SweepFolder
 from analysis.regression import holm
-from analysis.summary import counted
 from analysis.values import signed_interval
 from analysis.workload import in_order
+from cnnlib.units import counted
 
 MAX_TAKEAWAYS = 10
 FEW = 20  # trials

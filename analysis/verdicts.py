@@ -11,8 +11,8 @@ from analysis.claims import Claim, sides, words
 from analysis.comparison import Comparison
 from analysis.effects import MIN_TRIALS, SIGNIFICANT
 from analysis.regression import CONFIDENCE, fit, holm
-from analysis.summary import counted
 from analysis.values import signed_interval
+from cnnlib.units import counted
 
 SUPPORTED, CONTRADICTED, NO_EVIDENCE = "supported", "contradicted", "no evidence"
 COLUMNS = ["claim", "verdict", "effect", "low", "high", "n_for", "n_against"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.summary import counted
+from cnnlib.units import counted
 
 MAX_DRAWN = 1000
 

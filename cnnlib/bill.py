@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cnnlib.progress import clock, size
 from cnnlib.traffic import WAYS
+from cnnlib.units import clock, size
 
 STARTS = ("started", "final_started", "retrain_started")
 ENDS = ("finished", "stopped", "failed", "lost", "final", "retrained")

@@ -12,8 +12,9 @@ from ray.autoscaler.sdk import request_resources
 from cnnlib.bill import accelerator
 from cnnlib.node import on_cluster
 from cnnlib.plan import GPUS_PER_TRIAL, Plan
-from cnnlib.progress import Progress, clock
+from cnnlib.progress import Progress
 from cnnlib.survey import on_a_gpu
+from cnnlib.units import clock
 from cnnlib.workload import shared_gpu
 
 WAITING = 120.0  # seconds between lines about a machine that does not come

@@ -1,9 +1,8 @@
 """The hyperparameters of a trial, each declared once: everything else is derived from here."""
 
 import difflib
-import operator
 import reprlib
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, get_type_hints
@@ -206,25 +205,6 @@ def is_off(name: str, value: object) -> bool:
 def told(config: Mapping[str, Any], searched: Container[str] = ()) -> dict[str, Any]:
     """What to show of a configuration: of the recipe only what is searched or not off."""
     return {n: v for n, v in config.items() if n in searched or not is_off(n, v)}
-
-
-def image_side(image_size: int | Sequence[int]) -> int:
-    """The side of images in pixels, of `image_size=224` or, as the study wrote it, (224, 224)."""
-    given = image_size if isinstance(image_size, Sequence) else [image_size]
-    try:
-        sides = [operator.index(side) for side in given]
-    except TypeError:
-        sides = []
-    if len(sides) not in (1, 2):
-        raise ValueError(f"image_size: {image_size!r} is not a whole number or two of them")
-    if len({*sides}) > 1:
-        raise ValueError(
-            f"image_size: {tuple(sides)} is not square; photographs are squeezed into a square "
-            f"whatever their shape, so give one side: image_size={min(sides)}"
-        )
-    if sides[0] < 2:
-        raise ValueError(f"image_size: {sides[0]} is not at least 2")
-    return sides[0]
 
 
 def filter_counts(config: TrialConfig) -> list[int]:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from cnnlib import compiled
 from cnnlib.augment import DRAW, Seen, normalised, shown, whole
-from cnnlib.config import image_side
 from cnnlib.dataset import Dataset, read_folder
+from cnnlib.decode import image_side
 from cnnlib.pixels import pixels, side_with_margin
 from cnnlib.residency import gathered
 

@@ -5,10 +5,11 @@ them, and everything else by Pillow. All are resized by PyTorch, which agrees wi
 filter within a grey level and takes a quarter of its time.
 """
 
+import operator
 import os
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -98,3 +99,22 @@ def resized(image: np.ndarray, image_size: int) -> np.ndarray:
     side = (image_size, image_size)
     small = functional.interpolate(photograph, side, mode="bilinear", antialias=True)
     return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
+
+
+def image_side(image_size: int | Sequence[int]) -> int:
+    """The side of images in pixels, of `image_size=224` or, as the study wrote it, (224, 224)."""
+    given = image_size if isinstance(image_size, Sequence) else [image_size]
+    try:
+        sides = [operator.index(side) for side in given]
+    except TypeError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise ValueError(f"image_size: {image_size!r} is not a whole number or two of them")
+    if len({*sides}) > 1:
+        raise ValueError(
+            f"image_size: {tuple(sides)} is not square; photographs are squeezed into a square "
+            f"whatever their shape, so give one side: image_size={min(sides)}"
+        )
+    if sides[0] < 2:
+        raise ValueError(f"image_size: {sides[0]} is not at least 2")
+    return sides[0]

@@ -20,12 +20,12 @@ from cnnlib.config import TrialConfig, told
 from cnnlib.machine import Machine
 from cnnlib.node import on_cluster
 from cnnlib.plan import GPUS_PER_TRIAL, Plan
-from cnnlib.progress import size
 from cnnlib.redaction import without_secrets
 from cnnlib.space import searched
 from cnnlib.survey import on_every_machine
 from cnnlib.tracking.account import check_account
 from cnnlib.tracking.names import run_name
+from cnnlib.units import size
 from cnnlib.workload import macs, measure, sampled, seconds_an_image, training_bytes
 
 

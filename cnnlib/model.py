@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from cnnlib import recipe
-from cnnlib.config import TrialConfig, filter_counts, image_side, impossible
+from cnnlib.config import TrialConfig, filter_counts, impossible
+from cnnlib.decode import image_side
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,

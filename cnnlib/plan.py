@@ -10,10 +10,10 @@ from cnnlib.data import VAL_SPLIT, stratified_split
 from cnnlib.dataset import Dataset
 from cnnlib.halving import Halving, expected
 from cnnlib.ledger import Terms
-from cnnlib.progress import size
 from cnnlib.redaction import without_secrets
 from cnnlib.space import Space, searched
 from cnnlib.storage import Mirror
+from cnnlib.units import size
 from cnnlib.workload import largest
 
 if TYPE_CHECKING:

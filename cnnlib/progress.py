@@ -12,6 +12,7 @@ from typing import TextIO
 from cnnlib.followers import ENDINGS, Event, SeenTrial, SeenTrials
 from cnnlib.redaction import without_secrets
 from cnnlib.tracking.names import run_name
+from cnnlib.units import clock
 
 PAUSE = 15.0  # seconds between progress lines where the screen cannot rewrite one
 
@@ -189,15 +190,3 @@ def _of_finals(done: int, trainings: int, began: float) -> str:
         return line
     left = (time.monotonic() - began) / done * (trainings - done)
     return f"{line}, about {clock(left)} left"
-
-
-def clock(seconds: float) -> str:
-    """0:07, 12:30 or 1:02:03."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
-
-
-def size(num_bytes: float) -> str:
-    """1.4 GB or 0.3 MB."""
-    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"

@@ -227,8 +227,8 @@ class Settings:
 
     def _check_machine(self) -> None:
         """Whether Ray can start and a trial fits; a cluster may grow, so there all trials do."""
+        from cnnlib.gpus import usable_gpus
         from cnnlib.limits import cores
-        from cnnlib.machine import usable_gpus
         from cnnlib.node import on_cluster
         from cnnlib.surroundings import check_ray, check_surroundings
 

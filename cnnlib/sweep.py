@@ -38,10 +38,9 @@ from cnnlib.followers import Follower, telling
 from cnnlib.journal import Journal, read_events
 from cnnlib.ledger import Ledger, read_ledger
 from cnnlib.plan import Plan
-from cnnlib.pool import on_ray
+from cnnlib.pool import hold_finals, is_due, on_ray
 from cnnlib.progress import Progress
 from cnnlib.results import read_json, read_results, write_json
-from cnnlib.retraining import hold_finals, is_due
 from cnnlib.settings import Settings
 from cnnlib.storage import Shelf
 from cnnlib.tracking import Tracking

@@ -1,7 +1,9 @@
 """One trial: a configuration is trained for some epochs, and each epoch is reported."""
 
+import errno
 import logging
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +24,9 @@ from cnnlib.files import replaced
 from cnnlib.halving import diverged
 from cnnlib.model import CustomCNN
 from cnnlib.node import Source
+from cnnlib.redaction import without_secrets
 from cnnlib.results import CLASS_COUNTS
+from cnnlib.storage import StorageError
 
 CPU = Path("/proc/cpuinfo")
 
@@ -291,3 +295,24 @@ def quiet_libraries() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
+
+
+def failure(error: Exception, what: str) -> dict[str, Any]:
+    """What a worker tells of a training that raised; the traceback is for its log."""
+    logging.getLogger(__name__).exception("%s failed", what)
+    reason = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    log = without_secrets(traceback.format_exc())
+    not_its_fault = isinstance(error, StorageError) or disk_is_full(error)
+    return {"error": reason, "disk": not_its_fault, "traceback": log}
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether it came of a disk that takes no more, however torch has wrapped it."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in full:
+            return True
+        if "No space left on device" in str(error):  # safetensors' and torch's own errors
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,9 +1,7 @@
 """What a worker of Ray runs: a trial with its photographs and checkpoints, told to Tune."""
 
-import errno
 import logging
 import os
-import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,8 @@ from cnnlib import traffic
 from cnnlib.checkpoints import BEST, LAST
 from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.node import WAITING, kept, photographs
-from cnnlib.redaction import without_secrets
-from cnnlib.storage import StorageError
 from cnnlib.traffic import MOVED
-from cnnlib.trial import Task, train
+from cnnlib.trial import Task, failure, train
 
 
 def ray_trial(
@@ -65,24 +61,3 @@ def ray_trial(
         os._exit(1)
     except Exception as error:
         tune.report(failure(error, f"trial {config['trial_id']}"))
-
-
-def failure(error: Exception, what: str) -> dict[str, Any]:
-    """What a worker tells of a training that raised; the traceback is for its log."""
-    logging.getLogger(__name__).exception("%s failed", what)
-    reason = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
-    log = without_secrets(traceback.format_exc())
-    not_its_fault = isinstance(error, StorageError) or disk_is_full(error)
-    return {"error": reason, "disk": not_its_fault, "traceback": log}
-
-
-def disk_is_full(error: BaseException | None) -> bool:
-    """Whether it came of a disk that takes no more, however torch has wrapped it."""
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in full:
-            return True
-        if "No space left on device" in str(error):  # safetensors' and torch's own errors
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -81,7 +81,7 @@ def check_memory(config: TrialConfig, *, num_classes: int, image_size: int) -> N
     import torch
 
     from cnnlib.machine import free_memory
-    from cnnlib.progress import size
+    from cnnlib.units import size
     from cnnlib.workload import training_bytes
 
     try:

@@ -25,11 +25,11 @@ from cnnlib.doctor import (
 )
 from cnnlib.machine import Machine
 from cnnlib.plan import Plan
-from cnnlib.progress import size
 from cnnlib.settings import Settings
 from cnnlib.storage import Mirror
 from cnnlib.sweep import run
 from cnnlib.tracking import account
+from cnnlib.units import size
 
 SMALL = ("first_layer_filters=8", "conv_layers=2,3", "num_neurons_dense=32", "batch_size=8")
 HERE = Machine(

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.halving import Decision
-from cnnlib.progress import Progress, clock
+from cnnlib.progress import Progress
+from cnnlib.units import clock
 
 
 class Terminal(io.StringIO):

@@ -24,7 +24,7 @@ from cnnlib.progress import Progress
 from cnnlib.redaction import command, secrets_withheld, without_secrets
 from cnnlib.settings import data_name
 from cnnlib.sources import find_dataset
-from cnnlib.worker import failure
+from cnnlib.trial import failure
 
 if TYPE_CHECKING:
     pass

@@ -18,8 +18,9 @@ from cnnlib.dataset import read_folder
 from cnnlib.finals import Finals, read_finals
 from cnnlib.ledger import read_ledger
 from cnnlib.plan import Plan
+from cnnlib.pool import hold_finals, is_due
 from cnnlib.progress import Progress
-from cnnlib.retraining import Answer, Job, hold_finals, is_due, train_job
+from cnnlib.retraining import Answer, Job, train_job
 from cnnlib.settings import Settings
 from cnnlib.standings import REFERENCE
 from cnnlib.story import replay

@@ -235,14 +235,14 @@ def test_a_gpu_that_is_not_there_is_refused_by_the_sweep_too(
     share: float | str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Settings(data=photos, storage=tmp_path, gpus_per_trial=share, **FAST)
-    monkeypatch.setattr("cnnlib.machine.usable_gpus", lambda: ((), None))
+    monkeypatch.setattr("cnnlib.gpus.usable_gpus", lambda: ((), None))
     with pytest.raises(ValueError, match=f"--gpus-per-trial: {share} and no GPU here; leave it o"):
         asked.plan()
-    monkeypatch.setattr("cnnlib.machine.usable_gpus", lambda: ((), "driver 470 cannot run"))
+    monkeypatch.setattr("cnnlib.gpus.usable_gpus", lambda: ((), "driver 470 cannot run"))
     with pytest.raises(ValueError, match="driver 470 cannot run, or use the CPU by --gpus-per-tr"):
         asked.plan()
     assert replace(asked, gpus_per_trial=0).plan().trials == 20
-    monkeypatch.setattr("cnnlib.machine.usable_gpus", lambda: (("L4",), None))
+    monkeypatch.setattr("cnnlib.gpus.usable_gpus", lambda: (("L4",), None))
     assert asked.plan().trials == 20
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from cnnlib.config import TrialConfig
-from cnnlib.worker import disk_is_full, ray_trial
+from cnnlib.trial import disk_is_full
+from cnnlib.worker import ray_trial
 from tests.test_trial import SMALL, task
 
 

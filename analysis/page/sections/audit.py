@@ -3,8 +3,9 @@
 from analysis.audit import Audit, read_audit
 from analysis.folder import SweepFolder
 from analysis.page.blocks import Block, Paragraph, Section, Table
-from analysis.summary import counted, percent
+from analysis.summary import percent
 from cnnlib.intervals import wilson_interval
+from cnnlib.units import counted
 
 FEW = 10  # completed audited trials, below which the report warns of its own figures
 

@@ -2,10 +2,11 @@
 
 from analysis.folder import SweepFolder
 from analysis.page.blocks import Block, Paragraph, Section, Table
-from analysis.summary import counted, percent
+from analysis.summary import percent
 from analysis.values import signed
 from cnnlib.halving import DIVERGED
 from cnnlib.standings import REFERENCE, Final, Standing, mean_interval, read_standings, spread
+from cnnlib.units import counted
 
 TITLE = "The finals"
 

@@ -16,9 +16,9 @@ from analysis.plots.effects import (
     pair_figure,
     surface_figure,
 )
-from analysis.summary import counted
 from analysis.values import signed, signed_interval
 from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
+from cnnlib.units import counted
 
 MARKS = {SUPPORTED: "✓ supported", CONTRADICTED: "✗ contradicted", NO_EVIDENCE: "? no evidence"}
 NUM_PAIRS = 5

@@ -10,7 +10,7 @@ from analysis.page.blocks import Block, Paragraph, Picture, Section
 from analysis.page.sections.test import MISSING, NUM_SEEN
 from analysis.plots import photographs
 from analysis.predictions import stratified_sample
-from analysis.summary import counted
+from cnnlib.units import counted
 
 if TYPE_CHECKING:
     from cnnlib.model import CustomCNN

@@ -34,8 +34,9 @@ from analysis.predictions import (
     stratified_sample,
     surest_mistakes,
 )
-from analysis.summary import counted, percent, tested_sentences
+from analysis.summary import percent, tested_sentences
 from analysis.values import signed, signed_interval
+from cnnlib.units import counted
 
 NAMED = 10  # pairs of copies that are listed
 NUM_PHOTOS, NUM_MISTAKES, NUM_PAIRS = 30, 20, 5

@@ -6,9 +6,9 @@ from analysis.folder import SweepFolder
 from analysis.page.blocks import Block, Panel, Paragraph, Plot, Section, Table, plot
 from analysis.plots import curves, trials
 from analysis.plots.parallel import parallel_figure
-from analysis.summary import counted
 from analysis.values import constant, shown, varied
 from analysis.workload import MAX_DRAWN, cost_of, starts, thinned, thinning_note, workers_of
+from cnnlib.units import counted
 
 TRIALS_FIRST = ("trial_id", "status", "val_acc")
 TRIALS_LAST = ("epochs", "audited", "best_epoch", "val_loss", "seconds", "node", "started", "error")
