@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from cnnlib.surroundings import house_libraries
+from cnnlib.system.surroundings import house_libraries
 
 with suppress(OSError):  # a report needs no cache; matplotlib then warns that it takes a folder
     house_libraries()  # matplotlib asks when it is imported

@@ -18,10 +18,10 @@ import pandas as pd
 if __name__ == "__main__":  # as a script: see the project's root, not this folder's modules
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.columns import OPTUNA, Choice, add_choice, chosen, sort_columns, statuses
-from analysis.histories import RUN_COLUMNS, Say, named, read_epochs
-from cnnlib.results import EPOCH_COLUMNS, Results, write_json
-from cnnlib.tables import accuracies, brief, numbers, read_table
+from analysis.reading.columns import OPTUNA, Choice, add_choice, chosen, sort_columns, statuses
+from analysis.reading.histories import RUN_COLUMNS, Say, named, read_epochs
+from cnnlib.journal.tables import EPOCH_COLUMNS, Results, write_json
+from cnnlib.storage.csv_file import accuracies, brief, numbers, read_table
 
 SECONDS = ("runtime", "duration")
 STARTED = ("created", "datetime_start", "start time")

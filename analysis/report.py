@@ -9,18 +9,18 @@ from pathlib import Path
 if __name__ == "__main__":  # as a script: see the project's root, not this folder's modules
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis.claims import SHIPPED, Claim, read_claims
-from analysis.columns import Choice, add_choice, chosen
-from analysis.compared import sweeps_in
-from analysis.folder import SweepFolder, read_folder
-from analysis.place import Place, opened
-from analysis.report_folder import check_ours, replaced_report
-from analysis.sending import send
-from analysis.shapes import SETTINGS, read_mapping
+from analysis.page.sending import send
+from analysis.reading.columns import Choice, add_choice, chosen
+from analysis.reading.folder import SweepFolder, read_folder
+from analysis.reading.place import Place, opened
+from analysis.reading.report_folder import check_ours, replaced_report
+from analysis.reading.shapes import SETTINGS, read_mapping
+from analysis.statistics.claims import SHIPPED, Claim, read_claims
+from analysis.statistics.several import sweeps_in
 from analysis.watch import watch
-from cnnlib.journal import journal_exists
-from cnnlib.redaction import without_secrets
-from cnnlib.results import read_results
+from cnnlib.journal.events import journal_exists
+from cnnlib.journal.tables import read_results
+from cnnlib.system.redaction import without_secrets
 
 
 def write_report(
@@ -41,11 +41,11 @@ def write_report(
     judged = _judged(claims)
     sweep = read_folder(Path(folder), choice)
     # matplotlib takes a second to load: not before the folder is known to be readable
-    from analysis.findings import find
     from analysis.page.contents import build_page
     from analysis.page.files import write_page
     from analysis.page.sections.test import tested_tables
     from analysis.page.sections.trials import trials_table
+    from analysis.statistics.findings import find
 
     report = report or Path(folder) / "report"
     with replaced_report(report) as new:
@@ -93,7 +93,7 @@ def _test_if_untested(folder: Path, data: str | None, reason: str | None) -> Non
         text = "the sweep has not ended, so its champion is not tested; --open-test-again tests it"
         print(text, file=sys.stderr)
         return
-    from cnnlib.testing import OpenedBeforeError, test_champion  # loads torch
+    from cnnlib.champion.final_test import OpenedBeforeError, test_champion  # loads torch
 
     try:
         test_champion(folder, data=data, reason=reason)

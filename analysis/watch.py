@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis.page.live import live, waiting_page
-from analysis.place import Place
-from cnnlib.claim import EXPIRES, NAME, read_claim
-from cnnlib.journal import journal_exists, read_events
+from analysis.reading.place import Place
+from cnnlib.journal.events import journal_exists, read_events
+from cnnlib.storage.folder_lock import EXPIRES, NAME, read_claim
 
 logger = logging.getLogger(__name__)
 

@@ -28,17 +28,17 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from analysis.comparison import Comparison, compare
-from analysis.effects import SIGNIFICANT, Effects, estimate_effects
-from analysis.folder import SweepFolder
-from analysis.interplay import interplay
-from analysis.regression import holm
-from analysis.values import shown
-from cnnlib.halving import Halving
-from cnnlib.intervals import wilson_interval
-from cnnlib.ledger import Ledger, Terms
-from cnnlib.space import Choice
-from cnnlib.sweep_file import read_sweep_file
+from analysis.reading.folder import SweepFolder
+from analysis.reading.values import shown
+from analysis.statistics.comparison import Comparison, compare
+from analysis.statistics.effects import SIGNIFICANT, Effects, estimate_effects
+from analysis.statistics.pairs import interplay
+from analysis.statistics.regression import holm
+from cnnlib.champion.intervals import wilson_interval
+from cnnlib.journal.ledger import Ledger, Terms
+from cnnlib.search.halving import Halving
+from cnnlib.search.space import Choice
+from cnnlib.search.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = read_sweep_file(ROOT / "sweeps" / "inaturalist.yaml").space

@@ -15,13 +15,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
-from analysis.claims import SHIPPED, read_claims
-from analysis.comparison import compare
-from analysis.effects import SIGNIFICANT, estimate_effects
-from analysis.folder import read_folder
 from analysis.page.sections.findings import MARKS
-from analysis.values import signed
-from analysis.verdicts import NO_EVIDENCE, Verdict, judge
+from analysis.reading.folder import read_folder
+from analysis.reading.values import signed
+from analysis.statistics.claims import SHIPPED, read_claims
+from analysis.statistics.comparison import compare
+from analysis.statistics.effects import SIGNIFICANT, estimate_effects
+from analysis.statistics.verdicts import NO_EVIDENCE, Verdict, judge
 
 
 def cell(verdict: Verdict) -> str:

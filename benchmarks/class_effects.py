@@ -20,12 +20,12 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from analysis.class_effects import class_effects
-from analysis.comparison import compare
-from analysis.folder import SweepFolder
-from cnnlib.intervals import wilson_interval
-from cnnlib.space import Choice
-from cnnlib.sweep_file import read_sweep_file
+from analysis.reading.folder import SweepFolder
+from analysis.statistics.classes import class_effects
+from analysis.statistics.comparison import compare
+from cnnlib.champion.intervals import wilson_interval
+from cnnlib.search.space import Choice
+from cnnlib.search.sweep_file import read_sweep_file
 
 SPACE = read_sweep_file(Path(__file__).parents[1] / "sweeps" / "inaturalist.yaml").space
 VALUES = {name: v.values for name, v in SPACE.items() if isinstance(v, Choice)}

@@ -21,11 +21,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cnnlib import tpe
-from cnnlib.config import TrialConfig
-from cnnlib.ledger import Ledger, Terms, Trial
-from cnnlib.space import Choice, Interval
-from cnnlib.tpe import Outcome
+from cnnlib.journal.ledger import Ledger, Terms, Trial
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.search import tpe
+from cnnlib.search.space import Choice, Interval
+from cnnlib.search.tpe import Outcome
 
 EPOCHS, GRACE, FACTOR = 27, 1, 3.0
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cnnlib.journal import read_events
+from cnnlib.journal.events import read_events
 from tests.conftest import write_photos
 
 ROOT = Path(__file__).resolve().parent.parent

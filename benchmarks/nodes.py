@@ -32,8 +32,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from head import sampled
 from rows import HEAD, show
 
-from cnnlib.journal import read_events
-from cnnlib.sources import find_dataset
+from cnnlib.journal.events import read_events
+from cnnlib.photos.sources import find_dataset
 from tests.conftest import write_photos
 from tests.nodes import simulated
 

@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rows import HEAD, show
 
-from cnnlib.journal import read_events
-from cnnlib.settings import Settings
-from cnnlib.sweep import run
+from cnnlib.journal.events import read_events
+from cnnlib.planning.settings import Settings
+from cnnlib.running.sweep import run
 
 SLOTS = 2
 SMALL = ["first_layer_filters=8", "filter_org=1.0", "conv_layers=2", "num_neurons_dense=64"]
@@ -73,7 +73,7 @@ def theirs(trials: int, folder: Path) -> float:
     import ray
     from ray import tune
 
-    from cnnlib.sources import find_dataset
+    from cnnlib.photos.sources import find_dataset
 
     ray.init(address="local", num_cpus=SLOTS, include_dashboard=False, log_to_driver=False)
     began = time.time()

@@ -22,9 +22,9 @@ from rows import HEAD, photographs, show
 from torchvision import transforms as T
 from torchvision.datasets.folder import pil_loader
 
-from cnnlib import pixels
-from cnnlib.dataset import Dataset
-from cnnlib.limits import cores
+from cnnlib.photos.dataset import Dataset
+from cnnlib.pixels import pixels
+from cnnlib.system.limits import cores
 
 CORES = cores()
 

@@ -23,9 +23,9 @@ from torch.utils.data import DataLoader
 from torchvision import transforms as T
 from torchvision.datasets import ImageFolder
 
-from cnnlib.augment import ANGLE, COLOUR, CROP_AREA, CROP_RATIO, MEAN, SHIFT, STD
-from cnnlib.data import CustomDataModule
-from cnnlib.pixels import side_with_margin
+from cnnlib.pixels.augment import ANGLE, COLOUR, CROP_AREA, CROP_RATIO, MEAN, SHIFT, STD
+from cnnlib.pixels.datamodule import CustomDataModule
+from cnnlib.pixels.pixels import side_with_margin
 
 BATCH = 64
 WORKERS = 2

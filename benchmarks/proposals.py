@@ -15,8 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cnnlib.ledger import Ledger, Terms
-from cnnlib.sweep_file import read_sweep_file
+from cnnlib.journal.ledger import Ledger, Terms
+from cnnlib.search.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -17,10 +17,10 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms as T
 from torchvision.datasets import ImageFolder
 
-from cnnlib.augment import COLOUR, CROP_AREA, CROP_RATIO, MEAN, STD
-from cnnlib.config import TrialConfig
-from cnnlib.model import CustomCNN
-from cnnlib.trial import Task, data_module, precision
+from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.pixels.augment import COLOUR, CROP_AREA, CROP_RATIO, MEAN, STD
+from cnnlib.training.trial import Task, data_module, precision
 
 WORKERS = 2
 PLAIN = (nn.Conv2d, nn.AvgPool2d, nn.Flatten)  # what follows a pooling that is last in its block

@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scipy.stats import t as student
 
-from cnnlib.config import TrialConfig
-from cnnlib.pixels import pixels
-from cnnlib.sources import find_dataset
-from cnnlib.trial import Task, train
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.photos.sources import find_dataset
+from cnnlib.pixels.pixels import pixels
+from cnnlib.training.trial import Task, train
 
 NETWORK: dict[str, Any] = {
     "first_layer_filters": 16, "filter_org": 2.0, "conv_layers": 4, "num_neurons_dense": 128,

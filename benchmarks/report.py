@@ -22,9 +22,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cnnlib.results import CLASS_COUNTS
-from cnnlib.space import Choice
-from cnnlib.sweep_file import read_sweep_file
+from cnnlib.journal.tables import CLASS_COUNTS
+from cnnlib.search.space import Choice
+from cnnlib.search.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = read_sweep_file(ROOT / "sweeps" / "inaturalist.yaml").space

@@ -5,9 +5,9 @@ import shutil
 from itertools import cycle
 from pathlib import Path
 
-from cnnlib.dataset import Dataset, read_folder
-from cnnlib.sources import find_dataset
-from cnnlib.surroundings import cache_folder
+from cnnlib.photos.dataset import Dataset, read_folder
+from cnnlib.photos.sources import find_dataset
+from cnnlib.system.surroundings import cache_folder
 
 HEAD = "| script | what | theirs | ours | ratio |\n|---|---|---|---|---|"
 START = "| `"

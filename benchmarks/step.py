@@ -24,10 +24,10 @@ import torch.nn.functional as F
 from pytorch_lightning.callbacks import Callback
 from rows import HEAD, show
 
-from cnnlib.config import TrialConfig
-from cnnlib.model import CustomCNN
-from cnnlib.sources import find_dataset
-from cnnlib.trial import Task, data_module, precision, train
+from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.photos.sources import find_dataset
+from cnnlib.training.trial import Task, data_module, precision, train
 
 CONFIG = TrialConfig(
     first_layer_filters=32, filter_org=2.0, conv_layers=4, num_neurons_dense=256, batch_norm=True

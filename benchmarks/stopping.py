@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import pandas as pd
 
-from cnnlib.halving import Halving, Rungs
-from cnnlib.results import read_results
+from cnnlib.journal.tables import read_results
+from cnnlib.search.halving import Halving, Rungs
 
 FACTOR = 3.0
 BUDGETS = (0.15, 0.25, 0.4, 0.6)

@@ -23,12 +23,12 @@ import published
 import torch
 from rows import HEAD, show
 
-from cnnlib.config import TrialConfig
-from cnnlib.journal import read_events
-from cnnlib.plan import Plan
-from cnnlib.settings import SWEEPS, Settings
-from cnnlib.sweep import run
-from cnnlib.trial import Task, quiet_libraries
+from cnnlib.journal.events import read_events
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.planning.plan import Plan
+from cnnlib.planning.settings import SWEEPS, Settings
+from cnnlib.running.sweep import run
+from cnnlib.training.trial import Task, quiet_libraries
 
 Curve = list[tuple[float, float]]  # seconds since the start, val_acc
 

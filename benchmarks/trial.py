@@ -23,10 +23,10 @@ import published
 from rows import HEAD, show
 from scipy.stats import t as student
 
-from cnnlib.config import TrialConfig
-from cnnlib.pixels import decode_ahead
-from cnnlib.sources import find_dataset
-from cnnlib.trial import Task, quiet_libraries, train
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.photos.sources import find_dataset
+from cnnlib.pixels.pixels import decode_ahead
+from cnnlib.training.trial import Task, quiet_libraries, train
 
 CONFIG = TrialConfig(
     first_layer_filters=32, filter_org=2.0, conv_layers=4, num_neurons_dense=256,

@@ -4,20 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnnlib.config import TrialConfig
-    from cnnlib.data import CustomDataModule
-    from cnnlib.model import CustomCNN
-    from cnnlib.results import read_results
-    from cnnlib.sweep import Sweep
+    from cnnlib.journal.tables import read_results
+    from cnnlib.networks.classifier import CustomCNN
+    from cnnlib.networks.hyperparameter import TrialConfig
+    from cnnlib.pixels.datamodule import CustomDataModule
+    from cnnlib.running.sweep import Sweep
 
 __all__ = ["CustomCNN", "CustomDataModule", "Sweep", "TrialConfig", "read_results"]
 
 _HOMES = {
-    "CustomCNN": "model",
-    "CustomDataModule": "data",
-    "Sweep": "sweep",
-    "TrialConfig": "config",
-    "read_results": "results",
+    "CustomCNN": "networks.classifier",
+    "CustomDataModule": "pixels.datamodule",
+    "Sweep": "running.sweep",
+    "TrialConfig": "networks.hyperparameter",
+    "read_results": "journal.tables",
 }
 
 

@@ -26,14 +26,14 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Predicts; returns the exit code, 2 where no photograph could be read."""
     asked = parser().parse_args()
-    from cnnlib.surroundings import check_surroundings
+    from cnnlib.system.surroundings import check_surroundings
 
     try:
         check_surroundings()
     except OSError as error:
         return mistake(error)
-    from cnnlib.champion import read_champion
-    from cnnlib.prediction import GUESSES, find_photos, predict
+    from cnnlib.champion.champion import read_champion
+    from cnnlib.champion.prediction import GUESSES, find_photos, predict
 
     try:
         champion, files = read_champion(asked.folder), find_photos(asked.photos)

@@ -7,12 +7,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
-from cnnlib.config import TrialConfig, impossible, told
-from cnnlib.reference import read_hyperparameters
-from cnnlib.settings import IMAGE_SIZE, check_flags
-from cnnlib.sources import find_dataset
-from cnnlib.space import constants, with_set
-from cnnlib.surroundings import check_surroundings
+from cnnlib.networks.hyperparameter import TrialConfig, impossible, told
+from cnnlib.photos.sources import find_dataset
+from cnnlib.planning.settings import IMAGE_SIZE, check_flags
+from cnnlib.search.reference import read_hyperparameters
+from cnnlib.search.space import constants, with_set
+from cnnlib.system.surroundings import check_surroundings
 from cnnlib.tracking.account import resolved_mode
 from jobs.tune import Flags, exit_after, mistake
 
@@ -53,9 +53,9 @@ def main() -> int:
         check_memory(config, num_classes=len(dataset.classes), image_size=image_size)
         # From here on it takes time: W&B, PyTorch, decoding.
         flags.wandb = resolved_mode(flags.wandb)
-        from cnnlib.limits import cores
-        from cnnlib.pixels import decode_ahead
-        from cnnlib.trial import Task
+        from cnnlib.pixels.pixels import decode_ahead
+        from cnnlib.system.limits import cores
+        from cnnlib.training.trial import Task
 
         decode_ahead(dataset, image_size, augmented=config.use_augmentation, test=False)
         out.mkdir(parents=True, exist_ok=True)
@@ -80,9 +80,9 @@ def check_memory(config: TrialConfig, *, num_classes: int, image_size: int) -> N
     """Raises ValueError where the network does not fit into what trains it: the GPU, or memory."""
     import torch
 
-    from cnnlib.machine import free_memory
-    from cnnlib.units import size
-    from cnnlib.workload import training_bytes
+    from cnnlib.planning.cost import training_bytes
+    from cnnlib.running.machine import free_memory
+    from cnnlib.system.units import size
 
     try:
         needed = training_bytes(config, num_classes=num_classes, image_size=image_size)
@@ -106,14 +106,14 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     import pandas as pd
     from pytorch_lightning.callbacks import ModelCheckpoint
 
-    from cnnlib.about import provenance
-    from cnnlib.champion import WEIGHTS, Champion, write_champion
-    from cnnlib.halving import diverged, divergence
-    from cnnlib.journal import Journal
-    from cnnlib.model import CustomCNN
-    from cnnlib.results import CLASS_COUNTS
+    from cnnlib.champion.champion import WEIGHTS, Champion, write_champion
+    from cnnlib.journal.events import Journal
+    from cnnlib.journal.tables import CLASS_COUNTS
+    from cnnlib.networks.classifier import CustomCNN
+    from cnnlib.planning.provenance import provenance
+    from cnnlib.search.halving import diverged, divergence
     from cnnlib.tracking import Tracking
-    from cnnlib.trial import train
+    from cnnlib.training.trial import train
 
     model = CustomCNN(config, num_classes=len(task.dataset.classes), image_size=task.image_size)
     print(model.summary(), flush=True)

@@ -14,13 +14,13 @@ class Flags(argparse.ArgumentParser):
     """Says what is wrong with a flag in one line, without a page of usage before it."""
 
     def error(self, message: str) -> NoReturn:
-        from cnnlib.config import short
+        from cnnlib.system.units import short
 
         self.exit(2, f"{self.prog}: {short(message, 300)}; --help lists the flags\n")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The flags; each is a field of cnnlib.settings.Settings by the same name."""
+    """The flags; each is a field of cnnlib.planning.settings.Settings by the same name."""
     flags = Flags(
         description="Tunes a CNN on photographs in class folders, and reports.",
         allow_abbrev=False,
@@ -70,14 +70,14 @@ def main() -> int:
     flags = vars(parser().parse_args())
     only_plan, reason = flags.pop("plan"), flags.pop("open_test_again")
     signal.signal(signal.SIGTERM, _interrupt)  # `ray job stop` sends it
-    from cnnlib.surroundings import check_surroundings
+    from cnnlib.system.surroundings import check_surroundings
 
     try:
         check_surroundings()  # before libraries that would stumble over them
     except OSError as error:
         return mistake(error)
-    from cnnlib.claim import ClaimedError
-    from cnnlib.settings import Settings
+    from cnnlib.planning.settings import Settings
+    from cnnlib.storage.folder_lock import ClaimedError
 
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
@@ -95,7 +95,7 @@ def main() -> int:
 
 def _examine(plan: Any) -> int:
     """Prints what the doctor finds; 2 where something has to be mended first."""
-    from cnnlib.doctor import examine
+    from cnnlib.running.doctor import examine
 
     faults = 0
     for check in examine(plan):
@@ -106,8 +106,8 @@ def _examine(plan: Any) -> int:
 
 def _run(plan: Any, reason: str | None) -> int:
     from analysis.report import write_report
-    from cnnlib.sweep import run
-    from cnnlib.testing import test_champion
+    from cnnlib.champion.final_test import test_champion
+    from cnnlib.running.sweep import run
 
     result = run(plan)
     if result.trouble:
@@ -146,7 +146,7 @@ def _run(plan: Any, reason: str | None) -> int:
 
 def mistake(error: Exception) -> int:
     """One line on stderr for what the user can mend, and the exit code for it."""
-    from cnnlib.redaction import without_secrets
+    from cnnlib.system.redaction import without_secrets
 
     text = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
     print(text, file=sys.stderr)

@@ -30,11 +30,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cnnlib.buckets import Bucket
-from cnnlib.checkpoints import BEST, epoch_of
-from cnnlib.journal import journal_exists, read_events
-from cnnlib.results import fold
-from cnnlib.story import replay
+from cnnlib.journal.events import journal_exists, read_events
+from cnnlib.journal.replay import replay
+from cnnlib.journal.tables import fold
+from cnnlib.storage.buckets import Bucket
+from cnnlib.storage.training_files import BEST, epoch_of
 from tests.conftest import HANG, write_photos
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -79,7 +79,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     def connected(url: str) -> tuple[fs.FileSystem, str]:
         return fs.LocalFileSystem(), str(tmp_path / url.removeprefix("s3://"))
 
-    monkeypatch.setattr("cnnlib.buckets.connected", connected)
+    monkeypatch.setattr("cnnlib.storage.buckets.connected", connected)
     return "s3://there"
 
 

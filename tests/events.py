@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cnnlib.journal import Journal
+from cnnlib.journal.events import Journal
 from tests.test_ledger import TERMS
 
 

@@ -20,8 +20,8 @@ import numpy as np
 import ray._private.node
 from ray.cluster_utils import Cluster
 
-from cnnlib.dataset import Dataset
-from cnnlib.files import exclusive
+from cnnlib.photos.dataset import Dataset
+from cnnlib.storage.files import exclusive
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 120.0  # seconds until all workers have started
@@ -60,7 +60,8 @@ class Nodes:
     def meet(self, dataset: Dataset, trials: int, driver: subprocess.Popen[str]) -> None:
         """Lets the first trials of a driver wait for one another before they ask for pixels.
 
-        They do so at the lock through which each trial comes to its photographs (cnnlib.node).
+        They do so at the lock through which each trial comes to its photographs, in
+        cnnlib.training.on_machine.
         """
         locks = [cache / f"dataset-{dataset.fingerprint}" for cache in self.caches.values()]
         with ExitStack() as held:

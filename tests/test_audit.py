@@ -3,14 +3,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.audit import read_audit
-from analysis.folder import read_folder
 from analysis.page.blocks import Page, Paragraph, Table
 from analysis.page.markdown import as_markdown
 from analysis.page.sections.audit import audit_section, audit_sentences
 from analysis.page.sections.trials import table_section
-from cnnlib.intervals import wilson_interval
-from cnnlib.journal import Journal
+from analysis.reading.folder import read_folder
+from analysis.statistics.audit import read_audit
+from cnnlib.champion.intervals import wilson_interval
+from cnnlib.journal.events import Journal
 from tests.test_ledger import finished
 
 TRIALS = """trial_id,status,dropout,epochs,val_acc,audited

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.transforms import functional as reference
 
-from cnnlib.augment import (
+from cnnlib.pixels.augment import (
     ANGLE,
     COLOUR,
     CROP_AREA,

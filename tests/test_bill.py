@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from cnnlib.bill import accelerator, at_work, bill, prices
+from cnnlib.journal.bill import accelerator, at_work, bill, prices
 
 
 def event(at: float, kind: str, **content: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
-from cnnlib import traffic
-from cnnlib.buckets import Bucket
-from cnnlib.sources import find_dataset
+from cnnlib.photos.sources import find_dataset
+from cnnlib.storage import traffic
+from cnnlib.storage.buckets import Bucket
 
 
 def put(url: str) -> None:
@@ -169,7 +169,9 @@ def test_a_folder_that_comes_while_it_is_listed_is_listed_again(
 def test_a_server_that_takes_connections_and_is_silent_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cnnlib.buckets.TIMEOUTS", {"connect_timeout": 1.0, "request_timeout": 1.0})
+    monkeypatch.setattr(
+        "cnnlib.storage.buckets.TIMEOUTS", {"connect_timeout": 1.0, "request_timeout": 1.0}
+    )
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_REGION", "us-east-1")

@@ -14,16 +14,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cnnlib.champion import crown, read_champion
-from cnnlib.checkpoints import epoch_of
-from cnnlib.config import TrialConfig
-from cnnlib.dataset import read_folder
-from cnnlib.finals import Finals, Retrained, final_folder, retrained_folder
-from cnnlib.model import CustomCNN
-from cnnlib.results import write_json
-from cnnlib.standings import Final, mean_interval, read_standings, spread
-from cnnlib.testing import test_champion
-from cnnlib.trial import Task, save_weights, train
+from cnnlib.champion.champion import crown, read_champion
+from cnnlib.champion.final_test import test_champion
+from cnnlib.journal.finals import Finals, Retrained, final_folder, retrained_folder
+from cnnlib.journal.scores import Final, mean_interval, read_standings, spread
+from cnnlib.journal.tables import write_json
+from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.photos.dataset import read_folder
+from cnnlib.storage.training_files import epoch_of
+from cnnlib.training.trial import Task, save_weights, train
 from tests.test_ledger import Sweep
 
 

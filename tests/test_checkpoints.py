@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from cnnlib.checkpoints import BEST, LAST, check_epoch, epoch_of, prune
-from cnnlib.config import TrialConfig
-from cnnlib.files import replaced
-from cnnlib.space import Choice, Interval, Space
-from cnnlib.workload import largest
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.planning.cost import largest
+from cnnlib.search.space import Choice, Interval, Space
+from cnnlib.storage.files import replaced
+from cnnlib.storage.training_files import BEST, LAST, check_epoch, epoch_of, prune
 from tests.test_trial import broken_rows, task
 
 SPACE: Space = {

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.claim import EXPIRES, NAME, Claim, ClaimedError, read_claim
+from cnnlib.storage.folder_lock import EXPIRES, NAME, Claim, ClaimedError, read_claim
 
 ROOT = Path(__file__).parent.parent
 HOLDER = """if True:
     import pathlib, sys, time
-    from cnnlib.claim import Claim
+    from cnnlib.storage.folder_lock import Claim
     claim = Claim(pathlib.Path(sys.argv[1]))
     print("claimed", flush=True)
     time.sleep(60)
@@ -73,7 +73,7 @@ def test_another_machines_driver_lives_as_long_as_it_shows(tmp_path: Path) -> No
 
 
 def test_signs_of_life_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnnlib.claim.HEARTBEAT", 0.01)
+    monkeypatch.setattr("cnnlib.storage.folder_lock.HEARTBEAT", 0.01)
     claim = Claim(tmp_path)
     first = read_claim(tmp_path / NAME)
     deadline = time.monotonic() + 10
@@ -96,7 +96,7 @@ def taken(folder: Path, **changes: object) -> dict[str, object]:
 def test_who_was_taken_over_learns_it_and_writes_nothing_over_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnlib.claim.HEARTBEAT", 0.01)
+    monkeypatch.setattr("cnnlib.storage.folder_lock.HEARTBEAT", 0.01)
     claim = Claim(tmp_path)
     claim.check()
     other = taken(tmp_path, since=1.8e9)
@@ -139,7 +139,7 @@ def test_who_has_slept_asks_where_the_copy_is_before_it_writes(
     claim = Claim(tmp_path, elsewhere)
     claim.check()
     now = time.time()
-    monkeypatch.setattr("cnnlib.claim.time.time", lambda: now + EXPIRES + 1)
+    monkeypatch.setattr("cnnlib.storage.folder_lock.time.time", lambda: now + EXPIRES + 1)
     with pytest.raises(ClaimedError, match="s3://x was taken over"):
         claim.check()
     assert asked == [False, True]
@@ -158,7 +158,7 @@ def test_a_claim_of_another_shape_is_a_line(content: str, tmp_path: Path) -> Non
 def test_a_thread_that_fails_says_so_once_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("cnnlib.claim.HEARTBEAT", 0.01)
+    monkeypatch.setattr("cnnlib.storage.folder_lock.HEARTBEAT", 0.01)
     tried = threading.Semaphore(0)
 
     def fails(self: Claim) -> None:

@@ -6,15 +6,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.claims import SHIPPED, Claim, Range, read_claims, sides
-from analysis.comparison import compare
-from analysis.findings import Findings, find
-from analysis.folder import SweepFolder
+from analysis.reading.folder import SweepFolder
+from analysis.reading.values import signed
 from analysis.report import main
-from analysis.values import signed
-from analysis.verdicts import COLUMNS, CONTRADICTED, NO_EVIDENCE, SUPPORTED, claims_table, judge
-from cnnlib.space import Choice, Interval
-from cnnlib.sweep_file import read_sweep_file
+from analysis.statistics.claims import SHIPPED, Claim, Range, read_claims, sides
+from analysis.statistics.comparison import compare
+from analysis.statistics.findings import Findings, find
+from analysis.statistics.verdicts import (
+    COLUMNS,
+    CONTRADICTED,
+    NO_EVIDENCE,
+    SUPPORTED,
+    claims_table,
+    judge,
+)
+from cnnlib.search.space import Choice, Interval
+from cnnlib.search.sweep_file import read_sweep_file
 
 EPOCHS = pd.DataFrame(columns=["trial_id", "epoch", "val_acc"])
 FIXED = ("trial_id", "status", "val_acc", "epochs", "started")

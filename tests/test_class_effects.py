@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.class_effects import class_effects, class_sentences, recalls_at
-from analysis.comparison import compare
-from analysis.folder import SweepFolder
+from analysis.reading.folder import SweepFolder
+from analysis.statistics.classes import class_effects, class_sentences, recalls_at
+from analysis.statistics.comparison import compare
 from benchmarks import class_effects as simulation
 
 

@@ -18,9 +18,9 @@ from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.dashboard.modules.job import job_supervisor
 
-from cnnlib.cluster import may_become, resources, room, slots
-from cnnlib.progress import Progress
-from cnnlib.settings import Settings
+from cnnlib.planning.settings import Settings
+from cnnlib.running.cluster import may_become, resources, room, slots
+from cnnlib.running.progress import Progress
 
 ROOT = Path(__file__).parent.parent
 REGION = "us-west-2"
@@ -257,8 +257,10 @@ def test_as_many_trials_are_wanted_as_fit_when_it_has_grown(
 ) -> None:
     asked: list[list[dict[str, float]]] = []
     nodes = iter([here, here, [{"CPU": 4.0, "GPU": 1.0}]])
-    monkeypatch.setattr("cnnlib.cluster._machines", lambda: next(nodes))
-    monkeypatch.setattr("cnnlib.cluster.request_resources", lambda bundles: asked.append(bundles))
+    monkeypatch.setattr("cnnlib.running.cluster._machines", lambda: next(nodes))
+    monkeypatch.setattr(
+        "cnnlib.running.cluster.request_resources", lambda bundles: asked.append(bundles)
+    )
     progress = Progress(40)
     plan = SimpleNamespace(settings=Settings(), trials=40)
     assert resources(plan, progress) == (1, 0.5)  # type: ignore[arg-type]
@@ -277,8 +279,8 @@ def test_where_nobody_knows_what_may_come_the_user_says_it(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("RAY_ADDRESS", "auto")
     nodes = iter([[{"CPU": 0.0}], [{"CPU": 4.0, "GPU": 1.0}]])
-    monkeypatch.setattr("cnnlib.cluster._machines", lambda: next(nodes))
-    monkeypatch.setattr("cnnlib.cluster.request_resources", lambda bundles: None)
+    monkeypatch.setattr("cnnlib.running.cluster._machines", lambda: next(nodes))
+    monkeypatch.setattr("cnnlib.running.cluster.request_resources", lambda bundles: None)
     progress = Progress(40)
     settings = Settings(gpus_per_trial=0.25, max_concurrent=8)
     assert resources(SimpleNamespace(settings=settings, trials=40), progress) == (1, 0.25)  # type: ignore[arg-type]
@@ -313,9 +315,9 @@ def test_a_gpu_is_awaited_before_it_is_measured(
         assert any(machine.get("GPU") for machine in machines), "it would wait without a word"
         return 0.25, "measured"
 
-    monkeypatch.setattr("cnnlib.cluster._machines", lambda: machines)
-    monkeypatch.setattr("cnnlib.cluster.request_resources", start)
-    monkeypatch.setattr("cnnlib.cluster.on_a_gpu", measured)
+    monkeypatch.setattr("cnnlib.running.cluster._machines", lambda: machines)
+    monkeypatch.setattr("cnnlib.running.cluster.request_resources", start)
+    monkeypatch.setattr("cnnlib.running.cluster.on_a_gpu", measured)
     progress = Progress(40)
     classes = SimpleNamespace(classes=("a", "b"))
     plan = SimpleNamespace(

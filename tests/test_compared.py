@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.claims import SHIPPED, read_claims
-from analysis.compared import compare_sweeps, sweeps_in
-from analysis.differences import paired_difference, unpaired_difference
 from analysis.plots.several import by_hours, by_number
 from analysis.report import main
-from analysis.verdicts import SUPPORTED
+from analysis.statistics.claims import SHIPPED, read_claims
+from analysis.statistics.differences import paired_difference, unpaired_difference
+from analysis.statistics.several import compare_sweeps, sweeps_in
+from analysis.statistics.verdicts import SUPPORTED
 
 N = 200  # test photographs
 

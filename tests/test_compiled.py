@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from cnnlib import compiled
-from cnnlib.augment import DRAW, STD, normalised, shown, whole
+from cnnlib.pixels import cpu_batches as compiled
+from cnnlib.pixels.augment import DRAW, STD, normalised, shown, whole
 
 LEVEL = 1 / 255 / min(STD)  # a grey level of a normalised image
 

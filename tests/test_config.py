@@ -2,15 +2,15 @@ import json
 
 import pytest
 
-from cnnlib.config import (
+from cnnlib.networks.hyperparameter import (
     TrialConfig,
     filter_counts,
     hyperparameter_named,
     hyperparameters,
     impossible,
-    short,
     told,
 )
+from cnnlib.system.units import short
 
 STUDY = [
     "first_layer_filters", "filter_org", "conv_layers", "activation", "dropout", "batch_norm",

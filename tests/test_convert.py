@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from analysis.convert import convert, main
-from analysis.folder import read_folder
+from analysis.reading.folder import read_folder
 from analysis.report import write_report
-from cnnlib.results import read_results
+from cnnlib.journal.tables import read_results
 
 RUNS = """Name,State,Notes,User,Tags,Created,Runtime,Sweep,activation,dropout,val_accuracy,_step
 calm-1,finished,,me,,2025-04-19T11:11:14.000Z,90,s1,relu,0.2,0.3,2

@@ -7,8 +7,8 @@ import pytest
 import torch
 from pytorch_lightning.trainer.states import TrainerStatus
 
-from cnnlib.augment import normalised
-from cnnlib.data import CustomDataModule, evaluation_batch, stratified_split
+from cnnlib.pixels.augment import normalised
+from cnnlib.pixels.datamodule import CustomDataModule, evaluation_batch, stratified_split
 
 
 def module(photos: Path, **settings: object) -> CustomDataModule:

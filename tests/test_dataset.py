@@ -1,4 +1,4 @@
-"""Tests of cnnlib/dataset.py."""
+"""Tests of cnnlib/photos/dataset.py."""
 
 import os
 import random
@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cnnlib import dataset, digests, sources
-from cnnlib.dataset import read_folder
-from cnnlib.sources import find_dataset
+from cnnlib.photos import dataset, digests, sources
+from cnnlib.photos.dataset import read_folder
+from cnnlib.photos.sources import find_dataset
 
 NATURE_MINI = Path(__file__).parents[2] / "shared" / "data" / "nature_mini.zip"
 
@@ -399,9 +399,9 @@ def test_a_download_that_is_no_zip_is_not_kept(
 
 
 def test_the_sample_is_written_to_the_cache(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sample = types.ModuleType("cnnlib.sample")
+    sample = types.ModuleType("cnnlib.photos.sample")
     sample.write_sample = lambda folder: shutil.copytree(photos, folder)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "cnnlib.sample", sample)
+    monkeypatch.setitem(sys.modules, "cnnlib.photos.sample", sample)
     found = find_dataset("sample")
     assert found.train_dir == photos.parent / "cache" / "sample" / "train"
     assert found.fingerprint == find_dataset("photos").fingerprint

@@ -8,8 +8,8 @@ import pytest
 import simplejpeg
 from PIL import Image, ImageOps
 
-from cnnlib.decode import decode, resized, without_warnings
-from cnnlib.unreadable import UnreadableError
+from cnnlib.photos.unreadable import UnreadableError
+from cnnlib.pixels.decode import decode, resized, without_warnings
 from tests.test_jpeg import FRAMES, entry, segment, tiff
 
 SIDE = 24

@@ -1,4 +1,4 @@
-"""Tests of cnnlib/digests.py, through the data sets that are found."""
+"""Tests of cnnlib/photos/digests.py, through the data sets that are found."""
 
 import json
 import os
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlib import digests
-from cnnlib.dataset import read_folder
+from cnnlib.photos import digests
+from cnnlib.photos.dataset import read_folder
 from tests.test_dataset import write_photo, write_split
 
 

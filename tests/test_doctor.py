@@ -14,8 +14,12 @@ from typing import Any
 import pytest
 import torch
 
-from cnnlib import doctor, machine, workload
-from cnnlib.doctor import (
+from cnnlib.journal.mirror import Mirror
+from cnnlib.planning import cost as workload
+from cnnlib.planning.plan import Plan
+from cnnlib.planning.settings import Settings
+from cnnlib.running import doctor, machine
+from cnnlib.running.doctor import (
     Check,
     disk_check,
     examine,
@@ -23,13 +27,10 @@ from cnnlib.doctor import (
     machine_checks,
     storage_check,
 )
-from cnnlib.machine import Machine
-from cnnlib.plan import Plan
-from cnnlib.settings import Settings
-from cnnlib.storage import Mirror
-from cnnlib.sweep import run
+from cnnlib.running.machine import Machine
+from cnnlib.running.sweep import run
+from cnnlib.system.units import size
 from cnnlib.tracking import account
-from cnnlib.units import size
 
 SMALL = ("first_layer_filters=8", "conv_layers=2,3", "num_neurons_dense=32", "batch_size=8")
 HERE = Machine(
@@ -314,7 +315,7 @@ def examined(
     """What the doctor says of a cluster of these machines, which may become those; by name."""
     monkeypatch.setenv("RAY_ADDRESS", "auto")
     monkeypatch.setattr(doctor, "on_every_machine", lambda *_: machines)
-    monkeypatch.setattr("cnnlib.cluster.may_become", lambda: coming)
+    monkeypatch.setattr("cnnlib.running.cluster.may_become", lambda: coming)
     return {check.name: check for check in examine(plan)}
 
 

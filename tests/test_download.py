@@ -1,4 +1,4 @@
-"""Tests of cnnlib/download.py."""
+"""Tests of cnnlib/photos/download.py."""
 
 import os
 import random
@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from cnnlib import download as module
-from cnnlib.download import download
-from cnnlib.files import exclusive
-from cnnlib.surroundings import cache_folder
+from cnnlib.photos import download as module
+from cnnlib.photos.download import download
+from cnnlib.storage.files import exclusive
+from cnnlib.system.surroundings import cache_folder
 from tests.conftest import HANG
 
 PAYLOAD = random.Random(0).randbytes(400_000)

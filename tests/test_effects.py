@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.comparison import Comparison, compare, levels_of
-from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, estimate_effects
-from analysis.folder import SweepFolder
-from analysis.interplay import interplay
-from analysis.regression import fit, holm, one_hot, owners, spread_of, spreads_of
+from analysis.reading.folder import SweepFolder
+from analysis.statistics.comparison import Comparison, compare, levels_of
+from analysis.statistics.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, estimate_effects
+from analysis.statistics.pairs import interplay
+from analysis.statistics.regression import fit, holm, one_hot, owners, spread_of, spreads_of
 
 NAMES = ["activation", "batch_norm", "learning_rate"]
 EPOCHS = pd.DataFrame(columns=["trial_id", "epoch", "val_acc"])

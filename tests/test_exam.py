@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.exam import (
+from analysis.statistics.exam import (
     RESAMPLES,
     _error,
     against_reference,

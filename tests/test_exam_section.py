@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.exam import against_reference
-from analysis.folder import SweepFolder, read_folder
 from analysis.page.blocks import Page, Section
 from analysis.page.files import write_page
 from analysis.page.sections.test import exam_blocks
+from analysis.reading.folder import SweepFolder, read_folder
+from analysis.statistics.exam import against_reference
 
 
 def said(folder: Path, **known: Any) -> str:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.folder import SweepFolder, read_folder
 from analysis.page.blocks import Paragraph, Table
 from analysis.page.sections.finals import final_section
-from analysis.summary import champion_sentences
+from analysis.reading.folder import SweepFolder, read_folder
+from analysis.statistics.summary import champion_sentences
 from tests.test_finals import Held
 
 

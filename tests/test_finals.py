@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from cnnlib.config import TrialConfig
-from cnnlib.finals import Finals, Retrained, Taken, read_finals
-from cnnlib.ledger import read_ledger
-from cnnlib.results import fold
-from cnnlib.standings import REFERENCE, Final
-from cnnlib.story import replay, story
+from cnnlib.journal.finals import Finals, Retrained, Taken, read_finals
+from cnnlib.journal.ledger import read_ledger
+from cnnlib.journal.replay import replay, story
+from cnnlib.journal.scores import REFERENCE, Final
+from cnnlib.journal.tables import fold
+from cnnlib.networks.hyperparameter import TrialConfig
 from tests.test_ledger import TERMS, Sweep
 
 

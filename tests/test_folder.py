@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.columns import Choice
-from analysis.folder import read_folder
+from analysis.reading.columns import Choice
+from analysis.reading.folder import read_folder
 from analysis.report import main
 
 

@@ -1,4 +1,4 @@
-"""Tests of cnnlib/folders.py, through the data sets that are found."""
+"""Tests of cnnlib/photos/folders.py, through the data sets that are found."""
 
 import os
 import socket
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib import dataset as module
-from cnnlib.dataset import read_folder
+from cnnlib.photos import dataset as module
+from cnnlib.photos.dataset import read_folder
 from tests.test_dataset import write_photo, write_split
 
 

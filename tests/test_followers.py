@@ -1,6 +1,6 @@
 from typing import Any
 
-from cnnlib.followers import SeenTrial, SeenTrials, telling
+from cnnlib.journal.followers import SeenTrial, SeenTrials, telling
 
 
 class Witness:

@@ -8,9 +8,9 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from cnnlib.config import TrialConfig
-from cnnlib.dataset import read_folder
-from cnnlib.trial import Task, train
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.photos.dataset import read_folder
+from cnnlib.training.trial import Task, train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

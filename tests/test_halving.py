@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from cnnlib.halving import WORST, Decision, Halving, Rungs, expected
+from cnnlib.search.halving import WORST, Decision, Halving, Rungs, expected
 
 
 def report(rungs: Rungs, trial_id: str, epoch: int, score: float) -> Decision | None:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.claim import ClaimedError
-from cnnlib.journal import (
+from cnnlib.journal.events import (
     SEGMENT_BYTES,
     Journal,
     JournalTail,
@@ -18,7 +17,8 @@ from cnnlib.journal import (
     read_events,
     segments,
 )
-from cnnlib.story import story
+from cnnlib.journal.replay import story
+from cnnlib.storage.folder_lock import ClaimedError
 from tests.events import begin, propose
 
 ROOT = Path(__file__).parent.parent
@@ -84,7 +84,7 @@ def test_nothing_written_is_written_again_or_to(tmp_path: Path) -> None:
 
 FILLED = """if True:
     import pathlib, resource, sys
-    from cnnlib.journal import Journal
+    from cnnlib.journal.events import Journal
     from tests.events import begin
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
     journal, written = Journal(pathlib.Path(sys.argv[1])), 1

@@ -1,4 +1,4 @@
-"""Tests of cnnlib/jpeg.py."""
+"""Tests of cnnlib/photos/jpeg.py."""
 
 import io
 import struct
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlib.jpeg import exif_orientation, read_header
+from cnnlib.photos.jpeg import exif_orientation, read_header
 
 # Heads of JPEGs by the second byte of their frame's marker: FRAME, then bits.
 FRAMES = {

@@ -1,12 +1,12 @@
-"""Tests of cnnlib/layout.py, through the data sets that are found."""
+"""Tests of cnnlib/photos/layout.py, through the data sets that are found."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 
-from cnnlib.dataset import read_folder
-from cnnlib.sources import find_dataset
+from cnnlib.photos.dataset import read_folder
+from cnnlib.photos.sources import find_dataset
 from tests.test_dataset import write_photo, write_split
 
 
@@ -167,7 +167,7 @@ def test_a_folder_called_sample_is_told_and_read_by_its_path(
 ) -> None:
     write_split(Path("sample/train"))
     monkeypatch.setattr(
-        "cnnlib.sample.write_sample", lambda folder: write_split(folder / "train", "a b")
+        "cnnlib.photos.sample.write_sample", lambda folder: write_split(folder / "train", "a b")
     )
     found = find_dataset("sample")
     assert found.classes == ("a", "b")

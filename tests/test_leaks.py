@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from cnnlib.dataset import read_folder
-from cnnlib.leaks import find_leaks
-from cnnlib.sample import write_sample
+from cnnlib.champion.copies import find_leaks
+from cnnlib.photos.dataset import read_folder
+from cnnlib.photos.sample import write_sample
 
 HARMLESS = {
     "jpeg": lambda image: _jpeg(image, 40),

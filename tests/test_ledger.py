@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from cnnlib.config import TrialConfig
-from cnnlib.halving import WORST, Decision
-from cnnlib.ledger import HOPELESS, Ledger, Terms, Trial, alike, read_ledger
-from cnnlib.space import Choice, Interval, Weighted
-from cnnlib.story import replay
+from cnnlib.journal.ledger import HOPELESS, Ledger, Terms, Trial, alike, read_ledger
+from cnnlib.journal.replay import replay
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.search.halving import WORST, Decision
+from cnnlib.search.space import Choice, Interval, Weighted
 
 TERMS = Terms(
     space={

@@ -1,4 +1,4 @@
-"""Tests of cnnlib/levels.py."""
+"""Tests of cnnlib/photos/levels.py."""
 
 import io
 import struct
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlib.dataset import read_folder
-from cnnlib.decode import decode
-from cnnlib.levels import UNKNOWN, Levels, Range, levels_of, value_range
-from cnnlib.pixels import pixels, place
+from cnnlib.photos.dataset import read_folder
+from cnnlib.photos.levels import UNKNOWN, Levels, Range, levels_of, value_range
+from cnnlib.pixels.decode import decode
+from cnnlib.pixels.pixels import pixels, place
 
 
 def save(path: Path, values: np.ndarray) -> Path:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib import limits
-from cnnlib.limits import cores, free_memory
+from cnnlib.system import limits
+from cnnlib.system.limits import cores, free_memory
 
 GB = 10**9
 

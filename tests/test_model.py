@@ -5,9 +5,9 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from cnnlib.config import TrialConfig
-from cnnlib.data import Batches
-from cnnlib.model import ACTIVATIONS, RISING, CustomCNN, network
+from cnnlib.networks.classifier import ACTIVATIONS, RISING, CustomCNN, network
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.pixels.datamodule import Batches
 
 STUDY = {
     "first_layer_filters": 64,

@@ -16,9 +16,9 @@ from analysis.plots.network import (
     read_photographs,
     strongest_neurons,
 )
-from cnnlib.champion import WEIGHTS, Champion, write_champion
-from cnnlib.config import TrialConfig
-from cnnlib.model import ACTIVATIONS, CustomCNN
+from cnnlib.champion.champion import WEIGHTS, Champion, write_champion
+from cnnlib.networks.classifier import ACTIVATIONS, CustomCNN
+from cnnlib.networks.hyperparameter import TrialConfig
 
 SMALL = {"first_layer_filters": 4, "conv_layers": 2, "num_neurons_dense": 8}
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from conftest import write_photos
 
-from cnnlib import pixel_store, traffic
-from cnnlib.dataset import Dataset
-from cnnlib.node import Source, kept, photographs, wherever
-from cnnlib.pixels import pixels
-from cnnlib.sources import find_dataset
-from cnnlib.storage import StorageError
+from cnnlib.journal.mirror import StorageError
+from cnnlib.photos.dataset import Dataset
+from cnnlib.photos.sources import find_dataset
+from cnnlib.pixels import pixel_store
+from cnnlib.pixels.pixels import pixels
+from cnnlib.storage import traffic
+from cnnlib.training.on_machine import Source, kept, photographs, wherever
 
 
 @pytest.fixture(autouse=True)

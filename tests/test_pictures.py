@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from analysis.plots.photographs import WRONG, find_photo, plot_photo, square_photo
-from analysis.predictions import stratified_sample
+from analysis.reading.predictions import stratified_sample
 
 
 def prediction(label: str, predicted: str, confidence: float = 0.61) -> pd.Series:

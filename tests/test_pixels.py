@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import cnnlib.pixels
-from cnnlib.dataset import Dataset, read_folder
-from cnnlib.decode import decode
-from cnnlib.pixels import decode_ahead, pixels, side_with_margin
-from cnnlib.surroundings import cache_folder
+import cnnlib.pixels.pixels
+from cnnlib.photos.dataset import Dataset, read_folder
+from cnnlib.pixels.decode import decode
+from cnnlib.pixels.pixels import decode_ahead, pixels, side_with_margin
+from cnnlib.system.surroundings import cache_folder
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +28,11 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The paths that were built since the test began."""
     paths: list[Path] = []
-    build = cnnlib.pixels._build
+    build = cnnlib.pixels.pixels._build
     monkeypatch.setattr(
-        cnnlib.pixels, "_build", lambda path, *rest: (paths.append(path), build(path, *rest))[1]
+        cnnlib.pixels.pixels,
+        "_build",
+        lambda path, *rest: (paths.append(path), build(path, *rest))[1],
     )
     return paths
 
@@ -156,15 +158,15 @@ def test_a_killed_builder_leaves_nothing_half_valid(dataset: Dataset, builds: li
     script = """
 import os, signal, sys
 from pathlib import Path
-import cnnlib.pixels
-from cnnlib.dataset import read_folder
-decode = cnnlib.pixels.decode
+import cnnlib.pixels.pixels
+from cnnlib.photos.dataset import read_folder
+decode = cnnlib.pixels.pixels.decode
 def last_words(file, *rest):
     if file.name == "009.png":
         os.kill(os.getpid(), signal.SIGKILL)
     return decode(file, *rest)
-cnnlib.pixels.decode = last_words
-cnnlib.pixels.pixels(read_folder(Path(sys.argv[1])), "train", 8)
+cnnlib.pixels.pixels.decode = last_words
+cnnlib.pixels.pixels.pixels(read_folder(Path(sys.argv[1])), "train", 8)
 """
     killed = subprocess.run([sys.executable, "-c", script, dataset.train_dir], check=False)
     assert killed.returncode == -9
@@ -217,8 +219,8 @@ def test_a_second_process_shares_the_memory_of_the_first(dataset: Dataset) -> No
     script = """
 import sys
 from pathlib import Path
-from cnnlib.dataset import read_folder
-from cnnlib.pixels import pixels
+from cnnlib.photos.dataset import read_folder
+from cnnlib.pixels.pixels import pixels
 array = pixels(read_folder(Path(sys.argv[1])), "train", 200)
 array.sum()
 print("ready", flush=True)

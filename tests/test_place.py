@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from test_report import EPOCHS_HEAD, write_tables
 
-from analysis.place import NOT_FETCHED, opened
+from analysis.reading.place import NOT_FETCHED, opened
 from analysis.report import main
-from cnnlib.journal import Journal
-from cnnlib.storage import Mirror, Remote
+from cnnlib.journal.events import Journal
+from cnnlib.journal.mirror import Mirror, Remote
 from tests.events import begin
 
 ROWS = "trial_id,dropout,val_acc\na,0.2,0.31\nb,0.3,0.42\n"

@@ -4,8 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS
-from analysis.folder import SweepFolder
 from analysis.plots.curves import curve_figures
 from analysis.plots.effects import (
     effects_figure,
@@ -28,9 +26,11 @@ from analysis.plots.trials import (
     slice_figures,
     workers_figure,
 )
-from analysis.predictions import class_recalls, confusion_counts
-from analysis.values import groups_of, numbers_of, scale_of, shown
-from analysis.workload import MAX_DRAWN, workers_of
+from analysis.reading.folder import SweepFolder
+from analysis.reading.predictions import class_recalls, confusion_counts
+from analysis.reading.values import groups_of, numbers_of, scale_of, shown
+from analysis.reading.workload import MAX_DRAWN, workers_of
+from analysis.statistics.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS
 
 TRIALS = pd.DataFrame({
     "trial_id": ["a", "b", "c", "d", "e"],

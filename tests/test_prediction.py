@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cnnlib.champion import WEIGHTS, Champion, read_champion, write_champion
-from cnnlib.config import TrialConfig
-from cnnlib.dataset import read_folder
-from cnnlib.levels import Levels
-from cnnlib.prediction import find_photos, predict
-from cnnlib.testing import predict_test
-from cnnlib.trial import Task, train
+from cnnlib.champion.champion import WEIGHTS, Champion, read_champion, write_champion
+from cnnlib.champion.final_test import predict_test
+from cnnlib.champion.prediction import find_photos, predict
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.photos.dataset import read_folder
+from cnnlib.photos.levels import Levels
+from cnnlib.training.trial import Task, train
 from jobs.predict import main
 from tests.conftest import write_photos
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.predictions import confused_pairs, surest_mistakes
+from analysis.reading.predictions import confused_pairs, surest_mistakes
 
 ROWS = [
     ("1", "cat", "dog", 0.6), ("2", "cat", "dog", 0.9), ("3", "cat", "owl", 0.8),

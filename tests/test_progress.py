@@ -4,9 +4,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cnnlib.halving import Decision
-from cnnlib.progress import Progress
-from cnnlib.units import clock
+from cnnlib.running.progress import Progress
+from cnnlib.search.halving import Decision
+from cnnlib.system.units import clock
 
 
 class Terminal(io.StringIO):

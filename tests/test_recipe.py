@@ -10,9 +10,9 @@ from pytorch_lightning.callbacks import Callback
 from test_model import batches, trainer
 from torch import Tensor
 
-from cnnlib.config import TrialConfig, hyperparameters
-from cnnlib.model import CustomCNN
-from cnnlib.recipe import MovingAverage, optimizer, schedule
+from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.hyperparameter import TrialConfig, hyperparameters
+from cnnlib.networks.recipe import MovingAverage, optimizer, schedule
 
 SMALL: dict[str, Any] = {
     "conv_layers": 2, "first_layer_filters": 4, "num_neurons_dense": 8, "image_size": 8,

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from ray.tune.search import Searcher
 
-from cnnlib.claim import ClaimedError
-from cnnlib.followers import telling
-from cnnlib.halving import Decision
-from cnnlib.progress import Progress
-from cnnlib.recorder import METRICS, Recorder, Scheduler, Search
+from cnnlib.journal.followers import telling
+from cnnlib.running.progress import Progress
+from cnnlib.running.recorder import METRICS, Recorder, Scheduler, Search
+from cnnlib.search.halving import Decision
+from cnnlib.storage.folder_lock import ClaimedError
 from tests.test_ledger import TERMS, Sweep
 
 
@@ -206,6 +206,6 @@ def test_a_driver_that_may_not_go_on_ends_while_trials_run(
 
     recorder = Recorder(sweep.ledger, print, tmp_path, check=check)
     recorder.on_step_begin(0, [])  # not each time: it is asked often
-    monkeypatch.setattr("cnnlib.recorder.CHECKS", -1.0)
+    monkeypatch.setattr("cnnlib.running.recorder.CHECKS", -1.0)
     with pytest.raises(ClaimedError):
         recorder.on_step_begin(0, [])

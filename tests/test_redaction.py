@@ -17,14 +17,14 @@ import requests
 import jobs.train
 import jobs.tune
 from analysis import report
-from cnnlib import download
-from cnnlib.about import provenance
-from cnnlib.dataset import read_folder
-from cnnlib.progress import Progress
-from cnnlib.redaction import command, secrets_withheld, without_secrets
-from cnnlib.settings import data_name
-from cnnlib.sources import find_dataset
-from cnnlib.trial import failure
+from cnnlib.photos import download
+from cnnlib.photos.dataset import read_folder
+from cnnlib.photos.sources import find_dataset
+from cnnlib.planning.provenance import provenance
+from cnnlib.planning.settings import data_name
+from cnnlib.running.progress import Progress
+from cnnlib.system.redaction import command, secrets_withheld, without_secrets
+from cnnlib.training.trial import failure
 
 if TYPE_CHECKING:
     pass
@@ -225,7 +225,7 @@ def test_a_report_of_a_bucket_tells_no_secret(
 def test_an_address_that_was_not_kept_is_asked_for(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cnnlib.testing import _dataset
+    from cnnlib.champion.final_test import _dataset
 
     dataset = read_folder(photos / "train")
     about = provenance("http://u:SECRET@host/photos.zip?SECRET", dataset, 0)

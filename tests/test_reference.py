@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.config import TrialConfig
-from cnnlib.reference import nearest_to_study, read_reference
-from cnnlib.space import Choice, Interval, Space
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.search.reference import nearest_to_study, read_reference
+from cnnlib.search.space import Choice, Interval, Space
 
 SPACE: Space = {
     "first_layer_filters": Choice((8, 16, 32)),

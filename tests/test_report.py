@@ -14,19 +14,25 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
-from analysis.effects import EFFECT_COLUMNS
-from analysis.folder import read_folder
 from analysis.page.blocks import FIGURES, Page, Plot, Points, Section
 from analysis.page.html import as_html
 from analysis.page.markdown import as_markdown
+from analysis.reading.folder import read_folder
 from analysis.report import main, write_report
-from analysis.summary import champion_score, count_epochs, duration, effort_sentences, moment
-from cnnlib.champion import WEIGHTS, Champion
-from cnnlib.champion import write_champion as write_network
-from cnnlib.config import TrialConfig
-from cnnlib.model import CustomCNN
-from cnnlib.sweep_file import read_sweep_file
-from cnnlib.testing import OpenedBeforeError
+from analysis.statistics.effects import EFFECT_COLUMNS
+from analysis.statistics.summary import (
+    champion_score,
+    count_epochs,
+    duration,
+    effort_sentences,
+    moment,
+)
+from cnnlib.champion.champion import WEIGHTS, Champion
+from cnnlib.champion.champion import write_champion as write_network
+from cnnlib.champion.final_test import OpenedBeforeError
+from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.search.sweep_file import read_sweep_file
 
 SECTIONS = ["Summary", "Takeaways", "Claims", "What each value adds", "What to try next",
             "Accuracy against time", "Learning curves", "Each hyperparameter by itself",
@@ -408,7 +414,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(sweep, capsys, spoil, words
 
 
 class FakeChampion:
-    """Stands in for cnnlib.testing, which needs a model and its data."""
+    """Stands in for cnnlib.champion.final_test, which needs a model and its data."""
 
     OpenedBeforeError = OpenedBeforeError
 
@@ -424,7 +430,7 @@ class FakeChampion:
 
 def test_only_an_untested_champion_is_tested_and_only_if_wanted(sweep, monkeypatch):
     champion = FakeChampion()
-    monkeypatch.setitem(sys.modules, "cnnlib.testing", champion)
+    monkeypatch.setitem(sys.modules, "cnnlib.champion.final_test", champion)
     assert main([str(sweep)]) == 0
     assert champion.calls == []  # it has its predictions
     (sweep / "champion" / "test_predictions.csv").unlink()
@@ -436,7 +442,7 @@ def test_only_an_untested_champion_is_tested_and_only_if_wanted(sweep, monkeypat
 
 def test_a_champion_that_cannot_be_tested_is_the_users_to_solve(sweep, monkeypatch, capsys):
     error = FileNotFoundError("no class folders in photos/val")
-    monkeypatch.setitem(sys.modules, "cnnlib.testing", FakeChampion(error))
+    monkeypatch.setitem(sys.modules, "cnnlib.champion.final_test", FakeChampion(error))
     (sweep / "champion" / "test_predictions.csv").unlink()
     assert main([str(sweep)]) == 2
     message = capsys.readouterr().err
@@ -446,7 +452,7 @@ def test_a_champion_that_cannot_be_tested_is_the_users_to_solve(sweep, monkeypat
 
 def test_a_test_that_takes_a_reason_leaves_the_report_without_it(sweep, monkeypatch, capsys):
     error = OpenedBeforeError("the test photographs were opened for trial 1")
-    monkeypatch.setitem(sys.modules, "cnnlib.testing", FakeChampion(error))
+    monkeypatch.setitem(sys.modules, "cnnlib.champion.final_test", FakeChampion(error))
     (sweep / "champion" / "test_predictions.csv").unlink()
     assert main([str(sweep)]) == 0
     assert "opened for trial 1" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.report_folder import MARK, check_ours, replaced_report
+from analysis.reading.report_folder import MARK, check_ours, replaced_report
 
 
 def written(folder: Path, page: str, *figures: str) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cnnlib import residency
-from cnnlib.residency import gathered
+from cnnlib.pixels import gpu_batches as residency
+from cnnlib.pixels.gpu_batches import gathered
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

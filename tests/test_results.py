@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cnnlib.journal import Journal
-from cnnlib.results import CLASS_COLUMNS, EPOCH_COLUMNS, fold, read_results
+from cnnlib.journal.events import Journal
+from cnnlib.journal.tables import CLASS_COLUMNS, EPOCH_COLUMNS, fold, read_results
 from tests.events import begin
 from tests.test_ledger import finished
 

@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from cnnlib.config import TrialConfig
-from cnnlib.halving import WORST
-from cnnlib.journal import Journal
-from cnnlib.ledger import Ledger, Terms
-from cnnlib.plan import Plan
-from cnnlib.resume import check_compatible, read_known, read_terms
-from cnnlib.settings import Settings
-from cnnlib.space import Choice, Interval, Space
-from cnnlib.tpe import Outcome
+from cnnlib.journal.events import Journal
+from cnnlib.journal.ledger import Ledger, Terms
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.planning.plan import Plan
+from cnnlib.planning.resume import check_compatible, read_known, read_terms
+from cnnlib.planning.settings import Settings
+from cnnlib.search.halving import WORST
+from cnnlib.search.space import Choice, Interval, Space
+from cnnlib.search.tpe import Outcome
 from tests.test_ledger import TERMS, Sweep
 
 

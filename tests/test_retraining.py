@@ -11,20 +11,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cnnlib.checkpoints import BEST, LAST
-from cnnlib.config import TrialConfig
-from cnnlib.data import stratified_split
-from cnnlib.dataset import read_folder
-from cnnlib.finals import Finals, read_finals
-from cnnlib.ledger import read_ledger
-from cnnlib.plan import Plan
-from cnnlib.pool import hold_finals, is_due
-from cnnlib.progress import Progress
-from cnnlib.retraining import Answer, Job, train_job
-from cnnlib.settings import Settings
-from cnnlib.standings import REFERENCE
-from cnnlib.story import replay
-from cnnlib.trial import Task
+from cnnlib.journal.finals import Finals, read_finals
+from cnnlib.journal.ledger import read_ledger
+from cnnlib.journal.replay import replay
+from cnnlib.journal.scores import REFERENCE
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.photos.dataset import read_folder
+from cnnlib.pixels.datamodule import stratified_split
+from cnnlib.planning.plan import Plan
+from cnnlib.planning.settings import Settings
+from cnnlib.running.finals import hold_finals, is_due
+from cnnlib.running.progress import Progress
+from cnnlib.storage.training_files import BEST, LAST
+from cnnlib.training.final import Answer, Job, train_job
+from cnnlib.training.trial import Task
 from tests.test_ledger import Sweep
 
 SMALL = TrialConfig(first_layer_filters=4, conv_layers=2, num_neurons_dense=8, batch_size=8)
@@ -38,7 +38,7 @@ def task(photos: Path) -> Task:
 
 def indices_seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, np.ndarray]]:
     """Which photographs each loader is asked for, as training goes on."""
-    from cnnlib import data
+    from cnnlib.pixels import datamodule as data
 
     seen, build = [], data.CustomDataModule._batches
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlib import sample
-from cnnlib.sample import CLASSES, MARKER, write_sample
+from cnnlib.photos import sample
+from cnnlib.photos.sample import CLASSES, MARKER, write_sample
 from tests.conftest import HANG
 
 FEW = {"train": 2, "val": 1}

@@ -12,13 +12,13 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import jobs.predict
-from cnnlib.card import card
-from cnnlib.champion import Champion, read_champion, write_champion
-from cnnlib.config import TrialConfig
-from cnnlib.facts import DamagedError, read_classes, read_config, read_metrics
-from cnnlib.model import CustomCNN
-from cnnlib.saved import WEIGHTS, read_network
-from cnnlib.trial import save_weights
+from cnnlib.champion.champion import Champion, read_champion, write_champion
+from cnnlib.champion.model_card import card
+from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.saved import WEIGHTS, read_network
+from cnnlib.networks.saved_files import DamagedError, read_classes, read_config, read_metrics
+from cnnlib.training.trial import save_weights
 
 CONFIG = TrialConfig(first_layer_filters=4, conv_layers=2, num_neurons_dense=8)
 CLASSES = ("blue", "green", "red")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.config import TrialConfig
-from cnnlib.settings import Settings, data_name, seconds_of
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.planning.settings import Settings, data_name, seconds_of
 
 FAST = {"image_size": 32, "wandb": "off"}
 
@@ -235,21 +235,21 @@ def test_a_gpu_that_is_not_there_is_refused_by_the_sweep_too(
     share: float | str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Settings(data=photos, storage=tmp_path, gpus_per_trial=share, **FAST)
-    monkeypatch.setattr("cnnlib.gpus.usable_gpus", lambda: ((), None))
+    monkeypatch.setattr("cnnlib.system.gpus.usable_gpus", lambda: ((), None))
     with pytest.raises(ValueError, match=f"--gpus-per-trial: {share} and no GPU here; leave it o"):
         asked.plan()
-    monkeypatch.setattr("cnnlib.gpus.usable_gpus", lambda: ((), "driver 470 cannot run"))
+    monkeypatch.setattr("cnnlib.system.gpus.usable_gpus", lambda: ((), "driver 470 cannot run"))
     with pytest.raises(ValueError, match="driver 470 cannot run, or use the CPU by --gpus-per-tr"):
         asked.plan()
     assert replace(asked, gpus_per_trial=0).plan().trials == 20
-    monkeypatch.setattr("cnnlib.gpus.usable_gpus", lambda: (("L4",), None))
+    monkeypatch.setattr("cnnlib.system.gpus.usable_gpus", lambda: (("L4",), None))
     assert asked.plan().trials == 20
 
 
 def test_a_core_that_is_not_ours_is_refused(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnlib.limits.cores", lambda: 1)
+    monkeypatch.setattr("cnnlib.system.limits.cores", lambda: 1)
     with pytest.raises(ValueError, match="--cpus-per-trial: 2 is more than the 1 here"):
         Settings(data=photos, storage=tmp_path, cpus_per_trial=2, **FAST).plan()
 

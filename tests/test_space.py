@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-import cnnlib.space
-from cnnlib.config import TrialConfig, can_exist, hyperparameters, impossible
-from cnnlib.space import (
+import cnnlib.search.space
+from cnnlib.networks.hyperparameter import TrialConfig, can_exist, hyperparameters, impossible
+from cnnlib.search.space import (
     Choice,
     Interval,
     Points,
@@ -19,7 +19,7 @@ from cnnlib.space import (
     searched,
     with_set,
 )
-from cnnlib.sweep_file import read_sweep_file, sweep_from_mapping
+from cnnlib.search.sweep_file import read_sweep_file, sweep_from_mapping
 
 SWEEPS = Path(__file__).parent.parent / "cnnlib" / "sweeps"
 FILES = sorted(SWEEPS.glob("*.yaml"))
@@ -263,7 +263,7 @@ def test_products_of_hundred_thousands_are_counted_without_a_walk(
         asked += 1
         return can_exist(*shape, **names)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(cnnlib.space, "can_exist", counted)
+    monkeypatch.setattr(cnnlib.search.space, "can_exist", counted)
     space: Space = {
         "first_layer_filters": Interval(1, 4096, step=1),
         "filter_org": Choice(tuple(0.25 + n / 1000 for n in range(3000))),

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cnnlib.standings import (
+from cnnlib.journal.scores import (
     REFERENCE,
     Final,
     Standing,

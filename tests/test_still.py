@@ -32,8 +32,8 @@ from analysis.plots.several import LOOKS, by_number, progress_figure
 from analysis.plots.style import OUTCOMES, Figure, Look, dots, line
 from analysis.plots.test import confusion_figure, recalls_figure
 from analysis.plots.trials import distribution_figure, slice_figures, workers_figure
-from analysis.predictions import class_recalls, confusion_counts
-from analysis.workload import workers_of
+from analysis.reading.predictions import class_recalls, confusion_counts
+from analysis.reading.workload import workers_of
 
 
 def surface() -> Figure:

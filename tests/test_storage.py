@@ -11,11 +11,11 @@ import pytest
 from moto.server import ThreadedMotoServer
 from safetensors.numpy import save_file
 
-from cnnlib.buckets import Bucket
-from cnnlib.claim import NAME, Claim, ClaimedError
-from cnnlib.journal import Journal, journal_exists, read_events
-from cnnlib.storage import Mirror, Remote, Shelf, StorageError, prune_storage
-from cnnlib.trial import is_pair
+from cnnlib.journal.events import Journal, journal_exists, read_events
+from cnnlib.journal.mirror import Mirror, Remote, Shelf, StorageError, prune_storage
+from cnnlib.storage.buckets import Bucket
+from cnnlib.storage.folder_lock import NAME, Claim, ClaimedError
+from cnnlib.training.trial import is_pair
 from tests.events import begin
 from tests.test_buckets import put
 
@@ -50,7 +50,7 @@ def numbers(folder: Path) -> list[int]:
 def test_a_journal_is_there_seconds_after_it_is_written(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnlib.storage.PAUSE", 0.1)
+    monkeypatch.setattr("cnnlib.journal.mirror.PAUSE", 0.1)
     here, elsewhere = tmp_path / "here" / "s", tmp_path / "elsewhere" / "s"
     mirror = Mirror(url, here)
     assert not mirror.exists()
@@ -194,8 +194,8 @@ def test_a_storage_that_does_not_answer_costs_a_line_and_is_made_up_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, disk: str
 ) -> None:
     caplog.set_level(logging.WARNING)
-    monkeypatch.setattr("cnnlib.storage.PAUSE", 0.05)
-    monkeypatch.setattr("cnnlib.storage.CLOSING", 0.2)
+    monkeypatch.setattr("cnnlib.journal.mirror.PAUSE", 0.05)
+    monkeypatch.setattr("cnnlib.journal.mirror.CLOSING", 0.2)
     (tmp_path / "there").write_text("a file where the bucket should be")
     here = tmp_path / "here" / "s"
     mirror = Mirror(disk, here)
@@ -224,7 +224,7 @@ def test_a_server_that_is_away_for_a_while_costs_a_line_and_nothing_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING)
-    monkeypatch.setattr("cnnlib.storage.PAUSE", 0.1)
+    monkeypatch.setattr("cnnlib.journal.mirror.PAUSE", 0.1)
     here, there = tmp_path / "here" / "s", tmp_path / "there" / "s"
     mirror, journal = Mirror(bucket, here), begun(here)
     mirror.start()
@@ -282,8 +282,8 @@ def test_on_a_cluster_the_checkpoints_are_the_nodes_own(url: str, tmp_path: Path
 def test_a_node_waits_for_the_storage_and_then_says_that_it_is_not_the_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
 ) -> None:
-    monkeypatch.setattr("cnnlib.storage.PAUSE", 0.05)
-    monkeypatch.setattr("cnnlib.storage.PATIENCE", 0.2)
+    monkeypatch.setattr("cnnlib.journal.mirror.PAUSE", 0.05)
+    monkeypatch.setattr("cnnlib.journal.mirror.PATIENCE", 0.2)
     (tmp_path / "there").write_text("a file where the bucket should be")
     (tmp_path / "trial").mkdir()
     (tmp_path / "trial" / "last.pt").touch()
@@ -434,7 +434,7 @@ def test_foreign_files_below_checkpoints_are_no_trouble_and_stay(
 def test_of_a_pair_that_is_sent_halfway_the_other_machine_learns_it(
     first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
 ) -> None:
-    monkeypatch.setattr("cnnlib.storage.PATIENCE", 0.0)
+    monkeypatch.setattr("cnnlib.journal.mirror.PATIENCE", 0.0)
     here, there = tmp_path / "here", tmp_path / "elsewhere"
     here.mkdir()
     rows = [{"epoch": 1, "val_acc": 0.1}, {"epoch": 2, "val_acc": 0.2}]
@@ -447,7 +447,7 @@ def test_of_a_pair_that_is_sent_halfway_the_other_machine_learns_it(
             shelf.send()
     with monkeypatch.context() as patch:
         listed = [here / first, here / ({"best.safetensors", "last.pt"} - {first}).pop()]
-        patch.setattr("cnnlib.storage.sorted", lambda paths: listed, raising=False)
+        patch.setattr("cnnlib.journal.mirror.sorted", lambda paths: listed, raising=False)
         stopped_after(patch, "send", 1)
         with pytest.raises(StorageError):
             shelf.send()
@@ -502,10 +502,10 @@ def test_who_wakes_after_another_has_taken_the_sweep_over_sends_nothing(
     first = Claim(laptop, mirror.lost)
     assert mirror._send()
     first.check()
-    monkeypatch.setattr("cnnlib.claim.EXPIRES", 0.0)  # it sleeps
+    monkeypatch.setattr("cnnlib.storage.folder_lock.EXPIRES", 0.0)  # it sleeps
     there = Mirror(url, desk)
     there.fetch()
-    monkeypatch.setattr("cnnlib.claim.EXPIRES", 60.0)
+    monkeypatch.setattr("cnnlib.storage.folder_lock.EXPIRES", 60.0)
     begun(desk, 2, "b").close()
     second = Claim(desk)
     assert there._send()
@@ -513,7 +513,7 @@ def test_who_wakes_after_another_has_taken_the_sweep_over_sends_nothing(
 
     journal.append("note", number=77)  # it wakes
     (laptop / "trials.csv").write_text("of the laptop")
-    monkeypatch.setattr("cnnlib.claim.HEARTBEAT", -1.0)
+    monkeypatch.setattr("cnnlib.storage.folder_lock.HEARTBEAT", -1.0)
     assert mirror._send()
     with pytest.raises(ClaimedError, match=rf"^{url}/s was taken over by .*; this one ends$"):
         first.check()
@@ -540,7 +540,7 @@ def test_who_sleeps_between_two_files_asks_again(
         if name == "a":
             other = {"host": "desk", "pid": 7, "since": now, "alive": now + 100}
             self.write(NAME, json.dumps(other).encode())
-            monkeypatch.setattr("cnnlib.storage.time.time", lambda: now + 100)
+            monkeypatch.setattr("cnnlib.journal.mirror.time.time", lambda: now + 100)
 
     monkeypatch.setattr(Bucket, "send", sleeping)
     assert mirror._send()
@@ -578,7 +578,7 @@ def test_a_claim_that_is_deleted_there_is_written_again(tmp_path: Path, disk: st
 def test_a_thread_that_fails_of_whatever_says_so_once_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, disk: str
 ) -> None:
-    monkeypatch.setattr("cnnlib.storage.PAUSE", 0.01)
+    monkeypatch.setattr("cnnlib.journal.mirror.PAUSE", 0.01)
     here = tmp_path / "here" / "s"
     begun(here).close()
     mirror, tried = Mirror(disk, here), threading.Semaphore(0)

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from cnnlib.journal import Journal, main, read_events
-from cnnlib.story import replay, story
+from cnnlib.journal.__main__ import main
+from cnnlib.journal.events import Journal, read_events
+from cnnlib.journal.replay import replay, story
 from tests.events import begin, propose
 from tests.test_ledger import Sweep, finished
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib import surroundings
-from cnnlib.surroundings import (
+from cnnlib.system import surroundings
+from cnnlib.system.surroundings import (
     AT_HOME,
     cache_folder,
     check_ray,
@@ -105,7 +105,7 @@ def test_a_cache_that_cannot_be_written_is_a_line(
 def test_compiled_code_goes_into_the_cache(tmp_path: Path) -> None:
     """Where the installation belongs to root, nothing can be written beside it."""
     environment = {n: v for n, v in os.environ.items() if n != "NUMBA_CACHE_DIR"}
-    code = "import cnnlib.compiled, numba; print(numba.config.CACHE_DIR)"
+    code = "import cnnlib.pixels.cpu_batches, numba; print(numba.config.CACHE_DIR)"
     answer = subprocess.run(
         [sys.executable, "-c", code],
         env=environment | {"CNNLIB_CACHE": str(tmp_path)},

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hyperopt.pyll import stochastic
 
-from cnnlib.config import TrialConfig
-from cnnlib.halving import Halving
-from cnnlib.space import Choice, Interval, Points, Weighted, grid, num_configurations
-from cnnlib.sweep_file import SweepFile, read_sweep_file, sweep_from_mapping
-from cnnlib.tpe import Tpe, _expression, _value
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.search.halving import Halving
+from cnnlib.search.space import Choice, Interval, Points, Weighted, grid, num_configurations
+from cnnlib.search.sweep_file import SweepFile, read_sweep_file, sweep_from_mapping
+from cnnlib.search.tpe import Tpe, _expression, _value
 
 EXPECTED = json.loads((Path(__file__).parent / "wandb_sweeps" / "expected.json").read_text("utf-8"))
 METRIC = {"name": "val_acc", "goal": "maximize"}

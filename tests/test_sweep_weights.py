@@ -3,11 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cnnlib.checkpoints import BEST
-from cnnlib.finals import read_finals
-from cnnlib.plan import Plan
-from cnnlib.storage import Mirror, Shelf
-from cnnlib.sweep import _fetch_weights
+from cnnlib.journal.finals import read_finals
+from cnnlib.journal.mirror import Mirror, Shelf
+from cnnlib.planning.plan import Plan
+from cnnlib.running.sweep import _fetch_weights
+from cnnlib.storage.training_files import BEST
 from tests.test_retraining import Executor, hold, plan, searched  # noqa: F401
 
 

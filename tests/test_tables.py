@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cnnlib.tables import accuracies, numbers, read_table
+from cnnlib.storage.csv_file import accuracies, numbers, read_table
 
 OWNERS = pd.Series(["a", "b", "c"])
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from analysis.comparison import compare
-from analysis.effects import best_value, estimate_effects
+from analysis.statistics.comparison import compare
+from analysis.statistics.effects import best_value, estimate_effects
 from tests.test_claims import findings_of, study, sweep_of
 
 

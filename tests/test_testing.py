@@ -6,16 +6,16 @@ import pandas as pd
 import pytest
 import torch
 
-from cnnlib import testing
-from cnnlib.champion import _bring_back, _remove_earlier, digest, read_champion
-from cnnlib.claim import Claim, ClaimedError
-from cnnlib.journal import Journal, read_events
-from cnnlib.limits import cores
-from cnnlib.model import CustomCNN
-from cnnlib.results import openings
-from cnnlib.story import story
-from cnnlib.testing import OpenedBeforeError, test_champion
-from cnnlib.trial import save_weights
+from cnnlib.champion import final_test as testing
+from cnnlib.champion.champion import _bring_back, _remove_earlier, digest, read_champion
+from cnnlib.champion.final_test import OpenedBeforeError, test_champion
+from cnnlib.journal.events import Journal, read_events
+from cnnlib.journal.replay import story
+from cnnlib.journal.tables import openings
+from cnnlib.networks.classifier import CustomCNN
+from cnnlib.storage.folder_lock import Claim, ClaimedError
+from cnnlib.system.limits import cores
+from cnnlib.training.trial import save_weights
 from tests.test_champion import sweep  # noqa: F401
 
 

@@ -2,10 +2,10 @@ import math
 
 import pytest
 
-from cnnlib.config import TrialConfig, impossible
-from cnnlib.halving import WORST
-from cnnlib.space import Choice, Interval, Space, Weighted
-from cnnlib.tpe import GAMMA, HISTORY, Outcome, Tpe, _told
+from cnnlib.networks.hyperparameter import TrialConfig, impossible
+from cnnlib.search.halving import WORST
+from cnnlib.search.space import Choice, Interval, Space, Weighted
+from cnnlib.search.tpe import GAMMA, HISTORY, Outcome, Tpe, _told
 
 SPACE: Space = {
     "first_layer_filters": Choice((8, 16, 32)),

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from cnnlib.followers import SeenTrial, telling
-from cnnlib.journal import Journal, JournalTail
+from cnnlib.journal.events import Journal, JournalTail
+from cnnlib.journal.followers import SeenTrial, telling
 from cnnlib.tracking import Tracking, resolved_mode
 from cnnlib.tracking.follower import Sender, SilentError, follow
 from cnnlib.tracking.names import run_name

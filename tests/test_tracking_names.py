@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Any
 
-from cnnlib.config import hyperparameters
+from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.tracking.names import SHORT_NAMES, run_id, run_name, where
 from tests.test_tracking import CONFIG
 

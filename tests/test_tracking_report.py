@@ -9,9 +9,9 @@ import pytest
 from test_report import planted_sweep
 from test_tracking import API_KEY, no_account  # noqa: F401
 
-from analysis.place import Place
+from analysis.page.sending import send
+from analysis.reading.place import Place
 from analysis.report import main
-from analysis.sending import send
 from cnnlib.tracking.report import send_report
 from tests.wandb_files import read_offline_runs
 

@@ -11,14 +11,14 @@ from pytorch_lightning.callbacks import ProgressBar
 from safetensors.torch import load_file, save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cnnlib import trial
-from cnnlib.checkpoints import epoch_of
-from cnnlib.config import TrialConfig
-from cnnlib.dataset import read_folder
-from cnnlib.files import replaced
-from cnnlib.model import CustomCNN
-from cnnlib.results import CLASS_COUNTS, EPOCH_COLUMNS
-from cnnlib.trial import (
+from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS
+from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.photos.dataset import read_folder
+from cnnlib.storage.files import replaced
+from cnnlib.storage.training_files import epoch_of
+from cnnlib.training import trial
+from cnnlib.training.trial import (
     EpochReport,
     Task,
     best_epoch,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import ray
 
-from cnnlib import tuning
-from cnnlib.tuning import session
+from cnnlib.running import tuning
+from cnnlib.running.tuning import session
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ import pytest
 import requests
 
 from analysis.page.live import live
-from analysis.place import Place
+from analysis.reading.place import Place
 from analysis.report import main, write_report
 from analysis.watch import Watch, state_of
-from cnnlib.claim import NAME
-from cnnlib.journal import Journal
+from cnnlib.journal.events import Journal
+from cnnlib.storage.folder_lock import NAME
 from tests.conftest import HANG, wait_until
 from tests.events import begin, propose
 

@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from cnnlib import workload
-from cnnlib.config import TrialConfig
-from cnnlib.space import Choice
-from cnnlib.workload import (
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.planning import cost as workload
+from cnnlib.planning.cost import (
     Measured,
     forward_macs,
     macs,
@@ -21,6 +20,7 @@ from cnnlib.workload import (
     training_bytes,
     trials_at_once,
 )
+from cnnlib.search.space import Choice
 
 SMALL = TrialConfig(first_layer_filters=8, conv_layers=2, num_neurons_dense=16)
 
@@ -87,7 +87,7 @@ def test_a_measurement_has_the_precision_of_trials(
     scores: list[torch.Tensor],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cnnlib.trial.precision", lambda accelerator: precision)
+    monkeypatch.setattr("cnnlib.training.trial.precision", lambda accelerator: precision)
     measure(SMALL, num_classes=3, image_size=16, device="cpu")
     assert {batch.dtype for batch in scores} == {dtype}
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from analysis.claims import read_claims
-from cnnlib.reference import read_reference
-from cnnlib.sweep_file import read_sweep_file
-from cnnlib.yaml_file import MOST_BYTES, read_yaml
+from analysis.statistics.claims import read_claims
+from cnnlib.search.reference import read_reference
+from cnnlib.search.sweep_file import read_sweep_file
+from cnnlib.storage.yaml_file import MOST_BYTES, read_yaml
 from jobs.train import configuration
 
 GROWING = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" + "".join(

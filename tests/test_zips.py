@@ -1,4 +1,4 @@
-"""Tests of cnnlib/zips.py."""
+"""Tests of cnnlib/photos/zips.py."""
 
 import hashlib
 import logging
@@ -12,7 +12,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from cnnlib.zips import doubtful_names, unpack
+from cnnlib.photos.zips import doubtful_names, unpack
 from tests.test_download import PAYLOAD, fill_disk, leftovers, run_python
 
 
@@ -112,7 +112,7 @@ def test_unpacking_needs_room(
 
 def test_a_killed_unpacking_leaves_nothing_that_counts(zip_path: Path, tmp_path: Path) -> None:
     script = (
-        "import os, pathlib, sys, zipfile; from cnnlib.zips import unpack\n"
+        "import os, pathlib, sys, zipfile; from cnnlib.photos.zips import unpack\n"
         "extract = zipfile.ZipFile.extract\n"
         "def die(self, entry, folder):\n"
         "    extract(self, entry, folder)\n"

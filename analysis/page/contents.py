@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from analysis import summary
-from analysis.findings import Findings
-from analysis.folder import SweepFolder
 from analysis.page.blocks import Page
 from analysis.page.sections import audit, finals, findings, network, run, test, trials
+from analysis.reading.folder import SweepFolder
+from analysis.statistics import summary
+from analysis.statistics.findings import Findings
 
 
 def build_page(sweep: SweepFolder, found: Findings, *, photo_folders: list[Path]) -> Page:

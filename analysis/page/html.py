@@ -16,7 +16,7 @@ from PIL import Image
 
 from analysis.page.blocks import Page, Plot
 from analysis.page.templating import environment, text
-from analysis.values import is_missing, shown
+from analysis.reading.values import is_missing, shown
 
 _HEBREW_TO_ARABIC = r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]+"
 _FROM_RIGHT = re.compile(rf"{_HEBREW_TO_ARABIC}(?:[ _-]{_HEBREW_TO_ARABIC})*")

@@ -9,7 +9,7 @@ from jinja2 import Environment
 
 from analysis.page.blocks import Page
 from analysis.page.templating import environment
-from analysis.values import shown
+from analysis.reading.values import shown
 
 
 def as_markdown(page: Page) -> str:

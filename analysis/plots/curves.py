@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.folder import SweepFolder
 from analysis.plots.scales import axis, figure, headed, scaled, upright
 from analysis.plots.style import (
     BLACK,
@@ -21,6 +20,7 @@ from analysis.plots.style import (
     numbers,
     plain,
 )
+from analysis.reading.folder import SweepFolder
 
 METRICS = ("val_acc", "train_acc", "val_loss", "train_loss")
 MAX_CURVES, MAX_POINTS = 300, 30_000

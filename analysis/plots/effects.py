@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from analysis.effects import SIGNIFICANT
 from analysis.plots.scales import axis, figure, named, note, rows, scaled, shaded, upright
 from analysis.plots.style import (
     BLACK,
@@ -23,7 +22,8 @@ from analysis.plots.style import (
     numbers,
     plain,
 )
-from analysis.values import groups_of, is_log, shown
+from analysis.reading.values import groups_of, is_log, shown
+from analysis.statistics.effects import SIGNIFICANT
 
 MARKS = {
     "surely higher": Look(BLUE, "triangle-up"),

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnnlib.augment import normalised
-from cnnlib.decode import decode
-from cnnlib.model import ACTIVATIONS, CustomCNN
-from cnnlib.unreadable import UnreadableError
+from cnnlib.networks.classifier import ACTIVATIONS, CustomCNN
+from cnnlib.photos.unreadable import UnreadableError
+from cnnlib.pixels.augment import normalised
+from cnnlib.pixels.decode import decode
 
 
 def read_network(sweep_folder: Path) -> CustomCNN:

@@ -23,7 +23,7 @@ from analysis.plots.style import (
     numbers,
     plain,
 )
-from analysis.values import (
+from analysis.reading.values import (
     NOT_LOGGED,
     Scale,
     is_missing,

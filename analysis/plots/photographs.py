@@ -14,9 +14,9 @@ from PIL import Image, ImageOps
 
 from analysis.plots.still import WIDTH, drawing, rendered
 from analysis.plots.style import QUIET
-from analysis.predictions import ConfusedPair
-from analysis.values import is_missing, shortened
-from cnnlib.upright import upright
+from analysis.reading.predictions import ConfusedPair
+from analysis.reading.values import is_missing, shortened
+from cnnlib.pixels.upright import upright
 
 if TYPE_CHECKING:
     from analysis.plots.network import Neuron

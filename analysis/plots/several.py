@@ -23,8 +23,8 @@ from analysis.plots.style import (
     line,
     plain,
 )
-from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
-from analysis.workload import MAX_DRAWN
+from analysis.reading.workload import MAX_DRAWN
+from analysis.statistics.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK)
 STROKES = (("solid", "circle"), ("dash", "square"), ("dot", "triangle-up"), ("dashdot", "diamond"))

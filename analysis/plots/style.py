@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.values import shortened
+from analysis.reading.values import shortened
 
 Trace = dict[str, Any]
 Figure = dict[str, Any]

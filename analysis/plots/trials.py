@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.folder import SweepFolder
 from analysis.plots.scales import ACCURACY, axis, figure, headed, named, rows, scaled
 from analysis.plots.style import (
     BLACK,
@@ -23,8 +22,9 @@ from analysis.plots.style import (
     plain,
     ring,
 )
-from analysis.values import Groups, groups_of, is_log
-from analysis.workload import MAX_DRAWN, Cost, Workers, in_order, starts
+from analysis.reading.folder import SweepFolder
+from analysis.reading.values import Groups, groups_of, is_log
+from analysis.reading.workload import MAX_DRAWN, Cost, Workers, in_order, starts
 
 UNITS = (("minutes", 60, 2 * 3600), ("hours", 3600, 3 * 86400), ("days", 86400, np.inf))
 SPREAD = 0.16  # of dots that share a value, to either side

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from cnnlib.followers import SeenTrial, SeenTrials
-from cnnlib.journal import JournalTail, journal_exists
+from cnnlib.journal.events import JournalTail, journal_exists
+from cnnlib.journal.followers import SeenTrial, SeenTrials
 from cnnlib.tracking.account import resolved_mode
 from cnnlib.tracking.names import MAX_NAME_LENGTH, refused_id, run_id, run_name, where
 from cnnlib.tracking.sent import BEGUN, INTERRUPTED, Part, Sent

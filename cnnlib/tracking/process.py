@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cnnlib.followers import Event
+from cnnlib.journal.followers import Event
 from cnnlib.tracking.account import child_environment
 from cnnlib.tracking.names import where
 

@@ -22,9 +22,9 @@ from hosts import Host, Network, missing, search_path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from cnnlib.journal import read_events  # noqa: E402
-from cnnlib.results import read_results  # noqa: E402
-from cnnlib.story import replay  # noqa: E402
+from cnnlib.journal.events import read_events  # noqa: E402
+from cnnlib.journal.replay import replay  # noqa: E402
+from cnnlib.journal.tables import read_results  # noqa: E402
 
 WORKERS = ("w1", "w2", "w3")
 SPARE = "none"  # an address without a machine: of four, Ray's local provider counts the head as one
@@ -36,7 +36,7 @@ SWEEP = "--max-epochs 4 --wandb off --storage s3://bucket/sweeps --image-size"
 LONG, SHORT = f"{SWEEP} 64", f"{SWEEP} 16"
 TOLD = re.compile("champion|the bill")
 PHOTOGRAPHS = (
-    "from pathlib import Path; from cnnlib.sample import write_sample; "
+    "from pathlib import Path; from cnnlib.photos.sample import write_sample; "
     'write_sample(Path.home() / "photographs")'
 )
 BEGAN = time.monotonic()

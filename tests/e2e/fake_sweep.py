@@ -29,11 +29,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from safetensors.numpy import save_file
 
-from cnnlib import claim
-from cnnlib.buckets import Bucket
-from cnnlib.checkpoints import BEST, epoch_of
-from cnnlib.files import replaced
-from cnnlib.journal import Journal
+from cnnlib.journal.events import Journal
+from cnnlib.storage import folder_lock as claim
+from cnnlib.storage.buckets import Bucket
+from cnnlib.storage.files import replaced
+from cnnlib.storage.training_files import BEST, epoch_of
 from jobs.tune import exit_after, mistake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,14 +151,14 @@ def main() -> int:
         claim.socket = SimpleNamespace(gethostname=lambda: asked.host)  # type: ignore[assignment]
         claim.fcntl = SimpleNamespace(**vars(fcntl) | {"flock": lambda *_: None})  # type: ignore[assignment]
 
-    import cnnlib.sweep
-    import cnnlib.tuning
-    from cnnlib.settings import Settings
+    import cnnlib.running.sweep
+    import cnnlib.running.tuning
+    from cnnlib.planning.settings import Settings
 
-    cnnlib.tuning.ray_trial = fake_trial  # type: ignore[assignment]
-    cnnlib.sweep.crown = lambda *_, **__: None  # type: ignore[assignment]  # there are no weights
+    cnnlib.running.tuning.ray_trial = fake_trial  # type: ignore[assignment]
+    cnnlib.running.sweep.crown = lambda *_, **__: None  # type: ignore[assignment]  # there are no weights
     if "RAY_ADDRESS" not in os.environ:
-        cnnlib.tuning.cores = lambda: asked.slots  # more trials at once than cores
+        cnnlib.running.tuning.cores = lambda: asked.slots  # more trials at once than cores
     try:
         plan = Settings(
             data=asked.photos, storage=asked.storage, name=asked.name, resume=asked.resume,
@@ -169,7 +169,7 @@ def main() -> int:
     except (ValueError, OSError) as error:
         return mistake(error)
     try:
-        result = cnnlib.sweep.run(plan)
+        result = cnnlib.running.sweep.run(plan)
     except claim.ClaimedError as error:
         return mistake(error)
     if result.trouble:

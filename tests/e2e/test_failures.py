@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.journal import Journal, read_events
-from cnnlib.results import read_results
-from cnnlib.settings import Settings
-from cnnlib.story import replay
-from cnnlib.surroundings import cache_folder
-from cnnlib.sweep import run
+from cnnlib.journal.events import Journal, read_events
+from cnnlib.journal.replay import replay
+from cnnlib.journal.tables import read_results
+from cnnlib.planning.settings import Settings
+from cnnlib.running.sweep import run
+from cnnlib.system.surroundings import cache_folder
 from tests.chaos import WORKER, descendants
 from tests.conftest import HANG, wait_until, write_photos
 
@@ -71,8 +71,8 @@ def test_a_trial_that_kills_every_worker_fails_and_the_sweep_goes_on(
     def deadly(config: dict, task: object, checkpoints: Path) -> None:
         os._exit(1)
 
-    monkeypatch.setattr("cnnlib.tuning.ray_trial", deadly)
-    monkeypatch.setattr("cnnlib.recorder.MAX_WORKER_LOSSES", 1)
+    monkeypatch.setattr("cnnlib.running.tuning.ray_trial", deadly)
+    monkeypatch.setattr("cnnlib.running.recorder.MAX_WORKER_LOSSES", 1)
     plan = Settings(
         data=write_photos(tmp_path / "photos"), storage=tmp_path, name="deadly", set=SMALL,
         trials=2, max_epochs=2, image_size=8, wandb="off", finalists=0,
@@ -125,7 +125,7 @@ def test_a_disk_that_fills_ends_the_sweep_in_a_line_and_nothing_is_lost(
         return append(self, event, **content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("cnnlib.journal.Journal.append", full)
+        patch.setattr("cnnlib.journal.events.Journal.append", full)
         result = run(settings.plan())
     assert result.trouble == "OSError: [Errno 28] No space left on device"
     assert len(list(read_events(result.folder))) == 6

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnnlib.champion import read_champion
-from cnnlib.journal import journal_exists, read_events
-from cnnlib.model import CustomCNN
-from cnnlib.results import read_results
-from cnnlib.standings import read_standings
-from cnnlib.story import replay
+from cnnlib.champion.champion import read_champion
+from cnnlib.journal.events import journal_exists, read_events
+from cnnlib.journal.replay import replay
+from cnnlib.journal.scores import read_standings
+from cnnlib.journal.tables import read_results
+from cnnlib.networks.classifier import CustomCNN
 from tests.chaos import kill
 from tests.conftest import HANG, wait_until, write_photos
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from cnnlib.results import read_results
+from cnnlib.journal.tables import read_results
 from tests.chaos import descendants
 from tests.conftest import HANG, wait_until
 

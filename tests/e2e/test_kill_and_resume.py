@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cnnlib.config import told
-from cnnlib.journal import read_events
-from cnnlib.ledger import read_ledger
-from cnnlib.results import read_results
-from cnnlib.space import searched
-from cnnlib.story import replay
+from cnnlib.journal.events import read_events
+from cnnlib.journal.ledger import read_ledger
+from cnnlib.journal.replay import replay
+from cnnlib.journal.tables import read_results
+from cnnlib.networks.hyperparameter import told
+from cnnlib.search.space import searched
 from tests.chaos import check_same, kill, num_events
 from tests.conftest import HANG, wait_until, write_photos
 from tests.wandb_files import read_offline_runs
@@ -79,9 +79,9 @@ def test_a_killed_sweep_ends_as_the_unbroken_one_to_the_last_digit(folder: Path)
 
 
 def test_its_journal_replays_and_tells_what_happened(folder: Path) -> None:
-    story = run(sys.executable, "-m", "cnnlib.journal", str(folder / "b"))
+    story = run(sys.executable, "-m", "cnnlib.journal.events", str(folder / "b"))
     assert story.stdout.count(" resumed  ") == 2
-    answer = run(sys.executable, "-m", "cnnlib.journal", str(folder / "b"), "--replay")
+    answer = run(sys.executable, "-m", "cnnlib.journal.events", str(folder / "b"), "--replay")
     assert answer.returncode == 0, answer.stdout
     assert answer.stdout.startswith("every decision follows from the journal: 6 proposals, ")
 

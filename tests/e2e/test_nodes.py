@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.journal import read_events
-from cnnlib.results import read_results
-from cnnlib.sources import find_dataset
-from cnnlib.story import replay
+from cnnlib.journal.events import read_events
+from cnnlib.journal.replay import replay
+from cnnlib.journal.tables import read_results
+from cnnlib.photos.sources import find_dataset
 from tests.conftest import HANG, write_photos
 from tests.nodes import simulated
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from cnnlib.config import hyperparameters, told
-from cnnlib.journal import read_events
-from cnnlib.model import CustomCNN
-from cnnlib.results import openings, read_results
+from cnnlib.journal.events import read_events
+from cnnlib.journal.tables import openings, read_results
+from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.hyperparameter import hyperparameters, told
 from tests.conftest import HANG, wait_until, write_photos
 from tests.wandb_files import read_offline_runs
 

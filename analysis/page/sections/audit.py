@@ -1,11 +1,11 @@
 """The section on ASHA's audit: how often it was wrong to stop a trial."""
 
-from analysis.audit import Audit, read_audit
-from analysis.folder import SweepFolder
 from analysis.page.blocks import Block, Paragraph, Section, Table
-from analysis.summary import percent
-from cnnlib.intervals import wilson_interval
-from cnnlib.units import counted
+from analysis.reading.folder import SweepFolder
+from analysis.statistics.audit import Audit, read_audit
+from analysis.statistics.summary import percent
+from cnnlib.champion.intervals import wilson_interval
+from cnnlib.system.units import counted
 
 FEW = 10  # completed audited trials, below which the report warns of its own figures
 

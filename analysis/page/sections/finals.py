@@ -1,12 +1,12 @@
 """The finals in the report: candidates trained again on new seeds, and how lucky they had been."""
 
-from analysis.folder import SweepFolder
 from analysis.page.blocks import Block, Paragraph, Section, Table
-from analysis.summary import percent
-from analysis.values import signed
-from cnnlib.halving import DIVERGED
-from cnnlib.standings import REFERENCE, Final, Standing, mean_interval, read_standings, spread
-from cnnlib.units import counted
+from analysis.reading.folder import SweepFolder
+from analysis.reading.values import signed
+from analysis.statistics.summary import percent
+from cnnlib.journal.scores import REFERENCE, Final, Standing, mean_interval, read_standings, spread
+from cnnlib.search.halving import DIVERGED
+from cnnlib.system.units import counted
 
 TITLE = "The finals"
 

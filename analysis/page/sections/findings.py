@@ -4,10 +4,6 @@ from collections import Counter
 
 import pandas as pd
 
-from analysis.class_effects import class_sentences
-from analysis.findings import NEXT_SWEEP, Findings
-from analysis.folder import SweepFolder
-from analysis.interplay import MIN_FREEDOM, cells_of
 from analysis.page.blocks import Block, Folded, Panel, Paragraph, Plot, Points, Section, Table, plot
 from analysis.plots.effects import (
     effects_figure,
@@ -16,9 +12,13 @@ from analysis.plots.effects import (
     pair_figure,
     surface_figure,
 )
-from analysis.values import signed, signed_interval
-from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
-from cnnlib.units import counted
+from analysis.reading.folder import SweepFolder
+from analysis.reading.values import signed, signed_interval
+from analysis.statistics.classes import class_sentences
+from analysis.statistics.findings import NEXT_SWEEP, Findings
+from analysis.statistics.pairs import MIN_FREEDOM, cells_of
+from analysis.statistics.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
+from cnnlib.system.units import counted
 
 MARKS = {SUPPORTED: "✓ supported", CONTRADICTED: "✗ contradicted", NO_EVIDENCE: "? no evidence"}
 NUM_PAIRS = 5

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.folder import SweepFolder
 from analysis.page.blocks import Block, Paragraph, Picture, Section
 from analysis.page.sections.test import MISSING, NUM_SEEN
 from analysis.plots import photographs
-from analysis.predictions import stratified_sample
-from cnnlib.units import counted
+from analysis.reading.folder import SweepFolder
+from analysis.reading.predictions import stratified_sample
+from cnnlib.system.units import counted
 
 if TYPE_CHECKING:
-    from cnnlib.model import CustomCNN
+    from cnnlib.networks.classifier import CustomCNN
 
 MAX_FILTERS = 128
 

@@ -1,11 +1,11 @@
 """The sections on the sweep as a whole: its summary, its best configuration, how it was run."""
 
-from analysis import summary
-from analysis.findings import Findings
-from analysis.folder import SweepFolder
 from analysis.page.blocks import Block, Folded, KeyFigures, Paragraph, Section, Table
 from analysis.page.sections.findings import summary_sentence
-from analysis.values import is_missing, shown
+from analysis.reading.folder import SweepFolder
+from analysis.reading.values import is_missing, shown
+from analysis.statistics import summary
+from analysis.statistics.findings import Findings
 
 
 def summary_section(sweep: SweepFolder, findings: Findings) -> Section:

@@ -6,18 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.claims import Claim
-from analysis.compared import (
-    Compared,
-    champion_table,
-    compare_sweeps,
-    duels_table,
-    overview,
-    settings_table,
-    sweeps_in,
-    that_differ,
-)
-from analysis.effects import SIGNIFICANT
 from analysis.page.blocks import (
     Block,
     Folded,
@@ -33,10 +21,22 @@ from analysis.page.blocks import (
 from analysis.page.files import write_page
 from analysis.page.sections.findings import MARKS
 from analysis.plots import several
-from analysis.summary import duration, percent
-from analysis.values import signed, signed_interval
-from analysis.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
-from analysis.workload import MAX_DRAWN
+from analysis.reading.values import signed, signed_interval
+from analysis.reading.workload import MAX_DRAWN
+from analysis.statistics.claims import Claim
+from analysis.statistics.effects import SIGNIFICANT
+from analysis.statistics.several import (
+    Compared,
+    champion_table,
+    compare_sweeps,
+    duels_table,
+    overview,
+    settings_table,
+    sweeps_in,
+    that_differ,
+)
+from analysis.statistics.summary import duration, percent
+from analysis.statistics.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
 
 MAX_NAMES = 6  # more are counted
 

@@ -5,17 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.effects import SIGNIFICANT
-from analysis.exam import (
-    Calibration,
-    against_reference,
-    calibration,
-    class_table,
-    reliability,
-    top_three,
-    without_copies,
-)
-from analysis.folder import SweepFolder
 from analysis.page.blocks import Block, Paragraph, Picture, Plot, Points, Section, Table, plot
 from analysis.plots import photographs
 from analysis.plots.test import (
@@ -25,7 +14,8 @@ from analysis.plots.test import (
     confusion_figure,
     recalls_figure,
 )
-from analysis.predictions import (
+from analysis.reading.folder import SweepFolder
+from analysis.reading.predictions import (
     class_order,
     class_recalls,
     confused_pairs,
@@ -34,9 +24,19 @@ from analysis.predictions import (
     stratified_sample,
     surest_mistakes,
 )
-from analysis.summary import percent, tested_sentences
-from analysis.values import signed, signed_interval
-from cnnlib.units import counted
+from analysis.reading.values import signed, signed_interval
+from analysis.statistics.effects import SIGNIFICANT
+from analysis.statistics.exam import (
+    Calibration,
+    against_reference,
+    calibration,
+    class_table,
+    reliability,
+    top_three,
+    without_copies,
+)
+from analysis.statistics.summary import percent, tested_sentences
+from cnnlib.system.units import counted
 
 NAMED = 10  # pairs of copies that are listed
 NUM_PHOTOS, NUM_MISTAKES, NUM_PAIRS = 30, 20, 5

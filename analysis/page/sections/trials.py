@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from analysis.folder import SweepFolder
 from analysis.page.blocks import Block, Panel, Paragraph, Plot, Section, Table, plot
 from analysis.plots import curves, trials
 from analysis.plots.parallel import parallel_figure
-from analysis.values import constant, shown, varied
-from analysis.workload import MAX_DRAWN, cost_of, starts, thinned, thinning_note, workers_of
-from cnnlib.units import counted
+from analysis.reading.folder import SweepFolder
+from analysis.reading.values import constant, shown, varied
+from analysis.reading.workload import MAX_DRAWN, cost_of, starts, thinned, thinning_note, workers_of
+from cnnlib.system.units import counted
 
 TRIALS_FIRST = ("trial_id", "status", "val_acc")
 TRIALS_LAST = ("epochs", "audited", "best_epoch", "val_loss", "seconds", "node", "started", "error")

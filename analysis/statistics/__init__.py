@@ -1,0 +1,3 @@
+"""What the trials tell: effects, pairs, classes, claims, verdicts, what to try next. Numbers and
+sentences; no plot and no page.
+"""

@@ -1,0 +1,74 @@
+"""How often ASHA was wrong to stop a trial, told by the trials that it let go on: `--audit`.
+
+These are a random share of all that fell below a cutoff, so what holds for them holds, within the
+interval, for those that were stopped.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.reading.folder import SweepFolder
+from analysis.statistics.summary import percent
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The audited trials against the others."""
+
+    trials: pd.DataFrame
+    """Those that completed, by trial_id: rung, then (the best val_acc by that rung), val_acc (at
+    the end) and more (epochs trained after the rung)."""
+    num_audited: int
+    num_stopped: int
+    champion: float
+    """The highest val_acc of the trials that were not audited; NaN where there is none."""
+    good: float
+    """The val_acc from which on a trial is among the best 1/eta of the completed trials that were
+    not audited: ASHA's own rule, applied at the end. NaN where eta is not known."""
+    eta: float
+    more: int
+    """Epochs that all audited trials trained after the rung where they would have stopped."""
+    trained: int
+    """Epochs of all trials."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Of the completed audited trials, how many it was wrong to stop, by what is wrong."""
+        above, among = (self.trials["val_acc"] > self.champion, self.trials["val_acc"] >= self.good)
+        found = {}
+        if self.champion == self.champion:  # not NaN
+            text = f"ended above the best trial that was not audited ({percent(self.champion)})"
+            found[text] = int(above.sum())
+        if self.good == self.good:
+            text = (
+                f"ended among the best {1 / self.eta:.0%} of the other completed trials"
+                f" ({percent(self.good)} or more)"
+            )
+            found[text] = int(among.sum())
+        return found
+
+
+def read_audit(sweep: SweepFolder) -> Audit | None:
+    """None where no trial was to be audited."""
+    if not {"audited", "status", "epochs"} <= set(sweep.trials):
+        return None
+    trials = sweep.trials.drop_duplicates("trial_id").set_index("trial_id")
+    rung = pd.to_numeric(trials["audited"], errors="coerce").astype(float)
+    epochs = pd.to_numeric(trials["epochs"], errors="coerce").fillna(0).astype(int)
+    is_audited, completed = rung.notna(), trials["status"] == "completed"
+    early = sweep.epochs[sweep.epochs["epoch"] <= sweep.epochs["trial_id"].map(rung).astype(float)]
+    then = early.groupby("trial_id")["val_acc"].max()
+    table = trials[["val_acc"]].assign(rung=rung, then=then, more=epochs - rung)
+    eta = float(sweep.settings.get("reduction_factor") or "nan")
+    others = trials.loc[~is_audited, "val_acc"]
+    return Audit(
+        trials=table[is_audited & completed],
+        num_audited=int(is_audited.sum()),
+        num_stopped=int((trials["status"] == "stopped").sum()),
+        champion=float(others.max()),
+        good=float(others[completed].quantile(1 - 1 / eta)) if eta == eta else eta,
+        eta=eta,
+        more=int(table["more"].sum()),
+        trained=int(epochs.sum()),
+    )

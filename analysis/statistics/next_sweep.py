@@ -1,0 +1,192 @@
+"""What to try next: values to drop, values beyond the edge, and the sweep file that says so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from analysis.reading.folder import SweepFolder
+from analysis.reading.values import numbers_of, shown
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.effects import SIGNIFICANT, Effects, best_value, effects_against
+from cnnlib.networks.hyperparameter import (
+    Hyperparameter,
+    TrialConfig,
+    Value,
+    hyperparameters,
+    impossible,
+)
+from cnnlib.search.space import num_configurations
+from cnnlib.search.sweep_file import sweep_from_mapping
+
+DEAD = 0.01  # a value that surely loses this much accuracy is not worth another trial
+MAX_CHOICES = 6  # more numbers than this are searched as a range
+MIN_TRIALS, TRIALS_A_VALUE = 20, 3
+HEAD = """\
+# What the report suggests to search next, and report.md says why.
+# python jobs/tune.py --sweep next_sweep.yaml --data ...
+"""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Sentences of advice, and the sweep file that follows it; empty where none would run here."""
+
+    sentences: list[str]
+    yaml: str
+
+
+def suggest(
+    sweep: SweepFolder, comparison: Comparison, effects: Effects, pairs: pd.DataFrame
+) -> Suggestion:
+    """What these trials make worth trying.
+
+    Only hyperparameters and values that this package knows go into the sweep file.
+    """
+    sentences: list[str] = []
+    parameters: dict[str, Any] = {}
+    sure = pairs[pairs["p_adjusted"] <= SIGNIFICANT]
+    paired = {*sure["first"], *sure["second"]}
+    for name in sweep.hyperparameters:
+        kept = known = sweep.trials[name].dropna()
+        if effects.p_values.get(name, 1.0) <= SIGNIFICANT:
+            reasons: list[str] = []
+            if name not in paired:  # which value is worse may depend on the other one's
+                kept, reasons = _without_dead(name, known, comparison, effects)
+            further, edge = _beyond(name, best_value(effects, name), comparison, _size(sweep))
+            kept = pd.concat([kept, pd.Series(further, dtype=object)])
+            sentences += reasons + edge
+        if name in hyperparameters():
+            parameters |= _entry(
+                hyperparameters()[name], kept, sweep, has_all=len(kept) == len(known)
+            )
+    sentences += _pair_sentences(sure)
+    if not sentences:
+        sentences = [
+            "Nothing suggests itself: no value is surely worse than another, and none that is"
+            " surely better lies at the edge of what was tried. More trials of the same space"
+            " would tell more."
+        ]
+    return Suggestion(sentences, _file(sweep, parameters))
+
+
+def _without_dead(
+    name: str, known: pd.Series, comparison: Comparison, effects: Effects
+) -> tuple[pd.Series, list[str]]:
+    """The values of trials less those that are surely worse than the best, and a sentence."""
+    best = best_value(effects, name)
+    rows = effects_against(comparison, effects, name, best)
+    dead = rows[(rows["p_adjusted"] <= SIGNIFICANT) & (rows["high"] < -DEAD)]
+    if dead.empty:
+        return known, []
+    is_dead = comparison.levels[name].isin(dead["value"])
+    gone = {shown(value, 9) for value in comparison.trials.loc[is_dead, name]}
+    losses = [f"{row.value} ({-100 * row.effect:.1f} points less)" for row in dead.itertuples()]
+    sentence = f"{name}: drop {' and '.join(losses)}; {best} does best."
+    return known[~known.map(lambda value: shown(value, 9)).isin(gone)], [sentence]
+
+
+def _beyond(
+    name: str, best: str, comparison: Comparison, image_size: int | None
+) -> tuple[list[Value], list[str]]:
+    """The next number past the edge of what was tried, if the best value lies there."""
+    hyperparameter = hyperparameters().get(name)
+    numbers = numbers_of(comparison.trials[name])
+    if hyperparameter is None or hyperparameter.low is None or numbers is None:
+        return [], []
+    order = sorted(set(numbers.dropna()))
+    of_best = sorted(set(numbers[comparison.levels[name] == best].dropna()))
+    if of_best[-1] == order[-1]:
+        edge, inner = order[-1], of_best[0] if len(of_best) > 1 else order[-2]
+    elif of_best[0] == order[0]:
+        edge, inner = order[0], of_best[-1] if len(of_best) > 1 else order[1]
+    else:
+        return [], []
+    is_log = hyperparameter.scale == "log" and order[0] > 0
+    further = _valid(hyperparameter, edge * edge / inner if is_log else 2 * edge - inner)
+    if further is None or further == edge or not _can_exist(name, further, image_size):
+        return [], []
+    sentence = (
+        f"{name}: the best, {best}, lies at the edge of what was tried; try {shown(further)} too."
+    )
+    return [further], [sentence]
+
+
+def _valid(hyperparameter: Hyperparameter, number: float) -> Value | None:
+    assert hyperparameter.low is not None and hyperparameter.high is not None
+    number = min(max(number, hyperparameter.low), hyperparameter.high)
+    return round(number) if hyperparameter.type is int else float(f"{number:.3g}")
+
+
+def _can_exist(name: str, value: Value, image_size: int | None) -> bool:
+    return image_size is None or impossible(TrialConfig(**{name: value}), image_size) is None  # type: ignore[arg-type]
+
+
+def _entry(
+    hyperparameter: Hyperparameter, values: pd.Series, sweep: SweepFolder, *, has_all: bool
+) -> dict[str, Any]:
+    """The hyperparameter's entry in a sweep file; a range stays one. Empty where no value is valid.
+
+    `has_all` says that nothing was dropped or added, so that the sweep's own range stays.
+    """
+    parsed = []
+    for raw in values:
+        try:
+            parsed.append(hyperparameter.parse(raw))
+        except ValueError:
+            continue  # a value of another tool
+    distinct: list[Any] = sorted(set(parsed))
+    if not distinct:
+        return {}
+    space = sweep.settings.get("space")
+    searched = space.get(hyperparameter.name) if isinstance(space, Mapping) else None
+    if not isinstance(searched, Mapping):
+        searched = {}
+    is_range = {"low", "high"} <= searched.keys()
+    if len(distinct) == 1 and not is_range:
+        return {hyperparameter.name: {"value": distinct[0]}}
+    if hyperparameter.low is None or not (is_range or len(distinct) > MAX_CHOICES):
+        return {hyperparameter.name: {"values": distinct}}
+    low, high = distinct[0], distinct[-1]
+    if is_range and (has_all or low == high):
+        low, high = (hyperparameter.type(searched[end]) for end in ("low", "high"))
+    is_log = bool(searched.get("log")) if is_range else hyperparameter.scale == "log" and low > 0
+    entry: dict[str, Any] = {"min": low, "max": high}
+    if hyperparameter.type is float:
+        entry["distribution"] = "log_uniform_values" if is_log else "uniform"
+    return {hyperparameter.name: entry}
+
+
+def _pair_sentences(pairs: pd.DataFrame) -> list[str]:
+    return [
+        f"{row.first} and {row.second}: keep searching both together, since what each value does"
+        " depends on the other hyperparameter."
+        for row in pairs.head(2).itertuples()
+    ]
+
+
+def _size(sweep: SweepFolder) -> int | None:
+    size = sweep.settings.get("image_size")
+    return size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None
+
+
+def _file(sweep: SweepFolder, parameters: dict[str, Any]) -> str:
+    """The sweep file as YAML; empty where jobs/tune.py would not take it."""
+    num_values = sum(len(entry.get("values", ())) for entry in parameters.values())
+    if not parameters:
+        return ""
+    settings = {name: sweep.settings.get(name) for name in ("max_epochs", "image_size")}
+    content: dict[str, Any] = {
+        "method": "bayes",
+        "metric": {"name": "val_acc", "goal": "maximize"},
+        "run_cap": max(MIN_TRIALS, TRIALS_A_VALUE * num_values),
+        "parameters": parameters
+        | {name: {"value": v} for name, v in settings.items() if isinstance(v, int) and v > 0},
+    }
+    try:
+        num_configurations(sweep_from_mapping(content).space, _size(sweep) or 224)
+    except ValueError:
+        return ""
+    return HEAD + yaml.safe_dump(content, sort_keys=False, default_flow_style=None)

@@ -1,0 +1,273 @@
+"""What the report says of a sweep in its own sentences, each with its numbers, and its cautions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.reading.folder import SweepFolder
+from analysis.reading.values import signed_interval
+from analysis.reading.workload import in_order
+from analysis.statistics.comparison import Comparison, levels_of
+from analysis.statistics.effects import (
+    MIN_TRIALS,
+    SIGNIFICANT,
+    Effects,
+    best_value,
+    effects_against,
+)
+from analysis.statistics.regression import holm
+from cnnlib.system.units import counted
+
+MAX_TAKEAWAYS = 10
+FEW = 20  # trials
+ALIASED = 0.8  # Cramér's V from which two hyperparameters cannot be told apart
+
+
+@dataclass(frozen=True)
+class Takeaway:
+    """A sentence, and the difference in accuracy that it is about."""
+
+    text: str
+    size: float
+
+
+def takeaways(
+    sweep: SweepFolder, comparison: Comparison, effects: Effects, pairs: pd.DataFrame
+) -> list[str]:
+    """At most ten sentences, the largest differences first; what can be said if there are none."""
+    singles = _effect_takeaways(comparison, effects)
+    found = [*singles, *_pair_takeaways(pairs), *_failure_takeaways(sweep)]
+    found.sort(key=lambda takeaway: -takeaway.size)
+    first = [] if singles else [_nothing(comparison, effects)]
+    return [*first, *(takeaway.text for takeaway in found)][:MAX_TAKEAWAYS]
+
+
+def _nothing(comparison: Comparison, effects: Effects) -> str:
+    n = len(comparison.scores)
+    if effects.effects.empty:
+        return (
+            f"Nothing can be said of the hyperparameters: {counted(n, 'trial')} to compare, and an"
+            f" effect needs two values with {MIN_TRIALS} trials each, and more trials than values."
+        )
+    return (
+        f"No hyperparameter's effect stands out from chance in these {n} trials. Differences below"
+        f" about {100 * effects.detectable:.1f} points would mostly be missed by as few."
+    )
+
+
+def _effect_takeaways(comparison: Comparison, effects: Effects) -> list[Takeaway]:
+    """One for each hyperparameter that matters: its best value against the worst for sure."""
+    found = []
+    for row in effects.importance.itertuples():
+        name, p_value = row.hyperparameter, effects.p_values[row.hyperparameter]
+        if p_value > SIGNIFICANT:
+            continue
+        explained = (
+            f"It explains {row.importance:.0%} ({row.low:.0%} to {row.high:.0%}) of the variance."
+        )
+        sure = _sure_rows(comparison, effects, name)
+        if sure.empty:
+            text = (
+                f"{name} matters (p = {p_value:.3f}, all its values at once, corrected for all"
+                " hyperparameters), but which of its values is better these trials do not tell."
+            )
+            found.append(Takeaway(f"{text} {explained}", 0.0))
+            continue
+        largest = sure.loc[sure["effect"].abs().idxmax()]
+        text = f"{name}: {_difference(largest, comparison.when)}. {explained}"
+        found.append(Takeaway(text, abs(float(largest["effect"]))))
+    return found
+
+
+def _sure_rows(comparison: Comparison, effects: Effects, name: str) -> pd.DataFrame:
+    """The sure differences from the best value, or where there is none, from the reference."""
+    rows = effects_against(comparison, effects, name, best_value(effects, name))
+    sure = rows[rows["p_adjusted"] <= SIGNIFICANT]
+    known = effects.significant
+    return known[known["hyperparameter"] == name] if sure.empty else sure
+
+
+def _difference(row: pd.Series, when: str) -> str:
+    """A row of effects in words, the better value first."""
+    value, reference = (row["value"], row["n"]), (row["reference"], row["n_reference"])
+    ends = row["low"], row["high"]
+    if row["effect"] > 0:
+        (better, n), (worse, n_worse), (low, high) = value, reference, ends
+    else:
+        (better, n), (worse, n_worse), (high, low) = reference, value, (-ends[0], -ends[1])
+    return (
+        f"{better} reaches {100 * abs(row['effect']):.1f} points more than {worse} {when} (95%"
+        f" interval {signed_interval(low, high)}; n = {n} and {n_worse}), the other"
+        " hyperparameters being equal"
+    )
+
+
+def _pair_takeaways(pairs: pd.DataFrame) -> list[Takeaway]:
+    return [
+        Takeaway(
+            f"{row.first} and {row.second} depend on each other (p = {row.p_adjusted:.3f},"
+            f" corrected for all pairs), so their own effects are averages.{_best_of(row)}",
+            abs(float(row.best_effect)),
+        )
+        for row in pairs[pairs["p_adjusted"] <= SIGNIFICANT].head(3).itertuples()
+    ]
+
+
+def _best_of(row: Any) -> str:
+    return f" The highest mean is that of {row.best} (n = {row.n})." if row.n else ""
+
+
+def _failure_takeaways(sweep: SweepFolder) -> list[Takeaway]:
+    """Values with which trials fail more often than with the others."""
+    if "status" not in sweep.trials:
+        return []
+    failed = (sweep.trials["status"] == "failed").to_numpy()
+    if not failed.any():
+        return []
+    cases = []
+    for name in sweep.hyperparameters:
+        levels = levels_of(sweep.trials[name])
+        for value in levels.cat.categories:
+            has = (levels == value).to_numpy()
+            counts = [(failed & has).sum(), (~failed & has).sum(), (failed & ~has).sum()]
+            table = [counts[:2], [counts[2], (~failed & ~has).sum()]]
+            p_value = stats.fisher_exact(table, alternative="greater").pvalue
+            cases.append((f"{name} {value}", counts[0], int(has.sum()), float(p_value)))
+    adjusted = holm(np.array([p for *_, p in cases]))
+    return [
+        Takeaway(
+            f"Trials fail more often with {words}: {num_failed} of its {n} did, of"
+            f" {failed.sum()} of {len(failed)} in all (p = {p:.3f}, corrected for all values).",
+            0.0,
+        )
+        for (words, num_failed, n, _), p in zip(cases, adjusted, strict=True)
+        if p <= SIGNIFICANT
+    ]
+
+
+def cautions(sweep: SweepFolder, comparison: Comparison, effects: Effects) -> list[str]:
+    """What weakens the figures, as far as it holds in this sweep."""
+    n = len(comparison.scores)
+    if not n:
+        return []
+    return [
+        *_left_out(comparison),
+        *_early(sweep, comparison),
+        *_adaptive(sweep, comparison),
+        *_aliased(comparison),
+        *_few(n, effects),
+    ]
+
+
+def _left_out(comparison: Comparison) -> list[str]:
+    if not comparison.num_left_out:
+        return []
+    return [
+        f"{counted(comparison.num_left_out, 'trial')} failed or were interrupted before"
+        f" {'any accuracy' if comparison.epoch is None else f'epoch {comparison.epoch}'} and are"
+        " left out."
+    ]
+
+
+def _early(sweep: SweepFolder, comparison: Comparison) -> list[str]:
+    """How well the order at the epoch of comparison agrees with that of the end."""
+    if comparison.epoch is None:
+        return [
+            "The epochs are not logged, so trials are compared at their best whatever their"
+            " length: those that were stopped early look worse than they are."
+        ]
+    last = sweep.epochs.groupby("trial_id")["epoch"].max()
+    longest = last.max()
+    if pd.isna(longest) or longest <= comparison.epoch:
+        return []
+    start = (
+        f"Trials are compared after epoch {comparison.epoch}, the last that nearly all reached"
+        f" (the longest trained {longest:.0f}), so a value that starts slowly and ends high is"
+        " judged too low."
+    )
+    later = last.index[(last >= 2 * comparison.epoch) | (last == longest)]
+    later = later.intersection(comparison.scores.index)
+    final = sweep.trials.drop_duplicates("trial_id").set_index("trial_id")["val_acc"]
+    pairs = pd.DataFrame({"early": comparison.scores[later], "final": final.reindex(later)})
+    pairs = pairs.dropna()
+    if len(pairs) < 8 or pairs.nunique().min() < 2:
+        return [start]
+    rank = pairs["early"].corr(pairs["final"], method="spearman")
+    return [
+        f"{start} Among the {len(pairs)} trials that went on for long, the order then and at the"
+        f" end agree with a rank correlation of {rank:.2f}."
+    ]
+
+
+def _adaptive(sweep: SweepFolder, comparison: Comparison) -> list[str]:
+    """The values that the search took up or dropped as it went on."""
+    if sweep.settings.get("search") in ("random", "grid"):
+        return []
+    order = in_order(sweep.trials.drop_duplicates("trial_id"))["trial_id"]
+    order = order[order.isin(comparison.levels.index)]
+    is_late = pd.Series(np.arange(len(order)) >= len(order) / 2, order.to_numpy())
+    cases = []
+    for name, levels in comparison.levels.items():
+        late = is_late.reindex(levels.index)
+        for value in levels.cat.categories:
+            now, before = int((levels == value)[late].sum()), int((levels == value)[~late].sum())
+            table = [[now, late.sum() - now], [before, (~late).sum() - before]]
+            cases.append((f"{name} {value}", before, now, stats.fisher_exact(table).pvalue))
+    adjusted = holm(np.array([p for *_, p in cases])) if cases else np.array([])
+    drifted = [c for c, p in zip(cases, adjusted, strict=True) if p <= SIGNIFICANT]
+    if not drifted:
+        return []
+    drifted.sort(key=lambda case: case[3])
+    examples = ", ".join(f"{words} ({a} then {b})" for words, a, b, _ in drifted[:3])
+    return [
+        "The search itself chose what to try, and changed its mind: trials in the first and in the"
+        f" second half of the sweep with {examples}. What looked bad early was hardly tried again,"
+        " so its estimate rests on few trials and leans low."
+    ]
+
+
+def _aliased(comparison: Comparison) -> list[str]:
+    names = list(comparison.levels)
+    together = [
+        f"{first} and {second}"
+        for i, first in enumerate(names)
+        for second in names[i + 1 :]
+        if _cramers_v(comparison.levels[first], comparison.levels[second]) >= ALIASED
+    ]
+    if not together:
+        return []
+    more = f" (and {len(together) - 3} more pairs)" if len(together) > 3 else ""
+    return [
+        f"{'; '.join(together[:3])}{more} changed together, so that their effects cannot be told"
+        " apart."
+    ]
+
+
+def _cramers_v(first: pd.Series, second: pd.Series) -> float:
+    """0 if the two have nothing to do with each other, 1 if one gives the other; for small n."""
+    table = pd.crosstab(first, second)
+    n, (rows, columns) = len(first), table.shape
+    if n < 2 or min(rows, columns) < 2:
+        return 0.0
+    square = stats.chi2_contingency(table, correction=False).statistic / n
+    square = max(0.0, square - (rows - 1) * (columns - 1) / (n - 1))  # Bergsma 2013
+    rows_, columns_ = (k - (k - 1) ** 2 / (n - 1) for k in (rows, columns))
+    return float(np.sqrt(square / max(min(rows_, columns_) - 1, 1e-9)))
+
+
+def _few(n: int, effects: Effects) -> list[str]:
+    sentences = []
+    if effects.not_compared:
+        sentences.append(
+            f"Not compared, because no two of its values have {MIN_TRIALS} trials each:"
+            f" {', '.join(effects.not_compared)}."
+        )
+    if n < FEW and not effects.effects.empty:
+        sentences.append(
+            f"With {n} trials only large effects can be seen, and one unlucky trial can hide or"
+            " feign one."
+        )
+    return sentences

@@ -1,0 +1,132 @@
+"""What the trials of a sweep say of each claim: supported, contradicted, or no evidence."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.reading.values import signed_interval
+from analysis.statistics.claims import Claim, sides, words
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.effects import MIN_TRIALS, SIGNIFICANT
+from analysis.statistics.regression import CONFIDENCE, fit, holm
+from cnnlib.system.units import counted
+
+SUPPORTED, CONTRADICTED, NO_EVIDENCE = "supported", "contradicted", "no evidence"
+COLUMNS = ["claim", "verdict", "effect", "low", "high", "n_for", "n_against"]
+SIDES = ["lower", "higher", "neither"]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The accuracy of a claim's higher side less its lower one, as a fraction, and both n."""
+
+    n_for: int = 0
+    n_against: int = 0
+    effect: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    p_value: float = 1.0
+    rests_on_few: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a sweep says of a claim, and why."""
+
+    claim: Claim
+    verdict: str
+    sentence: str
+    contrast: Contrast = Contrast()
+
+
+def judge(claims: Sequence[Claim], comparison: Comparison) -> list[Verdict]:
+    """The verdict on each claim.
+
+    A claim is decided where its p-value, corrected for the number of claims that these trials can
+    be asked about (Holm), is at most 0.05; else there is no evidence.
+    """
+    scores = comparison.scores.to_numpy(float)
+    answers = [_answer(claim, comparison, scores) for claim in claims]
+    asked = [i for i, answer in enumerate(answers) if isinstance(answer, Contrast)]
+    adjusted = holm(np.array([answers[i].p_value for i in asked]))  # type: ignore[union-attr]
+    p_values = dict(zip(asked, adjusted.tolist(), strict=True))
+    return [
+        _verdict(claim, answer, p_values[i], len(asked), comparison.when)
+        if isinstance(answer, Contrast)
+        else answer
+        for i, (claim, answer) in enumerate(zip(claims, answers, strict=True))
+    ]
+
+
+def _answer(claim: Claim, comparison: Comparison, scores: np.ndarray) -> Contrast | Verdict:
+    """The contrast, or at once the verdict where these trials have none."""
+    trials = comparison.trials
+    missing = [n for n in claim.names if n not in trials or trials[n].isna().all()]
+    if missing:
+        return Verdict(claim, NO_EVIDENCE, f"This sweep does not log {' and '.join(missing)}.")
+    higher, lower = sides(claim, trials)
+    n_for, n_against = int(higher.sum()), int(lower.sum())
+    if min(n_for, n_against) < MIN_TRIALS:
+        reason = _too_few(claim, n_for, n_against)
+        return Verdict(claim, NO_EVIDENCE, reason, Contrast(n_for, n_against))
+    by_side = pd.Series(np.select([lower, higher], SIDES[:2], SIDES[2]), trials.index)
+    factor = by_side.astype(pd.CategoricalDtype(SIDES)).cat.remove_unused_categories()
+    found = fit(scores, factor, *comparison.others(claim.names)) if np.ptp(scores) else None
+    if found is None:
+        reason = f"{len(scores)} trials leave no room to tell an effect from noise."
+        return Verdict(claim, NO_EVIDENCE, reason, Contrast(n_for, n_against))
+    return Contrast(n_for, n_against, *found.contrast(0), found.rests_on_few(0))
+
+
+def _too_few(claim: Claim, n_for: int, n_against: int) -> str:
+    counts = [(n_for, claim.higher), (n_against, claim.lower)]
+    few = [(n, words(side)) for n, side in counts if n < MIN_TRIALS]
+    parts = [
+        f"only {counted(n, 'trial')} with {side}" if n else f"no trial with {side}"
+        for n, side in few
+    ]
+    there = "are" if few[0][0] > 1 else "is"
+    return f"There {there} {' and '.join(parts)}; {MIN_TRIALS} on either side are needed."
+
+
+def _verdict(claim: Claim, answer: Contrast, p_value: float, num: int, when: str) -> Verdict:
+    """`num` is the number of claims tested together, to which p_value is adjusted."""
+    more = f"{100 * abs(answer.effect):.1f} points {'more' if answer.effect > 0 else 'less'}"
+    interval = f"95% interval {signed_interval(answer.low, answer.high)}"
+    verdict, end = NO_EVIDENCE, _why_not(answer, num)
+    if p_value <= SIGNIFICANT:
+        verdict = SUPPORTED if answer.effect > 0 else CONTRADICTED
+        end = "" if answer.effect > 0 else f" {claim.refuted_by}"
+    sentence = (
+        f"With {words(claim.higher)}, trials reach {more} {when} than with {words(claim.lower)}"
+        f" ({interval}; n = {answer.n_for} and {answer.n_against}).{end}"
+    )
+    return Verdict(claim, verdict, sentence, answer)
+
+
+def _why_not(answer: Contrast, num_tested: int) -> str:
+    if answer.rests_on_few:
+        return (
+            " Only a few trials tell this from the other hyperparameters, which changed at"
+            " the same time."
+        )
+    if answer.low > 0 or answer.high < 0:
+        return (
+            f" By itself that would count, but among {num_tested} claims tested at once one such"
+            f" difference comes up by chance in about {1 - CONFIDENCE**num_tested:.0%} of sweeps."
+        )
+    bound = 100 * max(-answer.low, answer.high)
+    return f" That may be chance; a difference above {bound:.1f} points either way is unlikely."
+
+
+def claims_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+    """The verdicts as the report's table."""
+    rows = [
+        (v.claim.text, v.verdict, v.contrast.effect, v.contrast.low, v.contrast.high,
+         v.contrast.n_for, v.contrast.n_against)
+        for v in verdicts
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS)

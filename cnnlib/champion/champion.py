@@ -1,0 +1,276 @@
+"""The winner of a sweep: its weights and what to know of them."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cnnlib.champion.model_card import card
+from cnnlib.champion.torch_export import PROGRAM, export, preprocessing
+from cnnlib.journal.finals import Finals
+from cnnlib.journal.scores import Standing, mean_interval, standard_error
+from cnnlib.journal.tables import digest, read_json, write_json
+from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.hyperparameter import TrialConfig, hyperparameters
+from cnnlib.networks.saved import WEIGHTS, trial_config, with_weights
+from cnnlib.networks.saved_files import DamagedError, network_folder, read_classes, read_config
+from cnnlib.photos.dataset import Dataset
+from cnnlib.photos.levels import UNKNOWN, Levels
+from cnnlib.storage.files import replaced
+from cnnlib.storage.training_files import BEST, check_epoch
+
+PREDICTIONS = "test_predictions.csv"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A trained network and where it came from; `folder` is its own."""
+
+    folder: Path
+    trial_id: str
+    config: TrialConfig
+    classes: tuple[str, ...]
+    image_size: int
+    epoch: int  # after which these weights were kept
+    val_acc: float  # what it is of follows from the origin: MEANINGS
+    origin: str = "search"
+    seed: int | None = None  # of the training of these weights, where it is not the sweep's
+    levels: Levels = UNKNOWN  # what is white in photographs of more than 8 bits
+
+    def model(self) -> CustomCNN:
+        """The network with its trained weights, ready to predict.
+
+        FileNotFoundError without them, DamagedError where they do not fit or are not finite.
+        """
+        return self.with_weights(self.folder / WEIGHTS)
+
+    def with_weights(self, path: Path) -> CustomCNN:
+        """The network with the weights in another file."""
+        return with_weights(
+            self.config, num_classes=len(self.classes), image_size=self.image_size, path=path
+        )
+
+
+MEANINGS = {
+    "search": "of these weights, the best epoch of the best trial of a search: picked because it "
+    "came out high, so it is expected to be a little lucky",
+    "final": "the mean over new seeds; these weights are those of the best seed",
+    "retrained": "the mean over new seeds of networks that learnt from the training photographs "
+    "alone; these weights learnt from the validation photographs too, with the median of the "
+    "epochs found, and nothing but a test can measure them",
+    "train": "of these weights, the best epoch of one training",
+}
+
+
+def crown(
+    sweep_folder: Path,
+    best: pd.Series,
+    dataset: Dataset,
+    image_size: int,
+    finals: Finals | None = None,
+    *,
+    retrained: bool = True,
+    exported: bool = True,
+) -> Champion:
+    """Writes <sweep>/champion/: who won the finals, or where none did the best of the search.
+
+    `retrained` takes weights trained on all photographs where there are any. Without `exported`
+    model.pt2 is left out. DamagedError where the weights are not whole or not finite: then the
+    champion of before stays as it was.
+    """
+    folder = sweep_folder / "champion"
+    path = sweep_folder / "sweep.json"
+    about = read_json(path) if path.exists() else {}
+    winner = finals.winner if finals else None
+    taken: list[tuple[Champion, Path, dict[str, Any]]]  # with weights, and what was measured
+    if finals is None or winner is None:
+        taken = [(*_best_of_search(sweep_folder, best, dataset, image_size), {})]
+    else:
+        entrant = partial(_entrant, sweep_folder, finals, dataset, image_size, retrained=retrained)
+        places = [(winner, folder), (finals.reference, folder / "reference")]
+        taken = [(*entrant(s, p), _measured(s, finals.standings)) for s, p in places if s]
+    for champion, weights, _ in taken:
+        _check(champion, weights)
+    _remove_earlier(folder)
+    for champion, weights, metrics in taken:
+        _copy(weights, champion.folder / WEIGHTS)
+        _write_facts(champion, about, metrics)
+    if finals and winner:
+        pd.DataFrame(finals.rows()).to_csv(folder / "finals.csv", index=False)
+    champion, _, metrics = taken[0]
+    write_champion(champion, about=about, metrics=metrics, exported=exported)
+    _bring_back(folder)
+    return champion
+
+
+def _check(champion: Champion, weights: Path) -> None:
+    """Raises where these weights cannot be the champion's: torn, of another epoch, not finite."""
+    check_epoch(weights, champion.epoch)
+    try:
+        champion.with_weights(weights)
+    except DamagedError as error:
+        remedy = "take it from a copy, or train its configuration again by jobs/train.py"
+        raise DamagedError(weights, error.fault, remedy) from None
+
+
+def _remove_earlier(folder: Path) -> None:
+    """What an earlier champion of this sweep had and this one may not have.
+
+    Its predictions are kept under a name that tells its weights: before those are replaced.
+    """
+    folder.mkdir(exist_ok=True)
+    predictions = folder / PREDICTIONS
+    if predictions.exists() and (weights := digest(folder / WEIGHTS)):
+        predictions.rename(_kept(predictions, weights))
+    for name in ("finals.csv", PROGRAM):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "reference", ignore_errors=True)
+
+
+def _bring_back(folder: Path) -> None:
+    """The predictions of these weights, where they were champion before."""
+    predictions, weights = folder / PREDICTIONS, digest(folder / WEIGHTS)
+    if weights and (kept := _kept(predictions, weights)).exists():
+        kept.rename(predictions)
+
+
+def _kept(predictions: Path, weights: str) -> Path:
+    return predictions.with_stem(f"{predictions.stem}-{weights[:8]}")
+
+
+def _best_of_search(
+    sweep_folder: Path, best: pd.Series, dataset: Dataset, image_size: int
+) -> tuple[Champion, Path]:
+    """The best trial, and where its weights are."""
+    champion = Champion(
+        folder=sweep_folder / "champion",
+        trial_id=best["trial_id"],
+        config=TrialConfig.from_mapping(
+            {name: best[name] for name in hyperparameters() if not pd.isna(best.get(name))}
+        ),
+        classes=dataset.classes,
+        levels=dataset.levels,
+        image_size=image_size,
+        epoch=int(best["best_epoch"]),
+        val_acc=float(best["val_acc"]),
+    )
+    return champion, sweep_folder / "checkpoints" / champion.trial_id / BEST
+
+
+def _entrant(
+    sweep_folder: Path,
+    finals: Finals,
+    dataset: Dataset,
+    image_size: int,
+    standing: Standing,
+    folder: Path,
+    *,
+    retrained: bool,
+) -> tuple[Champion, Path]:
+    """One of the finals, and where its weights are."""
+    taken = finals.taken(sweep_folder, standing, retrained=retrained)
+    champion = Champion(
+        folder=folder,
+        trial_id=standing.trial_id,
+        config=finals.config(standing.trial_id),
+        classes=dataset.classes,
+        levels=dataset.levels,
+        image_size=image_size,
+        epoch=taken.epoch,
+        val_acc=standing.mean,
+        origin=taken.origin,
+        seed=taken.seed,
+    )
+    return champion, taken.folder / BEST
+
+
+def _copy(weights: Path, place: Path) -> None:
+    def copy(part: Path) -> None:
+        shutil.copyfile(weights, part)
+
+    replaced(place, copy)
+
+
+def _measured(standing: Standing, table: Sequence[Standing]) -> dict[str, Any]:
+    """What the finals say of one of them."""
+    return {
+        "search_val_acc": standing.search_acc,
+        "luck": standing.luck,
+        "finals": {
+            "seeds": [final.seed for final in standing.finals],
+            "val_accs": standing.scores,
+            "sd": standing.sd,
+            "standard_error": standard_error(standing, table),
+            "interval": mean_interval(standing, table),
+        },
+    }
+
+
+def write_champion(
+    champion: Champion,
+    *,
+    about: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    exported: bool = True,
+) -> None:
+    """Writes what to know of the weights in the champion's folder, beside them.
+
+    `about` is what sweep.json says of data and versions, `metrics` is measured beside val_acc.
+    """
+    _write_facts(champion, about or {}, metrics or {})
+    folder, model = champion.folder, champion.model()
+    write_json(folder / "preprocessing.json", preprocessing(champion.image_size, champion.levels))
+    (folder / "summary.txt").write_text(model.summary() + "\n", encoding="utf-8")
+    if exported:
+        export(model, champion.classes, folder / PROGRAM, champion.levels)
+    write_card(champion)
+
+
+def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+    """config.json, classes.json and metrics.json: all that `read_champion` needs."""
+    config = {
+        "trial_id": champion.trial_id,
+        "config": asdict(champion.config),
+        "image_size": champion.image_size,
+        "epoch": champion.epoch,
+        "val_acc": champion.val_acc,
+        "val_acc_is": MEANINGS[champion.origin],
+        "origin": champion.origin,
+        "seed": champion.seed,
+        "levels": asdict(champion.levels),
+        **{name: about[name] for name in ("name", "data", "versions", "commit") if name in about},
+    }
+    write_json(champion.folder / "config.json", config)
+    write_json(champion.folder / "classes.json", list(champion.classes))
+    measured = {"val_acc": champion.val_acc, "val_acc_is": MEANINGS[champion.origin], **metrics}
+    write_json(champion.folder / "metrics.json", measured)
+
+
+def read_champion(folder: str | Path) -> Champion:
+    """The champion of a sweep's folder, or of its own; FileNotFoundError where there is none.
+
+    DamagedError where a file of it is not what it should be.
+    """
+    own = network_folder(folder)
+    content = read_config(own, "trial_id", "config", "image_size", "epoch", "val_acc")
+    return Champion(
+        folder=own,
+        trial_id=str(content["trial_id"]),
+        config=trial_config(own, content),
+        classes=read_classes(own),
+        image_size=content["image_size"],
+        epoch=content["epoch"],
+        val_acc=content["val_acc"],
+        origin=content.get("origin", "search"),
+        seed=content.get("seed"),
+        levels=Levels(**content.get("levels", {})),
+    )
+
+
+def write_card(champion: Champion) -> None:
+    """Writes MODEL_CARD.md, from what the other files of the folder say now."""
+    (champion.folder / "MODEL_CARD.md").write_text(card(champion.folder), encoding="utf-8")

@@ -1,0 +1,224 @@
+"""The one test: the test photographs are opened once for a champion, and that is written down.
+
+What was found is shown from the record ever after. A sweep that tests one candidate after another
+chooses by the test, and then its accuracy flatters; so another champion is tested only on request,
+and the record tells how often and why.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from cnnlib.champion.champion import (
+    PREDICTIONS,
+    WEIGHTS,
+    Champion,
+    read_champion,
+    write_card,
+)
+from cnnlib.champion.copies import find_leaks
+from cnnlib.champion.intervals import wilson_interval
+from cnnlib.champion.model_card import card
+from cnnlib.champion.prediction import GUESSES
+from cnnlib.journal.events import Journal, journal_exists
+from cnnlib.journal.tables import digest, openings, read_json, write_json
+from cnnlib.networks.saved_files import read_metrics
+from cnnlib.photos.dataset import Dataset
+from cnnlib.photos.sources import find_dataset
+from cnnlib.pixels.datamodule import CustomDataModule, evaluation_batch
+from cnnlib.search.halving import DIVERGED
+from cnnlib.storage.folder_lock import Claim
+from cnnlib.system.limits import cores
+from cnnlib.system.redaction import without_secrets
+
+LEAKS = "leaks.csv"
+
+
+class OpenedBeforeError(ValueError):
+    """The test photographs were opened for another champion."""
+
+
+def test_champion(
+    sweep_folder: str | Path,
+    *,
+    data: str | None = None,
+    dataset: Dataset | None = None,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    """The champion's metrics with its test, which is made where it was not made yet.
+
+    `data` says where the photographs are now; by default where the sweep found them. `dataset`
+    saves reading them again. `reason` allows to open the test again, for another champion than it
+    was opened for: OpenedBeforeError without. Raises ValueError where the photographs are other
+    ones, there is no test set, or the network diverged and predicts nothing; ClaimedError while the
+    sweep runs.
+    """
+    folder = Path(sweep_folder)
+    champion = read_champion(folder)
+    card(champion.folder)  # what could not be written later is told before the test is opened
+    with _claimed(folder):
+        record = _record(folder, champion)
+        if record is None:
+            earlier = openings(folder)
+            if earlier and not reason:
+                last = earlier[-1]
+                raise OpenedBeforeError(
+                    f"the test photographs were opened for trial {last['champion']} on "
+                    f"{last['time'][:10]}; testing trial {champion.trial_id} too takes "
+                    "--open-test-again REASON"
+                )
+            dataset = dataset or _dataset(folder, data)
+            record = _open(folder, champion, dataset, reason=reason, number=len(earlier) + 1)
+        _settle(champion)
+    shown = {name: value for name, value in record.items() if name.startswith("test_")}
+    metrics = read_metrics(champion.folder) | shown
+    write_json(champion.folder / "metrics.json", metrics)
+    write_card(champion)
+    return metrics
+
+
+test_champion.__test__ = False  # type: ignore[attr-defined]  # no test of pytest's
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """No driver writes the sweep's journal meanwhile, and nobody else opens the test."""
+    if not journal_exists(folder):
+        yield
+        return
+    claim = Claim(folder)
+    try:
+        yield
+    finally:
+        claim.release()
+
+
+def _record(folder: Path, champion: Champion) -> Mapping[str, Any] | None:
+    """What was written down of these weights' test."""
+    weights = digest(champion.folder / WEIGHTS)
+    return next((test for test in openings(folder) if test["weights"] == weights), None)
+
+
+def _dataset(folder: Path, data: str | None) -> Dataset:
+    about = read_json(folder / "sweep.json")["data"]
+    if about.get("address_withheld") and not data:
+        raise ValueError(
+            f"the photographs came from {about['source']} by an address with a password, a key or "
+            "a signature, which is not kept; give it again by --data"
+        )
+    dataset = find_dataset(data or about["source"])
+    if dataset.fingerprint != about["fingerprint"]:
+        place = without_secrets(data or about["source"])
+        raise ValueError(f"the photographs in {place} are not those of the sweep")
+    return dataset
+
+
+def _open(
+    folder: Path, champion: Champion, dataset: Dataset, *, reason: str | None, number: int
+) -> Mapping[str, Any]:
+    """Looks for copies, tests, and writes the record.
+
+    The tables are on the disk before it, under names that `_settle` changes: a kill loses neither.
+    """
+    if dataset.test is None:
+        raise ValueError(f"no test photographs beside {dataset.train_dir}")
+    leaks = find_leaks(dataset, champion.image_size)
+    predictions = predict_test(champion, dataset)
+    if (champion.folder / "reference" / WEIGHTS).exists():
+        reference = predict_test(read_champion(champion.folder / "reference"), dataset)
+        predictions["reference_predicted"] = reference["predicted"]
+    predictions.to_csv(_unsettled(champion, PREDICTIONS), index=False)
+    leaks.to_csv(_unsettled(champion, LEAKS), index=False)
+    correct, n = int((predictions["label"] == predictions["predicted"]).sum()), len(predictions)
+    low, high = wilson_interval(correct, n)
+    return _write_down(
+        folder,
+        {
+            "champion": champion.trial_id,
+            "weights": digest(champion.folder / WEIGHTS),
+            "number": number,
+            "reason": reason,
+            "test_acc": correct / n,
+            "test_low": low,
+            "test_high": high,
+            "test_correct": correct,
+            "test_n": n,
+            "leaks": {kind: int((leaks["kind"] == kind).sum()) for kind in ("exact", "near")},
+        },
+    )
+
+
+def _settle(champion: Champion) -> None:
+    """Gives the tables of these weights' test, which is written down, their names."""
+    for name in (PREDICTIONS, LEAKS):
+        new = _unsettled(champion, name)
+        if new.exists():
+            new.replace(champion.folder / name)
+
+
+def _unsettled(champion: Champion, name: str) -> Path:
+    """What a table is called until its test is written down: after the weights that were tested.
+
+    Another champion of this folder never takes it for its own.
+    """
+    weights = digest(champion.folder / WEIGHTS)
+    return champion.folder / f"{name}.{weights[:16] if weights else 'none'}.new"
+
+
+def _write_down(folder: Path, record: dict[str, Any]) -> Mapping[str, Any]:
+    """The record as it stands in the journal, or without one in metrics.json."""
+    if journal_exists(folder):
+        journal = Journal(folder)
+        written = journal.append("tested", **record)
+        journal.close()
+        return written
+    path = folder / "champion" / "metrics.json"
+    record = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **record}
+    write_json(path, read_metrics(path.parent) | {"openings": [*openings(folder), record]})
+    return record
+
+
+def predict_test(champion: Champion, dataset: Dataset) -> pd.DataFrame:
+    """A row for each test photograph, in the order of the data set.
+
+    Columns: file, label, the GUESSES as far as there are classes, confidence (the probability of
+    the first, 0 to 1) and label_probability (that of the true class).
+    """
+    data = CustomDataModule(
+        dataset.train_dir,
+        image_size=champion.image_size,
+        batch_size=evaluation_batch(champion.image_size, "cpu"),
+        dataset=dataset,
+    )
+    batches = data.test_dataloader()
+    assert dataset.test is not None  # or test_dataloader had raised
+    model = champion.model()
+    torch.set_num_threads(cores())  # in a Ray job it has one
+    with torch.no_grad():
+        scores = torch.cat([model(images) for images, _ in batches])
+    if num := int((~scores.isfinite().all(1)).sum()):  # argmax would make them the first class
+        raise ValueError(
+            f"no test accuracy: the network in {champion.folder} has no finite outputs for {num} "
+            f"of {len(scores)} test photographs; it {DIVERGED}, so train it anew"
+        )
+    probabilities = scores.softmax(1)
+    best = probabilities.topk(min(len(GUESSES), len(champion.classes)), dim=1)
+    guesses = {
+        name: [champion.classes[index] for index in indices.tolist()]
+        for name, indices in zip(GUESSES, best.indices.T, strict=False)
+    }
+    labels = torch.tensor(dataset.test.labels)
+    return pd.DataFrame(
+        {
+            "file": [str(file) for file in dataset.test.files],
+            "label": [dataset.classes[label] for label in dataset.test.labels],
+            **guesses,
+            "confidence": best.values[:, 0].tolist(),
+            "label_probability": probabilities[torch.arange(len(labels)), labels].tolist(),
+        }
+    )

@@ -1,0 +1,207 @@
+"""The model card: what a champion is, how it was found, how sure it is and how to use it.
+
+Every figure is read from the files that lie beside it.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnnlib.journal.scores import REFERENCE, mean_interval, read_standings, spread
+from cnnlib.networks.hyperparameter import told
+from cnnlib.networks.saved_files import (
+    DamagedError,
+    read_classes,
+    read_config,
+    read_entries,
+    read_metrics,
+)
+from cnnlib.search.halving import DIVERGED
+from cnnlib.system.redaction import without_secrets
+
+CONFIG_NEEDED = ("trial_id", "config", "image_size", "epoch", "val_acc_is", "origin", "seed")
+FINALS_NEEDED = ("seeds", "standard_error")
+USES = {"train": "to train on", "val": "to validate", "test": "to test"}
+
+
+def card(folder: Path) -> str:
+    """The text of MODEL_CARD.md for a champion's folder; DamagedError where it cannot be read."""
+    config, metrics = read_config(folder, *CONFIG_NEEDED), read_metrics(folder, "val_acc")
+    classes = read_classes(folder)
+    seen = read_entries(folder / "preprocessing.json", {})
+    parts = [
+        _head(config, classes),
+        _accuracy(config, metrics),
+        _chosen(folder, metrics),
+        _data(config, classes),
+        _hyperparameters(config),
+        _preprocessing(seen),
+        _use(config, (folder / "model.pt2").exists()),
+        _limits(config),
+        _versions(config),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(config: Mapping[str, Any], classes: Sequence[str]) -> str:
+    trained = config["origin"] == "train"
+    title = "Trained network" if trained else f"Champion: trial {config['trial_id']}"
+    sweep = f" It won the sweep `{config['name']}`." if "name" in config and not trained else ""
+    return (
+        f"# {title}\n\nA convolutional network that tells {len(classes)} classes of photographs "
+        f"apart, at {config['image_size']} x {config['image_size']} px.{sweep}"
+    )
+
+
+def _accuracy(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    data = config.get("data", {})
+    photos = f" ({data['val']:,} photographs)" if "val" in data else ""
+    lines = [f"- Validation accuracy{photos}: {metrics['val_acc']:.3f}, {config['val_acc_is']}."]
+    tested = "not tested yet"
+    if "test_acc" in metrics:
+        tested = (
+            f"{metrics['test_acc']:.3f} (95% interval {metrics['test_low']:.3f} to "
+            f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
+        )
+    lines.append(f"- Test accuracy: {tested}.")
+    kept = f"after epoch {config['epoch']}"
+    seed = "" if config["seed"] is None else f" of a training with seed {config['seed']}"
+    lines.append(f"- Weights: as they were {kept}{seed}.")
+    return "## How good it is\n\n" + "\n".join(lines)
+
+
+def _chosen(folder: Path, metrics: Mapping[str, Any]) -> str:
+    """The finals: each finalist over its seeds, and the luck of the champion."""
+    if not (folder / "finals.csv").exists():
+        return ""
+    table = read_standings(folder / "finals.csv")
+    needed = {"luck", "search_val_acc", "finals"} - metrics.keys()
+    if needed or {*FINALS_NEEDED} - metrics["finals"].keys():
+        raise DamagedError(folder / "metrics.json", "does not tell what finals.csv tells of")
+    rows = []
+    for standing in table:
+        if not standing.whole:
+            ended = DIVERGED if standing.diverged else "failed"
+            rows.append(f"| {standing.trial_id} | a training {ended} | | | | |")
+            continue
+        name = "the reference" if standing.trial_id == REFERENCE else standing.trial_id
+        search = "" if standing.search_acc is None else f"{standing.search_acc:.3f}"
+        scores = ", ".join(f"{score:.3f}" for score in standing.scores)
+        sd = "" if standing.sd is None else f"{standing.sd:.3f}"
+        interval = mean_interval(standing, table)
+        sure = "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+        rows.append(f"| {name} | {search} | {scores} | {standing.mean:.3f} | {sd} | {sure} |")
+    seeds = ", ".join(map(str, metrics["finals"]["seeds"]))
+    return "\n".join(
+        [
+            "## How it was chosen",
+            "",
+            "The best trials of the search were trained again, in full, on the same training and "
+            f"validation photographs with new seeds ({seeds}) for weights and order, and the one "
+            "with the highest mean was taken. Its score in the search had no say in that.",
+            "",
+            "| candidate | in the search | on new seeds | mean | sd | 95% interval of the mean |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+            _luck(metrics, spread(table)),
+        ]
+    )
+
+
+def _luck(metrics: Mapping[str, Any], found: tuple[float, int] | None) -> str:
+    luck = metrics["luck"]
+    text = (
+        f"In the search it had {metrics['search_val_acc']:.3f}, {abs(luck):.3f} "
+        f"{'more' if luck >= 0 else 'less'} than its mean on new seeds"
+    )
+    text += ": that much of a score picked for being high was luck." if luck > 0 else "."
+    if found is None:
+        return f"{text} With one seed each it is not known how sure that mean is."
+    return (
+        f"{text} The standard error of that mean is {metrics['finals']['standard_error']:.3f}, "
+        f"from the spread between seeds of all candidates ({found[0]:.3f}, {found[1]} degrees of "
+        "freedom)."
+    )
+
+
+def _data(config: Mapping[str, Any], classes: Sequence[str]) -> str:
+    data = config.get("data", {})
+    counts = [f"{data[split]:,} {use}" for split, use in USES.items() if split in data]
+    lines = [
+        f"- Source: {without_secrets(data['source'])}" if "source" in data else "",
+        f"- Photographs: {', '.join(counts)}." if counts else "",
+        f"- Fingerprint: `{data['fingerprint']}`" if "fingerprint" in data else "",
+        f"- Classes: {', '.join(classes)}.",
+    ]
+    return "\n".join(["## Data", "", *filter(None, lines)])
+
+
+def _hyperparameters(config: Mapping[str, Any]) -> str:
+    rows = [f"| {name} | {value} |" for name, value in told(config["config"]).items()]
+    return "\n".join(["## Hyperparameters", "", "| name | value |", "|---|---|", *rows])
+
+
+def _preprocessing(seen: Mapping[str, Any]) -> str:
+    rows = [f"- {name}: {_said(value)}" for name, value in seen.items()]
+    return "\n".join(["## Preprocessing", "", *rows])
+
+
+def _said(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _use(config: Mapping[str, Any], exported: bool) -> str:
+    """Three ways to load it."""
+    size = config["image_size"]
+    torch_alone = f"""
+With torch alone, for RGB images of 0 to 1:
+
+```python
+import json, torch
+extra = {{"classes.json": ""}}
+model = torch.export.load("champion/model.pt2", extra_files=extra).module()
+probabilities = model(torch.rand(1, 3, {size}, {size}))  # normalisation and softmax are inside
+classes = json.loads(extra["classes.json"])
+```
+"""
+    return f"""## How to load it
+
+From the shell, for files and folders:
+
+```sh
+python jobs/predict.py champion photo.jpg
+```
+
+In Python, with cnnlib:
+
+```python
+from cnnlib import CustomCNN
+model = CustomCNN.from_champion("champion")  # class scores of normalised images
+```
+{torch_alone if exported else ""}""".rstrip()
+
+
+def _limits(config: Mapping[str, Any]) -> str:
+    points = [
+        "It knows these classes only: a photograph of anything else gets one of them too.",
+        "Its confidence is a softmax and was not calibrated.",
+        "Everything was chosen on the same validation photographs, whatever the seeds: only test "
+        "photographs take no part in any choice.",
+    ]
+    if config["origin"] in ("final", "retrained"):
+        points.append("Its mean is the highest of the finalists', so it too is a little lucky.")
+    if config["origin"] == "retrained":
+        points.append(
+            "The schedule of the learning rate is that of a training at full length, ended at the "
+            "epoch given above."
+        )
+    return "\n".join(["## Limits", "", *(f"- {point}" for point in points)])
+
+
+def _versions(config: Mapping[str, Any]) -> str:
+    if "versions" not in config:
+        return ""
+    versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
+    commit = f"; git commit {config['commit']}" if config.get("commit") else ""
+    return f"## Versions\n\n{versions}{commit}"

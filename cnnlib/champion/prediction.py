@@ -1,0 +1,89 @@
+"""What a trained network makes of photographs that belong to no data set."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from cnnlib.champion.champion import Champion
+from cnnlib.champion.torch_export import Classifier
+from cnnlib.photos.folders import is_regular, walk
+from cnnlib.photos.levels import Levels
+from cnnlib.photos.unreadable import UnreadableError
+from cnnlib.pixels.augment import shown, whole
+from cnnlib.pixels.datamodule import evaluation_batch
+from cnnlib.pixels.decode import decode, without_warnings
+from cnnlib.system.limits import cores
+
+GUESSES = ("predicted", "second", "third")
+
+
+def find_photos(places: Iterable[str | Path]) -> list[Path]:
+    """The files named, and what is visible below the folders named, sorted within each."""
+    found: list[Path] = []
+    for place in map(Path, places):
+        if place.is_dir():
+            found += sorted(path for path, state in walk(place) if is_regular(state))
+        else:
+            found.append(place)
+    return found
+
+
+def predict(champion: Champion, files: Sequence[Path]) -> tuple[pd.DataFrame, dict[Path, str]]:
+    """The likeliest classes of each photograph, and the files without one, each with its reason.
+
+    Photographs are seen as in training. Columns are file, the GUESSES, as many as there are
+    classes, and `<guess>_confidence` of each, from 0 to 1.
+    """
+    classifier = Classifier(champion.model().network).eval()
+    rows: list[dict[str, Any]] = []
+    unreadable: dict[Path, str] = {}
+    for batch in _decoded(files, champion.image_size, champion.levels):
+        unreadable |= {file: found for file, found in batch.items() if isinstance(found, str)}
+        seen = {file: found for file, found in batch.items() if not isinstance(found, str)}
+        if not seen:
+            continue
+        pixels = torch.from_numpy(np.stack(list(seen.values())))
+        with torch.no_grad():
+            scores = classifier.scores(shown(pixels, whole(len(pixels)), champion.image_size))
+        for file, outputs in zip(seen, scores, strict=True):
+            if outputs.isfinite().all():
+                rows.append(_row(file, outputs.softmax(0), champion.classes))
+            else:  # argmax would make it the first class
+                unreadable[file] = "the network has no finite outputs for it"
+    return pd.DataFrame(rows), unreadable
+
+
+def _decoded(
+    files: Sequence[Path], image_size: int, levels: Levels
+) -> Iterator[dict[Path, np.ndarray | str]]:
+    """The pixels of each file, or why it has none, some files at a time."""
+
+    def pixels(file: Path) -> np.ndarray | str:
+        try:
+            return decode(file, image_size, levels)
+        except UnreadableError as error:
+            return str(error)
+
+    at_once = max(evaluation_batch(image_size, "cpu"), cores())
+    with without_warnings(), ThreadPoolExecutor(cores()) as pool:
+        for start in range(0, len(files), at_once):
+            some = files[start : start + at_once]
+            yield dict(zip(some, pool.map(pixels, some), strict=True))
+
+
+def _row(file: Path, probabilities: Tensor, classes: Sequence[str]) -> dict[str, Any]:
+    # A name that is not UTF-8 cannot be printed as it is.
+    row: dict[str, Any] = {"file": os.fsencode(file).decode(errors="replace")}
+    best = probabilities.topk(min(len(GUESSES), len(classes)))
+    for guess, share, index in zip(
+        GUESSES, best.values.tolist(), best.indices.tolist(), strict=False
+    ):
+        row |= {guess: classes[index], f"{guess}_confidence": share}
+    return row

@@ -1,0 +1,241 @@
+"""What an event of the journal looks like in this version: its fields, and what each may hold.
+
+Events of later versions, and fields that are unknown here, are passed over by whoever reads.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+Rule = Callable[[Any], bool]
+Event = Mapping[str, Any]
+
+LARGEST = 2**53  # of whole numbers: what a table can hold
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not _flag(value) and abs(value) < LARGEST
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, float) or _whole(value)  # NaN is one: a training may diverge
+
+
+def _scalar(value: Any) -> bool:
+    return value is None or _text(value) or _flag(value) or _number(value)
+
+
+def _trial_id(value: Any) -> bool:
+    """It names a folder too."""
+    return _text(value) and re.fullmatch(r"\w[\w.-]*", value) is not None
+
+
+def _time(value: Any) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+def _maybe(rule: Rule) -> Rule:
+    return lambda value: value is None or rule(value)
+
+
+def _each(rule: Rule) -> Rule:
+    return lambda value: isinstance(value, list) and all(map(rule, value))
+
+
+def _by_name(rule: Rule) -> Rule:
+    return lambda value: isinstance(value, dict) and all(map(rule, value.values()))
+
+
+def _only(needed: dict[str, Rule], optional: dict[str, Rule] | None = None) -> Rule:
+    """A dictionary of these keys and no others."""
+    rules = needed | (optional or {})
+    return lambda value: (
+        isinstance(value, dict)
+        and needed.keys() <= value.keys() <= rules.keys()
+        and all(rules[name](inner) for name, inner in value.items())
+    )
+
+
+_config = _by_name(_scalar)
+_values: dict[str, Rule] = {"values": lambda values: _each(_scalar)(values) and bool(values)}
+_choice = _only(_values)
+_weighted_fields = _only(_values | {"weights": _each(_number)})
+_interval = _only(
+    {"low": _number, "high": _number}, {"log": _flag, "step": _number, "rounded": _flag}
+)
+
+
+def _weighted(content: Any) -> bool:
+    """Values, with a weight for each."""
+    return _weighted_fields(content) and len(content["weights"]) == len(content["values"])
+
+
+_known = _only({"config": _config, "score": _maybe(_number)})
+_decision = _only({"stop": _flag, "rung": _whole, "cutoff": _maybe(_number)}, {"audited": _flag})
+_counts = _by_name(lambda counts: _each(_whole)(counts) and len(counts) == 2)
+_trial: dict[str, Rule] = {"trial_id": _trial_id}
+_training = _trial | {"seed": _whole}
+
+# Kind of event: the fields that it has.
+NEEDED: dict[str, dict[str, Rule]] = {
+    "sweep": {
+        "space": _by_name(lambda v: _choice(v) or _interval(v) or _weighted(v)),
+        "image_size": _whole,
+        "search": _text,
+        "seed": _whole,
+        "trials": _whole,
+        "max_epochs": _whole,
+        "patience": _whole,
+        "grace_period": _maybe(_number),
+        "reduction_factor": _maybe(_number),
+        "fingerprint": _text,
+        "known": _each(_known),
+    },
+    "resumed": {"trials": _whole, "max_epochs": _whole},
+    "machines": {"units": _number, "unit": _text, "units_per_trial": _number},
+    "moved": {"node": _text},
+    "proposed": _trial | {"config": _config},
+    "started": _trial,
+    "epoch": _trial | {"epoch": _whole, "val_acc": _number},
+    "lost": _trial | {"error": _text, "preempted": _flag},
+    "stopped": _trial | {"rung": _whole, "cutoff": _number},
+    "finished": _trial,
+    "failed": _trial | {"error": _text},
+    "closed": {"reason": _text},
+    "tested": {"champion": _trial_id, "weights": _text, "number": _whole, "test_acc": _number},
+    "finals": {
+        "finalists": _each(_trial_id),
+        "seeds": _each(_whole),
+        "max_epochs": _whole,
+        "reference": _maybe(_trial_id),
+        "reference_config": _maybe(_config),
+    },
+    "final_started": _training,
+    "final": _training
+    | {
+        "epochs": _whole,
+        "best_epoch": _whole,
+        "val_acc": _maybe(_number),
+        "val_loss": _maybe(_number),
+        "seconds": _number,
+        "error": _maybe(_text),
+    },
+    "champion": _trial
+    | {
+        "seeds": _each(_whole),
+        "mean": _number,
+        "standard_error": _maybe(_number),
+        "luck": _number,
+        "epochs": _whole,
+    },
+    "retrain_started": _training | {"epochs": _whole},
+    "retrained": _training
+    | {
+        "epochs": _whole,
+        "train_acc": _maybe(_number),
+        "seconds": _number,
+        "error": _maybe(_text),
+    },
+}
+# And those that it may have.
+OPTIONAL: dict[str, dict[str, Rule]] = {
+    "sweep": {
+        "num_initial": _whole,
+        "audit": _number,
+        "rungs": _each(_whole),
+        "strict": _flag,
+        "target": _maybe(_number),
+    },
+    "machines": {"accelerator": _maybe(_text)},
+    "moved": {"fetched": _whole, "sent": _whole},
+    "proposed": {"max_epochs": _whole},
+    "started": {"after_epoch": _whole},
+    "epoch": {
+        "val_loss": _number,
+        "seconds": _number,
+        **dict.fromkeys(
+            ("train_loss", "train_acc", "learning_rate", "images_per_second"), _maybe(_number)
+        ),
+        "node": _text,
+        "class_counts": _counts,
+        "decision": _decision,
+    },
+    "failed": {"traceback": _text},
+    "tested": {
+        "reason": _maybe(_text),
+        "test_low": _number,
+        "test_high": _number,
+        "test_correct": _whole,
+        "test_n": _whole,
+        "leaks": _by_name(_whole),
+    },
+}
+OF_TRIALS = ("started", "epoch", "lost", "stopped", "finished", "failed")
+
+
+class EventOrder:
+    """What the events so far allow the next one to speak of."""
+
+    def __init__(self) -> None:
+        self._begun = self._has_rungs = False
+        self._proposed: set[str] = set()
+
+    def fault(self, event: Any) -> str | None:
+        """Why this is not the next event of a sweep's journal, or None, and then it is taken in."""
+        fault = _fault(event) or self._fault(event)
+        if fault is None and event["event"] == "sweep":
+            self._begun = True
+            self._has_rungs = None not in (event["grace_period"], event["reduction_factor"])
+        if fault is None and event["event"] == "proposed":
+            self._proposed.add(event["trial_id"])
+        return fault
+
+    def _fault(self, event: Event) -> str | None:
+        kind = event["event"]
+        if (kind == "sweep") == self._begun:
+            return "a second `sweep`" if kind == "sweep" else "there is no `sweep` before it"
+        spoken_of = [event["trial_id"]] if kind in OF_TRIALS else event.get("finalists", [])
+        if kind in NEEDED and (unknown := [t for t in spoken_of if t not in self._proposed]):
+            return f"trial {unknown[0]} was not proposed before it"
+        if kind == "epoch" and event["epoch"] < 1:
+            return f"epoch: {event['epoch']} is not at least 1"
+        if kind == "epoch" and "decision" in event and not self._has_rungs:
+            return "decision: the sweep has no rungs"
+        return None
+
+
+def _fault(event: Any) -> str | None:
+    """Which field of an event is not as it must be, or None."""
+    if not isinstance(event, dict) or not _text(event.get("event")):
+        return "it has no kind `event`"
+    if not _time(event.get("time")):
+        return f"time: {_short(event.get('time'))}"
+    kind = event["event"]
+    needed, optional = NEEDED.get(kind, {}), OPTIONAL.get(kind, {})
+    for name, rule in needed.items():
+        if name not in event:
+            return f"`{kind}` without {name}"
+        if not rule(event[name]):
+            return f"`{kind}` with {name}: {_short(event[name])}"
+    for name, rule in optional.items():
+        if name in event and not rule(event[name]):
+            return f"`{kind}` with {name}: {_short(event[name])}"
+    return None
+
+
+def _short(value: Any) -> str:
+    """A value as a line can show it."""
+    text = repr(value) if _scalar(value) else f"a {type(value).__name__}"
+    return text if len(text) <= 40 else f"{text[:40]}..."

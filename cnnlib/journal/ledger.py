@@ -1,0 +1,317 @@
+"""What a sweep knows and decides: a fold over its journal.
+
+Every change is an event that is written first and applied then, in the same way when it happens
+and when the journal is read again. So a sweep that goes on knows what an unbroken one would know.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from cnnlib.networks.hyperparameter import TrialConfig, hyperparameter_named
+from cnnlib.search.halving import WORST, Decision, Halving, Rungs, diverged, divergence, finite
+from cnnlib.search.space import Choice, Interval, Space, Weighted
+from cnnlib.search.tpe import Outcome, Tpe
+
+ENDINGS = {"finished": "completed", "stopped": "stopped", "failed": "failed"}  # event: status
+HOPELESS = 5  # trials that fail for one reason, if they are most of those that ended
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What every decision of a sweep follows from; the first event of its journal."""
+
+    space: Space
+    image_size: int
+    search: str
+    seed: int
+    trials: int
+    max_epochs: int
+    patience: int
+    grace_period: float | None  # None: no trial is stopped early
+    reduction_factor: float | None
+    fingerprint: str  # of the photographs
+    num_initial: int = 0  # proposals at random before TPE's; 0: not known yet
+    known: tuple[Outcome, ...] = ()  # what another sweep found: --warm-start
+    audit: float = 0.0  # share of the trials that would stop and run on
+    rungs: tuple[int, ...] = ()  # where they do not follow from the grace period
+    strict: bool = False  # a trial is judged by its score at the rung, not by its best so far
+    target: float | None = None  # the score after which nothing new is tried
+
+    @property
+    def halving(self) -> Halving | None:
+        if self.grace_period is None or self.reduction_factor is None:
+            return None
+        return Halving(self.max_epochs, self.grace_period, self.reduction_factor, self.rungs)
+
+    @property
+    def augmented(self) -> bool:
+        """Whether any trial augments."""
+        return self.space.get("use_augmentation") != Choice((False,))  # True by default
+
+    def as_event(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> "Terms":
+        values = {name: event[name] for name in cls.__dataclass_fields__ if name in event}
+        try:
+            values["space"] = {n: _values(n, v) for n, v in event["space"].items()}
+            values["known"] = tuple(
+                Outcome(TrialConfig.from_mapping(known["config"]), known["score"])
+                for known in event["known"]
+            )
+            values["rungs"] = tuple(event.get("rungs", ()))
+            terms = cls(**values)
+            assert terms.halving is None or terms.halving.rungs is not None  # it can be made
+        except ValueError as error:
+            raise ValueError(f"the journal's `sweep` is none of this version: {error}") from None
+        return terms
+
+
+def _values(name: str, content: dict[str, Any]) -> Choice | Interval:
+    hyperparameter = hyperparameter_named(name)
+    if "values" in content:
+        parsed = tuple(hyperparameter.parse(value) for value in content["values"])
+        weighted = "weights" in content
+        return Weighted(parsed, tuple(content["weights"])) if weighted else Choice(parsed)
+    return Interval(**content)
+
+
+@dataclass
+class Trial:
+    """What is known of one trial."""
+
+    trial_id: str
+    config: TrialConfig
+    max_epochs: int  # those of the sweep when it was proposed
+    epoch: int = 0  # the last that was reported
+    best: float = WORST
+    best_epoch: int = 0
+    stop: Decision | None = None  # the decision that ended it
+    audited: bool = False  # it would have been stopped
+    diverged: str | None = None  # why it has no accuracy and counts as the worst
+    status: str = "running"
+
+
+@dataclass
+class Ledger:
+    """The state of a sweep. `write` puts an event into the journal and returns it as written."""
+
+    write: Callable[..., dict[str, Any]]
+    trials: dict[str, Trial] = field(default_factory=dict)
+    exhausted: bool = False  # every configuration of the space was proposed
+    _interrupted: list[Trial] = field(default_factory=list)
+    _ended: int = 0  # since the sweep was begun or resumed
+    _reasons: Counter[str] = field(default_factory=Counter)  # of failures, since then
+    _terms: Terms | None = None
+    _rungs: Rungs | None = None
+    _tpe: Tpe | None = None
+
+    @property
+    def begun(self) -> bool:
+        return self._terms is not None
+
+    @property
+    def terms(self) -> Terms:
+        assert self._terms is not None, "the first event is not there yet"
+        return self._terms
+
+    @property
+    def unfinished(self) -> int:
+        """Trials that are still to be run or proposed."""
+        ended = sum(trial.status != "running" for trial in self.trials.values())
+        planned = 0 if self.reached else self.terms.trials
+        return max(planned, len(self.trials)) - ended
+
+    @property
+    def reached(self) -> Trial | None:
+        """The first trial whose score is the target of the sweep, None while there is none."""
+        if self.terms.target is None:
+            return None
+        return next((t for t in self.trials.values() if t.best >= self.terms.target), None)
+
+    @property
+    def best(self) -> Trial | None:
+        """The ended trial with the highest score, the first of equals."""
+        ended = [t for t in self.trials.values() if t.status != "running" and t.best_epoch]
+        return max(ended, key=lambda trial: trial.best, default=None)
+
+    @property
+    def hopeless(self) -> str | None:
+        """The reason for which most trials fail, where it is so."""
+        for reason, count in self._reasons.most_common(1):
+            if count >= HOPELESS and 2 * count > self._ended:
+                return reason
+        return None
+
+    def begin(self, terms: Terms) -> None:
+        """The first event of a sweep."""
+        self._record("sweep", **terms.as_event())
+
+    def resume(self, trials: int, max_epochs: int) -> None:
+        """Goes on: trials whose end is decided end, and the others come first in `next_trial`."""
+        self._record("resumed", trials=trials, max_epochs=max_epochs)
+        for trial in list(self.trials.values()):
+            decided = trial.stop or trial.diverged or trial.epoch >= trial.max_epochs
+            if trial.status == "running" and decided:
+                self.end(trial.trial_id)
+        self._interrupted = [t for t in self.trials.values() if t.status == "running"]
+
+    def moved(self, node: str, num_bytes: Mapping[str, int]) -> None:
+        """Bytes that were fetched to a machine, and sent from it."""
+        self._record("moved", node=node, **num_bytes)
+
+    def machines(self, **resources: Any) -> None:
+        """What a driver's trials run on, for the bill."""
+        self._record("machines", **resources)
+
+    def next_trial(self) -> Trial | None:
+        """An interrupted trial, else a new one; None when there is nothing to do any more."""
+        if self._interrupted:
+            return self._interrupted.pop(0)
+        if self.hopeless or self.reached or len(self.trials) >= self.terms.trials:
+            return None
+        config = self.proposal()
+        if config is None:
+            self.exhausted = True
+            return None
+        trial_id = f"{len(self.trials) + 1:04d}"
+        content = {"config": asdict(config), "max_epochs": self.terms.max_epochs}
+        self._record("proposed", trial_id=trial_id, **content)
+        return self.trials[trial_id]
+
+    def proposal(self) -> TrialConfig | None:
+        """What is tried next, None where every configuration was proposed."""
+        assert self._tpe is not None
+        return self._tpe.propose(len(self.trials) + 1, [*self.terms.known, *self._outcomes()])
+
+    def _outcomes(self) -> Iterable[Outcome]:
+        for trial in self.trials.values():
+            yield Outcome(trial.config, None if trial.status == "running" else trial.best)
+
+    def start(self, trial_id: str) -> None:
+        """A trial runs, from its first epoch or from where it was interrupted."""
+        self._record("started", trial_id=trial_id, after_epoch=self.trials[trial_id].epoch)
+
+    def epoch(self, trial_id: str, metrics: Mapping[str, Any]) -> Decision | None:
+        """Takes note of a trial's epoch; the decision on it where there is a rung."""
+        decision = self.decision(trial_id, metrics["epoch"], metrics["val_acc"])
+        content = {} if decision is None else {"decision": asdict(decision)}
+        self._record("epoch", trial_id=trial_id, **metrics, **content)
+        return decision
+
+    def decision(self, trial_id: str, epoch: int, score: float) -> Decision | None:
+        """Whether a trial that has this score after this epoch goes on; None between rungs."""
+        trial = self.trials[trial_id]
+        if self._rungs is None or epoch >= trial.max_epochs:
+            return None
+        return self._rungs.decide(trial_id, epoch, self._judged(trial, score))
+
+    def _judged(self, trial: Trial, score: float) -> float:
+        """What counts at a rung, of a trial that has this score there.
+
+        One that is not finite has no better one before it: the trial has diverged.
+        """
+        if self.terms.strict or not math.isfinite(score):
+            return finite(score)
+        return max(trial.best, score)
+
+    def lost(self, trial_id: str, *, error: str, preempted: bool) -> None:
+        """A trial's worker or node died; Ray starts it again."""
+        self._record("lost", trial_id=trial_id, error=error, preempted=preempted)
+
+    def end(self, trial_id: str, error: str | None = None, traceback: str | None = None) -> str:
+        """A trial has ended: failed with an error, stopped at a rung, or completed.
+
+        One that diverged has failed: it has neither an accuracy nor weights to go on from.
+        """
+        stop = self.trials[trial_id].stop
+        error = error or self.trials[trial_id].diverged
+        if error is not None:
+            log = {"traceback": traceback} if traceback else {}
+            self._record("failed", trial_id=trial_id, error=error, **log)
+        elif stop:
+            self._record("stopped", trial_id=trial_id, rung=stop.rung, cutoff=stop.cutoff)
+        else:
+            self._record("finished", trial_id=trial_id)
+        return self.trials[trial_id].status
+
+    def close(self, reason: str) -> None:
+        """The last event of a driver that could say why it ended."""
+        self._record("closed", reason=reason)
+
+    def _record(self, event: str, **content: Any) -> None:
+        self.apply(self.write(event, **content))
+
+    def apply(self, event: Mapping[str, Any]) -> None:
+        """Takes an event of the journal into account."""
+        kind = event["event"]
+        if kind == "sweep":
+            self._terms = Terms.from_event(event)
+            if self._terms.halving:
+                self._rungs = Rungs(self._terms.halving, self._terms.audit, self._terms.seed)
+            self._tpe = Tpe(
+                self._terms.space,
+                image_size=self._terms.image_size,
+                num_initial=self._terms.num_initial,
+                search=self._terms.search,
+                seed=self._terms.seed,
+            )
+        elif kind == "resumed":
+            self._extend(event["trials"], event["max_epochs"])
+        elif kind == "proposed":
+            try:
+                config = TrialConfig.from_mapping(event["config"])
+            except ValueError as error:
+                trial_id = event["trial_id"]
+                raise ValueError(f"the journal's trial {trial_id}: {error}") from None
+            assert self._tpe is not None
+            self._tpe.seen.add(config)
+            trial = Trial(event["trial_id"], config, event.get("max_epochs", self.terms.max_epochs))
+            self.trials[trial.trial_id] = trial
+        elif kind == "epoch":
+            self._apply_epoch(self.trials[event["trial_id"]], event)
+        elif kind in ENDINGS:
+            self.trials[event["trial_id"]].status = ENDINGS[kind]
+            self._ended += 1
+            if kind == "failed" and not self.trials[event["trial_id"]].diverged:
+                self._reasons[alike(event["error"])] += 1  # no fault of one configuration
+
+    def _extend(self, trials: int, max_epochs: int) -> None:
+        self._terms = replace(self.terms, trials=trials, max_epochs=max_epochs)
+        if self._rungs and self._terms.halving:
+            self._rungs.plan = self._terms.halving
+        self._ended, self._reasons = 0, Counter()
+        self.exhausted = False
+
+    def _apply_epoch(self, trial: Trial, event: Mapping[str, Any]) -> None:
+        trial.epoch, score = event["epoch"], finite(event["val_acc"])
+        if diverged(event):
+            trial.diverged = trial.diverged or divergence(trial.epoch)
+        if trial.diverged:
+            trial.best, trial.best_epoch = WORST, 0
+        elif score > trial.best:
+            trial.best, trial.best_epoch = score, trial.epoch
+        if "decision" in event:
+            decision = Decision(**event["decision"])
+            assert self._rungs is not None
+            self._rungs.add(trial.trial_id, decision, self._judged(trial, score))
+            trial.stop = decision if decision.stop else None
+            trial.audited = decision.audited
+
+
+def alike(error: str) -> str:
+    """An error's text without what differs from trial to trial."""
+    return re.sub(r"0x[0-9a-f]+|[\d.]+", "#", error)[:120]
+
+
+def read_ledger(events: Iterable[Mapping[str, Any]], write: Callable[..., Any]) -> Ledger:
+    """The state that these events amount to."""
+    ledger = Ledger(write)
+    for event in events:
+        ledger.apply(event)
+    return ledger

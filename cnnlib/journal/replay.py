@@ -1,0 +1,159 @@
+"""A sweep told from its journal in lines, and its decisions derived from the journal again."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from cnnlib.journal import finals
+from cnnlib.journal.ledger import ENDINGS, Ledger
+from cnnlib.search.halving import Decision
+from cnnlib.storage.traffic import WAYS
+
+Event = Mapping[str, Any]
+
+
+def story(events: Iterable[Event], *, logs: bool = False) -> Iterator[str]:
+    """A readable line for each event; with `logs` the traceback of a failure too."""
+    for event in events:
+        said = SAID.get(event["event"], lambda event: "")(event)
+        trial = f"trial {event['trial_id']} " if "trial_id" in event else ""
+        yield f"{event['time'][:19].replace('T', ' ')}  {trial}{event['event']:<9} {said}".rstrip()
+        if logs and "traceback" in event:
+            yield event["traceback"].rstrip()
+
+
+def _sweep(event: Event) -> str:
+    known = f", {len(event['known'])} outcomes known" if event["known"] else ""
+    audit = f", audit {event['audit']:.0%}" if event.get("audit") else ""
+    return (
+        f"{event['trials']} trials of up to {event['max_epochs']} epochs at {event['image_size']} "
+        f"px by {event['search']}, seed {event['seed']}{audit}{known}"
+    )
+
+
+def _epoch(event: Event) -> str:
+    text = f"{event['epoch']}: val_acc {event['val_acc']:.3f}"
+    if "val_loss" in event:
+        text += f", val_loss {event['val_loss']:.3f}"
+    if "decision" in event:
+        decision = event["decision"]
+        cutoff = decision["cutoff"]
+        against = "first there" if cutoff is None else f"cutoff {cutoff:.3f}"
+        then = "stop" if decision["stop"] else "go on"
+        if decision.get("audited"):
+            then = "would stop, goes on as an audit"
+        text += f"; rung {decision['rung']}, {against}: {then}"
+    return text
+
+
+def _proposed(event: Event) -> str:
+    return ", ".join(f"{name} {value}" for name, value in event["config"].items())
+
+
+def _moved(event: Event) -> str:
+    ways = [f"{event[way]:,} bytes {way}" for way in WAYS if way in event]
+    return f"{event['node']}: {', '.join(ways)}"
+
+
+def _listed(seeds: Iterable[int]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def _final(event: Event) -> str:
+    if event["val_acc"] is None:
+        return "no epoch"
+    return f"val_acc {event['val_acc']:.3f} at epoch {event['best_epoch']} of {event['epochs']}"
+
+
+def _champion(event: Event) -> str:
+    return (
+        f"val_acc {event['mean']:.3f} on average on seeds {_listed(event['seeds'])}, "
+        f"{abs(event['luck']):.3f} {'less' if event['luck'] >= 0 else 'more'} than in the search"
+    )
+
+
+SAID = {
+    "sweep": _sweep,
+    "resumed": lambda e: f"up to {e['trials']} trials of up to {e['max_epochs']} epochs",
+    "machines": lambda e: f"{e['units']:g} of {e['unit']}, {e['units_per_trial']:g} for a trial",
+    "proposed": _proposed,
+    "moved": _moved,
+    "started": lambda e: f"after epoch {e['after_epoch']}" if e.get("after_epoch") else "",
+    "epoch": _epoch,
+    "lost": lambda e: f"its worker{' (preempted)' if e['preempted'] else ''}: {e['error']}",
+    "stopped": lambda e: f"at epoch {e['rung']}, below the cutoff {e['cutoff']:.3f}",
+    "failed": lambda e: e["error"],
+    "tested": lambda e: f"opening {e['number']}, trial {e['champion']}: {e['test_acc']:.3f}",
+    "closed": lambda e: e["reason"],
+    "finals": lambda e: f"trials {', '.join(e['finalists'])} on seeds {_listed(e['seeds'])}",
+    "final_started": lambda e: f"on seed {e['seed']}",
+    "final": lambda e: f"on seed {e['seed']}: {e['error'] or _final(e)}",
+    "champion": _champion,
+    "retrain_started": lambda e: f"on all photographs for {e['epochs']} epochs",
+    "retrained": lambda e: e["error"] or f"on all photographs for {e['epochs']} epochs",
+}
+
+
+def replay(events: Iterable[Event]) -> tuple[str | None, str]:
+    """The first event that does not follow from those before it, and what was checked till then."""
+    ledger = Ledger(write=lambda event, **content: {"event": event, **content})
+    held = finals.Finals(ledger)
+    counts: Counter[str] = Counter()
+    for number, event in enumerate(events, 1):
+        final = ledger.begun and event["event"] in finals.EVENTS
+        difference = held.difference(event) if final else _difference(ledger, event)
+        if difference:
+            trial = f", trial {event['trial_id']}" if "trial_id" in event else ""
+            return f"event {number} ({event['event']}{trial}): {difference}", _counted(counts)
+        counts[event["event"]] += 1
+        counts["decided"] += "decision" in event
+        ledger.apply(event)
+        held.apply(event)
+    return None, _counted(counts)
+
+
+def _counted(counts: Counter[str]) -> str:
+    return (
+        f"{counts['proposed']} proposals, {counts['epoch']} epochs, "
+        f"{counts['decided']} decisions at rungs"
+        f"{', the choice of the champion' if counts['champion'] else ''}"
+    )
+
+
+def _difference(ledger: Ledger, event: Event) -> str | None:
+    """How an event differs from what follows from those before it; None where it does not."""
+    kind = event["event"]
+    if kind == "sweep":
+        return "it is not the first" if ledger.begun else None
+    if not ledger.begun:
+        return "there is no sweep before it"
+    if kind == "proposed":
+        return _proposal_difference(ledger, event)
+    if "trial_id" not in event:
+        return None
+    trial = ledger.trials.get(event["trial_id"])
+    if trial is None:
+        return "the trial was not proposed"
+    if trial.status != "running":
+        return f"the trial had {trial.status} before"
+    if kind == "epoch":
+        if trial.stop or trial.diverged or event["epoch"] != trial.epoch + 1:
+            return f"epoch {event['epoch']} follows epoch {trial.epoch}"
+        decision = ledger.decision(trial.trial_id, event["epoch"], event["val_acc"])
+        written = Decision(**event["decision"]) if "decision" in event else None
+        return None if decision == written else f"derived {decision}, written {written}"
+    if kind in ENDINGS and kind != "failed" and trial.diverged:
+        return "derived failed"
+    if kind in ENDINGS and kind != "failed" and (kind == "stopped") != bool(trial.stop):
+        return f"derived {'stopped' if trial.stop else 'finished'}"
+    return None
+
+
+def _proposal_difference(ledger: Ledger, event: Event) -> str | None:
+    trial_id = f"{len(ledger.trials) + 1:04d}"
+    if event["trial_id"] != trial_id:
+        return f"the next trial is {trial_id}"
+    config = ledger.proposal()
+    derived = asdict(config) if config else None
+    return None if derived == event["config"] else f"derived {derived}, written {event['config']}"

@@ -1,0 +1,127 @@
+"""How the finalists stand: each over its seeds, with how sure its mean is and how lucky it was."""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+
+from cnnlib.search.halving import DIVERGED
+
+REFERENCE = "reference"  # in place of a trial's id where the reference is no finalist
+
+
+@dataclass(frozen=True)
+class Final:
+    """One of them trained on one seed; a training that raised has an error and no score."""
+
+    trial_id: str
+    seed: int
+    epochs: int = 0
+    best_epoch: int = 0
+    val_acc: float | None = None  # at best_epoch
+    val_loss: float | None = None
+    seconds: float = 0.0
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One of them over its seeds."""
+
+    trial_id: str
+    search_acc: float | None  # its score in the search; None for a reference
+    finals: tuple[Final, ...]
+
+    @property
+    def scores(self) -> list[float]:
+        return [final.val_acc for final in self.finals if final.val_acc is not None]
+
+    @property
+    def whole(self) -> bool:
+        """Whether there are scores, and no training raised."""
+        return 0 < len(self.finals) == len(self.scores)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a training ended because its network predicted nothing: it has no score."""
+        return any((final.error or "").startswith(DIVERGED) for final in self.finals)
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.scores)
+
+    @property
+    def sd(self) -> float | None:
+        """Their standard deviation; None for one seed."""
+        return statistics.stdev(self.scores) if len(self.scores) > 1 else None
+
+    @property
+    def luck(self) -> float | None:
+        """How much higher it came out in the search, where it was picked for its score."""
+        return None if self.search_acc is None else self.search_acc - self.mean
+
+    @property
+    def epochs(self) -> int:
+        """The median of its best epochs, the lower of two in the middle."""
+        return statistics.median_low(final.best_epoch for final in self.finals)
+
+
+def standings(
+    finals: Mapping[tuple[str, int], Final], search: Mapping[str, float | None]
+) -> list[Standing]:
+    """A standing for each that `search` has a score of, in its order.
+
+    They are compared on the seeds that all finalists ended on, because some seeds are luckier.
+    """
+    finalists = [trial_id for trial_id in search if trial_id != REFERENCE]
+    seeds = dict.fromkeys(seed for _, seed in finals)
+    common = [s for s in seeds if all((trial_id, s) in finals for trial_id in finalists)]
+    return [
+        Standing(trial_id, score, tuple(f for s in common if (f := finals.get((trial_id, s)))))
+        for trial_id, score in search.items()
+    ]
+
+
+def spread(table: Iterable[Standing]) -> tuple[float, int] | None:
+    """The standard deviation between seeds and its degrees of freedom, taken as equal for all.
+
+    A few seeds of one tell little of it, those of all more. None where each has one seed.
+    """
+    groups = [standing.scores for standing in table if len(standing.scores) > 1]
+    freedom = sum(len(scores) - 1 for scores in groups)
+    squares = sum(statistics.variance(scores) * (len(scores) - 1) for scores in groups)
+    return (math.sqrt(squares / freedom), freedom) if freedom else None
+
+
+def standard_error(standing: Standing, table: Iterable[Standing]) -> float | None:
+    """Of the mean over its seeds, from the spread of all; None where each has one seed."""
+    found = spread(table)
+    return found[0] / math.sqrt(len(standing.scores)) if found else None
+
+
+def mean_interval(standing: Standing, table: Iterable[Standing]) -> tuple[float, float] | None:
+    """The 95% interval of its mean over seeds (Student's t); None where each has one seed."""
+    from scipy.stats import t  # takes a while to load
+
+    table = list(table)
+    error, found = standard_error(standing, table), spread(table)
+    if error is None or found is None:
+        return None
+    half = float(t.ppf(0.975, found[1])) * error
+    return max(0.0, standing.mean - half), min(1.0, standing.mean + half)
+
+
+def read_standings(csv: Path) -> list[Standing]:
+    """The standings of a finals.csv. Raises ValueError where it is none."""
+    try:
+        table = pd.read_csv(csv, dtype={"trial_id": str}).astype(object)
+        rows = table.where(table.notna(), None).to_dict("records")
+        names = [f.name for f in fields(Final)]
+        finals = [Final(**{name: row[name] for name in names}) for row in rows]
+        search = {str(row["trial_id"]): row["search_val_acc"] for row in rows}
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{csv} is not a table of finals: {error}") from None
+    return standings({(final.trial_id, final.seed): final for final in finals}, search)

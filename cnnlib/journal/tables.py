@@ -1,0 +1,215 @@
+"""The tables of a sweep, trials, epochs and recalls by class, from its journal or CSV files."""
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cnnlib.journal.events import journal_exists, read_events
+from cnnlib.storage.csv_file import accuracies, brief, numbers, read_table
+from cnnlib.storage.files import replaced
+
+logger = logging.getLogger(__name__)
+
+FIXED_TRIAL_COLUMNS = [
+    "trial_id", "status", "epochs", "best_epoch", "val_acc", "val_loss", "seconds", "node",
+    "error", "started", "audited",
+]  # fmt: skip
+EPOCH_COLUMNS = [
+    "trial_id", "epoch", "train_loss", "train_acc", "val_loss", "val_acc", "learning_rate",
+    "seconds", "images_per_second",
+]  # fmt: skip
+TABLES = {  # and the columns without which nothing can be told
+    "trials": ["trial_id"],
+    "epochs": ["trial_id", "epoch"],
+    "class_recalls": ["trial_id", "class", "val_recall"],
+}
+TEXT = {"trial_id", "status", "node", "error", "started", "class"}  # a class may be called "7"
+ACCURACIES = {"val_acc", "train_acc", "val_recall"}
+COUNTS = {"epoch", "epochs", "best_epoch", "audited", "n"}
+LOSSES = {"train_loss", "val_loss"}  # may be infinite: the network diverged
+CLASS_COLUMNS = ["trial_id", "epoch", "class", "val_recall", "n"]
+CLASS_COUNTS = "class_counts"
+"""What an epoch that is its trial's best so far reports: of each class, [recognised, all]."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """A sweep as tables; DESIGN.md lists their columns."""
+
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    class_recalls: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CLASS_COLUMNS))
+    """Validation recall by class, at the epochs that were their trial's best so far."""
+
+    @property
+    def hyperparameters(self) -> list[str]:
+        """Every column of `trials` that is not a fixed one."""
+        return [c for c in self.trials.columns if c not in FIXED_TRIAL_COLUMNS]
+
+    def best(self) -> pd.Series | None:
+        """The trial with the highest val_acc, the first of equals; None where none has one."""
+        if "val_acc" not in self.trials or self.trials["val_acc"].isna().all():
+            return None
+        return self.trials.loc[self.trials["val_acc"].idxmax()]
+
+    def write(self, folder: Path) -> None:
+        """Writes trials.csv, epochs.csv and what is known by class, each replaced in one step."""
+        tables = {"trials": self.trials, "epochs": self.epochs}
+        if len(self.class_recalls):
+            tables["class_recalls"] = self.class_recalls
+        for name, table in tables.items():
+            replaced(folder / f"{name}.csv", partial(table.to_csv, index=False))
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes the file, replaced in one step."""
+    text = json.dumps(content, indent=2) + "\n"
+    replaced(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def digest(weights: Path) -> str | None:
+    """What tells these weights from any other; None where there are none."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
+
+
+def read_results(folder: str | Path) -> Results:
+    """The tables of a sweep's folder: from its journal if it has one, else from its CSV files.
+
+    Of these only trials.csv is needed; what was taken for what in them is logged. Raises
+    FileNotFoundError where there is neither, ValueError with file, trial and remedy where a table
+    has another shape than its name says.
+    """
+    folder = Path(folder)
+    if journal_exists(folder):
+        return fold(read_events(folder))
+    if not (folder / "trials.csv").is_file():
+        raise FileNotFoundError(f"no results in {folder}: expected trials.csv or a journal")
+    tables = {name: _read(folder / f"{name}.csv", keys) for name, keys in TABLES.items()}
+    trials, epochs, class_recalls = (tables[name] for name in TABLES)
+    twice = trials["trial_id"].duplicated()
+    if twice.any():
+        name = brief(trials.loc[twice, "trial_id"].iloc[0])
+        raise ValueError(f"{folder / 'trials.csv'}: two rows are of trial {name}; remove one")
+    return Results(trials, epochs, class_recalls)
+
+
+def _read(path: Path, keys: list[str]) -> pd.DataFrame:
+    """The table, its fixed columns checked; without rows where there is no such file."""
+    if not path.exists():
+        return pd.DataFrame(columns=CLASS_COLUMNS if "class" in keys else keys)
+    table, notes = read_table(path, TEXT)
+    missing = [key for key in keys if key not in table]
+    if missing:
+        has = brief(", ".join(table.columns), 300)
+        raise ValueError(f"{path}: no column {missing[0]}; has {has}")
+    for key in [key for key in keys if key in TEXT]:
+        if table[key].isna().any():
+            row = int(table[key].isna().to_numpy().argmax()) + 1
+            raise ValueError(f"{path}: row {row} has no {key}; write one or remove the row")
+    owners, fixed = table["trial_id"], {*FIXED_TRIAL_COLUMNS, *EPOCH_COLUMNS, *CLASS_COLUMNS}
+    # in trials.csv a learning rate is a hyperparameter, which may be anything
+    for name in [
+        n for n in table if n in fixed - TEXT and (n != "learning_rate" or "epoch" in keys)
+    ]:
+        if name in ACCURACIES:
+            table[name], more = accuracies(table[name], owners, str(path))
+            notes += more
+            continue
+        table[name] = numbers(table[name], owners, str(path))
+        _check(name, table[name], owners, path)
+    for note in notes:
+        logger.warning("%s", note)
+    return table
+
+
+def _check(name: str, values: pd.Series, owners: pd.Series, path: Path) -> None:
+    """Counts are whole numbers that a sweep can reach, and only a loss is infinite."""
+    known = values.dropna()
+    wrong, rule = known.abs() == math.inf, "finite"
+    if name in COUNTS:
+        wrong, rule = (
+            (known < 0) | (known > 1e9) | (known % 1 != 0),
+            "a whole number from 0 to 10^9",
+        )
+    if wrong.any() and name not in LOSSES:
+        row = known[wrong].index[0]
+        told = f"{name} of {brief(owners[row])} is {known[row]:g}"
+        raise ValueError(f"{path}: {told}, which is not {rule}; correct it")
+
+
+def openings(folder: Path) -> list[dict[str, Any]]:
+    """Each time that the test photographs were opened, as it was written down, the first first."""
+    if journal_exists(folder):
+        return [event for event in read_events(folder) if event["event"] == "tested"]
+    metrics = folder / "champion" / "metrics.json"
+    return list(read_json(metrics).get("openings", [])) if metrics.exists() else []
+
+
+def fold(events: Iterable[dict[str, Any]]) -> Results:
+    """The tables that these journal events amount to."""
+    trials: dict[str, dict[str, Any]] = {}
+    epochs: dict[tuple[str, int], dict[str, Any]] = {}
+    recalls: list[tuple] = []
+    audited: dict[str, Any] = {}  # the column is there only where trials were to be audited
+    for event in events:
+        kind, trial_id = event["event"], str(event.get("trial_id"))
+        if kind == "sweep" and event.get("audit"):
+            audited = {"audited": None}
+        elif kind == "proposed":
+            own = {"trial_id": trial_id, "status": "running", **audited}
+            trials[trial_id] = {**own, **event["config"]}
+        elif kind == "started":
+            trials[trial_id].setdefault("started", event["time"])
+        elif kind == "epoch":
+            epochs[trial_id, event["epoch"]] = {c: event.get(c) for c in EPOCH_COLUMNS}
+            for name, (hits, n) in event.get(CLASS_COUNTS, {}).items():
+                recalls.append((trial_id, event["epoch"], name, hits / n if n else math.nan, n))
+            trials[trial_id]["node"] = event.get("node")
+            if event.get("decision", {}).get("audited"):
+                trials[trial_id]["audited"] = event["epoch"]
+        elif kind in ("finished", "stopped", "failed"):
+            status = "completed" if kind == "finished" else kind
+            trials[trial_id] |= {"status": status, "error": event.get("error")}
+    epoch_table = pd.DataFrame(list(epochs.values()), columns=EPOCH_COLUMNS)
+    return Results(
+        _with_bests(pd.DataFrame(list(trials.values())), epoch_table),
+        epoch_table,
+        pd.DataFrame(recalls, columns=CLASS_COLUMNS),
+    )
+
+
+def _with_bests(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
+    """`trials` in DESIGN.md's order of columns, completed by what its epochs say."""
+    fixed = [c for c in FIXED_TRIAL_COLUMNS if c != "audited" or c in trials]
+    names = [c for c in trials.columns if c not in fixed]
+    order = [*fixed[:2], *names, *fixed[2:]]
+    trials = trials.reindex(columns=order)
+    if "audited" in trials:
+        trials["audited"] = trials["audited"].astype("Int64")
+    if epochs.empty:
+        return trials[order]
+    by_trial = epochs.groupby("trial_id")
+    is_scored = epochs["val_acc"].notna()
+    diverged = epochs.loc[~is_scored, "trial_id"]  # so what came before does not count
+    scored = epochs[is_scored & ~epochs["trial_id"].isin(diverged)]
+    best = scored.loc[scored.groupby("trial_id")["val_acc"].idxmax()].set_index("trial_id")
+    trials = trials.set_index("trial_id")
+    trials["epochs"] = by_trial["epoch"].max().astype("Int64")
+    trials["best_epoch"] = best["epoch"].astype("Int64")
+    trials["val_acc"] = best["val_acc"]
+    trials["val_loss"] = best["val_loss"]
+    trials["seconds"] = by_trial["seconds"].sum()
+    return trials.reset_index()[order]

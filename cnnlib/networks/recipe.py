@@ -1,0 +1,146 @@
+"""How a network is trained: optimiser, learning-rate schedule, moving average of the weights."""
+
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from cnnlib.networks.hyperparameter import TrialConfig
+
+RISE = 0.3  # of the way, in which one_cycle's learning rate rises, from START of its peak to it
+START = 0.04
+END = 4e-6  # of its peak, where one_cycle ends
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+}
+
+
+def optimizer(config: TrialConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser of these parameters."""
+    make = OPTIMIZERS[config.optimizer]
+    return make(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+
+
+def _half_cosine(first: float, last: float, share: float) -> float:
+    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
+
+
+def one_cycle(share: float) -> float:
+    """Up to 1 along a half cosine, then down to nearly nothing along another."""
+    if share < RISE:
+        return _half_cosine(START, 1.0, share / RISE)
+    return _half_cosine(1.0, END, (share - RISE) / (1 - RISE))
+
+
+# Share of the peak learning rate by share of the way, 0 to 1.
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "one_cycle": one_cycle,
+    "cosine": partial(_half_cosine, 1.0, 0.0),
+    "step": lambda share: 0.1 ** int(3 * share),
+}
+
+
+def schedule(
+    config: TrialConfig, optimizer: torch.optim.Optimizer, trainer: Trainer
+) -> dict[str, Any]:
+    """Lightning's entry for a learning rate that is not constant: new every step, or every epoch.
+
+    Raises ValueError where the trainer does not know how long it will train.
+    """
+    name = config.learning_rate_schedule
+    interval = "epoch" if name == "step" else "step"
+    length = trainer.max_epochs if name == "step" else trainer.estimated_stepping_batches
+    if length is None or not 0 < length < math.inf:
+        raise ValueError(f"learning_rate_schedule: {name} needs a Trainer with max_epochs")
+
+    def factor(count: int) -> float:
+        return SCHEDULES[name](min(count / length, 1.0))
+
+    return {"scheduler": LambdaLR(optimizer, factor), "interval": interval}
+
+
+class MovingAverage(Callback):
+    """Keeps an exponential moving average of a network's weights and batch norm statistics.
+
+    While batches train, the network holds the trained weights, else the average: so validation, the
+    test and everything that saves weights find the average. The decay rises with the steps as
+    (1 + steps) / (10 + steps), so that a short training is not mostly its random beginning.
+
+    Lightning's callback, on torch's AveragedModel, waits for the GPU in each step and has the
+    trained weights back before the end of the epoch, when the best are saved.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self._network = network
+        self._decay = decay
+        self._training = False
+        # The average while batches train, else the trained weights; by their names.
+        self._aside: dict[str, Tensor] = {}
+        self._restored: dict[str, Tensor] = {}  # trained weights of a checkpoint
+
+    def _inside(self) -> dict[str, Tensor]:
+        """What the network holds now, by name: all that can be averaged."""
+        every = (*self._network.named_parameters(), *self._network.named_buffers())
+        return {name: t.detach() for name, t in every if t.is_floating_point()}
+
+    def _exchange(self, *, training: bool) -> None:
+        """Puts the trained weights or the average into the network, where they are not there."""
+        if self._aside and training is not self._training:
+            for name, inside in self._inside().items():
+                kept = inside.clone()
+                inside.copy_(self._aside[name])
+                self._aside[name].copy_(kept)
+            self._training = training
+
+    def update(self, steps: int) -> None:
+        """Moves the average towards the weights of a step, before which there were `steps`."""
+        decay = min(self._decay, (1 + steps) / (10 + steps))
+        inside = self._inside()
+        average = [self._aside[name] for name in inside]
+        get_ema_multi_avg_fn(decay)(average, list(inside.values()), 0)
+
+    def save(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the trained weights to a checkpoint, whose state_dict becomes the average."""
+        if self._aside:
+            average, trained = self._inside(), self._aside
+            if self._training:
+                average, trained = trained, average
+            checkpoint["state_dict"] |= {f"network.{n}": t for n, t in average.items()}
+            checkpoint["trained_weights"] = trained
+
+    def load(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the trained weights of a checkpoint for the fit that is about to begin."""
+        self._restored = checkpoint.get("trained_weights", {})
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._restored = {}  # a checkpoint of this fit is loaded later
+
+    def on_train_start(self, *_: Any) -> None:
+        self._aside = {name: tensor.clone() for name, tensor in self._inside().items()}
+        for name, tensor in self._restored.items():
+            self._aside[name].copy_(tensor)
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self._exchange(training=True)
+
+    def on_validation_start(self, *_: Any) -> None:
+        self._exchange(training=False)
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        self._exchange(training=False)  # where nothing validates
+
+    def on_train_end(self, *_: Any) -> None:
+        self._exchange(training=False)
+
+    def on_exception(self, *_: Any) -> None:
+        self._exchange(training=False)

@@ -1,0 +1,300 @@
+"""Photos in class folders: which classes they have, which files are broken, and a fingerprint."""
+
+import hashlib
+import os
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cnnlib.photos.digests import contents
+from cnnlib.photos.folders import hidden_folders, is_regular, listed, shown, subfolders, walk
+from cnnlib.photos.layout import (
+    check_height,
+    holds_photos,
+    is_split_name,
+    same_name,
+    test_folder,
+    unwrapped,
+)
+from cnnlib.photos.levels import UNKNOWN, Levels, Range, levels_of
+from cnnlib.photos.unreadable import Complaint, refusal
+
+
+@dataclass(frozen=True)
+class Split:
+    """Photos and their classes, sorted by class and name: the same order on every machine."""
+
+    files: tuple[Path, ...]
+    labels: tuple[int, ...]
+    """Each file's index into `Dataset.classes`."""
+    copies: tuple[tuple[int, ...], ...] = ()
+    """Positions of photos of one class whose files have the same bytes."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Photos to learn from and, if the data have any, photos for the one test at the end."""
+
+    train_dir: Path
+    classes: tuple[str, ...]
+    """Names of the class folders of `train_dir`, sorted."""
+    train: Split
+    test: Split | None
+    fingerprint: str
+    """Hex digest of every photo's content, split, class and name, wherever the folder lies."""
+    levels: Levels = UNKNOWN
+    """What is white in photos of more than 8 bits."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What the user should know of the photos, a line each; who asks for a data set tells them."""
+
+
+@dataclass(frozen=True)
+class _Photo:
+    class_name: str
+    name: str  # below the class folder, with forward slashes
+    path: Path
+    digest: bytes
+
+    @property
+    def shown(self) -> str:
+        return f"{self.class_name}/{self.name}"
+
+
+@contextmanager
+def permissions_named() -> Iterator[None]:
+    """A file that may not be read is named in the error, with what to do."""
+    try:
+        yield
+    except PermissionError as error:
+        if error.filename is None:  # already explained
+            raise
+        raise PermissionError(
+            f"{error.filename} cannot be read: {error.strerror}; give yourself the right to read it"
+        ) from error
+
+
+@permissions_named()
+def read_folder(train_dir: Path, *, cache: Path | None = None) -> Dataset:
+    """The data set of a folder of class folders; beside one named `train`, `test` is the test set.
+
+    Without a `test` folder that is `val`; with both, `val` is not used. Other spellings of the
+    three are known too. What is told of the files is remembered in `cache`.
+    """
+    train_dir = Path(os.path.abspath(os.path.expanduser(train_dir)))  # workers may run elsewhere
+    if not train_dir.is_dir():
+        raise FileNotFoundError(f"no folder {shown(train_dir)}; give one that holds class folders")
+    train_dir = unwrapped(train_dir)
+    _class_names(train_dir)  # whose error is the plainer one
+    check_height(train_dir)
+    read = _Reading(cache)
+    train = read.photos(train_dir)
+    classes = read.classes(train_dir, train)
+    test_dir, lines = test_folder(train_dir, classes)
+    read.notes += lines
+    test: list[_Photo] = []
+    if test_dir is not None:
+        test = _as_in_train(test_dir, classes, read.photos(test_dir))
+        read.compare(test_dir, classes, train, test)
+    levels, lines = levels_of(read.ranges)
+    read.tell(train, lines)
+    return Dataset(
+        train_dir=train_dir,
+        classes=classes,
+        train=_split(train, classes),
+        test=None if test_dir is None else _split(test, classes),
+        fingerprint=_fingerprint(train, test),
+        levels=levels,
+        notes=tuple(read.notes),
+    )
+
+
+class _Reading:
+    """The reading of one data set: what has been found by now that the user should know."""
+
+    def __init__(self, cache: Path | None) -> None:
+        self.cache = cache
+        self.notes: list[str] = []
+        self.ranges: dict[str, Range] = {}
+        self._skipped: list[str] = []
+        self._special: list[str] = []
+
+    def photos(self, folder: Path) -> list[_Photo]:
+        """The photos of a split, sorted. Raises ValueError where files only claim to be some."""
+        if hidden := [path.name for path in hidden_folders(folder) if holds_photos(path)]:
+            told = listed(hidden)
+            self.notes.append(f"left out of {shown(folder)}, because of the dot: {told}; rename")
+        states: dict[Path, os.stat_result | None] = {}
+        for class_folder in subfolders(folder):
+            _check_name(folder, class_folder.name)
+            for path, state in walk(class_folder):
+                _check_name(folder, path.relative_to(folder).as_posix())
+                if state is None or is_regular(state):
+                    states[path] = state
+                else:
+                    self._special.append(path.relative_to(folder).as_posix())
+        found = sorted((*_named(path, folder), path) for path in states)
+        ordered = {path: states[path] for _, _, path in found}
+        photos, complaints = [], []
+        known = contents(folder, ordered, cache=self.cache)
+        for (class_name, name, path), content in zip(found, known, strict=True):
+            photo = _Photo(class_name, name, path, content.digest)
+            if content.error:
+                complaints.append(Complaint(photo.shown, content.error))
+            elif not content.is_photo:
+                self._skipped.append(photo.shown)
+            else:
+                photos.append(photo)
+                if content.range:
+                    self.ranges[f"{shown(folder)}/{photo.shown}"] = content.range
+        if complaints:
+            raise refusal(complaints, "file", f"in {shown(folder)} cannot be read")
+        return photos
+
+    def classes(self, folder: Path, photos: Sequence[_Photo]) -> tuple[str, ...]:
+        """Names of the class folders, sorted; empty ones are left out."""
+        names = _class_names(folder)
+        counts = Counter(photo.class_name for photo in photos)
+        if empty := [name for name in names if not counts[name]]:
+            told = listed(empty)
+            self.notes.append(f"left out of {shown(folder)}, because without photographs: {told}")
+        classes = tuple(name for name in names if counts[name])
+        _check_train(folder, classes, counts)
+        return classes
+
+    def compare(
+        self, folder: Path, classes: Sequence[str], train: Sequence[_Photo], test: Sequence[_Photo]
+    ) -> None:
+        """Notes classes that are not tested, and photos that are learnt from and tested with."""
+        tested = {photo.class_name for photo in test}
+        if missing := [name for name in classes if name not in tested]:
+            self.notes.append(f"classes without a photo in {shown(folder)}: {listed(missing)}")
+        known = {photo.digest for photo in train}
+        if leaked := [photo.shown for photo in test if photo.digest in known]:
+            self.notes.append(
+                f"photos in {shown(folder)} that the train folder holds too, so the test "
+                f"flatters: {len(leaked)} ({listed(leaked)})"
+            )
+
+    def tell(self, train: Sequence[_Photo], levels: Sequence[str]) -> None:
+        """Notes copies among the training photos, and what was read over."""
+        by_digest = defaultdict(list)
+        for photo in train:
+            by_digest[photo.digest].append(photo)
+        alike = by_digest.values()
+        torn = [photos for photos in alike if len({photo.class_name for photo in photos}) > 1]
+        if torn:
+            told = listed([" = ".join(photo.shown for photo in photos[:3]) for photos in torn])
+            s, are = ("", "is") if len(torn) == 1 else ("s", "are")
+            self.notes.append(
+                f"{len(torn)} photograph{s} {are} in more than one class: {told}; keep the right "
+                "one of each"
+            )
+        if copies := _copies(train):
+            told = listed([" = ".join(train[n].shown for n in numbers[:3]) for numbers in copies])
+            number = sum(map(len, copies)) - len(copies)
+            self.notes.append(
+                f"training photographs that are copies of others in their class, and stay on their "
+                f"side of the split: {number:,} ({told})"
+            )
+        self.notes += levels
+        for what, names in (
+            ("not images", self._skipped),
+            ("no regular files but pipes, sockets or devices", self._special),
+        ):
+            if names:
+                self.notes.append(f"files skipped, {what}: {len(names)} ({listed(names)})")
+
+
+def _named(path: Path, folder: Path) -> tuple[str, str]:
+    """The class of a file below the folder of a split, and its name below that of the class."""
+    class_name, *below = path.relative_to(folder).parts
+    return class_name, "/".join(below)
+
+
+def _class_names(folder: Path) -> tuple[str, ...]:
+    names = tuple(path.name for path in subfolders(folder))
+    if not names or all(map(is_split_name, names)):
+        expected = folder if is_split_name(folder.name) else folder / "train"
+        only = f", only {listed(names)}" if names else ""
+        raise FileNotFoundError(
+            f"no class folders in {shown(folder)}{only}; expected {shown(expected)}/<class>/*.jpg"
+        )
+    spellings = Counter(map(same_name, names))
+    if twice := [name for name in names if spellings[same_name(name)] > 1]:
+        raise ValueError(
+            f"class folders in {shown(folder)} have names that look alike and differ in how "
+            f"accents are written: {listed(twice)}; rename or join them"
+        )
+    return names
+
+
+def _check_name(folder: Path, name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raw = os.fsencode(name)
+        where = f"{shown(folder)}/{raw.decode(errors='replace')}"
+        if sys.getfilesystemencoding() != "utf-8" and raw.decode(errors="ignore").encode() == raw:
+            raise ValueError(
+                f"{where}: Python takes names of files for {sys.getfilesystemencoding()} here; "
+                "set PYTHONUTF8=1"
+            ) from None
+        raise ValueError(f"{where}: its name is not UTF-8; rename it") from None
+
+
+def _check_train(folder: Path, classes: tuple[str, ...], counts: Counter[str]) -> None:
+    if not classes:
+        raise ValueError(f"no photographs in {shown(folder)}; add some to the class folders")
+    if len(classes) == 1:
+        raise ValueError(
+            f"only one class in {shown(folder)}: {classes[0]}; "
+            "a classifier needs at least 2 class folders"
+        )
+    few = [f"{name} ({counts[name]})" for name in classes if counts[name] < 2]
+    if few:
+        raise ValueError(
+            f"classes with fewer than 2 photos in {shown(folder)}: {listed(few)}; "
+            "add photos or remove the folders"
+        )
+
+
+def _as_in_train(folder: Path, classes: Sequence[str], photos: list[_Photo]) -> list[_Photo]:
+    """Test photos with the names of their classes as the train folder spells them."""
+    spelling = {same_name(name): name for name in classes}
+    found = sorted({photo.class_name for photo in photos})
+    unknown = [name for name in found if same_name(name) not in spelling]
+    if unknown:
+        raise ValueError(
+            f"classes in {shown(folder)} that the train folder lacks: {listed(unknown)}; "
+            "rename or remove them"
+        )
+    renamed = [replace(p, class_name=spelling[same_name(p.class_name)]) for p in photos]
+    return sorted(renamed, key=lambda photo: (photo.class_name, photo.name))
+
+
+def _split(photos: list[_Photo], classes: tuple[str, ...]) -> Split:
+    index = {name: position for position, name in enumerate(classes)}
+    return Split(
+        files=tuple(photo.path for photo in photos),
+        labels=tuple(index[photo.class_name] for photo in photos),
+        copies=_copies(photos),
+    )
+
+
+def _copies(photos: Sequence[_Photo]) -> tuple[tuple[int, ...], ...]:
+    alike = defaultdict(list)
+    for position, photo in enumerate(photos):
+        alike[photo.class_name, photo.digest].append(position)
+    return tuple(tuple(positions) for positions in alike.values() if len(positions) > 1)
+
+
+def _fingerprint(train: list[_Photo], test: list[_Photo]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for split, photos in (("train", train), ("test", test)):
+        for photo in photos:
+            digest.update(os.fsencode(f"{split}/{photo.class_name}/{photo.name}\0"))
+            digest.update(photo.digest)
+    return digest.hexdigest()

@@ -1,0 +1,183 @@
+"""The photographs of a data set as one array of pixels, decoded once per machine.
+
+The array is a memory map in the cache folder, shared by all trials of the machine through the page
+cache. Its name holds the fingerprint of the files, the size and the decoder; a small file beside it
+says how to tell whether it is whole.
+"""
+
+import hashlib
+import json
+import logging
+import math
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from cnnlib.photos.dataset import Dataset
+from cnnlib.photos.levels import Levels
+from cnnlib.photos.unreadable import Complaint, UnreadableError, refusal
+from cnnlib.pixels.decode import DECODER, decode, without_warnings
+from cnnlib.storage.files import check_space, exclusive
+from cnnlib.system.limits import cores
+from cnnlib.system.surroundings import cache_folder
+
+CHUNK = 1 << 20  # bytes of pixels that a thread decodes and writes at once
+log = logging.getLogger(__name__)
+
+
+def side_with_margin(image_size: int) -> int:
+    """The side at which photographs are kept that random crops of `image_size` are taken from."""
+    return image_size + image_size // 8
+
+
+def pixels(
+    dataset: Dataset, split: str, image_size: int, *, thoroughly: bool = False
+) -> np.ndarray:
+    """The photographs of 'train' or 'test', (N, image_size, image_size, 3) uint8, read-only.
+
+    Decoded on the first call on this machine, and again where what was kept is damaged: what its
+    size and time do not tell is noticed where it is looked at `thoroughly`. Raises ValueError that
+    names photographs that cannot be decoded, and OSError where the disk is full.
+    """
+    files = getattr(dataset, split).files
+    path = place(dataset, split, image_size)
+    if not is_whole(path, thoroughly=thoroughly):
+        with exclusive(path):
+            if not is_whole(path, thoroughly=thoroughly):
+                _build(path, files, image_size, dataset.levels)
+    array = np.load(path, mmap_mode="r")
+    assert array.shape == (len(files), image_size, image_size, 3), (path, array.shape)
+    return array
+
+
+def place(dataset: Dataset, split: str, side: int) -> Path:
+    """Where this machine keeps the pixels."""
+    name = f"{dataset.fingerprint}-{split}-{side}px{dataset.levels.key}-{DECODER}.npy"
+    return cache_folder("pixels") / name
+
+
+def sides(image_size: int, *, augmented: bool) -> tuple[int, ...]:
+    """The sizes at which training photographs are asked for."""
+    return (image_size, side_with_margin(image_size)) if augmented else (image_size,)
+
+
+def decode_ahead(dataset: Dataset, image_size: int, *, augmented: bool, test: bool = True) -> None:
+    """Decodes what trials and the test will ask for, so that faults are found before they start.
+
+    What was kept is read through: at some GB a second, and trials find it in memory.
+    """
+    for side in sides(image_size, augmented=augmented):
+        pixels(dataset, "train", side, thoroughly=True)
+    if test and dataset.test:
+        pixels(dataset, "test", image_size, thoroughly=True)
+
+
+def is_whole(path: Path, *, thoroughly: bool = False) -> bool:
+    """Whether the pixels are as they were written.
+
+    They are read if the file was touched, or to look at them `thoroughly`.
+    """
+    try:
+        found, about = path.stat(), json.loads(path.with_suffix(".json").read_text())
+        if found.st_size != about["bytes"]:
+            raise ValueError(f"{found.st_size} bytes in place of {about['bytes']}")
+        if thoroughly or found.st_mtime_ns != about["mtime_ns"]:
+            if checksum_of(path) != about["checksum"]:
+                raise ValueError("other bytes than were written")
+            describe(path, about["checksum"])
+    except FileNotFoundError:
+        return False
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("%s is damaged (%s); decoding again", path, error)
+        return False
+    return True
+
+
+def describe(path: Path, checksum: int) -> None:
+    """Writes beside the pixels what tells later whether they are whole."""
+    found = path.stat()
+    about = {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns, "checksum": checksum}
+    part = path.with_suffix(f".json.{os.getpid()}")
+    part.write_text(json.dumps(about))
+    part.replace(path.with_suffix(".json"))
+
+
+def checksum_of(path: Path) -> int:
+    """A sum of the file's words of 64 bits, each times a number of its place.
+
+    Words that change, or change places, change it; it takes a third of the time of a CRC.
+    """
+    content = np.memmap(path, np.uint8, mode="r")
+    weights = _weights()
+    rows = len(content) // weights.nbytes
+    end = rows * weights.nbytes
+    sums = content[:end].view(np.uint64).reshape(rows, len(weights)) @ weights
+    digest = hashlib.blake2b(sums.tobytes(), digest_size=8)  # tells the order of the rows
+    digest.update(content[end:].tobytes())
+    return int.from_bytes(digest.digest())
+
+
+@cache
+def _weights() -> np.ndarray:
+    """Odd, so that no change of one word is lost."""
+    return np.random.default_rng(0).integers(0, 2**64, 1 << 13, dtype=np.uint64) | np.uint64(1)
+
+
+def _build(path: Path, files: Sequence[Path], image_size: int, levels: Levels) -> None:
+    """Decodes all files into `path`, which appears only when it is complete."""
+    log.info("decoding %d photographs to %d px", len(files), image_size)
+    shape = (len(files), image_size, image_size, 3)
+    purpose = f"decoding {len(files):,} photographs to {image_size} px"
+    check_space(purpose, path.parent, math.prod(shape))
+    part = path.with_suffix(".part")  # what a killed builder left is written over
+    try:
+        with open(part, "wb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            file.flush()
+            disk, start = file.fileno(), file.tell()
+            os.posix_fallocate(disk, start, math.prod(shape))  # raises where the disk is full
+            broken = list(_decode_all(files, image_size, levels, disk, start))
+            os.fsync(disk)
+        if broken:
+            raise refusal(broken, "photograph", "cannot be decoded")
+        checksum = checksum_of(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    describe(path, checksum)
+
+
+def _decode_all(
+    files: Sequence[Path], image_size: int, levels: Levels, disk: int, start: int
+) -> Iterator[Complaint]:
+    """Writes them to a file from byte `start` on; what cannot be decoded, and why.
+
+    A progress bar shows on a terminal.
+    """
+
+    num = max(1, CHUNK // (3 * image_size**2))  # photographs
+
+    def decode_chunk(first: int) -> list[Complaint]:
+        chunk, broken = files[first : first + num], []
+        array = np.empty((len(chunk), image_size, image_size, 3), np.uint8)
+        for index, file in enumerate(chunk):
+            try:
+                array[index] = decode(file, image_size, levels)
+            except UnreadableError as error:
+                broken.append(Complaint(str(file), error))
+        written = os.pwrite(disk, array.data, start + first * array[0].nbytes)
+        assert written == array.nbytes  # the space is reserved
+        return broken
+
+    bar = tqdm(desc=f"decoding to {image_size} px", total=len(files), unit="photo", disable=None)
+    # Both decoders let go of Python's lock.
+    with bar, without_warnings(), ThreadPoolExecutor(cores()) as pool:
+        for broken in pool.map(decode_chunk, range(0, len(files), num)):
+            yield from broken
+            bar.update(min(num, len(files) - bar.n))

@@ -1,0 +1,229 @@
+"""What configurations cost: arithmetic and memory, counted and measured; how many share a GPU."""
+
+import math
+import statistics
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from cnnlib.networks import recipe
+from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.hyperparameter import TrialConfig, hyperparameters, impossible
+from cnnlib.search.space import Choice, Space, grid
+from cnnlib.search.tpe import Tpe
+
+SAMPLE = 100  # configurations of a space that stand for it
+TIMED = 1.0  # seconds that a measurement takes at least
+CPU_MACS = 3e10  # of a measured CPU batch at most: some seconds
+RAY_SHARES = 10_000  # of a GPU: Ray rounds to these, and six times 0.1667 is too much
+USABLE = 0.7  # of a GPU's memory: the rest is for pixels, CUDA itself and fragments
+MOST_SHARING = 8  # trials on one GPU
+CROWDS = 8, 4, 2  # times the batch size: the first that fits shows what a GPU can do
+
+
+def macs(config: TrialConfig, *, num_classes: int, image_size: int) -> float:
+    """Multiplications and additions of one image's forward pass; training takes three times it."""
+    return forward_macs(_unfilled(config, num_classes, image_size), image_size)
+
+
+def training_bytes(config: TrialConfig, *, num_classes: int, image_size: int) -> int:
+    """Memory that training needs, roughly: weights, gradients, two moments, and activations.
+
+    Going back, the gradients of the largest activations stand beside what the forward pass kept.
+    """
+    model = _unfilled(config, num_classes, image_size)
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    stored = stored_bytes(model, config.batch_size, image_size)
+    return 4 * weights + sum(stored) + 2 * max(stored)
+
+
+def _unfilled(config: TrialConfig, num_classes: int, image_size: int) -> CustomCNN:
+    """The network without memory for its weights: on it all can be counted and nothing computed."""
+    with torch.device("meta"):
+        return CustomCNN(config, num_classes=num_classes, image_size=image_size)
+
+
+def forward_macs(module: nn.Module, image_size: int) -> float:
+    """Multiplications and additions of the forward pass of a module on the meta device for one
+    image; convolutions, matrix products and attention count, as torch counts them."""
+    image = torch.empty(1, 3, image_size, image_size, device="meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module.eval()(image)
+    return counter.get_total_flops() / 2
+
+
+def stored_bytes(module: nn.Module, batch_size: int, image_size: int) -> list[int]:
+    """Bytes of each tensor that a training step of a module on the meta device keeps for its way
+    back, but for the weights themselves."""
+    weights = {p.untyped_storage()._cdata for p in module.parameters()}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor  # alive, so that no other has its place
+        return tensor
+
+    images = torch.empty(batch_size, 3, image_size, image_size, device="meta")
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        module.train()(images)
+    return [t.untyped_storage().nbytes() for place, t in kept.items() if place not in weights]
+
+
+def largest(space: Space, num_classes: int, image_size: int) -> tuple[int, int]:
+    """Bytes that a running trial and the best that ended hold at most.
+
+    A running one has its best weights, and the last with two moments of the optimiser for each of
+    them and the moving average if there is one; the last is there twice while it is replaced.
+    Raises ValueError where a network has more weights than PyTorch can count.
+    """
+    shapes = {name: _heaviest(name, space) for name in SHAPES if name in space}
+    most = 0
+    for values in product(*shapes.values()):
+        config = TrialConfig.from_mapping(dict(zip(shapes, values, strict=True)))
+        if impossible(config, image_size):
+            continue
+        try:
+            model = _unfilled(config, num_classes, image_size)
+        except (RuntimeError, TypeError) as error:  # sizes beyond 64 bits
+            said = ", ".join(f"{name} {value}" for name, value in zip(shapes, values, strict=True))
+            raise ValueError(f"no memory holds a network of {said}; take smaller ones") from error
+        most = max(most, sum(t.numel() * t.element_size() for t in model.state_dict().values()))
+    averaged = "ema" in space and _heaviest("ema", space) != [0]
+    return (1 + 2 * (4 if averaged else 3)) * most, most
+
+
+EITHER = ("conv_layers", "head")  # the largest value is not always the heaviest
+SHAPES = (
+    "first_layer_filters", "filter_org", "batch_norm", "num_neurons_dense", "kernel_size", *EITHER
+)  # fmt: skip
+
+
+def _heaviest(name: str, space: Space) -> list[Any]:
+    """The values of a hyperparameter of which one makes the most weights."""
+    values = space[name]
+    if isinstance(values, Choice):
+        return list(values.values) if name in EITHER else [max(values.values)]
+    return grid(values) or [] if name in EITHER else [hyperparameters()[name].type(values.highest)]
+
+
+def sampled(space: Space, image_size: int) -> list[TrialConfig]:
+    """Different configurations that stand for the space, always the same ones."""
+    search = Tpe(space, image_size=image_size, num_initial=0, search="random", seed=0)
+    configs = []
+    for number in range(SAMPLE):
+        config = search.propose(number, [])
+        if config is None:
+            break
+        search.seen.add(config)
+        configs.append(config)
+    return configs
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How fast one configuration trained here, on generated images."""
+
+    config: TrialConfig
+    macs: float  # of an image
+    seconds: float  # of an image
+    peak_bytes: int  # of the GPU's memory; 0 on a CPU
+
+
+def measure(
+    config: TrialConfig, *, num_classes: int, image_size: int, device: str, times: int = 1
+) -> Measured:
+    """Trains some batches, `times` as large as the configuration's.
+
+    Raises torch.OutOfMemoryError where one does not fit.
+    """
+    cost = macs(config, num_classes=num_classes, image_size=image_size)
+    size = times * config.batch_size
+    if device == "cpu":
+        size = max(2, min(size, int(CPU_MACS / cost)))
+    else:
+        torch.cuda.reset_peak_memory_stats()
+    model = CustomCNN(config, num_classes=num_classes, image_size=image_size)
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = recipe.optimizer(config, model.parameters())
+    images = torch.randn(size, 3, image_size, image_size, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.arange(size, device=device) % num_classes
+    seconds: list[float] = []
+    while len(seconds) < 3 or (sum(seconds) < TIMED and len(seconds) < 100):
+        began = time.perf_counter()
+        with _autocast(device):
+            loss = F.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()  # waits for the GPU
+        seconds.append(time.perf_counter() - began)
+    peak = 0 if device == "cpu" else torch.cuda.max_memory_reserved()
+    return Measured(config, cost, statistics.median(seconds[1:]) / size, peak)
+
+
+def _autocast(device: str) -> torch.autocast:
+    """The precision that trials compute in."""
+    from cnnlib.training.trial import precision
+
+    kind = precision("gpu" if device == "cuda" else "cpu")
+    dtype = torch.float16 if kind == "16-mixed" else torch.bfloat16
+    return torch.autocast(device, dtype, enabled=kind != "32-true")
+
+
+def seconds_an_image(cost: float, middle: Measured, largest: Measured) -> float:
+    """What an image of a network of this many macs takes: the line through two measurements."""
+    if largest.macs <= middle.macs:
+        return middle.seconds * cost / middle.macs
+    slope = max(0.0, (largest.seconds - middle.seconds) / (largest.macs - middle.macs))
+    return max(middle.seconds + slope * (cost - middle.macs), middle.seconds * 0.1)
+
+
+def shared_gpu(space: Space, *, num_classes: int, image_size: int) -> tuple[float, str]:
+    """The share of this machine's first GPU that a trial should have, and why, measured on it."""
+    rising = sorted(
+        sampled(space, image_size),
+        key=lambda config: macs(config, num_classes=num_classes, image_size=image_size),
+    )
+    middle = rising[len(rising) // 2]
+    largest = max(
+        rising,
+        key=lambda c: training_bytes(c, num_classes=num_classes, image_size=image_size),
+    )
+
+    def measured(config: TrialConfig, times: int = 1) -> Measured | None:
+        """None where the GPU's memory does not suffice."""
+        with suppress(torch.OutOfMemoryError):
+            return measure(
+                config, num_classes=num_classes, image_size=image_size, device="cuda", times=times
+            )
+        return None
+
+    there = torch.cuda.get_device_properties(0).total_memory
+    needed, alone = measured(largest), measured(middle)
+    if not needed or not alone:
+        return 1.0, f"the largest network does not fit into its {there / 1e9:.0f} GB"
+    torch.cuda.empty_cache()
+    crowd = next(filter(None, (measured(middle, times) for times in CROWDS)), alone)
+    at_once = trials_at_once(there, needed.peak_bytes, alone.seconds / crowd.seconds)
+    why = (
+        f"the largest network takes {needed.peak_bytes / 1e9:.1f} of {there / 1e9:.0f} GB; the "
+        f"middle one trains {1 / alone.seconds:,.0f} images/s alone and the GPU can do "
+        f"{1 / crowd.seconds:,.0f}"
+    )
+    return RAY_SHARES // at_once / RAY_SHARES, why
+
+
+def trials_at_once(gpu_bytes: int, trial_bytes: int, headroom: float) -> int:
+    """How many trials one GPU takes: as many as fit, and no more than find work for it.
+
+    `headroom` is how much faster the GPU is when it is full than with one trial.
+    """
+    fit = int(USABLE * gpu_bytes / trial_bytes)
+    return max(1, min(fit, math.ceil(headroom), MOST_SHARING))

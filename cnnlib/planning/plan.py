@@ -1,0 +1,166 @@
+"""What a sweep will do, worked out and checked before anything starts; and how it is told."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnnlib.journal.ledger import Terms
+from cnnlib.journal.mirror import Mirror
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.photos.dataset import Dataset
+from cnnlib.pixels.datamodule import VAL_SPLIT, stratified_split
+from cnnlib.planning.cost import largest
+from cnnlib.search.halving import Halving, expected
+from cnnlib.search.space import Space, searched
+from cnnlib.system.redaction import without_secrets
+from cnnlib.system.units import size
+
+if TYPE_CHECKING:
+    from cnnlib.planning.settings import Settings
+
+GPUS_PER_TRIAL = 0.5  # where --gpus-per-trial does not say
+SEARCH_SHARE = 0.75  # of the time budget, where finals come after the search
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked sweep: every question that its settings left open is answered."""
+
+    settings: "Settings"
+    folder: Path
+    mirror: Mirror | None  # where the folder is copied to
+    dataset: Dataset
+    terms: Terms
+    num_points: float  # different configurations; infinity where a value is a real number
+    time_budget: float | None  # seconds
+    wandb: str  # online, offline or off
+    decode_seconds: float  # 0 where the pixels of these photographs were there
+    finalists: int
+    seeds: int
+    reference: TrialConfig | None
+    notes: tuple[str, ...] = ()  # what of the sweep file is read otherwise than W&B would
+
+    @property
+    def bucket(self) -> str | None:
+        """Where the machines of a cluster keep what they train; None where it is the folder."""
+        return self.mirror.kept if self.mirror else None
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def space(self) -> Space:
+        return self.terms.space
+
+    @property
+    def search(self) -> str:
+        return self.terms.search
+
+    @property
+    def trials(self) -> int:
+        return self.terms.trials
+
+    @property
+    def max_epochs(self) -> int:
+        return self.terms.max_epochs
+
+    @property
+    def image_size(self) -> int:
+        return self.terms.image_size
+
+    @property
+    def halving(self) -> Halving | None:
+        return self.terms.halving
+
+    @property
+    def holds_finals(self) -> bool:
+        return min(self.finalists, self.trials) > 1 and self.seeds > 0
+
+    @property
+    def search_budget(self) -> float | None:
+        """Seconds for the search; the finals have what is left of the budget."""
+        if self.time_budget is None:
+            return None
+        return self.time_budget * (SEARCH_SHARE if self.holds_finals else 1.0)
+
+    @cached_property
+    def num_photos(self) -> dict[str, int]:
+        return num_photos(self.dataset, self.settings.seed)
+
+    @cached_property
+    def expected(self) -> tuple[float, float]:
+        """Epochs of the search and trials that reach the last, if scores tell nothing apart."""
+        if self.halving:
+            return expected(self.halving, self.trials, self.terms.audit)
+        return float(self.trials * self.max_epochs), float(self.trials)
+
+    @cached_property
+    def disk(self) -> tuple[int, int]:
+        """Bytes on the disk at most: for each trial at once, and for the best that ended."""
+        trial, best = largest(self.space, len(self.dataset.classes), self.image_size)
+        kept = 3  # of the search, as the champion, in model.pt2
+        if self.holds_finals:  # each finalist's; the reference's twice; two retrained
+            kept += min(self.finalists, self.trials) + 4
+        return trial, kept * best
+
+    def __str__(self) -> str:
+        """What is searched, how, on what and whereto; when trials stop; what that costs."""
+        points = "endless" if self.num_points == float("inf") else f"{self.num_points:,.0f}"
+        photos = self.num_photos
+        rungs = "no trial is stopped early"
+        if self.halving and self.halving.rungs:
+            epochs = ", ".join(map(str, self.halving.rungs))
+            best = f"the best {1 / self.halving.reduction_factor:.0%}"
+            rungs = f"after epoch {epochs} a trial goes on if it is among {best} so far"
+            if self.terms.strict:
+                rungs += ", by that epoch's val_acc"
+            if self.terms.audit:
+                rungs += f"; {self.terms.audit:.0%} of the others go on all the same, as an audit"
+        if self.terms.target is not None:
+            rungs += f"; nothing new is tried after a val_acc of {self.terms.target:g}"
+        data = without_secrets(str(self.settings.data))
+        return (
+            f"{self.trials} trials of {points} configurations ({len(searched(self.space))} "
+            f"hyperparameters, {self.search}) on {data} ({len(self.dataset.classes)} "
+            f"classes; {photos['train']:,} photographs to train on, {photos['val']:,} to validate, "
+            f"{photos['test']:,} to test) -> {self._whereto}\n"
+            f"up to {self.max_epochs} epochs at {self.image_size} px; {rungs}\n{self._cost}"
+            + "".join(f"\nnote: {note}" for note in (*self.notes, *self.dataset.notes))
+        )
+
+    @property
+    def _whereto(self) -> str:
+        return f"{self.folder}, copied to {self.mirror.url}" if self.mirror else str(self.folder)
+
+    @property
+    def _cost(self) -> str:
+        """How much is trained, and what the disk must hold."""
+        epochs, reached = self.expected
+        trial, best = self.disk
+        known = f"; {len(self.terms.known)} outcomes known" if self.terms.known else ""
+        return (
+            f"expected: {epochs:,.0f} epochs in all, {reached:.0f} trials to the last; on the disk "
+            f"at most {size(trial)} for each trial at once and {size(best)} for the best"
+            f"{known}{self._finals}"
+        )
+
+    @property
+    def _finals(self) -> str:
+        """How the champion will be chosen, where not by the search alone."""
+        if not self.holds_finals:
+            return ""
+        finalists = min(self.finalists, self.trials)
+        entrants = f"the best {finalists}{' and a reference' if self.reference else ''}"
+        again = "; then the champion on all photographs" if self.settings.retrain else ""
+        seeds = f"{self.seeds} new seed{'s' if self.seeds > 1 else ''}"
+        return f"\nfinals: {entrants} again, on {seeds} each, up to {self.max_epochs} epochs{again}"
+
+
+def num_photos(dataset: Dataset, seed: int) -> dict[str, int]:
+    """Photographs to train on, to validate with and to test with."""
+    labels, copies = dataset.train.labels, dataset.train.copies
+    train, val = stratified_split(labels, VAL_SPLIT, seed, copies)
+    test = len(dataset.test.files) if dataset.test else 0
+    return {"train": len(train), "val": len(val), "test": test}

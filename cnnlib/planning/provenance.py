@@ -1,0 +1,74 @@
+"""What sweep.json says of how a sweep was run."""
+
+import platform
+import subprocess
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cnnlib.photos.dataset import Dataset
+from cnnlib.planning.plan import Plan, num_photos
+from cnnlib.system.redaction import command, without_secrets
+
+VERSIONS = ("cnnlib", "torch", "torchvision", "pytorch-lightning", "ray", "hyperopt", "wandb")
+
+
+def about(plan: Plan) -> dict[str, Any]:
+    """Space, flags, seeds, versions of the libraries, git commit, data, plan."""
+    settings = plan.settings
+    return {
+        "name": plan.name,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command(sys.argv),
+        "search": plan.search,
+        "trials": plan.trials,
+        "max_epochs": plan.max_epochs,
+        "image_size": plan.image_size,
+        "seed": settings.seed,
+        "patience": settings.patience,
+        "audit": settings.audit,
+        "decode_seconds": plan.decode_seconds,
+        "rungs": list(plan.halving.rungs) if plan.halving else [],
+        "reduction_factor": plan.halving.reduction_factor if plan.halving else None,
+        "space": {name: asdict(values) for name, values in plan.space.items()},
+        "finalists": plan.finalists,
+        "seeds": plan.seeds,
+        **provenance(settings.data, plan.dataset, settings.seed),
+    }
+
+
+def provenance(data: str | Path, dataset: Dataset, seed: int) -> dict[str, Any]:
+    """The photographs and how they are split, the versions of the libraries, the git commit."""
+    source = str(data)
+    if Path(source).exists() and source != "sample":
+        source = str(Path(source).absolute())
+    public = without_secrets(source)
+    return {
+        "data": {
+            "source": public,
+            **({"address_withheld": True} if public != source else {}),
+            "fingerprint": dataset.fingerprint,
+            "classes": list(dataset.classes),
+            **num_photos(dataset, seed),
+        },
+        "versions": {"python": platform.python_version()} | {v: version(v) for v in VERSIONS},
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    """The git commit of this code, None outside a checkout."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return None
+    return answer.stdout.strip() or None

@@ -1,0 +1,129 @@
+"""What a sweep goes on from: its own journal, or what another one found."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cnnlib.journal.events import journal_exists, read_events, read_segments, segments
+from cnnlib.journal.ledger import Terms, read_ledger
+from cnnlib.journal.tables import read_results
+from cnnlib.networks.hyperparameter import TrialConfig, hyperparameters
+from cnnlib.search.halving import WORST
+from cnnlib.search.space import Choice, Interval, Space, Weighted
+from cnnlib.search.tpe import Outcome
+from cnnlib.storage import folder_lock as claim
+
+MAY_GROW = ("trials", "max_epochs")
+FIRST_ONES = ("num_initial", "known")  # of the first driver, whatever a later one says
+
+
+def read_terms(folder: Path) -> Terms | None:
+    """The terms of the sweep in a folder, None where it was killed before they were written.
+
+    Raises ValueError where the folder holds no sweep.
+    """
+    if not journal_exists(folder):
+        if folder.is_dir() and {path.name for path in folder.iterdir()} <= {claim.NAME}:
+            return None
+        raise ValueError(f"--resume: no sweep in {folder}; leave out --resume to begin it")
+    if missing := _missing(folder):
+        raise ValueError(
+            f"--resume: {folder}/journal/000001*.jsonl is missing, but {missing} is there; bring "
+            "the journal back, or begin a new sweep by another --name"
+        )
+    telling = (event for event in read_events(folder) if event["event"] in ("sweep", "resumed"))
+    ledger = read_ledger(telling, write=lambda event, **content: {})
+    return ledger.terms if ledger.begun else None
+
+
+def _missing(folder: Path) -> str | None:
+    """What a sweep has left that its journal, which holds no event, does not tell of; or None."""
+    if any(content for _, content in read_segments(folder / "journal")):
+        return None
+    # A driver writes sweep.json after it has begun a segment, and before its first event.
+    before = [] if segments(folder / "journal") else ["sweep.json"]
+    left = [*before, "trials.csv", "checkpoints", "champion"]
+    return next((name for name in left if (folder / name).exists()), None)
+
+
+def check_compatible(before: Terms, now: Terms) -> None:
+    """Raises ValueError with every difference that makes `now` another sweep than `before`.
+
+    More trials are no difference, nor are more epochs with the same rungs: they are for the trials
+    that are proposed from now on. Those proposed before keep theirs.
+    """
+    differences = []
+    for name in (f.name for f in fields(Terms) if f.name not in FIRST_ONES):
+        old, new = getattr(before, name), getattr(now, name)
+        if name == "space":
+            differences += _space_differences(old, new)
+        elif (name in MAY_GROW and new < old) or (name not in MAY_GROW and new != old):
+            differences.append(f"{name} was {old} and is now {new}")
+    if differences:
+        raise ValueError(f"--resume: this is another sweep: {'; '.join(differences)}")
+
+
+def _space_differences(old: Space, new: Space) -> list[str]:
+    names = dict.fromkeys([*old, *new])
+    return [
+        f"{name} was {_said(old.get(name))} and is now {_said(new.get(name))}"
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _said(values: Choice | Interval | None) -> str:
+    if values is None:
+        return "not searched"
+    if isinstance(values, Choice):
+        weights = values.weights if isinstance(values, Weighted) else ()
+        odds = f" as {' : '.join(f'{weight:g}' for weight in weights)}" if weights else ""
+        return " or ".join(map(str, values.values)) + odds
+    steps = f" in steps of {values.step:g}" if values.step else ""
+    steps += " (rounded)" if values.rounded else ""
+    return f"{values.low:g} to {values.high:g}{' (log)' if values.log else ''}{steps}"
+
+
+def read_known(folder: str | Path, space: Space) -> tuple[Outcome, ...]:
+    """What the ended trials of another sweep say of this space, in their order.
+
+    Raises ValueError where none of its configurations lies in the space.
+    """
+    table = read_results(folder).trials
+    if "status" in table:
+        table = table[table["status"] != "running"]
+    known = tuple(
+        Outcome(config, score)
+        for row in table.to_dict("records")
+        if (config := _config(row, space)) and (score := _score(row)) is not None
+    )
+    if not known:
+        raise ValueError(
+            f"--warm-start: none of the {len(table)} ended trials in {folder} lies in this space"
+        )
+    return known
+
+
+def _config(row: Mapping[Any, Any], space: Space) -> TrialConfig | None:
+    """The row's configuration, None where this space does not hold it."""
+    given = {name: row[name] for name in hyperparameters() if name in row}
+    try:
+        config = TrialConfig.from_mapping(given)
+    except ValueError:
+        return None
+    for name, hyperparameter in hyperparameters().items():
+        value = getattr(config, name)
+        values = space.get(name, Choice((hyperparameter.default,)))
+        if value not in values:
+            return None
+    return config
+
+
+def _score(row: Mapping[Any, Any]) -> float | None:
+    score = row.get("val_acc")
+    if not pd.isna(score):
+        return float(score)  # type: ignore[arg-type]
+    return WORST if row.get("status") == "failed" else None

@@ -1,0 +1,225 @@
+"""Files in object storage (s3://, gs://) by their URL; only this module knows pyarrow."""
+
+import hashlib
+import logging
+import mmap
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pyarrow import ArrowInvalid, fs
+
+from cnnlib.storage import traffic
+from cnnlib.storage.files import check_space, exclusive, replaced
+from cnnlib.system.redaction import without_secrets
+
+SCHEMES = ("s3://", "gs://")
+AT_ONCE = 16  # files of a folder that are fetched at once
+LISTINGS = 5  # times that a folder is listed which changes meanwhile
+# Seconds. By its defaults pyarrow waits for minutes where a connection is taken and nothing said.
+TIMEOUTS = {"connect_timeout": 5.0, "request_timeout": 10.0}
+GIVING_UP = timedelta(seconds=60)  # Google's client tries for 15 minutes
+
+
+class Bucket:
+    """A folder in object storage. Where it does not answer, its methods raise OSError."""
+
+    def __init__(self, url: str, flag: str = "--storage") -> None:
+        """`url` is s3://bucket/path or gs://bucket/path; AWS_ENDPOINT_URL names another server.
+
+        Raises ValueError where it is none, which begins with `flag`.
+        """
+        if not url.startswith(SCHEMES):
+            raise ValueError(
+                f"{flag}: {url} is no storage; give a folder, s3://bucket/path or gs://bucket/path"
+            )
+        try:
+            self._remote, self._base = connected(url)
+        except OSError as error:  # its region is asked for
+            raise OSError(f"{flag}: {url} does not answer: {one_line(error)}") from None
+        except Exception as error:
+            raise ValueError(f"{flag}: {url} is no storage: {one_line(error)}") from None
+        self._url = url
+        self.foreign: set[str] = set()  # names that were listed and would lead out of a folder
+
+    def files(self, under: str = "") -> dict[str, int]:
+        """All files, or those below the folder `under`, by their path in here; and their sizes."""
+        return {name: size for name, (size, _) in self.states(under).items()}
+
+    def states(self, under: str = "") -> dict[str, tuple[int, int]]:
+        """Size and time of each file.
+
+        A key that no file below a folder can have, with `..` in it, is left out with a warning.
+        """
+        selector = fs.FileSelector(
+            f"{self._base}/{under}".rstrip("/"), recursive=True, allow_not_found=True
+        )
+        found = {
+            info.path.removeprefix(f"{self._base}/"): (info.size, info.mtime_ns)
+            for info in self._listed(selector)
+            if info.type == fs.FileType.File
+        }
+        if strange := {name for name in found if not _stays_inside(name)} - self.foreign:
+            self.foreign |= strange
+            logging.getLogger(__name__).warning(
+                "%s: %r is no name of a file below a folder, and is left out",
+                self._url,
+                min(strange),
+            )
+        return {name: state for name, state in found.items() if name not in self.foreign}
+
+    def _listed(self, selector: fs.FileSelector) -> list[Any]:
+        for _ in range(LISTINGS):
+            try:
+                with _answered():
+                    return self._remote.get_file_info(selector)
+            except FileNotFoundError:  # a folder came or went meanwhile
+                continue
+        with _answered():
+            return self._remote.get_file_info(selector)
+
+    def state(self, name: str) -> dict[str, tuple[int, int]]:
+        """The state of one file; empty where there is none."""
+        with _answered():
+            (info,) = self._remote.get_file_info([f"{self._base}/{name}"])
+        return {name: (info.size, info.mtime_ns)} if info.type == fs.FileType.File else {}
+
+    def content(self, name: str) -> bytes:
+        with _answered(), self._remote.open_input_stream(f"{self._base}/{name}") as stream:
+            return bytes(stream.readall())
+
+    def fetch(self, name: str, path: Path) -> None:
+        """Copies a file from there to `path`, whole or not at all."""
+
+        def copy(part: Path) -> None:
+            with (
+                _answered(),
+                self._remote.open_input_stream(f"{self._base}/{name}") as stream,
+                part.open("wb") as file,
+            ):
+                shutil.copyfileobj(stream, file, 1 << 20)
+                traffic.count("fetched", file.tell())
+
+        replaced(path, copy, lasting=False)
+
+    def send(self, path: Path, name: str) -> None:
+        """Copies the file `path` there, whole or not at all."""
+
+        def copy() -> None:
+            with path.open("rb") as file:
+                if not os.fstat(file.fileno()).st_size:  # which cannot be mapped
+                    return self._write(name, b"")
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    return self._write(name, content)
+
+        _unbroken(copy)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Makes this the content of a file there."""
+        _unbroken(lambda: self._write(name, content))
+
+    def _write(self, name: str, content: bytes | mmap.mmap) -> None:
+        place = f"{self._base}/{name}"
+        with _answered():
+            if not isinstance(self._remote, fs.S3FileSystem):  # buckets have no folders
+                self._remote.create_dir(place.rpartition("/")[0], recursive=True)
+            with self._remote.open_output_stream(place) as stream:
+                stream.write(content)
+        traffic.count("sent", len(content))
+
+    def delete(self, name: str) -> None:
+        with _answered():
+            self._remote.delete_file(f"{self._base}/{name}")
+
+
+def connected(url: str) -> tuple[fs.FileSystem, str]:
+    """The storage that a URL names, and the path in it; one that is silent is given up."""
+    remote, base = fs.FileSystem.from_uri(url)
+    make, (options,) = remote.__reduce__()  # a URL cannot say how long to wait
+    patience = TIMEOUTS if isinstance(remote, fs.S3FileSystem) else {"retry_time_limit": GIVING_UP}
+    return make(options | patience), base
+
+
+def _stays_inside(name: str) -> bool:
+    """Whether a key names a file below the folder that it is copied to."""
+    return "\0" not in name and not {"", ".", ".."} & set(name.split("/"))
+
+
+def _unbroken(send: Callable[[], None]) -> None:
+    """Sends in a thread, where Ctrl-C does not come; whoever is interrupted waits for its end.
+
+    pyarrow publishes what was written when an exception leaves its stream: half a file over the
+    whole one. So all of it is written in one call, too.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(send).result()
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Of pyarrow's errors those that are ValueErrors become OSErrors, as the others are."""
+    try:
+        yield
+    except ArrowInvalid as error:
+        raise OSError(str(error)) from None
+
+
+def one_line(error: BaseException) -> str:
+    """What pyarrow says, without what it was about to do."""
+    return without_secrets(" ".join(str(error).split())).rpartition(" operation: ")[2][:200]
+
+
+def brought(url: str, cache: Path) -> Path:
+    """The zip file or the folder that `url` names, in the cache: complete, and as it is there now.
+
+    Raises FileNotFoundError where there is nothing, OSError where the storage does not answer.
+    """
+    url = url.rstrip("/")
+    place, _, name = url.rpartition("/")
+    bucket = Bucket(place, "data")
+    with _explained(url):
+        there = bucket.states(name) or bucket.state(name)
+    if not there and not bucket.foreign:
+        raise FileNotFoundError(f"data: there is nothing at {url}")
+    key = hashlib.blake2b(f"{url} {sorted(there.items())}".encode(), digest_size=16).hexdigest()
+    shown = re.sub("[^a-zA-Z0-9_.-]", "_", without_secrets(url).rpartition("/")[2])
+    target = cache / "downloads" / f"{key}-{shown}"
+    with exclusive(target):
+        if not target.exists():
+            check_space(url, target.parent, sum(size for size, _ in there.values()))
+            with _explained(url):
+                _bring(bucket, name, list(there), target)
+    return target
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"data: {url} cannot be fetched: {one_line(error)}") from error
+
+
+def _bring(bucket: Bucket, name: str, files: Sequence[str], target: Path) -> None:
+    """Copies the file `name`, or the files of the folder `name`, to `target`: all or none."""
+    part = target.with_name(target.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)  # of one who was killed
+    places = [part if file == name else part / file.removeprefix(f"{name}/") for file in files]
+    if bucket.foreign:
+        strange = min(bucket.foreign)
+        raise ValueError(f"data: {name} holds a file named {strange!r}; do not trust it")
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(bucket.fetch, files, places))
+        part.rename(target)
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)

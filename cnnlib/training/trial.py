@@ -1,0 +1,318 @@
+"""One trial: a configuration is trained for some epochs, and each epoch is reported."""
+
+import errno
+import logging
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, Checkpoint
+from safetensors.torch import save_file
+
+from cnnlib.journal.mirror import StorageError
+from cnnlib.journal.tables import CLASS_COUNTS
+from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.photos.dataset import Dataset
+from cnnlib.pixels.datamodule import VAL_SPLIT, CustomDataModule
+from cnnlib.search.halving import diverged
+from cnnlib.storage.files import replaced
+from cnnlib.storage.training_files import epoch_of
+from cnnlib.system.redaction import without_secrets
+from cnnlib.training.on_machine import Source
+
+CPU = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is the same for all trials of a sweep."""
+
+    dataset: Dataset
+    image_size: int
+    max_epochs: int
+    patience: int  # epochs without a better val_acc after which a trial ends
+    seed: int
+    cpus: int  # threads
+    accelerator: str = "auto"  # cpu, gpu, or auto for what is there
+    gpu_share: float = 1.0  # of a GPU's memory
+    split_seed: int | None = None  # of what validates, where it is not `seed`
+    val_split: float = VAL_SPLIT  # 0: all photographs train, and the last weights are kept
+    stop_after: int | None = None  # epochs, on the schedule of max_epochs
+    source: Source | None = None  # where a machine of a cluster finds the photographs
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of images on a CPU: autocast would round them at the first layer; here it is free."""
+        return torch.bfloat16 if precision(self.accelerator) == "bf16-mixed" else torch.float32
+
+
+class EpochReport(Checkpoint):
+    """Reports each epoch, keeps the best weights and the last state, and ends a stuck trial.
+
+    A Checkpoint, because Lightning calls those last, when the epoch's metrics are complete. The
+    state is on the disk before an epoch is reported, with all that was reported till then: so no
+    epoch is lost or trained twice, wherever the trial is killed.
+    """
+
+    def __init__(
+        self,
+        on_epoch: Callable[[dict[str, Any]], None],
+        weights: Path,
+        *,
+        last: Path | None,
+        patience: int,
+        seed: int,
+        stop_after: int | None = None,
+    ) -> None:
+        self._on_epoch = on_epoch
+        self._weights = weights
+        self._last = last
+        self._patience = patience
+        self._seed = seed
+        self._stop_after = stop_after
+        self._rows: list[dict[str, Any]] = []
+        self._began = 0.0
+        self._learning_rate = 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # An epoch's randomness and order depend on its number, and not on the epochs before it.
+        trainer.train_dataloader.epoch = trainer.current_epoch  # type: ignore[union-attr]
+        torch.manual_seed(self._seed * 100_003 + trainer.current_epoch)
+        # At its end a schedule has moved on to the next epoch's.
+        self._learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self._began = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        best = max((row.get("val_acc", -1.0) for row in self._rows), default=-1.0)
+        if not diverged(metrics) and ("val_acc" not in metrics or metrics["val_acc"] > best):
+            save_weights(pl_module, self._weights, trainer.current_epoch + 1)
+        seconds = time.perf_counter() - self._began
+        num_images = len(trainer.datamodule.split_indices[0])  # type: ignore[attr-defined]
+        self._rows.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                **metrics,
+                "learning_rate": self._learning_rate,
+                "seconds": seconds,
+                "images_per_second": num_images / seconds,
+                **(
+                    _class_counts(trainer, pl_module) if metrics.get("val_acc", -1.0) > best else {}
+                ),
+            }
+        )
+        if self._last is not None:
+            replaced(self._last, trainer.save_checkpoint)
+        self._on_epoch(self._rows[-1])
+        last_epoch = self._stop_after or trainer.max_epochs
+        trainer.should_stop = is_over(self._rows, last_epoch, self._patience)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self._rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._rows = list(state_dict["rows"])
+
+
+def _class_counts(trainer: Any, model: Any) -> dict[str, Any]:
+    counts = model.class_counts.int().T.tolist()
+    return {CLASS_COUNTS: dict(zip(trainer.datamodule.classes, counts, strict=True))}
+
+
+def is_over(rows: Sequence[dict[str, Any]], max_epochs: int | None, patience: int) -> bool:
+    """Whether a trial has trained all its epochs, or `patience` of them without a better val_acc,
+    or has diverged.
+
+    A patience of 0 is endless, and so is that of a trial without a val_acc.
+    """
+    if len(rows) == max_epochs or (rows and diverged(rows[-1])):
+        return True
+    if not patience or any("val_acc" not in row for row in rows):
+        return False
+    scores = [-1.0] + [row["val_acc"] for row in rows]  # NaN is never above another
+    best = max(range(len(scores)), key=lambda epoch: (scores[epoch] > -1, scores[epoch]))
+    return len(rows) - best >= patience
+
+
+def save_weights(model: pl.LightningModule, path: Path, epoch: int | None = None) -> None:
+    """Writes the weights as safetensors, in one step; the epoch after which stands in them."""
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    metadata = None if epoch is None else {"epoch": str(epoch)}
+    replaced(path, lambda part: save_file(weights, part, metadata=metadata))
+
+
+def best_epoch(rows: Sequence[dict[str, Any]]) -> int:
+    """The epoch after which EpochReport kept the best weights; 0 where it kept none."""
+    best, epoch = -1.0, 0
+    for row in rows:
+        if "val_acc" not in row or row["val_acc"] > best:  # false for NaN
+            best, epoch = row.get("val_acc", best), row["epoch"]
+    return epoch
+
+
+def is_pair(weights: Path, rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether these weights are the best of the epochs in a last state.
+
+    A kill, or a copy that ended between the two files, leaves one that is ahead of the other.
+    Weights of an older version do not say their epoch and prove nothing.
+    """
+    epoch = best_epoch(rows)
+    try:
+        return epoch == 0 or epoch_of(weights) == epoch
+    except OSError:
+        return False
+
+
+def reported(last: Path) -> list[dict[str, Any]]:
+    """The epochs in a trial's last state; none where there is no state that can be read."""
+    if not last.exists():
+        return []
+    try:
+        # Tensors and plain values only: nothing in the file is executed.
+        content = torch.load(last, map_location="cpu", weights_only=True)
+        return list(content["callbacks"][EpochReport.__qualname__]["rows"])
+    except Exception as error:  # torn by a power cut, or of another version
+        logging.getLogger(__name__).warning("%s cannot be read, so from epoch 1: %s", last, error)
+        return []
+
+
+def train(
+    config: TrialConfig,
+    task: Task,
+    *,
+    on_epoch: Callable[[dict[str, Any]], None],
+    weights: Path,
+    last: Path | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> None:
+    """Trains one configuration, from its last state in `last` where that and `weights` are a pair.
+
+    Else it begins at epoch 1, which costs time only. Calls `on_epoch` with the metrics of each
+    epoch, also of those in its last state, and keeps the
+    weights of the best in `weights`.
+    """
+    quiet_libraries()
+    rows = reported(last) if last else []
+    if rows and not is_pair(weights, rows):
+        logging.getLogger(__name__).warning(
+            "%s: not the best weights of %s, so from epoch 1", weights, last
+        )
+        rows = []
+    for row in rows:
+        on_epoch(row)
+    if rows and is_over(rows, task.stop_after or task.max_epochs, task.patience):
+        return
+    torch.set_num_threads(task.cpus)
+    if task.gpu_share < 1 and task.accelerator == "gpu":  # Ray's shares are bookkeeping only
+        torch.cuda.set_per_process_memory_fraction(task.gpu_share)
+    pl.seed_everything(task.seed, verbose=False)
+    torch.backends.cudnn.deterministic = True  # the fastest of those that repeat themselves
+    data = data_module(
+        config,
+        task.dataset,
+        image_size=task.image_size,
+        seed=task.seed,
+        gpu_share=task.gpu_share,
+        split_seed=task.split_seed,
+        val_split=task.val_split,
+        dtype=task.dtype,
+    )
+    model = CustomCNN(config, num_classes=data.num_classes, image_size=task.image_size)
+    model = model.to(memory_format=torch.channels_last)  # as the images come; faster
+    report = EpochReport(
+        on_epoch,
+        weights,
+        last=last,
+        patience=task.patience,
+        seed=task.seed,
+        stop_after=task.stop_after,
+    )
+    trainer = pl.Trainer(
+        max_epochs=task.max_epochs,
+        callbacks=[*callbacks, report],
+        accelerator=task.accelerator,
+        precision=precision(task.accelerator),  # type: ignore[arg-type]
+        devices=1,
+        logger=False,
+        enable_checkpointing=True,  # for EpochReport; nothing else writes
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        limit_val_batches=1.0 if task.val_split else 0,
+        benchmark=True,  # cudnn measures which of its algorithms is fastest
+    )
+    trainer.fit(model, datamodule=data, ckpt_path=last if rows else None, weights_only=True)
+
+
+def data_module(
+    config: TrialConfig,
+    dataset: Dataset,
+    *,
+    image_size: int,
+    seed: int,
+    gpu_share: float = 1.0,
+    split_seed: int | None = None,
+    val_split: float = VAL_SPLIT,
+    dtype: torch.dtype = torch.float32,
+) -> CustomDataModule:
+    """The data as this configuration asks for it."""
+    return CustomDataModule(
+        dataset.train_dir,
+        use_augmentation=config.use_augmentation,
+        augmentation=config.augmentation,
+        val_split=val_split,
+        split_seed=split_seed,
+        batch_size=config.batch_size,
+        seed=seed,
+        image_size=image_size,
+        dataset=dataset,
+        dtype=dtype,
+        gpu_share=gpu_share,
+    )
+
+
+@lru_cache
+def precision(accelerator: str = "auto") -> str:
+    """Mixed precision as the device allows: bf16, else fp16; on a CPU what it is fastest in."""
+    if accelerator != "cpu" and torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16-mixed" if native else "16-mixed"
+    # A CPU without bf16 emulates it, slowly; Intel's vectors take longer for it than for float32.
+    vectors = torch.cpu._is_avx512_bf16_supported() and "AuthenticAMD" in CPU.read_text()
+    return "bf16-mixed" if vectors or torch.cpu._is_amx_tile_supported() else "32-true"
+
+
+def quiet_libraries() -> None:
+    """Keeps Lightning's advice off a screen that shows one line an event."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
+
+
+def failure(error: Exception, what: str) -> dict[str, Any]:
+    """What a worker tells of a training that raised; the traceback is for its log."""
+    logging.getLogger(__name__).exception("%s failed", what)
+    reason = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    log = without_secrets(traceback.format_exc())
+    not_its_fault = isinstance(error, StorageError) or disk_is_full(error)
+    return {"error": reason, "disk": not_its_fault, "traceback": log}
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether it came of a disk that takes no more, however torch has wrapped it."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in full:
+            return True
+        if "No space left on device" in str(error):  # safetensors' and torch's own errors
+            return True
+        error = error.__cause__ or error.__context__
+    return False
