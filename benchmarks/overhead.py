@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rows import HEAD, show
 
 from cnnlib.journal.events import read_events
+from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.settings import Settings
 from cnnlib.running.sweep import run
 
@@ -33,10 +34,10 @@ SMALL = ["first_layer_filters=8", "filter_org=1.0", "conv_layers=2", "num_neuron
 def ours(trials: int, folder: Path) -> float:
     """Seconds of overhead per trial, from the journal."""
     result = run(
-        Settings(
+        make_plan(Settings(
             set=SMALL, trials=trials, max_epochs=2, storage=folder, name="ours", wandb="off",
             max_concurrent=SLOTS, finalists=0,
-        ).plan()
+        ))
     )  # fmt: skip
     times = [
         datetime.fromisoformat(event["time"]).timestamp()

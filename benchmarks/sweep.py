@@ -25,8 +25,9 @@ from rows import HEAD, show
 
 from cnnlib.journal.events import read_events
 from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.planning.make_plan import SWEEPS, make_plan
 from cnnlib.planning.plan import Plan
-from cnnlib.planning.settings import SWEEPS, Settings
+from cnnlib.planning.settings import Settings
 from cnnlib.running.sweep import run
 from cnnlib.training.trial import Task, quiet_libraries
 
@@ -88,11 +89,11 @@ def main() -> None:
     quiet_libraries()
     warnings.filterwarnings("ignore")
     with tempfile.TemporaryDirectory() as folder:
-        plan = Settings(
+        plan = make_plan(Settings(
             data=asked.data, sweep=SWEEPS / "inaturalist.yaml", trials=asked.trials,
             max_epochs=asked.max_epochs, image_size=asked.image_size, storage=folder, wandb="off",
             finalists=0,
-        ).plan()  # fmt: skip
+        ))  # fmt: skip
         fast, configs = ours(plan)
     best = max(val_acc for _, val_acc in fast)
     print(f"ours: {len(configs)} trials, {fast[-1][0]:.0f} s, best {best:.3f}", flush=True)

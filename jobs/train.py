@@ -9,7 +9,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing
 
 from cnnlib.networks.hyperparameter import TrialConfig, impossible, told
 from cnnlib.photos.sources import find_dataset
-from cnnlib.planning.settings import IMAGE_SIZE, check_flags
+from cnnlib.planning.make_plan import IMAGE_SIZE
+from cnnlib.planning.settings import check_flags
 from cnnlib.search.reference import read_hyperparameters
 from cnnlib.search.space import constants, with_set
 from cnnlib.system.surroundings import check_surroundings

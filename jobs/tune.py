@@ -76,12 +76,13 @@ def main() -> int:
         check_surroundings()  # before libraries that would stumble over them
     except OSError as error:
         return mistake(error)
+    from cnnlib.planning.make_plan import make_plan
     from cnnlib.planning.settings import Settings
     from cnnlib.storage.folder_lock import ClaimedError
 
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
-        plan = settings.plan()
+        plan = make_plan(settings)
         print(plan, flush=True)
     except (ValueError, OSError) as error:
         return mistake(error)

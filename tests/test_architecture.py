@@ -101,7 +101,7 @@ def loaded_by(module: str) -> set[str]:
     return {name.split(".")[0] for name in answer.stdout.split()}
 
 
-@pytest.mark.parametrize("module", ["journal.events", "journal.followers", "storage.folder_lock"])
+@pytest.mark.parametrize("module", ["journal.events", "storage.folder_lock"])
 def test_the_journal_is_read_and_written_by_the_standard_library_alone(module: str) -> None:
     loaded = loaded_by(f"cnnlib.{module}")
     assert "json" in loaded

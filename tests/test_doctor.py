@@ -16,6 +16,7 @@ import torch
 
 from cnnlib.journal.mirror import Mirror
 from cnnlib.planning import cost as workload
+from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.plan import Plan
 from cnnlib.planning.settings import Settings
 from cnnlib.running import doctor, machine
@@ -42,7 +43,7 @@ HERE = Machine(
 
 def planned(photos: Path, tmp_path: Path, **settings: Any) -> Plan:
     asked = {"set": SMALL, "image_size": 16, "wandb": "off", "storage": tmp_path / "results"}
-    return Settings(data=photos, name="one", **asked | settings).plan()
+    return make_plan(Settings(data=photos, name="one", **asked | settings))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cnnlib.planning.settings import SWEEPS
+from cnnlib.planning.make_plan import SWEEPS
 
 ROOT = Path(__file__).parent.parent
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]

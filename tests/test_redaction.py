@@ -20,8 +20,8 @@ from analysis import report
 from cnnlib.photos import download
 from cnnlib.photos.dataset import read_folder
 from cnnlib.photos.sources import find_dataset
+from cnnlib.planning.make_plan import data_name
 from cnnlib.planning.provenance import provenance
-from cnnlib.planning.settings import data_name
 from cnnlib.running.progress import Progress
 from cnnlib.system.redaction import command, secrets_withheld, without_secrets
 from cnnlib.training.trial import failure

@@ -7,6 +7,7 @@ import pytest
 from cnnlib.journal.events import Journal
 from cnnlib.journal.ledger import Ledger, Terms
 from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.plan import Plan
 from cnnlib.planning.resume import check_compatible, read_known, read_terms
 from cnnlib.planning.settings import Settings
@@ -112,27 +113,27 @@ def begun(plan: Plan, terms: Terms | None = None) -> None:
 
 def test_the_same_settings_go_on_and_others_are_refused(photos: Path, tmp_path: Path) -> None:
     settings = Settings(data=photos, storage=tmp_path / "r", name="s", max_epochs=18, **FAST)
-    begun(settings.plan())
+    begun(make_plan(settings))
     again = replace(settings, resume=True)
-    assert again.plan().terms == settings.__class__(**vars(again)).plan().terms
-    longer = replace(again, max_epochs=60, trials=30).plan()
+    assert make_plan(again).terms == make_plan(settings.__class__(**vars(again))).terms
+    longer = make_plan(replace(again, max_epochs=60, trials=30))
     assert longer.halving is not None
     assert longer.halving.rungs == (2, 6, 18, 54), "the grace period stays"
-    told = replace(again, warm_start="/a/folder/that/is/gone").plan()
+    told = make_plan(replace(again, warm_start="/a/folder/that/is/gone"))
     assert told.terms.known == (), "what it was told is in its journal"
     with pytest.raises(ValueError, match=r"another sweep: image_size was 32 and is now 64"):
-        replace(again, image_size=64).plan()
+        make_plan(replace(again, image_size=64))
     (photos / "train" / "red" / "000.png").unlink()
     with pytest.raises(ValueError, match=r"another sweep: fingerprint was \w+ and is now \w+$"):
-        again.plan()
+        make_plan(again)
 
 
 def test_a_sweep_killed_before_its_first_event_begins(photos: Path, tmp_path: Path) -> None:
     settings = Settings(data=photos, storage=tmp_path / "r", name="s", **FAST)
-    folder = settings.plan().folder
+    folder = make_plan(settings).folder
     folder.mkdir(parents=True)
     Journal(folder).close()
-    assert replace(settings, resume=True).plan().trials == 20
+    assert make_plan(replace(settings, resume=True)).trials == 20
 
 
 @pytest.mark.parametrize("left", ["sweep.json", "trials.csv", "checkpoints", "champion"])

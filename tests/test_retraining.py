@@ -18,6 +18,7 @@ from cnnlib.journal.scores import REFERENCE
 from cnnlib.networks.hyperparameter import TrialConfig
 from cnnlib.photos.dataset import read_folder
 from cnnlib.pixels.datamodule import stratified_split
+from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.plan import Plan
 from cnnlib.planning.settings import Settings
 from cnnlib.running.finals import hold_finals, is_due
@@ -136,10 +137,10 @@ class Executor:
 
 @pytest.fixture
 def plan(photos: Path, tmp_path: Path) -> Plan:
-    return Settings(
+    return make_plan(Settings(
         data=photos, storage=tmp_path, name="s", image_size=32, wandb="off", trials=12,
         max_epochs=6, finalists=3, seeds=2, seed=3,
-    ).plan()  # fmt: skip
+    ))  # fmt: skip
 
 
 def searched() -> Sweep:

@@ -35,7 +35,7 @@ def champion(tmp_path: Path) -> Path:
 
 
 def test_a_network_is_read_with_its_weights_and_can_train_on(champion: Path) -> None:
-    model = read_network(champion.parent)
+    model = read_network(champion.parent, CustomCNN)
     assert str(model.device) == str(model.class_counts.device) == "cpu"
     assert not model.training
     kept = load_file(champion / WEIGHTS)
@@ -48,7 +48,7 @@ def test_a_network_is_read_with_its_weights_and_can_train_on(champion: Path) -> 
 def test_weights_of_another_precision_are_taken(champion: Path) -> None:
     weights = {n: t.half() if t.is_floating_point() else t for n, t in weights_of(champion).items()}
     save_file(weights, champion / WEIGHTS)
-    assert read_network(champion)(torch.rand(2, 3, 8, 8)).dtype == torch.float32
+    assert read_network(champion, CustomCNN)(torch.rand(2, 3, 8, 8)).dtype == torch.float32
 
 
 def weights_of(champion: Path) -> dict[str, torch.Tensor]:

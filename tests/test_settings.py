@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from cnnlib.networks.hyperparameter import TrialConfig
-from cnnlib.planning.settings import Settings, data_name, seconds_of
+from cnnlib.planning.make_plan import data_name, make_plan
+from cnnlib.planning.settings import Settings, seconds_of
 
 FAST = {"image_size": 32, "wandb": "off"}
 
 
 def test_a_plan_answers_what_the_settings_leave_open(photos: Path, tmp_path: Path) -> None:
-    plan = Settings(data=photos, storage=tmp_path / "results", name="one", **FAST).plan()
+    plan = make_plan(Settings(data=photos, storage=tmp_path / "results", name="one", **FAST))
     assert plan.folder == tmp_path / "results" / "one"
     assert (plan.trials, plan.max_epochs, plan.image_size) == (20, 50, 32)
     assert plan.num_points == 15_552
@@ -41,7 +42,7 @@ def test_a_plan_tells_once_what_to_know_of_the_photographs(
         (photos / "train" / "red" / "000.png").read_bytes()
     )
     (photos / "valid").mkdir()
-    plan = Settings(data=photos, storage=tmp_path / "results", name="one", **FAST).plan()
+    plan = make_plan(Settings(data=photos, storage=tmp_path / "results", name="one", **FAST))
     [note, other] = [line for line in str(plan).splitlines() if line.startswith("note: ")]
     assert note.endswith("photos/valid is not used, because " + f"{photos}/val is the test set")
     assert "1 photograph is in more than one class: green/red.png = red/000.png" in other
@@ -50,14 +51,14 @@ def test_a_plan_tells_once_what_to_know_of_the_photographs(
 
 def test_an_audit_is_planned(photos: Path, tmp_path: Path) -> None:
     settings = Settings(data=photos, storage=tmp_path, name="one", **FAST)
-    plain, audited = settings.plan(), replace(settings, audit=0.2).plan()
+    plain, audited = make_plan(settings), make_plan(replace(settings, audit=0.2))
     assert "; 20% of the others go on all the same, as an audit\n" in str(audited)
     epochs = [int(re.search(r"expected: (\d+) epochs", str(p))[1]) for p in (plain, audited)]
     assert epochs[0] < epochs[1]
 
 
 def test_the_sample_has_its_own_sweep_file(tmp_path: Path) -> None:
-    plan = Settings(storage=tmp_path, wandb="off").plan()
+    plan = make_plan(Settings(storage=tmp_path, wandb="off"))
     assert (plan.trials, plan.max_epochs, plan.image_size) == (20, 9, 32)
     assert (plan.finalists, plan.seeds) == (2, 2)
     assert re.fullmatch(r"sample-\d{8}-\d{6}", plan.name)
@@ -67,11 +68,11 @@ def test_finals_have_a_quarter_of_the_time_and_can_be_left_out(
     photos: Path, tmp_path: Path
 ) -> None:
     settings = Settings(data=photos, storage=tmp_path, time_budget="1h", **FAST)
-    plan = settings.plan()
+    plan = make_plan(settings)
     assert (plan.finalists, plan.seeds, plan.search_budget) == (3, 3, 2700)
     assert plan.reference == TrialConfig()
     for off in ({"finalists": 1}, {"finalists": 0}, {"seeds": 0}, {"trials": 1}):
-        plan = replace(settings, **off).plan()
+        plan = make_plan(replace(settings, **off))
         assert plan.search_budget == 3600
         assert "finals: " not in str(plan)
 
@@ -80,9 +81,9 @@ def test_no_more_trials_are_planned_than_there_are_configurations(
     photos: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "small.yaml").write_text("parameters: {dropout: {values: [0.1, 0.2]}}")
-    plan = Settings(
-        data=photos, storage=tmp_path, sweep=tmp_path / "small.yaml", trials=9, **FAST
-    ).plan()
+    plan = make_plan(
+        Settings(data=photos, storage=tmp_path, sweep=tmp_path / "small.yaml", trials=9, **FAST)
+    )
     assert plan.trials == 2
 
 
@@ -103,7 +104,7 @@ def test_a_grid_tries_all_its_points_unless_something_says_less(
 ) -> None:
     def trials(content: dict[str, object], **flags: object) -> int:
         settings = Settings(data=photos, storage=tmp_path, sweep=content, **FAST, **flags)  # type: ignore[arg-type]
-        return settings.plan().trials
+        return make_plan(settings).trials
 
     assert trials(sweep()) == 50
     assert trials(sweep(method="random")) == 20
@@ -126,7 +127,7 @@ def test_the_dictionary_of_wandb_sweep_is_taken_and_its_other_readings_are_told(
         metric={"name": "val_acc", "target": 0.9},
         early_terminate={"type": "hyperband", "max_iter": 27, "s": 2, "strict": True},
     )
-    plan = Settings(data=photos, storage=tmp_path, sweep=content, **FAST).plan()
+    plan = make_plan(Settings(data=photos, storage=tmp_path, sweep=content, **FAST))
     assert (plan.search, plan.num_points) == ("tpe", 50)
     assert plan.halving is not None
     assert plan.halving.rungs == (3, 9)
@@ -146,17 +147,17 @@ def test_a_network_beyond_any_memory_is_refused(photos: Path, tmp_path: Path) ->
     ]  # fmt: skip
     settings = Settings(data=photos, storage=tmp_path, set=fixed, image_size=1024, wandb="off")
     with pytest.raises(ValueError, match="no memory holds a network of first_layer_filters 4096"):
-        settings.plan()
+        make_plan(settings)
 
 
 def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text("parameters: {}\nearly_terminate: null")
-    plan = Settings(data=photos, storage=tmp_path, sweep=tmp_path / "all.yaml", **FAST).plan()
+    plan = make_plan(Settings(data=photos, storage=tmp_path, sweep=tmp_path / "all.yaml", **FAST))
     assert plan.halving is None
     assert "no trial is stopped early" in str(plan)
     assert "note: " not in str(plan)
     (tmp_path / "all.yaml").write_text("parameters: {}")
-    plan = Settings(data=photos, storage=tmp_path, sweep=tmp_path / "all.yaml", **FAST).plan()
+    plan = make_plan(Settings(data=photos, storage=tmp_path, sweep=tmp_path / "all.yaml", **FAST))
     assert "note: early_terminate: there is none, so W&B would stop no trial" in str(plan)
 
 
@@ -214,7 +215,7 @@ def test_every_mistake_is_found_before_anything_starts(
 ) -> None:
     given = {"data": photos, "storage": tmp_path / "results", **FAST, **settings}
     with pytest.raises((ValueError, OSError), match=message) as caught:
-        Settings(**given).plan()
+        make_plan(Settings(**given))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "results").exists()
 
@@ -227,7 +228,7 @@ def test_more_grace_than_epochs_is_refused(photos: Path, tmp_path: Path) -> None
         data=photos, storage=tmp_path, sweep=tmp_path / "grace.yaml", max_epochs=1, **FAST
     )
     with pytest.raises(ValueError, match="min_iter 2 epochs of grace do not fit into 1"):
-        settings.plan()
+        make_plan(settings)
 
 
 @pytest.mark.parametrize("share", [0.5, "auto"])
@@ -237,13 +238,13 @@ def test_a_gpu_that_is_not_there_is_refused_by_the_sweep_too(
     asked = Settings(data=photos, storage=tmp_path, gpus_per_trial=share, **FAST)
     monkeypatch.setattr("cnnlib.system.gpus.usable_gpus", lambda: ((), None))
     with pytest.raises(ValueError, match=f"--gpus-per-trial: {share} and no GPU here; leave it o"):
-        asked.plan()
+        make_plan(asked)
     monkeypatch.setattr("cnnlib.system.gpus.usable_gpus", lambda: ((), "driver 470 cannot run"))
     with pytest.raises(ValueError, match="driver 470 cannot run, or use the CPU by --gpus-per-tr"):
-        asked.plan()
-    assert replace(asked, gpus_per_trial=0).plan().trials == 20
+        make_plan(asked)
+    assert make_plan(replace(asked, gpus_per_trial=0)).trials == 20
     monkeypatch.setattr("cnnlib.system.gpus.usable_gpus", lambda: (("L4",), None))
-    assert asked.plan().trials == 20
+    assert make_plan(asked).trials == 20
 
 
 def test_a_core_that_is_not_ours_is_refused(
@@ -251,7 +252,7 @@ def test_a_core_that_is_not_ours_is_refused(
 ) -> None:
     monkeypatch.setattr("cnnlib.system.limits.cores", lambda: 1)
     with pytest.raises(ValueError, match="--cpus-per-trial: 2 is more than the 1 here"):
-        Settings(data=photos, storage=tmp_path, cpus_per_trial=2, **FAST).plan()
+        make_plan(Settings(data=photos, storage=tmp_path, cpus_per_trial=2, **FAST))
 
 
 def test_a_shipped_sweep_file_goes_by_its_name(
@@ -259,21 +260,21 @@ def test_a_shipped_sweep_file_goes_by_its_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     wide = Settings(data=photos, storage=tmp_path, sweep="wide", **FAST)
-    assert "optimizer" in wide.plan().space
+    assert "optimizer" in make_plan(wide).space
     Path("wide").write_text("parameters: {dropout: {values: [0.1, 0.2]}}")
-    assert wide.plan().num_points == 2, "a file of the user's goes first"
+    assert make_plan(wide).num_points == 2, "a file of the user's goes first"
 
 
 def test_a_folder_that_exists_is_never_used(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(ValueError, match=r"mine exists; nothing is overwritten.*by --resume"):
-        Settings(data=photos, storage=tmp_path, name="mine", **FAST).plan()
+        make_plan(Settings(data=photos, storage=tmp_path, name="mine", **FAST))
 
 
 def test_a_place_where_nothing_can_be_written_is_refused(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(PermissionError, match=r"no permission to write in .*file"):
-        Settings(data=photos, storage=tmp_path / "file", **FAST).plan()
+        make_plan(Settings(data=photos, storage=tmp_path / "file", **FAST))
 
 
 def test_times_and_names_are_understood() -> None:
@@ -290,4 +291,4 @@ def test_results_of_a_ray_job_do_not_go_into_its_throwaway_folder(
     job.mkdir(parents=True)
     monkeypatch.chdir(job)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert Settings(data=photos, name="x", **FAST).plan().folder == tmp_path / "results" / "x"
+    assert make_plan(Settings(data=photos, name="x", **FAST)).folder == tmp_path / "results" / "x"

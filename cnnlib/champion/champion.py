@@ -51,7 +51,11 @@ class Champion:
     def with_weights(self, path: Path) -> CustomCNN:
         """The network with the weights in another file."""
         return with_weights(
-            self.config, num_classes=len(self.classes), image_size=self.image_size, path=path
+            CustomCNN,
+            self.config,
+            num_classes=len(self.classes),
+            image_size=self.image_size,
+            path=path,
         )
 
 

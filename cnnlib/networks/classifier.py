@@ -16,6 +16,7 @@ from torch.nn.utils import get_total_norm
 
 from cnnlib.networks import recipe
 from cnnlib.networks.hyperparameter import TrialConfig, filter_counts, impossible
+from cnnlib.networks.saved import read_network
 from cnnlib.pixels.decode import image_side
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -132,9 +133,7 @@ class CustomCNN(LightningModule):
 
         FileNotFoundError where there is none, ValueError where a file of it is damaged.
         """
-        from cnnlib.networks.saved import read_network  # it knows this class
-
-        return read_network(folder)
+        return read_network(folder, cls)
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores before softmax, (N, num_classes), for normalised images (N, 3, H, W)."""

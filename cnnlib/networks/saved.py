@@ -1,13 +1,13 @@
 """A trained network read from its folder: weights.safetensors in the network of config.json."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
-from cnnlib.networks.classifier import CustomCNN
 from cnnlib.networks.hyperparameter import TrialConfig
 from cnnlib.networks.saved_files import (
     DamagedError,
@@ -17,19 +17,21 @@ from cnnlib.networks.saved_files import (
     shortened,
 )
 
+Network = TypeVar("Network", bound=nn.Module)
 WEIGHTS = "weights.safetensors"
 
 
-def read_network(folder: str | Path) -> CustomCNN:
+def read_network(folder: str | Path, build: Callable[..., Network]) -> Network:
     """The trained network of a sweep's folder, or of its champion's, ready to predict.
 
+    `build` makes it, untrained, of a TrialConfig, `num_classes` and `image_size`.
     FileNotFoundError where there is none, DamagedError where a file is not what it should be.
     """
     own = network_folder(folder)
     content = read_config(own, "config", "image_size")
     config = trial_config(own, content)
     size, num_classes = content["image_size"], len(read_classes(own))
-    return with_weights(config, num_classes=num_classes, image_size=size, path=own / WEIGHTS)
+    return with_weights(build, config, num_classes=num_classes, image_size=size, path=own / WEIGHTS)
 
 
 def trial_config(folder: Path, content: dict[str, Any]) -> TrialConfig:
@@ -41,8 +43,13 @@ def trial_config(folder: Path, content: dict[str, Any]) -> TrialConfig:
 
 
 def with_weights(
-    config: TrialConfig, *, num_classes: int, image_size: int, path: Path
-) -> CustomCNN:
+    build: Callable[..., Network],
+    config: TrialConfig,
+    *,
+    num_classes: int,
+    image_size: int,
+    path: Path,
+) -> Network:
     """The network of this configuration with the weights in a file, ready to predict.
 
     Memory is taken for what the file holds, and for nothing that a configuration alone asks for.
@@ -52,7 +59,7 @@ def with_weights(
         raise FileNotFoundError(f"no weights: {path} does not exist")
     try:
         with torch.device("meta"):
-            model = CustomCNN(config, num_classes=num_classes, image_size=image_size)
+            model = build(config, num_classes=num_classes, image_size=image_size)
     except (ValueError, RuntimeError, OverflowError) as error:  # it cannot exist, or is too large
         raise DamagedError(path.with_name("config.json"), shortened(error)) from None
     weights = _read(path, model.state_dict())
@@ -61,7 +68,9 @@ def with_weights(
             fault = f"{name} holds values that are not finite: the network diverged"
             raise DamagedError(path, fault)
     model.load_state_dict(weights, assign=True)
-    model.class_counts = torch.zeros(2, num_classes)  # no weight, so it is on meta still
+    for name, value in vars(model).items():  # no weights, so they are on meta still
+        if isinstance(value, Tensor):
+            setattr(model, name, torch.zeros_like(value, device="cpu"))
     return model.cpu().eval()  # so that Lightning knows where it is
 
 

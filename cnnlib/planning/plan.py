@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cnnlib.journal.ledger import Terms
 from cnnlib.journal.mirror import Mirror
@@ -11,13 +10,11 @@ from cnnlib.networks.hyperparameter import TrialConfig
 from cnnlib.photos.dataset import Dataset
 from cnnlib.pixels.datamodule import VAL_SPLIT, stratified_split
 from cnnlib.planning.cost import largest
+from cnnlib.planning.settings import Settings
 from cnnlib.search.halving import Halving, expected
 from cnnlib.search.space import Space, searched
 from cnnlib.system.redaction import without_secrets
 from cnnlib.system.units import size
-
-if TYPE_CHECKING:
-    from cnnlib.planning.settings import Settings
 
 GPUS_PER_TRIAL = 0.5  # where --gpus-per-trial does not say
 SEARCH_SHARE = 0.75  # of the time budget, where finals come after the search
@@ -27,7 +24,7 @@ SEARCH_SHARE = 0.75  # of the time budget, where finals come after the search
 class Plan:
     """A checked sweep: every question that its settings left open is answered."""
 
-    settings: "Settings"
+    settings: Settings
     folder: Path
     mirror: Mirror | None  # where the folder is copied to
     dataset: Dataset

@@ -34,6 +34,7 @@ from cnnlib.journal.ledger import Ledger, read_ledger
 from cnnlib.journal.mirror import Shelf
 from cnnlib.journal.tables import read_json, read_results, write_json
 from cnnlib.networks.saved_files import DamagedError
+from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.plan import Plan
 from cnnlib.planning.provenance import about
 from cnnlib.planning.settings import Settings
@@ -62,6 +63,10 @@ class SweepResult:
 @dataclass(frozen=True)
 class Sweep(Settings):
     """A sweep of hyperparameters: `Sweep(data="photos", trials=30).run()`."""
+
+    def plan(self) -> Plan:
+        """What it will do; ValueError or OSError, in one line, for what may have been mistaken."""
+        return make_plan(self)
 
     def run(self) -> SweepResult:
         """Plans and runs the sweep. Raises ValueError or OSError, in one line, before it starts."""

@@ -30,6 +30,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from cnnlib.journal.events import Journal
+from cnnlib.planning.make_plan import make_plan
 from cnnlib.storage import folder_lock as claim
 from cnnlib.storage.buckets import Bucket
 from cnnlib.storage.files import replaced
@@ -160,12 +161,12 @@ def main() -> int:
     if "RAY_ADDRESS" not in os.environ:
         cnnlib.running.tuning.cores = lambda: asked.slots  # more trials at once than cores
     try:
-        plan = Settings(
+        plan = make_plan(Settings(
             data=asked.photos, storage=asked.storage, name=asked.name, resume=asked.resume,
             trials=asked.trials, max_epochs=asked.epochs, max_concurrent=asked.slots,
             audit=asked.audit, image_size=16, wandb="off", finalists=0,
             sweep=ROOT / "tests" / "e2e" / "fake_sweep.yaml",
-        ).plan()  # fmt: skip
+        ))  # fmt: skip
     except (ValueError, OSError) as error:
         return mistake(error)
     try:

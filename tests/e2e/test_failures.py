@@ -13,6 +13,7 @@ import pytest
 from cnnlib.journal.events import Journal, read_events
 from cnnlib.journal.replay import replay
 from cnnlib.journal.tables import read_results
+from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.settings import Settings
 from cnnlib.running.sweep import run
 from cnnlib.system.surroundings import cache_folder
@@ -73,10 +74,10 @@ def test_a_trial_that_kills_every_worker_fails_and_the_sweep_goes_on(
 
     monkeypatch.setattr("cnnlib.running.tuning.ray_trial", deadly)
     monkeypatch.setattr("cnnlib.running.recorder.MAX_WORKER_LOSSES", 1)
-    plan = Settings(
+    plan = make_plan(Settings(
         data=write_photos(tmp_path / "photos"), storage=tmp_path, name="deadly", set=SMALL,
         trials=2, max_epochs=2, image_size=8, wandb="off", finalists=0,
-    ).plan()  # fmt: skip
+    ))  # fmt: skip
     result = run(plan)
     assert list(result.trials["status"]) == ["failed", "failed"]
     for error in result.trials["error"]:
@@ -90,10 +91,10 @@ def test_trials_that_raise_are_recorded_with_their_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photos = write_photos(tmp_path / "photos")
-    plan = Settings(
+    plan = make_plan(Settings(
         data=photos, storage=tmp_path, name="failed", set=SMALL, trials=2, max_epochs=2,
         image_size=8, wandb="off", finalists=0,
-    ).plan()  # fmt: skip
+    ))  # fmt: skip
     for file in [*photos.rglob("*.png"), *(cache_folder() / "pixels").glob("*-8px-*")]:
         file.unlink()
     result = run(plan)
@@ -126,11 +127,11 @@ def test_a_disk_that_fills_ends_the_sweep_in_a_line_and_nothing_is_lost(
 
     with monkeypatch.context() as patch:
         patch.setattr("cnnlib.journal.events.Journal.append", full)
-        result = run(settings.plan())
+        result = run(make_plan(settings))
     assert result.trouble == "OSError: [Errno 28] No space left on device"
     assert len(list(read_events(result.folder))) == 6
 
-    result = run(replace(settings, resume=True).plan())
+    result = run(make_plan(replace(settings, resume=True)))
     assert result.trouble is None
     assert list(result.trials["status"]) == ["completed", "completed"]
     assert list(result.epochs["epoch"]) == [1, 2, 3, 4] * 2

@@ -1,0 +1,290 @@
+"""How settings become a plan: every mistake of the user's is found here, in one line.
+
+Flags, sweep file and photographs are looked at before PyTorch or Ray are imported, which takes
+some seconds: a mistake is told at once.
+"""
+
+import os
+import re
+import time
+from dataclasses import replace
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnnlib.planning.settings import Settings, check_flags, seconds_of
+from cnnlib.search.bounds import LARGEST_SEED
+from cnnlib.search.halving import Halving
+from cnnlib.search.reference import read_reference
+from cnnlib.search.space import LISTABLE, Space, num_configurations, with_set
+from cnnlib.search.sweep_file import SweepFile, read_sweep_file, sweep_from_mapping
+from cnnlib.system.redaction import secrets_withheld, without_secrets
+from cnnlib.system.units import short
+from cnnlib.tracking.account import resolved_mode
+
+if TYPE_CHECKING:
+    from cnnlib.journal.ledger import Terms
+    from cnnlib.journal.mirror import Mirror
+    from cnnlib.planning.plan import Plan
+    from cnnlib.search.tpe import Outcome
+
+SWEEPS = Path(str(files("cnnlib"))) / "sweeps"
+TRIALS = 20  # where neither --trials nor the file's run_cap says
+MAX_EPOCHS = 50  # the study's
+IMAGE_SIZE = 224  # px, the study's
+FINALISTS = 3
+SEEDS = 3
+
+
+@secrets_withheld()
+def make_plan(settings: Settings) -> "Plan":
+    """The sweep as it will run.
+
+    What the user may have got wrong raises here: ValueError or OSError, in one line. So the
+    photographs are decoded here too.
+    """
+    check_flags(settings)
+    if settings.search not in (None, "tpe", "random"):
+        raise ValueError(f"--search: {short(settings.search)} is not tpe or random")
+    time_budget = None if settings.time_budget is None else seconds_of(settings.time_budget)
+    folder = _folder(settings)
+    file = _sweep_file(settings)
+    image_size = settings.image_size or file.settings.get("image_size", IMAGE_SIZE)
+    space = with_set(file.space, [settings.set] if isinstance(settings.set, str) else settings.set)
+    num_points = num_configurations(space, image_size)
+    if not settings.resume:
+        _num_trials(settings, file, num_points)
+        _halving(file, _max_epochs(settings, file), before=None)
+    reference = read_reference(settings.reference, space, image_size)
+    finals = {"finalists": FINALISTS, "seeds": SEEDS}
+    finals = {n: _first(getattr(settings, n), file.settings.get(n), v) for n, v in finals.items()}
+    if settings.seed + finals["seeds"] > LARGEST_SEED:
+        raise ValueError(f"--seed: {settings.seed} leaves no room for {finals['seeds']} new seeds")
+    from cnnlib.photos.sources import find_dataset
+
+    dataset = find_dataset(settings.data)
+    # From here on it takes time: W&B, storage, PyTorch, decoding.
+    wandb = resolved_mode(settings.wandb)
+    mirror = _mirror(settings, folder)
+    _check_machine(settings)
+    from cnnlib.pixels.pixels import decode_ahead
+    from cnnlib.planning.plan import Plan
+    from cnnlib.planning.resume import check_compatible, read_terms
+
+    before = read_terms(folder) if settings.resume else None
+    terms = replace(
+        _terms(settings, file, space, image_size, num_points, before),
+        fingerprint=dataset.fingerprint,
+    )
+    if before:
+        check_compatible(before, terms)
+    began = time.monotonic()
+    decode_ahead(dataset, image_size, augmented=terms.augmented)
+    plan = Plan(
+        settings=settings,
+        folder=folder,
+        mirror=mirror,
+        dataset=dataset,
+        terms=terms,
+        num_points=num_points,
+        time_budget=time_budget,
+        wandb=wandb,
+        decode_seconds=time.monotonic() - began,
+        reference=reference,
+        notes=_notes(settings, file),
+        **finals,
+    )
+    _ = plan.disk  # raises where a network of the space has more weights than can be counted
+    return plan
+
+
+def _sweep_file(settings: Settings) -> SweepFile:
+    if settings.sweep is None or isinstance(settings.sweep, str | Path):
+        return read_sweep_file(_sweep_path(settings.sweep, settings.data))
+    return sweep_from_mapping(settings.sweep)
+
+
+def _notes(settings: Settings, file: SweepFile) -> tuple[str, ...]:
+    """What of the sweep file is read otherwise than W&B would, and is not to be seen so."""
+    shipped = settings.sweep is None or str(settings.sweep) == "wide"
+    if shipped or not file.early_terminate or file.grace_period:
+        return file.notes
+    rungs = "early_terminate: there is none, so W&B would stop no trial; null stops none here"
+    return (*file.notes, rungs)
+
+
+def _max_epochs(settings: Settings, file: SweepFile) -> int:
+    return settings.max_epochs or file.settings.get("max_epochs", MAX_EPOCHS)
+
+
+def _num_trials(settings: Settings, file: SweepFile, num_points: float) -> int:
+    """How many trials are asked for: all of a grid, where nothing says less."""
+    asked = settings.trials or file.trials
+    if not asked and file.is_grid:
+        if num_points > LISTABLE:
+            points = "endless" if num_points == float("inf") else f"{num_points:,.0f}"
+            raise ValueError(
+                f"method: a grid of {points} points is more than {LISTABLE:,} trials; "
+                "take fewer values, give run_cap or --trials, or take method random"
+            )
+        asked = int(num_points)
+    return int(min(asked or TRIALS, num_points))
+
+
+def _terms(
+    settings: Settings,
+    file: SweepFile,
+    space: Space,
+    image_size: int,
+    num_points: float,
+    before: "Terms | None",
+) -> "Terms":
+    """The terms of the search, but for the data.
+
+    A sweep that goes on, and may have been extended, keeps its size where no flag says another.
+    """
+    from cnnlib.journal.ledger import Terms
+
+    trials, max_epochs = _num_trials(settings, file, num_points), _max_epochs(settings, file)
+    if before:
+        trials = int(min(settings.trials or before.trials, num_points))
+        max_epochs = settings.max_epochs or before.max_epochs
+    halving = _halving(file, max_epochs, before)
+    return Terms(
+        space=space,
+        image_size=image_size,
+        search=settings.search or file.search,
+        seed=settings.seed,
+        trials=trials,
+        max_epochs=max_epochs,
+        patience=settings.patience,
+        grace_period=halving.grace_period if halving else None,
+        reduction_factor=halving.reduction_factor if halving else None,
+        fingerprint="",
+        known=_known(settings, space, before),
+        audit=settings.audit,
+        rungs=halving.named if halving else (),
+        strict=file.strict,
+        target=file.target,
+    )
+
+
+def _known(settings: Settings, space: Space, before: "Terms | None") -> "tuple[Outcome, ...]":
+    """What TPE is told of another sweep; a sweep that goes on has it in its journal."""
+    from cnnlib.planning.resume import read_known
+
+    if before:
+        return before.known
+    return read_known(settings.warm_start, space) if settings.warm_start else ()
+
+
+def _check_machine(settings: Settings) -> None:
+    """Whether Ray can start and a trial fits; a cluster may grow, so there all trials do."""
+    from cnnlib.system.gpus import usable_gpus
+    from cnnlib.system.limits import cores
+    from cnnlib.system.surroundings import check_ray, check_surroundings
+    from cnnlib.training.on_machine import on_cluster
+
+    check_surroundings()
+    check_ray()
+    if on_cluster():
+        return
+    cpus, (gpus, problem) = cores(), usable_gpus()
+    if settings.cpus_per_trial > cpus:
+        raise ValueError(
+            f"--cpus-per-trial: {settings.cpus_per_trial} is more than the {cpus} here"
+        )
+    share = settings.gpus_per_trial
+    if share != 0 and problem:
+        raise ValueError(f"{problem}, or use the CPU by --gpus-per-trial 0")
+    if share not in (None, 0) and not gpus:
+        raise ValueError(f"--gpus-per-trial: {share} and no GPU here; leave it out to use the CPU")
+    if not isinstance(share, str) and (share or 0) > len(gpus):
+        raise ValueError(f"--gpus-per-trial: {share:g} is more than the {len(gpus)} here")
+
+
+def _in_bucket(settings: Settings) -> bool:
+    """Whether the storage is no folder on this machine."""
+    return re.match(r"[\w+.-]+:/", str(settings.storage or "")) is not None
+
+
+def _mirror(settings: Settings, folder: Path) -> "Mirror | None":
+    """Where the folder is copied to; what it holds is fetched to go on with it."""
+    if not _in_bucket(settings):
+        return None
+    from cnnlib.journal.mirror import Mirror
+    from cnnlib.training.on_machine import on_cluster
+
+    mirror = Mirror(str(settings.storage), folder, nodes=on_cluster())
+    if settings.resume:
+        mirror.fetch()
+    elif mirror.exists():
+        raise ValueError(f"{mirror.url} exists; choose another --name, or --resume")
+    return mirror
+
+
+def _folder(settings: Settings) -> Path:
+    """The sweep's folder, which must be new and one that can be made."""
+    if settings.resume and not settings.name:
+        raise ValueError("--resume: which sweep? give its --name")
+    name = settings.name or f"{data_name(settings.data)}-{datetime.now():%Y%m%d-%H%M%S}"
+    if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
+        said = short(name)
+        raise ValueError(f"--name: {said} is not made of letters, digits, '.', '_' and '-'")
+    storage = _default_storage()
+    if settings.storage and not _in_bucket(settings):
+        try:
+            storage = Path(settings.storage).expanduser()
+        except RuntimeError as error:  # ~nobody/
+            raise ValueError(f"--storage: {settings.storage}: {error}") from None
+    folder = storage.absolute() / name
+    if settings.resume:
+        return folder
+    if folder.exists():
+        raise ValueError(
+            f"{folder} exists; nothing is overwritten: choose another --name, or go on with "
+            "it by --resume"
+        )
+    above = next(parent for parent in folder.parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(f"--storage: no permission to write in {above}")
+    return folder
+
+
+def _first(*values: int | None) -> int:
+    return next(value for value in values if value is not None)
+
+
+def _sweep_path(asked: str | Path | None, data: str | Path) -> Path:
+    """The file that is asked for, by its path or as the name of one of SWEEPS; or the default."""
+    if asked is None:
+        return SWEEPS / ("sample.yaml" if data == "sample" else "inaturalist.yaml")
+    ours = SWEEPS / f"{asked}.yaml"
+    return ours if not Path(asked).exists() and ours.is_file() else Path(asked)
+
+
+def _default_storage() -> Path:
+    """results/ here; in a Ray job the home folder's, because Ray deletes a job's working folder."""
+    here = Path.cwd()
+    return (Path.home() if "working_dir_files" in here.parts else here) / "results"
+
+
+def _halving(file: SweepFile, max_epochs: int, before: "Terms | None") -> Halving | None:
+    """ASHA's plan. A file that does not speak of it gets rungs at 1/9 and 1/3 of the way.
+
+    A sweep that goes on keeps the rungs that it had.
+    """
+    if not file.early_terminate:
+        return None
+    if before and not file.grace_period and before.halving:
+        return Halving(max_epochs, before.halving.grace_period, file.reduction_factor)
+    if not file.grace_period:
+        return Halving.by_default(max_epochs, file.reduction_factor)
+    return Halving(max_epochs, file.grace_period, file.reduction_factor, file.rungs)
+
+
+def data_name(data: str | Path) -> str:
+    """A short name of a data set, for folders: nature_12K of a URL that ends in nature_12K.zip."""
+    stem = Path(without_secrets(str(data)).rstrip("/")).name.removesuffix(".zip")
+    return re.sub(r"[^\w.-]+", "_", stem).strip("._-") or "photos"
