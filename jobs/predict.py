@@ -3,7 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
@@ -69,5 +69,10 @@ def print_table(table: Any) -> None:
         )
 
 
-if __name__ == "__main__":
+def command() -> NoReturn:
+    """What `cnnlib-predict` runs."""
     exit_after(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
@@ -182,5 +182,10 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     return 0
 
 
-if __name__ == "__main__":
+def command() -> NoReturn:
+    """What `cnnlib-train` runs."""
     exit_after(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -167,5 +167,10 @@ def exit_after(main: Callable[[], int]) -> NoReturn:
         sys.exit(130)
 
 
-if __name__ == "__main__":
+def command() -> NoReturn:
+    """What `cnnlib-tune` runs."""
     exit_after(main)
+
+
+if __name__ == "__main__":
+    command()

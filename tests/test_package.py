@@ -1,37 +1,47 @@
-"""What `pip install .` brings: every file that the packages read, and nothing of the checkout."""
+"""What `pip install .` brings: every file that the packages read, and the commands."""
 
 import tomllib
 from fnmatch import fnmatch
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import yaml
+from setuptools import find_packages
 
 from cnnlib.planning.make_plan import SWEEPS
 
 ROOT = Path(__file__).parent.parent
-SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-PACKAGES = SETUP["packages"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SETUP = PROJECT["tool"]["setuptools"]
+PACKAGES = find_packages(str(ROOT), include=SETUP["packages"]["find"]["include"])
+TOPS = ("cnnlib", "analysis", "jobs")
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_every_file_that_is_no_code_is_package_data(package: str) -> None:
-    folder = ROOT / package
-    found = [
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
+def test_every_file_that_is_no_code_is_package_data() -> None:
+    left = {
+        path.relative_to(ROOT).as_posix()
+        for top in TOPS
+        for path in (ROOT / top).rglob("*")
         if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
-    ]
-    patterns = SETUP["package-data"][package]
-    assert found
-    assert [name for name in found if not any(fnmatch(name, each) for each in patterns)] == []
+    }
+    assert left
+    for package, patterns in SETUP["package-data"].items():
+        folder = package.replace(".", "/")
+        left -= {name for name in left for each in patterns if fnmatch(name, f"{folder}/{each}")}
+    assert left == set()
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_every_folder_of_code_is_a_package(package: str) -> None:
-    folders = {path.parent.relative_to(ROOT) for path in (ROOT / package).rglob("*.py")}
-    assert {".".join(folder.parts) for folder in folders} <= set(PACKAGES)
+def test_every_folder_of_code_is_a_package() -> None:
+    folders = {path.parent for top in TOPS for path in (ROOT / top).rglob("*.py")}
+    assert {".".join(folder.relative_to(ROOT).parts) for folder in folders} == set(PACKAGES)
+
+
+@pytest.mark.parametrize("command", PROJECT["project"]["scripts"])
+def test_a_command_is_a_function_that_is_there(command: str) -> None:
+    module, _, name = PROJECT["project"]["scripts"][command].partition(":")
+    assert callable(getattr(import_module(module), name))
 
 
 def test_the_sweep_files_lie_in_the_package() -> None:
