@@ -1,6 +1,7 @@
 """The rules of the house: imports run down only, and each library is known to one place."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -142,3 +143,21 @@ def test_what_reads_flags_and_sweep_files_loads_nothing_heavy(module: str) -> No
 @pytest.mark.parametrize("module", ["report", "statistics.findings", "page.contents", "convert"])
 def test_the_report_loads_neither_torch_nor_ray(module: str) -> None:
     assert not {"torch", "ray"} & loaded_by(f"analysis.{module}")
+
+
+def test_the_way_in_is_short_and_leads_to_files() -> None:
+    text = (ROOT / "docs" / "DESIGN.md").read_text(encoding="utf-8")
+    way = text[text.index("## A way in") : text.index("## Decisions")]
+    files = [ROOT / name for name in re.findall(r"^\| `([\w/]+\.py)`", way, flags=re.MULTILINE)]
+    assert 12 <= len(files) <= 16
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) < 3_000
+
+
+def test_the_pages_for_developers_name_files_that_are_there() -> None:
+    for page in ("docs/DESIGN.md", "docs/EXTENDING.md", "CONTRIBUTING.md", "README.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        names = re.findall(r"`((?:cnnlib|analysis|jobs|benchmarks|tests)/[\w/.]+\.\w+)`", text)
+        links = re.findall(r"\]\((?!https?:)([\w/.]+)\)", text)
+        absent = [n for n in names if not (ROOT / n).exists()]
+        absent += [n for n in links if not (ROOT / page).parent.joinpath(n).exists()]
+        assert not absent, f"{page} names {absent}"
