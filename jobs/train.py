@@ -13,12 +13,13 @@ from cnnlib.planning.make_plan import IMAGE_SIZE
 from cnnlib.planning.settings import check_flags
 from cnnlib.search.reference import read_hyperparameters
 from cnnlib.search.space import constants, with_set
+from cnnlib.system.flags import Flags
 from cnnlib.system.surroundings import check_surroundings
 from cnnlib.tracking.account import resolved_mode
-from jobs.tune import Flags, exit_after, mistake
+from jobs.tune import exit_after, mistake
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Flags:
     """The flags."""
     flags = Flags(description="Trains one configuration of the CNN.", allow_abbrev=False)
     add = flags.add_argument

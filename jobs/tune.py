@@ -9,17 +9,10 @@ from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
-
-class Flags(argparse.ArgumentParser):
-    """Says what is wrong with a flag in one line, without a page of usage before it."""
-
-    def error(self, message: str) -> NoReturn:
-        from cnnlib.system.units import short
-
-        self.exit(2, f"{self.prog}: {short(message, 300)}; --help lists the flags\n")
+from cnnlib.system.flags import Flags, said
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Flags:
     """The flags; each is a field of cnnlib.planning.settings.Settings by the same name."""
     flags = Flags(
         description="Tunes a CNN on photographs in class folders, and reports.",
@@ -147,10 +140,7 @@ def _run(plan: Any, reason: str | None) -> int:
 
 def mistake(error: Exception) -> int:
     """One line on stderr for what the user can mend, and the exit code for it."""
-    from cnnlib.system.redaction import without_secrets
-
-    text = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
-    print(text, file=sys.stderr)
+    print(f"{type(error).__name__}: {said(error)}", file=sys.stderr)
     return 2
 
 

@@ -14,6 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from analysis.reading.folder import read_folder as read_sweep
+from cnnlib.champion import champion as champion_module
 from cnnlib.champion.champion import crown, read_champion
 from cnnlib.champion.final_test import test_champion
 from cnnlib.journal.finals import Finals, Retrained, final_folder, retrained_folder
@@ -21,7 +23,9 @@ from cnnlib.journal.scores import Final, mean_interval, read_standings, spread
 from cnnlib.journal.tables import write_json
 from cnnlib.networks.classifier import CustomCNN
 from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.saved_files import DamagedError
 from cnnlib.photos.dataset import read_folder
+from cnnlib.photos.levels import Levels
 from cnnlib.storage.training_files import epoch_of
 from cnnlib.training.trial import Task, save_weights, train
 from tests.test_ledger import Sweep
@@ -130,7 +134,8 @@ def final(sweep: Path, photos: Path) -> Path:
     versions = {"cnnlib": "0.1.0", "torch": "2.99.1"}
     write_json(sweep / "sweep.json", {"name": "one", "data": about, "versions": versions})
     best = pd.Series({"trial_id": "0001"})
-    crown(sweep, best, read_folder(photos / "train"), 8, finals)
+    dataset = replace(read_folder(photos / "train"), levels=Levels(whole=4095))
+    crown(sweep, best, dataset, 8, finals)
     return sweep
 
 
@@ -143,6 +148,7 @@ def test_who_won_the_finals_is_kept_with_what_its_figures_mean(final: Path) -> N
     table = read_standings(final / "champion" / "finals.csv")
     assert champion.trial_id == table[1].trial_id
     assert (champion.origin, champion.seed, champion.epoch) == ("retrained", 3, 5)
+    assert champion.levels == Levels(whole=4095)
     assert champion.val_acc == metrics["val_acc"] == table[1].mean == pytest.approx(0.65625)
     assert "nothing but a test can measure them" in metrics["val_acc_is"]
     assert metrics["luck"] == table[1].luck
@@ -211,7 +217,7 @@ def test_every_figure_of_the_card_is_one_of_its_sources(final: Path) -> None:
         known |= {f"{figure:.3f}" for figure in figures if figure is not None}
         known |= numbers(standing.trial_id)
     sd, freedom = spread(table) or (0.0, 0)
-    known |= {f"{sd:.3f}", str(freedom), "255"}  # levels divided by 255
+    known |= {f"{sd:.3f}", str(freedom), "255", "4095"}  # levels are divided by these
     assert numbers(said) <= known
     assert said.count(" | ") > 10
     for figure in ("0.656", "0.641, 0.672", "24 to train on, 6 to validate, 9 to test", "2.99.1"):
@@ -233,9 +239,113 @@ def test_a_search_without_finals_leaves_none_of_an_earlier_champions_behind(
     epoch = epoch_of(final / "checkpoints" / "0001" / "best.safetensors")
     row = pd.Series({**vars(read_champion(final).config), "trial_id": "0001", "best_epoch": epoch})
     row["val_acc"] = 0.5
-    crown(final, row, read_folder(photos / "train"), 8, exported=False)
+    dataset = replace(read_folder(photos / "train"), levels=Levels(whole=4095))
+    crown(final, row, dataset, 8, exported=False)
+    assert read_champion(final).levels == dataset.levels
     names = {path.name for path in (final / "champion").iterdir()}
     assert not names & {"finals.csv", "reference", "model.pt2"}
     card = (final / "champion" / "MODEL_CARD.md").read_text()
     assert "How it was chosen" not in card
     assert 'model.pt2")' not in card
+
+
+def crown_again(sweep: Path, photos: Path, val_acc: float) -> None:
+    """Crowns what lies in checkpoints/0001."""
+    epoch = epoch_of(sweep / "checkpoints" / "0001" / "best.safetensors")
+    config = TrialConfig(
+        first_layer_filters=4, conv_layers=2, num_neurons_dense=8, learning_rate=0.01
+    )
+    row = {**vars(config), "trial_id": "0001", "best_epoch": epoch, "val_acc": val_acc}
+    crown(sweep, pd.Series(row), read_folder(photos / "train"), 8, exported=False)
+
+
+def test_weights_that_are_torn_are_not_crowned_and_the_champion_of_before_stays(
+    sweep: Path, photos: Path
+) -> None:
+    before = {path: path.read_bytes() for path in (sweep / "champion").iterdir()}
+    weights = sweep / "checkpoints" / "0001" / "best.safetensors"
+    row = pd.Series({"trial_id": "0001", "best_epoch": epoch_of(weights), "val_acc": 0.5})
+    for content in (weights.read_bytes()[:-1], b"no weights", b""):
+        weights.write_bytes(content)
+        with pytest.raises(OSError, match=f"^{weights} is torn or holds no weights: "):
+            crown(sweep, row, read_folder(photos / "train"), 8)
+    assert before == {path: path.read_bytes() for path in (sweep / "champion").iterdir()}
+
+
+def test_weights_of_another_epoch_are_not_crowned(sweep: Path, photos: Path) -> None:
+    row = pd.Series({"trial_id": "0001", "best_epoch": 99, "val_acc": 0.5})
+    with pytest.raises(OSError, match="but the best epoch was 99"):
+        crown(sweep, row, read_folder(photos / "train"), 8)
+
+
+class KillError(BaseException):
+    """Ends what writes, as a kill would."""
+
+
+def test_a_kill_while_a_champion_is_written_never_makes_one_of_two(
+    sweep: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, folder = torch.rand(4, 3, 8, 8), sweep / "champion"
+    former = CustomCNN.from_champion(sweep)(images)
+    other = CustomCNN(read_champion(sweep).config, num_classes=3, image_size=8)
+    checkpoint = sweep / "checkpoints" / "0001" / "best.safetensors"
+    save_weights(other, checkpoint, epoch_of(checkpoint))
+    shutil.copytree(folder, sweep / "former")
+    (sweep / "trials.csv").write_text("trial_id,val_acc\n0001,0.75\n")
+    write, seen = champion_module.replaced, list[str]()
+    for kills_at in range(1, 10):
+        shutil.rmtree(folder)
+        shutil.copytree(sweep / "former", folder)
+        written = 0
+
+        def dying(path: Path, *rest: Any, kills_at: int = kills_at, **more: Any) -> None:
+            nonlocal written
+            written += 1
+            if written == kills_at:
+                raise KillError
+            write(path, *rest, **more)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("cnnlib.champion.champion.replaced", dying)
+            patch.setattr("cnnlib.journal.tables.replaced", dying)
+            try:
+                crown_again(sweep, photos, 0.75)
+            except KillError:
+                seen.append(state_of(folder, images, former))
+            else:
+                assert state_of(folder, images, former) == "new"
+                break
+    assert seen[:2] == ["former", "refused"] and set(seen[2:]) <= {"refused", "new"}
+    assert "new" in seen, "killed after all that belongs together"
+
+
+def state_of(folder: Path, images: torch.Tensor, former: torch.Tensor) -> str:
+    """Which champion is read from a folder, with its weights; `refused` where none is."""
+    try:
+        champion = read_champion(folder)
+        scores = champion.model()(images)
+        assert torch.equal(CustomCNN.from_champion(folder)(images), scores)
+    except DamagedError as error:
+        assert "config.json: belongs to other weights than weights.safetensors; " in str(error)
+        with pytest.raises(DamagedError, match="belongs to other weights"):
+            CustomCNN.from_champion(folder)
+        with pytest.raises(DamagedError, match="belongs to other weights"):
+            test_champion(folder.parent)
+        with pytest.raises(DamagedError, match="belongs to other weights"):
+            read_sweep(folder.parent)
+        return "refused"
+    is_new = not torch.equal(scores, former)
+    assert (champion.val_acc == 0.75) == is_new
+    return "new" if is_new else "former"
+
+
+def test_a_champion_of_an_older_version_is_read_as_before(sweep: Path) -> None:
+    path = sweep / "champion" / "config.json"
+    content = json.loads(path.read_text())
+    assert re.fullmatch("[0-9a-f]{64}", content.pop("weights"))
+    path.write_text(json.dumps(content))
+    champion = read_champion(sweep)
+    save_weights(champion.model(), champion.folder / "weights.safetensors", 99)
+    assert champion.weights is None
+    assert read_champion(sweep).model() is not None
+    assert CustomCNN.from_champion(sweep) is not None

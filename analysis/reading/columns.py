@@ -14,7 +14,8 @@ import pandas as pd
 
 from cnnlib.journal.tables import FIXED_TRIAL_COLUMNS
 from cnnlib.networks.hyperparameter import hyperparameters
-from cnnlib.storage.csv_file import NOTHING, brief
+from cnnlib.storage.csv_file import NOTHING
+from cnnlib.system.units import short
 
 TRAIN = {"train", "training", "trn"}
 VALIDATION = {"val", "valid", "validation", "eval", "evaluation", "dev"}
@@ -88,8 +89,8 @@ class Choice:
         for flag, names in (("hyperparameters", self.hyperparameters or ()), ("drop", self.drop)):
             missing = [name for name in names if name not in known]
             if missing:
-                has = brief(", ".join(known), 300)
-                raise ValueError(f"--{flag}: no column {brief(missing[0])}; has {has}")
+                has = short(", ".join(known), 300)
+                raise ValueError(f"--{flag}: no column {short(missing[0])}; has {has}")
 
 
 @dataclass
@@ -276,4 +277,4 @@ def statuses(states: pd.Series) -> pd.Series:
 
 def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(brief(name) for name in names[:SHOWN]) + more
+    return ", ".join(short(name) for name in names[:SHOWN]) + more

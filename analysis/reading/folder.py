@@ -17,20 +17,19 @@ from cnnlib.journal.tables import (
     CLASS_COLUMNS,
     FIXED_TRIAL_COLUMNS,
     Results,
-    digest,
     openings,
     read_results,
 )
 from cnnlib.networks.hyperparameter import is_off, told
-from cnnlib.networks.saved_files import read_classes, read_config, read_metrics
+from cnnlib.networks.saved_files import WEIGHTS, check_pair, read_classes, read_config, read_metrics
 from cnnlib.storage.csv_file import read_table
+from cnnlib.storage.files import digest
 
 logger = logging.getLogger(__name__)
 
 MOST = 200
 """Hyperparameters that vary; each is compared with each, which is minutes from here on."""
 LEAK_COLUMNS = ("test_file", "train_file", "kind", "similarity", "test_label", "train_label")
-WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,7 @@ def read_folder(path: Path, choice: Choice | None = None) -> SweepFolder:
     summary = champion / "summary.txt"
     names = _used(results)
     about_champion = read_config(champion) if (champion / "config.json").exists() else {}
+    check_pair(champion, about_champion.get("weights"))
     if "config" in about_champion:
         about_champion["config"] = told(about_champion["config"], names)
     tests = openings(path)

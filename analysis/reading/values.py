@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from cnnlib.system.units import short
+
 NOT_LOGGED = "not logged"
 LOG_FROM_RATIO = 100.0  # two decades
 MAX_GROUPS = 8
-LONGEST = 60  # digits of a number
 
 
 def is_missing(value: object) -> bool:
@@ -30,7 +31,7 @@ def shown(value: object, digits: int = 4) -> str:
         try:
             number = float(value)
         except OverflowError:  # a whole number of more than 308 digits
-            return shortened(str(value), LONGEST)
+            return short(value)
         if number.is_integer() and abs(number) < 1e15:
             return str(int(number))
         return f"{number:.{digits}g}"
@@ -70,7 +71,10 @@ def numbers_of(values: pd.Series) -> pd.Series | None:
 def is_log(values: pd.Series) -> bool:
     """Whether positive numbers span two decades or more."""
     known = values.dropna()
-    return bool(len(known) and known.min() > 0 and known.max() / known.min() >= LOG_FROM_RATIO)
+    if known.empty:
+        return False
+    low, high = float(known.min()), float(known.max())
+    return low > 0 and high >= LOG_FROM_RATIO * low  # a quotient may be too large for a number
 
 
 def varied(trials: pd.DataFrame, names: list[str]) -> list[str]:

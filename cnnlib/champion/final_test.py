@@ -26,12 +26,13 @@ from cnnlib.champion.intervals import wilson_interval
 from cnnlib.champion.model_card import card
 from cnnlib.champion.prediction import GUESSES
 from cnnlib.journal.events import Journal, journal_exists
-from cnnlib.journal.tables import digest, openings, read_json, write_json
-from cnnlib.networks.saved_files import read_metrics
+from cnnlib.journal.tables import openings, read_json, write_json
+from cnnlib.networks.saved_files import check_pair, read_metrics
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.sources import find_dataset
 from cnnlib.pixels.datamodule import CustomDataModule, evaluation_batch
 from cnnlib.search.halving import DIVERGED
+from cnnlib.storage.files import digest
 from cnnlib.storage.folder_lock import Claim
 from cnnlib.system.limits import cores
 from cnnlib.system.redaction import without_secrets
@@ -60,6 +61,7 @@ def test_champion(
     """
     folder = Path(sweep_folder)
     champion = read_champion(folder)
+    check_pair(champion.folder, champion.weights)
     card(champion.folder)  # what could not be written later is told before the test is opened
     with _claimed(folder):
         record = _record(folder, champion)

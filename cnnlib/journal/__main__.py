@@ -4,19 +4,17 @@ A failed one is told with its log; `--replay` derives every decision again and e
 difference.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from cnnlib.journal.events import journal_exists, read_events
 from cnnlib.journal.replay import replay, story
+from cnnlib.system.flags import Flags, said
 
 
 def main() -> int:
     """Prints the story of a sweep, or replays it; returns the exit code."""
-    flags = argparse.ArgumentParser(
-        prog="python -m cnnlib.journal", description="Tells the story of a sweep."
-    )
+    flags = Flags(prog="python -m cnnlib.journal", description="Tells the story of a sweep.")
     flags.add_argument("folder", type=Path, help="a sweep's folder")
     flags.add_argument("--replay", action="store_true", help="derive every decision again")
     flags.add_argument("--trial", metavar="ID", help="one trial only, and its log if it failed")
@@ -36,8 +34,8 @@ def main() -> int:
                 print(line)
             return 0
         difference, checked = replay(events)
-    except ValueError as error:
-        print(f"ValueError: {error}", file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(f"{type(error).__name__}: {said(error)}", file=sys.stderr)
         return 2
     print(difference or f"every decision follows from the journal: {checked}")
     return 1 if difference else 0

@@ -19,7 +19,7 @@ from typing import Any
 
 from cnnlib.journal.events import read_events, segments, whole_lines
 from cnnlib.storage import folder_lock as claim
-from cnnlib.storage.buckets import AT_ONCE, Bucket, one_line
+from cnnlib.storage.buckets import AT_ONCE, Bucket, below, one_line
 from cnnlib.storage.files import check_space, exclusive, sync
 from cnnlib.storage.folder_lock import (
     NAME,
@@ -62,8 +62,8 @@ class Mirror:
         With `nodes`, trials run on several and keep their checkpoints there themselves.
         Raises ValueError or OSError where it is none.
         """
-        self.parent = url.rstrip("/")
-        place = f"{self.parent}/{folder.name}"
+        self.parent = url
+        place = below(url, folder.name)
         self.url = without_secrets(place)  # as it may be told
         self.kept = place if nodes else None  # where nodes keep what they train
         self._folder = folder

@@ -10,15 +10,17 @@ from torch import Tensor, nn
 
 from cnnlib.networks.hyperparameter import TrialConfig
 from cnnlib.networks.saved_files import (
+    LONGEST,
+    WEIGHTS,
     DamagedError,
+    check_pair,
     network_folder,
     read_classes,
     read_config,
-    shortened,
 )
+from cnnlib.system.units import short
 
 Network = TypeVar("Network", bound=nn.Module)
-WEIGHTS = "weights.safetensors"
 
 
 def read_network(folder: str | Path, build: Callable[..., Network]) -> Network:
@@ -31,7 +33,11 @@ def read_network(folder: str | Path, build: Callable[..., Network]) -> Network:
     content = read_config(own, "config", "image_size")
     config = trial_config(own, content)
     size, num_classes = content["image_size"], len(read_classes(own))
-    return with_weights(build, config, num_classes=num_classes, image_size=size, path=own / WEIGHTS)
+    model = with_weights(
+        build, config, num_classes=num_classes, image_size=size, path=own / WEIGHTS
+    )
+    check_pair(own, content.get("weights"))
+    return model
 
 
 def trial_config(folder: Path, content: dict[str, Any]) -> TrialConfig:
@@ -39,7 +45,7 @@ def trial_config(folder: Path, content: dict[str, Any]) -> TrialConfig:
     try:
         return TrialConfig.from_mapping(content["config"])
     except (ValueError, OverflowError) as error:
-        raise DamagedError(folder / "config.json", shortened(error)) from None
+        raise DamagedError(folder / "config.json", short(error, LONGEST)) from None
 
 
 def with_weights(
@@ -61,7 +67,7 @@ def with_weights(
         with torch.device("meta"):
             model = build(config, num_classes=num_classes, image_size=image_size)
     except (ValueError, RuntimeError, OverflowError) as error:  # it cannot exist, or is too large
-        raise DamagedError(path.with_name("config.json"), shortened(error)) from None
+        raise DamagedError(path.with_name("config.json"), short(error, LONGEST)) from None
     weights = _read(path, model.state_dict())
     for name, tensor in weights.items():
         if not tensor.isfinite().all():
@@ -86,7 +92,9 @@ def _read(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
                 for name, tensor in expected.items()
             }
     except SafetensorError as error:
-        raise DamagedError(path, f"is not whole, or no safetensors ({shortened(error)})") from None
+        raise DamagedError(
+            path, f"is not whole, or no safetensors ({short(error, LONGEST)})"
+        ) from None
 
 
 def _misfit(shapes: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]]) -> str | None:

@@ -44,6 +44,7 @@ from cnnlib.running.doctor import check_storage
 from cnnlib.running.finals import hold_finals, is_due, on_ray
 from cnnlib.running.progress import Progress
 from cnnlib.running.tuning import session, task_of, tune_trials
+from cnnlib.storage.buckets import below
 from cnnlib.storage.folder_lock import Claim, ClaimedError
 from cnnlib.tracking import Tracking
 
@@ -208,7 +209,7 @@ def _fetch_weights(plan: Plan, bucket: str, best: str, finals: Finals) -> None:
             taken = finals.taken(plan.folder, entrant, retrained=plan.settings.retrain)
             folders.append(taken.folder)
     for folder in folders:
-        Shelf(f"{bucket}/{folder.relative_to(plan.folder).as_posix()}", folder).fetch()
+        Shelf(below(bucket, folder.relative_to(plan.folder).as_posix()), folder).fetch()
 
 
 def _close(plan: Plan, ledger: Ledger, finals: Finals, seconds: float) -> None:

@@ -20,6 +20,7 @@ from cnnlib.running.cluster import resources
 from cnnlib.running.progress import Progress
 from cnnlib.running.recorder import Recorder, Scheduler, Search
 from cnnlib.running.worker import ray_trial
+from cnnlib.storage.buckets import below
 from cnnlib.system.limits import cores
 from cnnlib.system.surroundings import cache_folder, keep_token_private, ray_address, ray_folder
 from cnnlib.training.on_machine import Source, on_cluster, wherever
@@ -107,7 +108,7 @@ def tune_trials(
 ) -> None:
     """Runs the trials through Ray Tune; `check` raises where this driver has to end."""
     checkpoints = plan.folder / "checkpoints"
-    bucket = plan.bucket and f"{plan.bucket}/checkpoints"
+    bucket = plan.bucket and below(plan.bucket, "checkpoints")
     noted = Recorder(ledger, progress.note, checkpoints, bucket, check)
     trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints, bucket=bucket)
     with tempfile.TemporaryDirectory(prefix="cnnlib-tune-") as scratch:

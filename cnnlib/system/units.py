@@ -1,6 +1,7 @@
 """How quantities and values are written for people: times, sizes, counts, a value in a message."""
 
 import reprlib
+from numbers import Real
 
 
 def clock(seconds: float) -> str:
@@ -26,7 +27,7 @@ def short(value: object, most: int = 60) -> str:
         text = str(value)
     elif isinstance(value, int) and value.bit_length() > 3 * most:  # Python refuses to write some
         return f"a number of about {int(value.bit_length() * 0.30103) + 1:,} digits"
-    elif isinstance(value, float | int) or value is None:
+    elif isinstance(value, Real) or value is None:  # numpy's too
         text = str(value)
     else:
         text = _few.repr(value)

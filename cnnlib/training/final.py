@@ -11,6 +11,7 @@ from cnnlib.journal.scores import Final
 from cnnlib.networks.hyperparameter import TrialConfig
 from cnnlib.search.halving import diverged, divergence
 from cnnlib.storage import traffic
+from cnnlib.storage.buckets import below
 from cnnlib.storage.traffic import MOVED
 from cnnlib.storage.training_files import BEST, LAST
 from cnnlib.training.on_machine import kept, photographs
@@ -49,7 +50,7 @@ def train_job(task: Task, job: Job, bucket: str | None) -> Answer:
     if job.epochs is not None:
         task = replace(task, val_split=0.0, stop_after=job.epochs)
     try:
-        where = bucket and f"{bucket}/finals"
+        where = bucket and below(bucket, "finals")
         with kept(job.folder.parent, job.folder.name, where) as (folder, keep):
 
             def note(row: dict[str, Any]) -> None:

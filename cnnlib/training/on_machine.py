@@ -13,6 +13,7 @@ from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.sources import find_dataset
 from cnnlib.pixels import pixel_store
 from cnnlib.pixels.pixels import pixels
+from cnnlib.storage.buckets import below
 from cnnlib.storage.files import exclusive
 from cnnlib.system.redaction import without_secrets
 from cnnlib.system.surroundings import cache_folder, ray_address
@@ -83,7 +84,7 @@ def kept(
     """
     if bucket:
         with tempfile.TemporaryDirectory(prefix="cnnlib-trial-") as scratch:
-            shelf = Shelf(f"{bucket}/{trial_id}", Path(scratch))
+            shelf = Shelf(below(bucket, trial_id), Path(scratch))
             shelf.fetch()
             yield Path(scratch), shelf.send
         return
