@@ -19,7 +19,9 @@ class Flags(argparse.ArgumentParser):
         told = short(without_secrets(message), 300)
         self.exit(2, f"{self.prog}: {told}; --help lists the flags\n")
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_known_args(  # type: ignore[override]  # two overloads there
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
         """As argparse does, which makes an empty list of `--name=--`."""
         given = sys.argv[1:] if args is None else args
         for argument in given:
