@@ -173,7 +173,7 @@ def any_bytes(content: bytes, rng: random.Random) -> Damaged:
 
 def flipped(content: bytes, rng: random.Random) -> bytes:
     """With one to five bits of it changed."""
-    changed = bytearray(content)
+    changed = bytearray(content or b"a")
     for _ in range(rng.randint(1, 5)):
         changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
     return bytes(changed)
@@ -358,7 +358,7 @@ ODD_NAMES = (b"\xff.png", b"a\nb.png", b"\xe2\x80\xae.png", b" .png", b"x" * 251
              b"NA", b"\x1b[31m.png", b"..png", b"-.png", b"a\xcc\x81.png", b"{0}.png")  # fmt: skip
 FOLDER_WAYS: dict[str, Way] = {
     "damaged bytes": lambda f, n, r: _replace(f, any_bytes(f.read_bytes(), r)[1]),
-    "bits flipped": lambda f, n, r: _replace(f, flipped(f.read_bytes() or b"a", r)),
+    "bits flipped": lambda f, n, r: _replace(f, flipped(f.read_bytes(), r)),
     "torn": lambda f, n, r: _replace(f, f.read_bytes()[: r.randrange(90)]),
     "gone": lambda f, n, r: f.unlink(),
     "a folder for a file": lambda f, n, r: _swap(f, Path.mkdir),
@@ -465,7 +465,7 @@ def damage_journal(journal: Path, rng: random.Random) -> str:
         segment.write_bytes(any_bytes(content, rng)[1])
         return f"{segment.name}: damaged bytes"
     if way == 6:
-        segment.write_bytes(flipped(content or b"a", rng))
+        segment.write_bytes(flipped(content, rng))
         return f"{segment.name}: bits flipped"
     if way == 7:
         gone = lines.pop(at)
