@@ -20,6 +20,7 @@ if __name__ == "__main__":  # as a script: see the project's root, not this fold
 
 from analysis.columns import OPTUNA, Choice, add_choice, chosen, sort_columns, statuses
 from analysis.histories import RUN_COLUMNS, Say, named, read_epochs
+from cnnlib.flags import Flags, said
 from cnnlib.results import EPOCH_COLUMNS, Results, write_json
 from cnnlib.tables import accuracies, brief, numbers, read_table
 
@@ -196,28 +197,33 @@ def _renamed(text: str) -> tuple[str, str]:
     return old, new
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 0 done, 2 a mistake of the user's."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    flags = Flags(
         prog="analysis/convert.py",
         description="Make the two tables of a sweep out of what W&B exports, for the report.",
     )
-    parser.add_argument("runs", metavar="RUNS.csv", type=Path, help="the table of runs")
-    parser.add_argument(
+    flags.add_argument("runs", metavar="RUNS.csv", type=Path, help="the table of runs")
+    flags.add_argument(
         "histories", metavar="HISTORY.csv", type=Path, nargs="*",
         help="exported charts of val_acc and others against epoch, or run histories",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, help="the folder to be written")
-    parser.add_argument(
+    flags.add_argument("--out", type=Path, required=True, help="the folder to be written")
+    flags.add_argument(
         "--rename", metavar="OLD=NEW", type=_renamed, action="append", default=[],
         help="what a column is called here, as in --rename valid_score=val_acc",
     )  # fmt: skip
-    add_choice(parser)
-    flags = parser.parse_args(arguments)
+    add_choice(flags)
+    return flags
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; 0 done, 2 a mistake of the user's."""
+    flags = parser().parse_args(arguments)
     try:
         results = _convert(flags)
     except (ValueError, OSError) as error:
-        print(f"analysis/convert.py: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"analysis/convert.py: {said(error)}", file=sys.stderr)
         return 2
     print(
         f"{len(results.trials)} trials, {len(results.epochs)} epochs, hyperparameters"

@@ -18,8 +18,8 @@ from analysis.report_folder import check_ours, replaced_report
 from analysis.sending import send
 from analysis.shapes import SETTINGS, read_mapping
 from analysis.watch import watch
+from cnnlib.flags import Flags, said
 from cnnlib.journal import journal_exists
-from cnnlib.redaction import without_secrets
 from cnnlib.results import read_results
 
 
@@ -103,40 +103,44 @@ def _test_if_untested(folder: Path, data: str | None, reason: str | None) -> Non
         raise ValueError(f"{error} (--no-test writes the report without the test)") from None
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 0 done, 2 a mistake of the user's, 130 interrupted."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    flags = Flags(
         prog="analysis/report.py",
         description="Write the report of a sweep into FOLDER/report and print the page's path.",
     )
-    parser.add_argument(
+    flags.add_argument(
         "folder",
         metavar="FOLDER",
         help="the sweep's folder, or one of several sweeps to be compared; s3:// and gs:// too",
     )
-    parser.add_argument(
+    flags.add_argument(
         "--data",
         help="where the photographs are, if the sweep's own record of it does not hold here",
     )
-    parser.add_argument(
+    flags.add_argument(
         "--claims", type=Path, metavar="FILE.yaml", help="claims of your own to be judged as well"
     )
-    parser.add_argument("--no-test", action="store_true", help="do not test an untested champion")
-    parser.add_argument(
+    flags.add_argument("--no-test", action="store_true", help="do not test an untested champion")
+    flags.add_argument(
         "--open-test-again",
         metavar="REASON",
         help="test this champion although the test photographs were opened for another",
     )
-    add_choice(parser)
-    _add_flags_of_other_ways(parser)
-    flags = parser.parse_args(arguments)
+    add_choice(flags)
+    _add_flags_of_other_ways(flags)
+    return flags
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; 0 done, 2 a mistake of the user's, 130 interrupted."""
+    flags = parser().parse_args(arguments)
     try:
         _refuse_what_watching_ignores(flags)
         with opened(flags.folder, flags.out) as place:
             return _report(place, flags)
     except (ValueError, OSError) as error:
-        text = without_secrets(" ".join(str(error).split()))
-        print(f"analysis/report.py: {text}", file=sys.stderr)
+        print(f"analysis/report.py: {said(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -70,7 +70,10 @@ def numbers_of(values: pd.Series) -> pd.Series | None:
 def is_log(values: pd.Series) -> bool:
     """Whether positive numbers span two decades or more."""
     known = values.dropna()
-    return bool(len(known) and known.min() > 0 and known.max() / known.min() >= LOG_FROM_RATIO)
+    if known.empty:
+        return False
+    low, high = float(known.min()), float(known.max())
+    return low > 0 and high >= LOG_FROM_RATIO * low  # a quotient may be too large for a number
 
 
 def varied(trials: pd.DataFrame, names: list[str]) -> list[str]:

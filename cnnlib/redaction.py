@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 ADDRESS = re.compile(
-    r"""([a-z][a-z0-9+.-]*:// | (?:https?|s3|gs):/) # a Path has one stroke
+    # Where a word begins, and no secret without an end: or long texts would take hours.
+    r"""((?<![a-z0-9+.-])[a-z0-9+.-]+:// | (?:https?|s3|gs):/) # a Path has one stroke
     (?: [^\s/?\#'"<>]*@                                       # user:password@
-      | [^\s/?\#@:'"<>]*:(?!\d*(?:[/?\#\s'"<>]|$))[^'"<>]*@ # KEY:SEC/RET@, but not host:8000/a@b
+      | [^\s/?\#@:'"<>]*:(?!\d*(?:[/?\#\s'"<>]|$))[^'"<>]{0,4096}@ # KEY:SEC/RET@, not host:80/a@b
     )?
     ([^\s?\#'"<>]*)
     ([?\#][^\s'"<>]*)?""",

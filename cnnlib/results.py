@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from cnnlib.facts import read_metrics
 from cnnlib.files import replaced
 from cnnlib.journal import journal_exists, read_events
 from cnnlib.tables import accuracies, brief, numbers, read_table
@@ -154,8 +155,10 @@ def openings(folder: Path) -> list[dict[str, Any]]:
     """Each time that the test photographs were opened, as it was written down, the first first."""
     if journal_exists(folder):
         return [event for event in read_events(folder) if event["event"] == "tested"]
-    metrics = folder / "champion" / "metrics.json"
-    return list(read_json(metrics).get("openings", [])) if metrics.exists() else []
+    champion = folder / "champion"
+    if not (champion / "metrics.json").exists():
+        return []
+    return list(read_metrics(champion).get("openings", []))
 
 
 def fold(events: Iterable[dict[str, Any]]) -> Results:

@@ -36,6 +36,7 @@ IMAGE_SIZE = 224  # px, the study's
 FINALISTS = 3
 SEEDS = 3
 NAMES = ("data", "sweep", "reference", "storage", "name", "warm_start", "wandb_project")
+OPEN = ("storage", "name", "warm_start")  # of those, where None is the default
 
 
 def check_flags(flags: object) -> None:
@@ -52,7 +53,10 @@ def check_flags(flags: object) -> None:
             raise ValueError(f"{flag}: {short(value)} is not a number or auto")
         checked(name, value, said=flag)
     for name in NAMES:
-        value = getattr(flags, name, None)
+        value = getattr(flags, name, "")
+        is_text = isinstance(value, str | Path) or (value is None and name in OPEN)
+        if not is_text and name != "sweep":  # which may be a dictionary
+            raise ValueError(f"--{name.replace('_', '-')}: {short(value)} is not a text")
         if isinstance(value, str | Path) and "\0" in str(value):
             raise ValueError(f"--{name.replace('_', '-')}: {short(value)} holds a NUL character")
     if str(getattr(flags, "name", None)).startswith("-"):

@@ -92,7 +92,11 @@ SHAPE = ("first_layer_filters", "filter_org", "conv_layers")  # which together c
 def with_set(space: Space, settings: Iterable[str]) -> Space:
     """The space narrowed by flags 'name=value' (fixed) and 'name=value,value' (a choice)."""
     narrowed: Space = {}
+    if not isinstance(settings, Iterable):
+        raise ValueError(f"--set: {short(settings)} is not a list of NAME=VALUE")
     for text in settings:
+        if not isinstance(text, str):
+            raise ValueError(f"--set {short(text)}: write NAME=VALUE or NAME=VALUE,VALUE")
         name, equals, values = text.partition("=")
         if not equals or not values:
             raise ValueError(f"--set {short(text)}: write NAME=VALUE or NAME=VALUE,VALUE")

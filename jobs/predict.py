@@ -7,14 +7,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
+from cnnlib.config import short
+from cnnlib.flags import MOST_LETTERS, Flags
+from cnnlib.folders import shown
 from jobs.tune import exit_after, mistake
 
 
 def parser() -> argparse.ArgumentParser:
     """The flags."""
-    flags = argparse.ArgumentParser(
-        description="Predicts the classes of photographs.", allow_abbrev=False
-    )
+    flags = Flags(description="Predicts the classes of photographs.", allow_abbrev=False)
     flags.add_argument(
         "folder", metavar="FOLDER", help="of a sweep, its champion, or jobs/train.py"
     )
@@ -43,7 +44,7 @@ def main() -> int:
     except (ValueError, OSError) as error:
         return mistake(error)
     for file, reason in unreadable.items():
-        print(f"{file}: {reason}", file=sys.stderr)
+        print(short(f"{shown(file)}: {reason}", MOST_LETTERS), file=sys.stderr)
     if table.empty:
         return 2
     if asked.csv:

@@ -9,14 +9,7 @@ from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
-
-class Flags(argparse.ArgumentParser):
-    """Says what is wrong with a flag in one line, without a page of usage before it."""
-
-    def error(self, message: str) -> NoReturn:
-        from cnnlib.config import short
-
-        self.exit(2, f"{self.prog}: {short(message, 300)}; --help lists the flags\n")
+from cnnlib.flags import Flags, said
 
 
 def parser() -> argparse.ArgumentParser:
@@ -146,10 +139,7 @@ def _run(plan: Any, reason: str | None) -> int:
 
 def mistake(error: Exception) -> int:
     """One line on stderr for what the user can mend, and the exit code for it."""
-    from cnnlib.redaction import without_secrets
-
-    text = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
-    print(text, file=sys.stderr)
+    print(f"{type(error).__name__}: {said(error)}", file=sys.stderr)
     return 2
 
 

@@ -41,6 +41,7 @@ SMALL = [
     [
         ("http://u:SECRET@h:80/x.zip?Sig=SECRET: HTTP 403", "http://h:80/x.zip: HTTP 403"),
         ("https://SECRET@h/x.zip#SECRET", "https://h/x.zip"),
+        ("1https://SECRET@h/x, .s3://K:SECRET@b", "1https://h/x, .s3://b"),
         ("https://u:SECRET@SECRET@h/x", "https://h/x"),
         ("https://u:SEC#RET@h/x", "https://h/x"),
         ("s3://KEY:SECRET@bucket/a, and S3://K:SECRET@b", "s3://bucket/a, and S3://b"),

@@ -291,3 +291,13 @@ def test_results_of_a_ray_job_do_not_go_into_its_throwaway_folder(
     monkeypatch.chdir(job)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert Settings(data=photos, name="x", **FAST).plan().folder == tmp_path / "results" / "x"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("warm_start", -1), ("storage", 5), ("name", ["a"]), ("data", None), ("reference", None),
+     ("wandb_project", b"a"), ("set", 5), ("set", [5]), ("set", None)],
+)  # fmt: skip
+def test_a_field_that_is_no_text_is_a_line(field: str, value: object, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"^--{field.replace('_', '-')}"):
+        Settings(**{"wandb": "off", "data": tmp_path, field: value}).plan()

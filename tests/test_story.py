@@ -109,3 +109,12 @@ def test_the_command_line_tells_and_replays(
 
     monkeypatch.setattr("sys.argv", ["journal", str(tmp_path / "nothing")])
     assert main() == 2
+
+
+def test_a_segment_that_cannot_be_read_is_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "journal" / "000001.jsonl").mkdir(parents=True)
+    monkeypatch.setattr("sys.argv", ["journal", str(tmp_path)])
+    assert main() == 2
+    assert capsys.readouterr().err.startswith("IsADirectoryError: ")

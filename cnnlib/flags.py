@@ -1,0 +1,35 @@
+"""The flags of a command, whose mistakes are one line on stderr and exit code 2."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from cnnlib.config import short
+from cnnlib.redaction import without_secrets
+
+MOST_LETTERS = 1000  # of a mistake that is told
+
+
+class Flags(argparse.ArgumentParser):
+    """Says what is wrong with a flag in one line, without a page of usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        told = short(without_secrets(message), 300)
+        self.exit(2, f"{self.prog}: {told}; --help lists the flags\n")
+
+    def parse_known_args(  # type: ignore[override]  # two overloads there
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        """As argparse does, which makes an empty list of `--name=--`."""
+        given = sys.argv[1:] if args is None else args
+        for argument in given:
+            if re.fullmatch(r"--[\w-]+=--", argument):
+                self.error(f"argument {argument[:-3]}: expected a value instead of --")
+        return super().parse_known_args(given, namespace)
+
+
+def said(error: Exception) -> str:
+    """What an exception says, in one line that can be read and holds no secret."""
+    return short(without_secrets(str(error)), MOST_LETTERS)
