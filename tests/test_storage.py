@@ -1,10 +1,12 @@
 import json
 import logging
+import os
 import shutil
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -599,3 +601,54 @@ def test_a_thread_that_fails_of_whatever_says_so_once_and_goes_on(
         f"{disk}/s: no idea; the sweep goes on, and this is tried again",
         f"{disk}/s: answers again, all is sent",
     ]
+
+
+@pytest.mark.parametrize("goes", ["a folder", "a file"])
+def test_what_goes_while_the_folder_is_listed_is_no_trouble(
+    goes: str, disk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials end, and what they kept is pruned, at any moment."""
+    here = tmp_path / "here" / "s"
+    begun(here).close()
+    for trial in ("0001", "0002"):
+        (here / "checkpoints" / trial).mkdir(parents=True)
+        (here / "checkpoints" / trial / "last.pt").write_bytes(b"1")
+    scan, is_file = os.scandir, Path.is_file
+
+    def scan_late(place: Any = ".") -> Any:
+        if goes == "a folder" and Path(place).name == "0001":
+            shutil.rmtree(place)
+        return scan(place)
+
+    def look_late(self: Path) -> bool:
+        if goes == "a file" and self.parent.name == "0001":
+            self.unlink(missing_ok=True)
+        return is_file(self)
+
+    mirror = Mirror(disk, here)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.scandir", scan_late)
+        patch.setattr(Path, "is_file", look_late)
+        names = mirror._names()
+    assert names == ["checkpoints/0002/last.pt"]
+    assert mirror._send()
+
+
+def test_what_goes_while_the_storage_is_pruned_is_no_trouble(
+    disk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = Bucket(f"{disk}/s")
+    for name in ("0001/last.pt", "0002/last.pt"):
+        bucket.write(name, b"1")
+    delete, asked = Bucket.delete, list[str]()
+
+    def delete_late(self: Bucket, name: str) -> None:
+        asked.append(name)
+        delete(self, name)
+        if len(asked) == 1:
+            delete(self, name)  # as another one would have
+
+    monkeypatch.setattr(Bucket, "delete", delete_late)
+    prune_storage(f"{disk}/s", lambda *_: False)
+    assert sorted(asked) == ["0001/last.pt", "0002/last.pt"]
+    assert bucket.files() == {}
