@@ -340,6 +340,56 @@ def test_a_fetch_is_whole_or_not_at_all_and_can_be_done_again(
     assert content(two) == content(one) | {"mine": b"only here"}
 
 
+@pytest.mark.parametrize("moved", [0, 1, 2, 3])
+def test_a_kill_while_what_was_fetched_is_moved_is_made_up_for(
+    moved: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
+) -> None:
+    one, two = tmp_path / "one" / "s", tmp_path / "two" / "s"
+    begun(one).close()
+    for name in ("a.csv", "sweep.json", "trials.csv"):
+        (one / name).write_text("old")
+    assert Mirror(disk, one)._send()
+    Mirror(disk, two).fetch()
+    begun(one, 1, "b").close()
+    for name in ("a.csv", "sweep.json", "trials.csv"):
+        (one / name).write_text("newer")
+    assert Mirror(disk, one)._send()
+    replace, done = Path.replace, 0
+
+    def die(self: Path, target: Path) -> Path:
+        nonlocal done
+        if target.is_relative_to(two):
+            done += 1
+            if done > moved:
+                raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", die)
+        Mirror(disk, two).fetch()
+    Mirror(disk, two).fetch()
+    assert content(two) == content(one)
+
+
+def test_a_file_that_comes_short_is_told_and_nothing_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
+) -> None:
+    one, two = tmp_path / "one" / "s", tmp_path / "two" / "s"
+    begun(one).close()
+    (one / "sweep.json").write_text("{}")
+    assert Mirror(disk, one)._send()
+
+    def fetch_half(self: Bucket, name: str, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.content(name)[:-1])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "fetch", fetch_half)
+        with pytest.raises(OSError, match=r"s/.* has [\d,]+ bytes and had [\d,]+; try again"):
+            Mirror(disk, two).fetch()
+    assert not two.exists()
+
+
 def test_what_an_older_version_left_half_fetched_is_completed(tmp_path: Path, disk: str) -> None:
     one, two = tmp_path / "one" / "s", tmp_path / "two" / "s"
     begun(one).close()
@@ -517,6 +567,7 @@ def test_who_wakes_after_another_has_taken_the_sweep_over_sends_nothing(
     (laptop / "trials.csv").write_text("of the laptop")
     monkeypatch.setattr("cnnlib.claim.HEARTBEAT", -1.0)
     assert mirror._send()
+    assert f"{url}/s was taken over by" in str(mirror.close()), "nobody else would tell it"
     with pytest.raises(ClaimedError, match=rf"^{url}/s was taken over by .*; this one ends$"):
         first.check()
     assert mirror.close() is None, "the driver knows"
