@@ -13,7 +13,7 @@ from analysis.predictions import read_predictions
 from analysis.shapes import SETTINGS, read_mapping
 from analysis.values import varied
 from cnnlib.config import is_off, told
-from cnnlib.facts import read_classes, read_config, read_metrics
+from cnnlib.facts import WEIGHTS, check_pair, read_classes, read_config, read_metrics
 from cnnlib.journal import journal_exists
 from cnnlib.results import (
     CLASS_COLUMNS,
@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 MOST = 200
 """Hyperparameters that vary; each is compared with each, which is minutes from here on."""
 LEAK_COLUMNS = ("test_file", "train_file", "kind", "similarity", "test_label", "train_label")
-WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,7 @@ def read_folder(path: Path, choice: Choice | None = None) -> SweepFolder:
     summary = champion / "summary.txt"
     names = _used(results)
     about_champion = read_config(champion) if (champion / "config.json").exists() else {}
+    check_pair(champion, about_champion.get("weights"))
     if "config" in about_champion:
         about_champion["config"] = told(about_champion["config"], names)
     tests = openings(path)

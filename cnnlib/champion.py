@@ -14,7 +14,7 @@ from cnnlib.checkpoints import BEST, check_epoch
 from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.dataset import Dataset
 from cnnlib.export import PROGRAM, export, preprocessing
-from cnnlib.facts import DamagedError, network_folder, read_classes, read_config
+from cnnlib.facts import DamagedError, check_pair, network_folder, read_classes, read_config
 from cnnlib.files import replaced
 from cnnlib.finals import Finals
 from cnnlib.levels import UNKNOWN, Levels
@@ -40,13 +40,17 @@ class Champion:
     origin: str = "search"
     seed: int | None = None  # of the training of these weights, where it is not the sweep's
     levels: Levels = UNKNOWN  # what is white in photographs of more than 8 bits
+    weights: str | None = None  # digest of its weights, where config.json says it
 
     def model(self) -> CustomCNN:
         """The network with its trained weights, ready to predict.
 
-        FileNotFoundError without them, DamagedError where they do not fit or are not finite.
+        FileNotFoundError without them, DamagedError where they do not fit, are not finite or are
+        those of another champion.
         """
-        return self.with_weights(self.folder / WEIGHTS)
+        model = self.with_weights(self.folder / WEIGHTS)
+        check_pair(self.folder, self.weights)
+        return model
 
     def with_weights(self, path: Path) -> CustomCNN:
         """The network with the weights in another file."""
@@ -126,7 +130,7 @@ def _remove_earlier(folder: Path) -> None:
     predictions = folder / PREDICTIONS
     if predictions.exists() and (weights := digest(folder / WEIGHTS)):
         predictions.rename(_kept(predictions, weights))
-    for name in ("finals.csv", PROGRAM):
+    for name in ("finals.csv", PROGRAM, "summary.txt", "MODEL_CARD.md"):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "reference", ignore_errors=True)
 
@@ -231,7 +235,10 @@ def write_champion(
 
 
 def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
-    """config.json, classes.json and metrics.json: all that `read_champion` needs."""
+    """classes.json, metrics.json and config.json: all that `read_champion` needs.
+
+    The last tells the weights that all of it belongs to: see `check_pair`.
+    """
     config = {
         "trial_id": champion.trial_id,
         "config": asdict(champion.config),
@@ -242,12 +249,13 @@ def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[
         "origin": champion.origin,
         "seed": champion.seed,
         "levels": asdict(champion.levels),
+        "weights": digest(champion.folder / WEIGHTS),
         **{name: about[name] for name in ("name", "data", "versions", "commit") if name in about},
     }
-    write_json(champion.folder / "config.json", config)
     write_json(champion.folder / "classes.json", list(champion.classes))
     measured = {"val_acc": champion.val_acc, "val_acc_is": MEANINGS[champion.origin], **metrics}
     write_json(champion.folder / "metrics.json", measured)
+    write_json(champion.folder / "config.json", config)
 
 
 def read_champion(folder: str | Path) -> Champion:
@@ -268,6 +276,7 @@ def read_champion(folder: str | Path) -> Champion:
         origin=content.get("origin", "search"),
         seed=content.get("seed"),
         levels=Levels(**content.get("levels", {})),
+        weights=content.get("weights"),
     )
 
 

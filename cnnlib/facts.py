@@ -5,10 +5,15 @@ Whatever the bytes of such a file are, it is read whole or refused in one line. 
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cnnlib.checkpoints import epoch_of
+from cnnlib.results import digest
+
 REMEDY = "take it from a copy, or let jobs/tune.py --resume or jobs/train.py write it again"
+WEIGHTS = "weights.safetensors"
 LARGEST_SIDE = 16_384  # pixels; one larger photograph alone would be gigabytes
 
 
@@ -75,7 +80,7 @@ CONFIG: Entries = {
         "source": TEXT, "fingerprint": TEXT, "classes": _list_of(TEXT), "train": WHOLE,
         "val": WHOLE, "test": WHOLE,
     },
-    "versions": {}, "commit": _or(TEXT, NULL),
+    "versions": {}, "commit": _or(TEXT, NULL), "weights": _or(TEXT, NULL),
 }  # fmt: skip
 METRICS: Entries = {
     "val_acc": SHARE, "val_acc_is": TEXT, "search_val_acc": _or(SHARE, NULL),
@@ -110,6 +115,22 @@ def network_folder(folder: str | Path) -> Path:
 def read_config(folder: Path, *needed: str) -> dict[str, Any]:
     """The entries of config.json, with those `needed`; DamagedError as in read_entries."""
     return read_entries(folder / "config.json", CONFIG, *needed)
+
+
+def check_pair(folder: Path, written_for: str | None) -> None:
+    """DamagedError where config.json was written for other weights than those beside it.
+
+    A kill between the two files, or a copy that ended there, would make one network of two. Nothing
+    is proved by a config.json of an older version, which names no weights, nor by weights that no
+    training has kept: whoever converts them by hand may.
+    """
+    weights = folder / WEIGHTS
+    there = digest(weights)
+    if None in (written_for, there) or written_for == there:
+        return
+    with suppress(OSError):  # they are torn, which is told by whoever reads them
+        if epoch_of(weights) is not None:
+            raise DamagedError(folder / "config.json", f"belongs to other weights than {WEIGHTS}")
 
 
 def read_metrics(folder: Path, *needed: str) -> dict[str, Any]:

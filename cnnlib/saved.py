@@ -9,15 +9,15 @@ from torch import Tensor
 
 from cnnlib.config import TrialConfig
 from cnnlib.facts import (
+    WEIGHTS,
     DamagedError,
+    check_pair,
     network_folder,
     read_classes,
     read_config,
     shortened,
 )
 from cnnlib.model import CustomCNN
-
-WEIGHTS = "weights.safetensors"
 
 
 def read_network(folder: str | Path) -> CustomCNN:
@@ -29,7 +29,9 @@ def read_network(folder: str | Path) -> CustomCNN:
     content = read_config(own, "config", "image_size")
     config = trial_config(own, content)
     size, num_classes = content["image_size"], len(read_classes(own))
-    return with_weights(config, num_classes=num_classes, image_size=size, path=own / WEIGHTS)
+    model = with_weights(config, num_classes=num_classes, image_size=size, path=own / WEIGHTS)
+    check_pair(own, content.get("weights"))
+    return model
 
 
 def trial_config(folder: Path, content: dict[str, Any]) -> TrialConfig:

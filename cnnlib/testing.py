@@ -25,7 +25,7 @@ from cnnlib.champion import (
 from cnnlib.claim import Claim
 from cnnlib.data import CustomDataModule, evaluation_batch
 from cnnlib.dataset import Dataset
-from cnnlib.facts import read_metrics
+from cnnlib.facts import check_pair, read_metrics
 from cnnlib.halving import DIVERGED
 from cnnlib.intervals import wilson_interval
 from cnnlib.journal import Journal, journal_exists
@@ -60,6 +60,7 @@ def test_champion(
     """
     folder = Path(sweep_folder)
     champion = read_champion(folder)
+    check_pair(champion.folder, champion.weights)
     card(champion.folder)  # what could not be written later is told before the test is opened
     with _claimed(folder):
         record = _record(folder, champion)

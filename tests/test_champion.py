@@ -14,10 +14,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from analysis.folder import read_folder as read_sweep
+from cnnlib import champion as champion_module
 from cnnlib.champion import crown, read_champion
 from cnnlib.checkpoints import epoch_of
 from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
+from cnnlib.facts import DamagedError
 from cnnlib.finals import Finals, Retrained, final_folder, retrained_folder
 from cnnlib.model import CustomCNN
 from cnnlib.results import write_json
@@ -239,3 +242,105 @@ def test_a_search_without_finals_leaves_none_of_an_earlier_champions_behind(
     card = (final / "champion" / "MODEL_CARD.md").read_text()
     assert "How it was chosen" not in card
     assert 'model.pt2")' not in card
+
+
+def crown_again(sweep: Path, photos: Path, val_acc: float) -> None:
+    """Crowns what lies in checkpoints/0001."""
+    epoch = epoch_of(sweep / "checkpoints" / "0001" / "best.safetensors")
+    config = TrialConfig(
+        first_layer_filters=4, conv_layers=2, num_neurons_dense=8, learning_rate=0.01
+    )
+    row = {**vars(config), "trial_id": "0001", "best_epoch": epoch, "val_acc": val_acc}
+    crown(sweep, pd.Series(row), read_folder(photos / "train"), 8, exported=False)
+
+
+def test_weights_that_are_torn_are_not_crowned_and_the_champion_of_before_stays(
+    sweep: Path, photos: Path
+) -> None:
+    before = {path: path.read_bytes() for path in (sweep / "champion").iterdir()}
+    weights = sweep / "checkpoints" / "0001" / "best.safetensors"
+    row = pd.Series({"trial_id": "0001", "best_epoch": epoch_of(weights), "val_acc": 0.5})
+    for content in (weights.read_bytes()[:-1], b"no weights", b""):
+        weights.write_bytes(content)
+        with pytest.raises(OSError, match=f"^{weights} is torn or holds no weights: "):
+            crown(sweep, row, read_folder(photos / "train"), 8)
+    assert before == {path: path.read_bytes() for path in (sweep / "champion").iterdir()}
+
+
+def test_weights_of_another_epoch_are_not_crowned(sweep: Path, photos: Path) -> None:
+    row = pd.Series({"trial_id": "0001", "best_epoch": 99, "val_acc": 0.5})
+    with pytest.raises(OSError, match="but the best epoch was 99"):
+        crown(sweep, row, read_folder(photos / "train"), 8)
+
+
+class KillError(BaseException):
+    """Ends what writes, as a kill would."""
+
+
+def test_a_kill_while_a_champion_is_written_never_makes_one_of_two(
+    sweep: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, folder = torch.rand(4, 3, 8, 8), sweep / "champion"
+    former = CustomCNN.from_champion(sweep)(images)
+    other = CustomCNN(read_champion(sweep).config, num_classes=3, image_size=8)
+    checkpoint = sweep / "checkpoints" / "0001" / "best.safetensors"
+    save_weights(other, checkpoint, epoch_of(checkpoint))
+    shutil.copytree(folder, sweep / "former")
+    (sweep / "trials.csv").write_text("trial_id,val_acc\n0001,0.75\n")
+    write, seen = champion_module.replaced, list[str]()
+    for kills_at in range(1, 10):
+        shutil.rmtree(folder)
+        shutil.copytree(sweep / "former", folder)
+        written = 0
+
+        def dying(path: Path, *rest: Any, kills_at: int = kills_at, **more: Any) -> None:
+            nonlocal written
+            written += 1
+            if written == kills_at:
+                raise KillError
+            write(path, *rest, **more)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("cnnlib.champion.replaced", dying)
+            patch.setattr("cnnlib.results.replaced", dying)
+            try:
+                crown_again(sweep, photos, 0.75)
+            except KillError:
+                seen.append(state_of(folder, images, former))
+            else:
+                assert state_of(folder, images, former) == "new"
+                break
+    assert seen[:2] == ["former", "refused"] and set(seen[2:]) <= {"refused", "new"}
+    assert "new" in seen, "killed after all that belongs together"
+
+
+def state_of(folder: Path, images: torch.Tensor, former: torch.Tensor) -> str:
+    """Which champion is read from a folder, with its weights; `refused` where none is."""
+    try:
+        champion = read_champion(folder)
+        scores = champion.model()(images)
+        assert torch.equal(CustomCNN.from_champion(folder)(images), scores)
+    except DamagedError as error:
+        assert "config.json: belongs to other weights than weights.safetensors; " in str(error)
+        with pytest.raises(DamagedError, match="belongs to other weights"):
+            CustomCNN.from_champion(folder)
+        with pytest.raises(DamagedError, match="belongs to other weights"):
+            test_champion(folder.parent)
+        with pytest.raises(DamagedError, match="belongs to other weights"):
+            read_sweep(folder.parent)
+        return "refused"
+    is_new = not torch.equal(scores, former)
+    assert (champion.val_acc == 0.75) == is_new
+    return "new" if is_new else "former"
+
+
+def test_a_champion_of_an_older_version_is_read_as_before(sweep: Path) -> None:
+    path = sweep / "champion" / "config.json"
+    content = json.loads(path.read_text())
+    assert re.fullmatch("[0-9a-f]{64}", content.pop("weights"))
+    path.write_text(json.dumps(content))
+    champion = read_champion(sweep)
+    save_weights(champion.model(), champion.folder / "weights.safetensors", 99)
+    assert champion.weights is None
+    assert read_champion(sweep).model() is not None
+    assert CustomCNN.from_champion(sweep) is not None

@@ -1,4 +1,5 @@
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,26 @@ def test_what_is_not_a_trainings_stays(tmp_path: Path) -> None:
     prune(tmp_path, lambda *_: False)
     left = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
     assert left == ["0001/mine.txt", f"a/b/{LAST}", "note"]
+
+
+@pytest.mark.parametrize("goes", ["the folder", "a trial's folder", "a file"])
+def test_what_goes_while_it_is_pruned_is_no_trouble(
+    goes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker, or the driver, deletes it meanwhile."""
+    for trial in ("0001", "0002"):
+        replaced(tmp_path / "checkpoints" / trial / BEST, Path.touch)
+    folder = tmp_path / "checkpoints"
+    listed = os.listdir
+    gone = {"the folder": folder, "a trial's folder": folder / "0001", "a file": folder / "0001"}
+
+    def list_late(place: Path) -> list[str]:
+        names = listed(place) if goes == "a file" else []
+        if Path(place) == gone[goes]:
+            shutil.rmtree(place)
+        return names or listed(place)
+
+    monkeypatch.setattr("os.listdir", list_late)
+    prune(folder, lambda *_: False)
+    monkeypatch.undo()
+    assert not list(tmp_path.rglob(BEST))

@@ -9,6 +9,7 @@ from analysis.folder import SweepFolder, read_folder
 from analysis.page.blocks import Paragraph, Table
 from analysis.page.sections.finals import final_section
 from analysis.summary import champion_sentences
+from cnnlib.halving import divergence
 from tests.test_finals import Held
 
 
@@ -61,3 +62,14 @@ def test_the_summary_says_what_the_champions_figure_is_of(sweep: SweepFolder) ->
 def test_there_is_no_section_without_finals(sweep: SweepFolder) -> None:
     (sweep.path / "champion" / "finals.csv").unlink()
     assert not final_section(sweep).blocks
+
+
+def test_a_seed_that_diverged_is_told_apart_from_one_that_failed(sweep: SweepFolder) -> None:
+    path = sweep.path / "champion" / "finals.csv"
+    finals = pd.read_csv(path)
+    failed = finals["val_acc"].isna()
+    finals.loc[failed, "error"] = divergence(2)
+    finals.to_csv(path, index=False)
+    table = final_section(sweep).blocks[1]
+    assert isinstance(table, Table)
+    assert list(map(str, table.rows[2]))[2:] == ["40.0%", "diverged", "", "", ""]

@@ -20,6 +20,7 @@ from cnnlib.testing import predict_test
 from cnnlib.trial import Task, train
 from jobs.predict import main
 from tests.conftest import write_photos
+from tests.test_testing import overflow
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +144,14 @@ def test_a_pipe_is_named_and_not_waited_for(trained: Path, tmp_path: Path) -> No
     _, unreadable = predict(champion, [tmp_path / "pipe.jpg"])
     assert unreadable == {tmp_path / "pipe.jpg": "not a regular file; remove it"}
     assert find_photos([tmp_path]) == []
+
+
+def test_a_network_without_finite_outputs_predicts_nothing(
+    trained: Path, tmp_path: Path, run: Any
+) -> None:
+    shutil.copytree(trained / "trained", tmp_path / "overflown")
+    overflow(tmp_path / "overflown")
+    photo = trained / "photos" / "val" / "red" / "000.png"
+    answer = run(tmp_path / "overflown", photo)
+    line = f"{photo}: the network has no finite outputs for it\n"
+    assert (answer.returncode, answer.stdout, answer.stderr) == (2, "", line)

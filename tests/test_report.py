@@ -24,9 +24,11 @@ from analysis.summary import champion_score, count_epochs, duration, effort_sent
 from cnnlib.champion import WEIGHTS, Champion
 from cnnlib.champion import write_champion as write_network
 from cnnlib.config import TrialConfig
+from cnnlib.journal import Journal
 from cnnlib.model import CustomCNN
 from cnnlib.sweep_file import read_sweep_file
 from cnnlib.testing import OpenedBeforeError
+from tests.events import begin
 
 SECTIONS = ["Summary", "Takeaways", "Claims", "What each value adds", "What to try next",
             "Accuracy against time", "Learning curves", "Each hyperparameter by itself",
@@ -476,3 +478,37 @@ def test_there_is_no_html_but_in_templates() -> None:
     )
     for path in root.rglob("*.py"):
         assert not tag.search(path.read_text("utf-8")), path
+
+
+@pytest.mark.parametrize("count, words", [(1, "1 diverged: "), (2, "2 diverged: ")])
+def test_trials_that_diverged_are_told_apart_from_those_that_failed(sweep, count, words):
+    table = pd.read_csv(sweep / "trials.csv")
+    line = "diverged: outputs, loss or weights are not finite after epoch 2"
+    more = [{"trial_id": f"d{n}", "status": "failed", "error": line} for n in range(count)]
+    pd.concat([table, pd.DataFrame(more)]).to_csv(sweep / "trials.csv", index=False)
+    write_report(sweep)
+    page = (sweep / "report" / "report.md").read_text()
+    assert f"Of those that failed {words}the network's outputs were no longer finite" in page
+    assert ("they have no accuracy and count as" if count > 1 else "it has no accuracy") in page
+
+
+@pytest.mark.parametrize("line, fault", [
+    ("5", "it has no kind `event`"),
+    ("not JSON", "line 2 is not an event"),
+    ('{"event": "finished", "time": "2026-01-01T00:00:00+00:00", "trial_id": "9"}',
+     "trial 9 was not proposed before it"),
+    ("[" * 100_000, "line 2 is not an event"),
+])  # fmt: skip
+def test_a_bad_journal_is_one_line_that_names_the_place(tmp_path, capsys, line, fault):
+    journal = Journal(tmp_path / "s", "a")
+    begin(journal)
+    journal.close()
+    [segment] = (tmp_path / "s" / "journal").iterdir()
+    segment.write_bytes(segment.read_bytes() + line.encode() + b"\n")
+    assert main([str(tmp_path / "s"), "--no-test"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"analysis/report.py: {segment}: line 2 is not an event")
+    assert fault in said and len(said.splitlines()) == 1
+    segment.rename(segment.with_name("000002-a.jsonl"))
+    assert main([str(tmp_path / "s"), "--no-test"]) == 2
+    assert "000001.jsonl (or 000001-<driver>.jsonl) is missing" in capsys.readouterr().err

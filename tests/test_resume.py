@@ -171,5 +171,7 @@ def test_terms_of_another_form_are_a_line(
     journal = Journal(tmp_path)
     journal.append("sweep", **TERMS.as_event() | changes)
     journal.close()
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         read_terms(tmp_path)
+    where = ("the journal's `sweep` is none of this version: ", str(tmp_path / "journal"))
+    assert str(caught.value).startswith(where)

@@ -1,10 +1,12 @@
 import json
 import logging
+import os
 import shutil
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -338,6 +340,56 @@ def test_a_fetch_is_whole_or_not_at_all_and_can_be_done_again(
     assert content(two) == content(one) | {"mine": b"only here"}
 
 
+@pytest.mark.parametrize("moved", [0, 1, 2, 3])
+def test_a_kill_while_what_was_fetched_is_moved_is_made_up_for(
+    moved: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
+) -> None:
+    one, two = tmp_path / "one" / "s", tmp_path / "two" / "s"
+    begun(one).close()
+    for name in ("a.csv", "sweep.json", "trials.csv"):
+        (one / name).write_text("old")
+    assert Mirror(disk, one)._send()
+    Mirror(disk, two).fetch()
+    begun(one, 1, "b").close()
+    for name in ("a.csv", "sweep.json", "trials.csv"):
+        (one / name).write_text("newer")
+    assert Mirror(disk, one)._send()
+    replace, done = Path.replace, 0
+
+    def die(self: Path, target: Path) -> Path:
+        nonlocal done
+        if target.is_relative_to(two):
+            done += 1
+            if done > moved:
+                raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", die)
+        Mirror(disk, two).fetch()
+    Mirror(disk, two).fetch()
+    assert content(two) == content(one)
+
+
+def test_a_file_that_comes_short_is_told_and_nothing_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
+) -> None:
+    one, two = tmp_path / "one" / "s", tmp_path / "two" / "s"
+    begun(one).close()
+    (one / "sweep.json").write_text("{}")
+    assert Mirror(disk, one)._send()
+
+    def fetch_half(self: Bucket, name: str, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.content(name)[:-1])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "fetch", fetch_half)
+        with pytest.raises(OSError, match=r"s/.* has [\d,]+ bytes and had [\d,]+; try again"):
+            Mirror(disk, two).fetch()
+    assert not two.exists()
+
+
 def test_what_an_older_version_left_half_fetched_is_completed(tmp_path: Path, disk: str) -> None:
     one, two = tmp_path / "one" / "s", tmp_path / "two" / "s"
     begun(one).close()
@@ -515,6 +567,7 @@ def test_who_wakes_after_another_has_taken_the_sweep_over_sends_nothing(
     (laptop / "trials.csv").write_text("of the laptop")
     monkeypatch.setattr("cnnlib.claim.HEARTBEAT", -1.0)
     assert mirror._send()
+    assert f"{url}/s was taken over by" in str(mirror.close()), "nobody else would tell it"
     with pytest.raises(ClaimedError, match=rf"^{url}/s was taken over by .*; this one ends$"):
         first.check()
     assert mirror.close() is None, "the driver knows"
@@ -599,3 +652,54 @@ def test_a_thread_that_fails_of_whatever_says_so_once_and_goes_on(
         f"{disk}/s: no idea; the sweep goes on, and this is tried again",
         f"{disk}/s: answers again, all is sent",
     ]
+
+
+@pytest.mark.parametrize("goes", ["a folder", "a file"])
+def test_what_goes_while_the_folder_is_listed_is_no_trouble(
+    goes: str, disk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials end, and what they kept is pruned, at any moment."""
+    here = tmp_path / "here" / "s"
+    begun(here).close()
+    for trial in ("0001", "0002"):
+        (here / "checkpoints" / trial).mkdir(parents=True)
+        (here / "checkpoints" / trial / "last.pt").write_bytes(b"1")
+    scan, is_file = os.scandir, Path.is_file
+
+    def scan_late(place: Any = ".") -> Any:
+        if goes == "a folder" and Path(place).name == "0001":
+            os.rename(place, tmp_path / "gone")
+        return scan(place)
+
+    def look_late(self: Path) -> bool:
+        if goes == "a file" and self.parent.name == "0001":
+            self.unlink(missing_ok=True)
+        return is_file(self)
+
+    mirror = Mirror(disk, here)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.scandir", scan_late)
+        patch.setattr(Path, "is_file", look_late)
+        names = mirror._names()
+    assert names == ["checkpoints/0002/last.pt"]
+    assert mirror._send()
+
+
+def test_what_goes_while_the_storage_is_pruned_is_no_trouble(
+    disk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = Bucket(f"{disk}/s")
+    for name in ("0001/last.pt", "0002/last.pt"):
+        bucket.write(name, b"1")
+    delete, asked = Bucket.delete, list[str]()
+
+    def delete_late(self: Bucket, name: str) -> None:
+        asked.append(name)
+        delete(self, name)
+        if len(asked) == 1:
+            delete(self, name)  # as another one would have
+
+    monkeypatch.setattr(Bucket, "delete", delete_late)
+    prune_storage(f"{disk}/s", lambda *_: False)
+    assert sorted(asked) == ["0001/last.pt", "0002/last.pt"]
+    assert bucket.files() == {}

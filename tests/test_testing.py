@@ -9,6 +9,7 @@ import torch
 from cnnlib import testing
 from cnnlib.champion import _bring_back, _remove_earlier, digest, read_champion
 from cnnlib.claim import Claim, ClaimedError
+from cnnlib.facts import read_metrics
 from cnnlib.journal import Journal, read_events
 from cnnlib.limits import cores
 from cnnlib.model import CustomCNN
@@ -16,12 +17,15 @@ from cnnlib.results import openings
 from cnnlib.story import story
 from cnnlib.testing import OpenedBeforeError, test_champion
 from cnnlib.trial import save_weights
+from tests.events import begin
 from tests.test_champion import sweep  # noqa: F401
 
 
 @pytest.fixture
 def journaled(sweep: Path) -> Path:  # noqa: F811
-    Journal(sweep).close()
+    journal = Journal(sweep)
+    begin(journal)
+    journal.close()
     return sweep
 
 
@@ -29,6 +33,16 @@ def other_weights(folder: Path) -> None:
     champion = read_champion(folder)
     torch.manual_seed(5)
     model = CustomCNN(champion.config, num_classes=3, image_size=champion.image_size)
+    save_weights(model, champion.folder / "weights.safetensors")
+
+
+def overflow(folder: Path) -> None:
+    """Makes the champion one whose weights are finite and whose outputs are not."""
+    champion = read_champion(folder)
+    model = champion.model()
+    last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
+    torch.nn.init.constant_(last.bias, 3e38)
+    torch.nn.init.constant_(last.weight, 3e38)
     save_weights(model, champion.folder / "weights.safetensors")
 
 
@@ -184,3 +198,12 @@ def test_the_test_takes_all_cores_of_which_ray_gives_a_job_one(journaled: Path) 
     torch.set_num_threads(1)
     test_champion(journaled)
     assert torch.get_num_threads() == cores()
+
+
+def test_a_network_without_finite_outputs_has_no_test_and_opens_none(journaled: Path) -> None:
+    overflow(journaled)
+    with pytest.raises(ValueError, match=r"has no finite outputs for 9 of 9 test .* it diverged"):
+        test_champion(journaled)
+    assert openings(journaled) == []
+    assert not list((journaled / "champion").glob("*.csv*"))
+    assert "test_acc" not in read_metrics(journaled / "champion")
