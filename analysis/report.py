@@ -18,6 +18,7 @@ from analysis.report_folder import check_ours, replaced_report
 from analysis.sending import send
 from analysis.shapes import SETTINGS, read_mapping
 from analysis.watch import watch
+from cnnlib.flags import Flags
 from cnnlib.journal import journal_exists
 from cnnlib.redaction import without_secrets
 from cnnlib.results import read_results
@@ -105,7 +106,7 @@ def _test_if_untested(folder: Path, data: str | None, reason: str | None) -> Non
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 0 done, 2 a mistake of the user's, 130 interrupted."""
-    parser = argparse.ArgumentParser(
+    parser = Flags(
         prog="analysis/report.py",
         description="Write the report of a sweep into FOLDER/report and print the page's path.",
     )

@@ -7,7 +7,6 @@ the other, never write into one file. Older ones are called 000002.jsonl.
 the log of its failure; `--replay` derives every decision again and exits 1 at a difference.
 """
 
-import argparse
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from cnnlib.event_shapes import Follower
+from cnnlib.flags import Flags
 
 SEGMENT_BYTES = 256 * 1024  # then a new one: object storage takes whole files, again and again
 
@@ -174,7 +174,7 @@ class JournalTail:
 
 def main() -> int:
     """Prints the story of a sweep, or replays it; returns the exit code."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    flags = Flags(description=__doc__.splitlines()[0] if __doc__ else None)
     flags.add_argument("folder", type=Path, help="a sweep's folder")
     flags.add_argument("--replay", action="store_true", help="derive every decision again")
     flags.add_argument("--trial", metavar="ID", help="one trial only, and its log if it failed")

@@ -1,20 +1,18 @@
 """Says what photographs show: a trained network's folder and photographs in, a table out."""
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
+from cnnlib.flags import Flags
 from jobs.tune import exit_after, mistake
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Flags:
     """The flags."""
-    flags = argparse.ArgumentParser(
-        description="Predicts the classes of photographs.", allow_abbrev=False
-    )
+    flags = Flags(description="Predicts the classes of photographs.", allow_abbrev=False)
     flags.add_argument(
         "folder", metavar="FOLDER", help="of a sweep, its champion, or jobs/train.py"
     )

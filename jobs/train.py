@@ -8,16 +8,17 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
 from cnnlib.config import TrialConfig, impossible, told
+from cnnlib.flags import Flags
 from cnnlib.reference import read_hyperparameters
 from cnnlib.settings import IMAGE_SIZE, check_flags
 from cnnlib.sources import find_dataset
 from cnnlib.space import constants, with_set
 from cnnlib.surroundings import check_surroundings
 from cnnlib.tracking.account import resolved_mode
-from jobs.tune import Flags, exit_after, mistake
+from jobs.tune import exit_after, mistake
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Flags:
     """The flags."""
     flags = Flags(description="Trains one configuration of the CNN.", allow_abbrev=False)
     add = flags.add_argument

@@ -10,16 +10,10 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
 
-class Flags(argparse.ArgumentParser):
-    """Says what is wrong with a flag in one line, without a page of usage before it."""
-
-    def error(self, message: str) -> NoReturn:
-        from cnnlib.config import short
-
-        self.exit(2, f"{self.prog}: {short(message, 300)}; --help lists the flags\n")
+from cnnlib.flags import Flags
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Flags:
     """The flags; each is a field of cnnlib.settings.Settings by the same name."""
     flags = Flags(
         description="Tunes a CNN on photographs in class folders, and reports.",

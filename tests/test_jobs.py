@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import analysis.convert
+import analysis.report
+import cnnlib.journal
+import cnnlib.tracking.follower
+import jobs.predict
 import jobs.train
 import jobs.tune
 
@@ -257,3 +262,19 @@ def test_a_training_that_diverges_leaves_no_network_and_says_why(
     )
     assert [path.name for path in Path("out").iterdir()] == ["epochs.csv"]
     assert len(Path("out/epochs.csv").read_text().splitlines()) == 2, "it ended at once"
+
+
+def test_every_command_refuses_a_flag_in_one_line(run: Callable[..., tuple[int, str]]) -> None:
+    commands = (
+        (jobs.tune, "--trials", "many"),
+        (jobs.train, "--outs", "x"),
+        (jobs.predict, "folder"),
+        (analysis.report, "folder", "--port", "high"),
+        (analysis.convert, "runs.csv"),
+        (cnnlib.journal, "--reply"),
+        (cnnlib.tracking.follower, "folder", "--wandb", "perhaps"),
+    )
+    for job, *flags in commands:
+        code, said = run(job, *flags)
+        assert code == 2 and said.count("\n") == 1, (job, said)
+        assert said.endswith("; --help lists the flags\n") and "usage" not in said, (job, said)

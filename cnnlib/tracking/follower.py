@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from cnnlib.flags import Flags
 from cnnlib.followers import SeenTrial, SeenTrials
 from cnnlib.journal import JournalTail, journal_exists
 from cnnlib.tracking.account import resolved_mode
@@ -258,9 +259,7 @@ def follow(sender: Sender, tail: JournalTail, *, driver: int | None) -> None:
 
 def main() -> int:
     """Sends the runs of a folder; ends the process with 0, 1 where something is left, or 2."""
-    flags = argparse.ArgumentParser(
-        prog="python -m cnnlib.tracking", description="Sends the runs of a sweep to W&B."
-    )
+    flags = Flags(prog="python -m cnnlib.tracking", description="Sends the runs of a sweep to W&B.")
     flags.add_argument("folder", type=Path, help="a sweep's folder, or what jobs/train.py wrote")
     flags.add_argument("--wandb", choices=("auto", "online", "offline"), default="auto")
     flags.add_argument("--wandb-project", metavar="NAME", help="W&B project (default cnnlib)")
