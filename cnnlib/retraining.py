@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib import traffic
+from cnnlib.buckets import below
 from cnnlib.checkpoints import BEST, LAST, prune
 from cnnlib.config import TrialConfig
 from cnnlib.finals import Finals, Retrained, final_folder, retrained_folder
@@ -58,7 +59,7 @@ def train_job(task: Task, job: Job, bucket: str | None) -> Answer:
     if job.epochs is not None:
         task = replace(task, val_split=0.0, stop_after=job.epochs)
     try:
-        where = bucket and f"{bucket}/finals"
+        where = bucket and below(bucket, "finals")
         with kept(job.folder.parent, job.folder.name, where) as (folder, keep):
 
             def note(row: dict[str, Any]) -> None:
@@ -206,4 +207,4 @@ def prune_finals(sweep: Path, finals: Finals, bucket: str | None) -> None:
 def _prune(sweep: Path, bucket: str | None, is_needed: Callable[[str, str], bool]) -> None:
     prune(sweep / "finals", is_needed)
     if bucket:
-        prune_storage(f"{bucket}/finals", is_needed)
+        prune_storage(below(bucket, "finals"), is_needed)
