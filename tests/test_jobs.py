@@ -278,3 +278,16 @@ def test_every_command_refuses_a_flag_in_one_line(run: Callable[..., tuple[int, 
         code, said = run(job, *flags)
         assert code == 2 and said.count("\n") == 1, (job, said)
         assert said.endswith("; --help lists the flags\n") and "usage" not in said, (job, said)
+
+
+def test_a_training_tells_first_what_to_know_of_the_photographs(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    red = photos / "train" / "red"
+    (red / "again.png").write_bytes((red / "000.png").read_bytes())
+    monkeypatch.setattr("jobs.train._train", lambda *_: print("training") or 0)
+    flags = ["--data", str(photos), "--image-size", "32", "--out", str(photos.parent / "out")]
+    monkeypatch.setattr(sys, "argv", ["train.py", *flags])
+    assert jobs.train.main() == 0
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("note: training photographs that are copies") and last == "training"
