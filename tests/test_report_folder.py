@@ -66,6 +66,7 @@ def foreign(folder: Path, content: dict[str, str]) -> Path:
 @pytest.mark.parametrize("content", [
     {"report.md": "# my own report", "index.html": "mine"},
     {"report.md": "# my\n\nown words\n", "figures/a.png": "", "tables/b.csv": ""},
+    {"report.md": "# my\n\nHyperparameter sweep of my own\n", "notes/a.txt": "mine"},
     {"index.html": "mine"},
     {".hidden": "mine"},
 ])  # fmt: skip
