@@ -246,6 +246,7 @@ def test_a_loss_that_is_logged_more_often_counts_at_the_end_of_each_epoch(tmp_pa
     (["epoch,a - val_acc\n1,0.1\n", "Step,a - train_loss\n249,0.1\n"],
      "1.csv is drawn against epoch and 2.csv against Step; export both against the epoch"),
     (["run,epoch,val_acc\na,1,high\n"], "val_acc of a is high, which is no number"),
+    (["run,epoch,val_acc,val_loss\na,1,0.1,high\n"], "val_loss of a is high, which is no number"),
     (["run,epoch,val_acc\na,one,0.1\n"], "epoch of a is one, which is no number"),
     (["run,epoch,val_acc\na,1,0.1\n,2,0.2\n"], "row 2 has no run"),
     (["epoch,a - val_acc\n1,0.1\n2,2.0\n3,0.2\n"], "val_acc of a is 2, of others on another scale"),
