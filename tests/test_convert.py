@@ -244,7 +244,7 @@ def test_a_loss_that_is_logged_more_often_counts_at_the_end_of_each_epoch(tmp_pa
     (["Relative Time (Process),a - val_acc\n12.3,0.1\n12.9,0.2\n"],
      "axis Relative Time (Process) is neither an epoch nor a step"),
     (["Time per Epoch,a - val_acc\n1,0.1\n"], "axis Time per Epoch is neither an epoch nor a"),
-    (["run,batch_size,val_acc\na,32,0.1\n"], "a history needs columns 'RUN - METRIC' of a chart, or"),
+    (["run,batch_size,val_acc\na,32,0.1\n"], "a history needs columns 'RUN - METRIC'"),
     (["epoch,a - val_acc\n1,0.1\n", "Step,a - train_loss\n249,0.1\n"],
      "1.csv is drawn against epoch and 2.csv against Step; export both against the epoch"),
     (["run,epoch,val_acc\na,1,high\n"], "val_acc of a is high, which is no number"),
