@@ -185,6 +185,14 @@ def test_two_columns_that_may_be_val_acc_are_refused_unless_they_agree(tmp_path,
     assert read_results(tmp_path / "out").trials["val_acc"].tolist() == [0.3]
 
 
+def test_names_that_all_are_numbers_stay_names(tmp_path) -> None:
+    runs, history = "Name,val_acc\n000,0.5\n001,0.4\n", "run,epoch,val_acc\n000,1,0.6\n001,1,\n"
+    assert converted(tmp_path, runs, history) == 0
+    trials = read_results(tmp_path / "out").trials
+    assert trials["trial_id"].tolist() == ["000", "001"]
+    assert trials["val_acc"].tolist() == [0.6, 0.4]
+
+
 def test_names_that_say_nothing_or_are_numbers_stay_names(tmp_path) -> None:
     runs = "Name,scheduler,val_acc\nNone,None,0.5\n000,NA,0.4\n1e000001,cosine,0.3\n"
     assert converted(tmp_path, runs, "epoch,000 - val_acc\n0,0.2\n1,0.45\n") == 0

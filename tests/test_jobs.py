@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ import cnnlib.tracking.follower
 import jobs.predict
 import jobs.train
 import jobs.tune
+from cnnlib.champion import read_champion
+from cnnlib.dataset import read_folder
+from cnnlib.levels import Levels
 
 ROOT = Path(__file__).parent.parent
 
@@ -280,14 +284,18 @@ def test_every_command_refuses_a_flag_in_one_line(run: Callable[..., tuple[int, 
         assert said.endswith("; --help lists the flags\n") and "usage" not in said, (job, said)
 
 
-def test_a_training_tells_first_what_to_know_of_the_photographs(
+def test_a_training_tells_what_to_know_of_the_photographs_and_keeps_what_is_white(
     photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    red = photos / "train" / "red"
+    red, out = photos / "train" / "red", photos.parent / "out"
     (red / "again.png").write_bytes((red / "000.png").read_bytes())
-    monkeypatch.setattr("jobs.train._train", lambda *_: print("training") or 0)
-    flags = ["--data", str(photos), "--image-size", "32", "--out", str(photos.parent / "out")]
+    found = replace(read_folder(photos / "train"), levels=Levels(whole=4095))
+    monkeypatch.setattr("jobs.train.find_dataset", lambda _: found)
+    settings = ["conv_layers=2", "first_layer_filters=8", "use_augmentation=false"]
+    flags = [flag for setting in settings for flag in ("--set", setting)]
+    flags += ["--image-size", "8", "--max-epochs", "1", "--out", str(out)]
     monkeypatch.setattr(sys, "argv", ["train.py", *flags])
     assert jobs.train.main() == 0
-    first, *_, last = capsys.readouterr().out.splitlines()
-    assert first.startswith("note: training photographs that are copies") and last == "training"
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("note: training photographs that are copies of others")
+    assert read_champion(out).levels == found.levels
