@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.values import shown
-from cnnlib.tables import brief
+from cnnlib.config import short
 from cnnlib.yaml_file import read_yaml
 
 SHIPPED = Path(__file__).with_name("claims.yaml")
@@ -64,10 +64,10 @@ def read_claims(path: Path) -> list[Claim]:
 def _claim(number: int, entry: object) -> Claim:
     where, known = f"claim {number}", ("claim", "higher", "lower", "refuted_by")
     if not isinstance(entry, Mapping):
-        raise ValueError(f"{where}: {brief(entry)} is not a mapping with claim:, higher:, lower:")
+        raise ValueError(f"{where}: {short(entry)} is not a mapping with claim:, higher:, lower:")
     unknown = [key for key in entry if key not in known]
     if unknown:
-        raise ValueError(f"{where}: no key {brief(unknown[0])}; known are {', '.join(known)}")
+        raise ValueError(f"{where}: no key {short(unknown[0])}; known are {', '.join(known)}")
     if not isinstance(entry.get("claim"), str) or not entry["claim"].strip():
         raise ValueError(f"{where}: needs `claim:` with its text")
     higher, lower = (_condition(where, side, entry.get(side)) for side in ("higher", "lower"))
@@ -81,9 +81,9 @@ def _condition(where: str, side: str, entry: object) -> Condition:
     if entry is None:
         return {}
     if not isinstance(entry, Mapping) or not entry:
-        raise ValueError(f"{where}: {side}: {brief(entry)} is not {{hyperparameter: values}}")
+        raise ValueError(f"{where}: {side}: {short(entry)} is not {{hyperparameter: values}}")
     return {
-        str(name): _wanted(f"{where}: {side}: {brief(name)}", raw) for name, raw in entry.items()
+        str(name): _wanted(f"{where}: {side}: {short(name)}", raw) for name, raw in entry.items()
     }
 
 
@@ -91,11 +91,11 @@ def _wanted(where: str, raw: object) -> tuple[str, ...] | Range:
     if isinstance(raw, Mapping):
         ends = [raw.get("min", -math.inf), raw.get("max", math.inf)]
         if not raw or set(raw) - {"min", "max"} or not all(map(_is_number, ends)):
-            raise ValueError(f"{where}: {brief(dict(raw))} is not {{min: NUMBER, max: NUMBER}}")
+            raise ValueError(f"{where}: {short(dict(raw))} is not {{min: NUMBER, max: NUMBER}}")
         return Range(float(ends[0]), float(ends[1]))
     values = raw if isinstance(raw, list) else [raw]
     if not values or any(value is None or isinstance(value, list | Mapping) for value in values):
-        raise ValueError(f"{where}: {brief(raw)} is not a value or a list of values")
+        raise ValueError(f"{where}: {short(raw)} is not a value or a list of values")
     return tuple(_text(value) for value in values)
 
 

@@ -12,9 +12,9 @@ from functools import cache
 
 import pandas as pd
 
-from cnnlib.config import hyperparameters
+from cnnlib.config import hyperparameters, short
 from cnnlib.results import FIXED_TRIAL_COLUMNS
-from cnnlib.tables import NOTHING, brief
+from cnnlib.tables import NOTHING
 
 TRAIN = {"train", "training", "trn"}
 VALIDATION = {"val", "valid", "validation", "eval", "evaluation", "dev"}
@@ -88,8 +88,8 @@ class Choice:
         for flag, names in (("hyperparameters", self.hyperparameters or ()), ("drop", self.drop)):
             missing = [name for name in names if name not in known]
             if missing:
-                has = brief(", ".join(known), 300)
-                raise ValueError(f"--{flag}: no column {brief(missing[0])}; has {has}")
+                has = short(", ".join(known), 300)
+                raise ValueError(f"--{flag}: no column {short(missing[0])}; has {has}")
 
 
 @dataclass
@@ -276,4 +276,4 @@ def statuses(states: pd.Series) -> pd.Series:
 
 def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(brief(name) for name in names[:SHOWN]) + more
+    return ", ".join(short(name) for name in names[:SHOWN]) + more

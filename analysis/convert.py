@@ -20,9 +20,10 @@ if __name__ == "__main__":  # as a script: see the project's root, not this fold
 
 from analysis.columns import OPTUNA, Choice, add_choice, chosen, sort_columns, statuses
 from analysis.histories import RUN_COLUMNS, Say, named, read_epochs
+from cnnlib.config import short
 from cnnlib.flags import Flags, said
 from cnnlib.results import EPOCH_COLUMNS, Results, write_json
-from cnnlib.tables import accuracies, brief, numbers, read_table
+from cnnlib.tables import accuracies, numbers, read_table
 
 SECONDS = ("runtime", "duration")
 STARTED = ("created", "datetime_start", "start time")
@@ -74,7 +75,7 @@ def _keys(runs: pd.DataFrame, lower: Mapping[str, str], source: str) -> list[str
     if any(column.startswith(OPTUNA) for column in lower) and "number" in lower:
         others.append("number")
     if not keys and not others:
-        has = brief(", ".join(map(str, runs.columns)), 300)
+        has = short(", ".join(map(str, runs.columns)), 300)
         raise ValueError(f"{source}: no column Name or ID; has {has}; --rename COLUMN=id names it")
     return keys or others[:1]
 
@@ -91,7 +92,7 @@ def _identities(runs: pd.DataFrame, columns: list[str], source: str) -> list[pd.
     known = [runs[column].astype(str) for column in columns]
     if known[0].duplicated().any():
         twice = known[0][known[0].duplicated()].iloc[0]
-        raise ValueError(f"two runs are called {brief(twice)}; export the column ID as well")
+        raise ValueError(f"two runs are called {short(twice)}; export the column ID as well")
     return known
 
 
@@ -109,7 +110,7 @@ def _ids(
         if owner is not None:
             told |= set(table[owner].astype(str))
         if shared & told:
-            name = brief(min(shared & told))
+            name = short(min(shared & told))
             raise ValueError(f"{name}: which of the runs of this name is meant?")
     return ids
 
@@ -136,7 +137,7 @@ def _with_outcomes(
     elif "val_acc" not in runs:
         raise ValueError(
             "no val_acc; say what it is called with --rename NAME=val_acc"
-            f" (columns: {brief(', '.join(map(str, runs)))})"
+            f" (columns: {short(', '.join(map(str, runs)))})"
         )
     logged = owners.map(best["val_acc"]).astype(float)
     _compare(logged, told, say)

@@ -14,15 +14,9 @@ from analysis.shapes import SETTINGS, read_mapping
 from analysis.values import varied
 from cnnlib.config import is_off, told
 from cnnlib.facts import WEIGHTS, check_pair, read_classes, read_config, read_metrics
+from cnnlib.files import digest
 from cnnlib.journal import journal_exists
-from cnnlib.results import (
-    CLASS_COLUMNS,
-    FIXED_TRIAL_COLUMNS,
-    Results,
-    digest,
-    openings,
-    read_results,
-)
+from cnnlib.results import CLASS_COLUMNS, FIXED_TRIAL_COLUMNS, Results, openings, read_results
 from cnnlib.tables import read_table
 
 logger = logging.getLogger(__name__)

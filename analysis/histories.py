@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.columns import OUTCOMES, holds_numbers, our_name, words_of
+from cnnlib.config import short
 from cnnlib.results import EPOCH_COLUMNS
-from cnnlib.tables import accuracies, brief, numbers
+from cnnlib.tables import accuracies, numbers
 
 RUN_COLUMNS = ("trial_id", "run_id", "id", "run", "run_name", "name")
 EPOCH_WORDS = {"epoch", "epochs"}
@@ -54,7 +55,7 @@ def read_epochs(
         unknown = sorted(set(part.rows["trial_id"]) - set(ids))
         if unknown:
             raise ValueError(
-                f"{brief(unknown[0])}: a run of the history is not in the table of runs"
+                f"{short(unknown[0])}: a run of the history is not in the table of runs"
             )
     other = next((part for part in parts if part.axis != parts[0].axis), None)
     if other and not (other.is_epoch and parts[0].is_epoch):
@@ -98,9 +99,9 @@ def named(table: pd.DataFrame, rename: Mapping[str, str], say: Say) -> pd.DataFr
     for name, columns in candidates.items():
         first, *others = columns
         if name == "val_acc" and any(not table[first].equals(table[c]) for c in others):
-            told = brief(" or ".join(columns))
+            told = short(" or ".join(columns))
             raise ValueError(f"val_acc may be {told}; say which with --rename NAME=val_acc")
-        say(f"{name} is {brief(first)}")
+        say(f"{name} is {short(first)}")
         table = table.rename(columns={first: name})
     return table
 
@@ -114,7 +115,7 @@ def _history(source: str, table: pd.DataFrame, rename: Mapping[str, str], say: S
         axis = dict(rename).get(first, first)
         kind = _kind(axis)
         if kind is None:
-            raise ValueError(_refusal(source, f"the chart's axis {brief(first)}"))
+            raise ValueError(_refusal(source, f"the chart's axis {short(first)}"))
         rows = _of_chart(source, table, first, charted, rename, say)
         return History(rows, axis, kind == "epoch", source)
     table = named(table, rename, lambda _: None)
@@ -123,7 +124,7 @@ def _history(source: str, table: pd.DataFrame, rename: Mapping[str, str], say: S
     kinds = {c: _kind(c) for c in map(str, table) if _kind(c) and not table[c].isna().all()}
     axes = sorted(kinds, key=lambda c: (kinds[c] != "epoch", len(c)))
     if owner is None or not axes:
-        has = brief(", ".join(columns), 300)
+        has = short(", ".join(columns), 300)
         raise ValueError(
             f"{source}: a history needs columns 'RUN - METRIC' of a chart, or a column of runs"
             f" ({', '.join(RUN_COLUMNS)}) and epoch; has {has}"
@@ -175,7 +176,7 @@ def _of_chart(
         parts.append(_finished(rows, [name], source).dropna(subset=[name]))
     if len(parts) == 1:
         metrics = sorted({column.rpartition(" - ")[2] for column in charted})
-        say(f"{source}: {brief(', '.join(metrics))} is no metric known here and left out")
+        say(f"{source}: {short(', '.join(metrics))} is no metric known here and left out")
     return pd.concat(parts, ignore_index=True)
 
 

@@ -55,13 +55,12 @@ def opened(folder: str, out: Path | None = None) -> Iterator[Place]:
     from cnnlib.redaction import without_secrets
     from cnnlib.storage import Remote
 
-    url = folder.rstrip("/")
-    public = without_secrets(url)
+    public = without_secrets(folder).rstrip("/")
     name = public.rpartition("/")[2]
     with tempfile.TemporaryDirectory(prefix="cnnlib-report-") as scratch:
         copy = Path(scratch) / name
         copy.mkdir()
-        place = Place(copy, out or Path(f"{name}-report"), Remote(url))
+        place = Place(copy, out or Path(f"{name}-report"), Remote(folder))
         place.refresh()
         try:
             yield place

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cnnlib.config import short
 from cnnlib.intervals import wilson_interval
-from cnnlib.tables import brief, numbers, read_table
+from cnnlib.tables import numbers, read_table
 
 COLUMNS = ("file", "label", "predicted", "confidence")
 
@@ -34,7 +35,7 @@ def _probabilities(values: pd.Series, files: pd.Series, path: Path) -> pd.Series
     found = numbers(values, files, str(path))
     wrong = (found < -1e-6) | (found > 1 + 1e-6)
     if wrong.any():
-        value, file = found[wrong].iloc[0], brief(files[wrong].iloc[0])
+        value, file = found[wrong].iloc[0], short(files[wrong].iloc[0])
         raise ValueError(
             f"{path}: {values.name} of {file} is {value:g}, which is not from 0 to 1; correct it"
         )

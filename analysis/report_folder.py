@@ -4,6 +4,7 @@ A report is made whole in a new folder first, so one that is killed leaves the o
 What is in the folder and not written by us stays.
 """
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ MARK = ".cnnlib-report"
 """Lists the files of the report, a line each: these alone are replaced and removed."""
 NEW = ".new-"
 LAST = ("report.md", "index.html")  # they show the others
+UNNAMED = tuple(f"tables/{name}.csv" for name in ("classes", "calibration", "leaks"))
+"""Tables of a champion that the text of a report without a mark does not name."""
 KINDS = ("Hyperparameter sweep", "Comparison of ")
 
 
@@ -66,12 +69,22 @@ def replaced_report(folder: Path) -> Iterator[Path]:
         shutil.rmtree(left, ignore_errors=True)
 
 
+def _files_before(folder: Path) -> list[str]:
+    """The files of the report in the folder: those of its mark, or those that its text names."""
+    if (folder / MARK).is_file():
+        return (folder / MARK).read_text("utf-8").splitlines()
+    if not (folder / "report.md").is_file():
+        return []
+    text = (folder / "report.md").read_text("utf-8", "replace")
+    named = re.findall(r"\b(?:figures/\w+\.png|tables/\w+\.csv)\b", text)
+    return [*dict.fromkeys(named), *UNNAMED]
+
+
 def _put_in_place(made: Path, folder: Path) -> None:
     """Each file replaces the one before in one step, the page last; what it had alone goes."""
     files = [path.relative_to(made) for path in sorted(made.rglob("*")) if path.is_file()]
     names = [path.as_posix() for path in files]
-    mark = folder / MARK
-    before = mark.read_text("utf-8").splitlines() if mark.is_file() else []
+    mark, before = folder / MARK, _files_before(folder)
     part = made / MARK  # until all is in place the mark lists both
     part.write_text("\n".join(dict.fromkeys([*names, *before])) + "\n", "utf-8")
     part.replace(mark)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cnnlib.tables import brief
+from cnnlib.config import short
 
 Rule = tuple[str, Callable[[Any], bool]]  # in words, and whether a value keeps it
 
@@ -47,7 +47,7 @@ def read_mapping(path: Path, rules: Mapping[str, Rule]) -> dict[str, Any]:
         value = content.get(key)
         if value is not None and not holds(value):
             raise ValueError(
-                f"{path}: {key}: {brief(json.dumps(value))} is not {words}; correct or remove it"
+                f"{path}: {key}: {short(json.dumps(value))} is not {words}; correct or remove it"
             )
     return content
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from cnnlib.config import short
+
 NOT_LOGGED = "not logged"
 LOG_FROM_RATIO = 100.0  # two decades
 MAX_GROUPS = 8
-LONGEST = 60  # digits of a number
 
 
 def is_missing(value: object) -> bool:
@@ -30,7 +31,7 @@ def shown(value: object, digits: int = 4) -> str:
         try:
             number = float(value)
         except OverflowError:  # a whole number of more than 308 digits
-            return shortened(str(value), LONGEST)
+            return short(value)
         if number.is_integer() and abs(number) < 1e15:
             return str(int(number))
         return f"{number:.{digits}g}"

@@ -19,7 +19,7 @@ from typing import Any
 from analysis.page.live import live, waiting_page
 from analysis.place import Place
 from cnnlib.claim import EXPIRES, NAME, read_claim
-from cnnlib.journal import journal_exists, read_events
+from cnnlib.journal import JournalTail, journal_exists
 
 logger = logging.getLogger(__name__)
 
@@ -56,22 +56,31 @@ def stamp_of(folder: Path) -> Stamp:
     return frozenset(states)
 
 
-def state_of(folder: Path) -> str:
-    """How far the sweep is, in a sentence."""
-    if not journal_exists(folder):
-        return "Tables without a journal: the page follows them when they change."
-    last: dict[str, Any] = {}
-    for event in read_events(folder):
-        if event["event"] in DRIVING:
-            last = event
-    if last.get("event") == "closed":
-        reason = last["reason"]
-        return f"The sweep has ended ({reason}): this page changes only if it goes on."
-    claim = read_claim(folder / NAME)
-    silent = time.time() - claim["alive"] if claim else 0.0
-    if silent > EXPIRES:
-        return f"No sign of life of the sweep for {silent / 60:.0f} min; --resume goes on with it."
-    return "The sweep is running."
+class State:
+    """How far a sweep is; each look reads what its journal has grown by since the one before."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tail = JournalTail(folder)
+        self._last: dict[str, Any] = {}  # of the events of a driver
+
+    def look(self) -> str:
+        """How far it is now, in a sentence. Raises ValueError for a line that is no event."""
+        if not journal_exists(self._folder):
+            return "Tables without a journal: the page follows them when they change."
+        for event in self._tail.new():
+            if event["event"] in DRIVING:
+                self._last = event
+        if self._last.get("event") == "closed":
+            reason = self._last["reason"]
+            return f"The sweep has ended ({reason}): this page changes only if it goes on."
+        claim = read_claim(self._folder / NAME)
+        silent = time.time() - claim["alive"] if claim else 0.0
+        if silent > EXPIRES:
+            return (
+                f"No sign of life of the sweep for {silent / 60:.0f} min; --resume goes on with it."
+            )
+        return "The sweep is running."
 
 
 class Watch:
@@ -81,6 +90,7 @@ class Watch:
         """`build` writes a report into the folder it is given and returns the path of its page."""
         self._place = place
         self._build = build
+        self._state = State(place.folder)
         self._stamp: Stamp | None = None
         self._failure = ""  # why there is no page of that stamp
         self.view = View(*live(waiting_page(place.folder.name)))
@@ -97,7 +107,7 @@ class Watch:
             if self._failure:
                 note = self._failure
             elif self.view.made:
-                note = f"{state_of(self._place.folder)} As of {self.view.made}."
+                note = f"{self._state.look()} As of {self.view.made}."
         except Exception as error:  # the next look may do
             note = _failure(error)
         self.view = replace(self.view, note=note)

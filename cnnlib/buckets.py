@@ -40,11 +40,12 @@ class Bucket:
                 f"{flag}: {url} is no storage; give a folder, s3://bucket/path or gs://bucket/path"
             )
         try:
-            self._remote, self._base = connected(url)
+            self._remote, base = connected(url)
         except OSError as error:  # its region is asked for
             raise OSError(f"{flag}: {url} does not answer: {one_line(error)}") from None
         except Exception as error:
             raise ValueError(f"{flag}: {url} is no storage: {one_line(error)}") from None
+        self._base = base.rstrip("/")
         self._url = url
         self.foreign: set[str] = set()  # names that were listed and would lead out of a folder
 
@@ -138,6 +139,12 @@ class Bucket:
             self._remote.delete_file(f"{self._base}/{name}")
 
 
+def below(url: str, path: str) -> str:
+    """The URL of what lies at `path` in there; a query, such as ?region=, stays at its end."""
+    place, mark, query = url.partition("?")
+    return f"{place.rstrip('/')}/{path}{mark}{query}"
+
+
 def connected(url: str) -> tuple[fs.FileSystem, str]:
     """The storage that a URL names, and the path in it; one that is silent is given up."""
     remote, base = fs.FileSystem.from_uri(url)
@@ -180,15 +187,16 @@ def brought(url: str, cache: Path) -> Path:
 
     Raises FileNotFoundError where there is nothing, OSError where the storage does not answer.
     """
-    url = url.rstrip("/")
-    place, _, name = url.rpartition("/")
-    bucket = Bucket(place, "data")
+    path, mark, query = url.partition("?")
+    url = path.rstrip("/") + mark + query
+    place, _, name = path.rstrip("/").rpartition("/")
+    bucket = Bucket(place + mark + query, "data")
     with _explained(url):
         there = bucket.states(name) or bucket.state(name)
     if not there and not bucket.foreign:
         raise FileNotFoundError(f"data: there is nothing at {url}")
     key = hashlib.blake2b(f"{url} {sorted(there.items())}".encode(), digest_size=16).hexdigest()
-    shown = re.sub("[^a-zA-Z0-9_.-]", "_", without_secrets(url).rpartition("/")[2])
+    shown = re.sub("[^a-zA-Z0-9_.-]", "_", name)
     target = cache / "downloads" / f"{key}-{shown}"
     with exclusive(target):
         if not target.exists():

@@ -15,11 +15,11 @@ from cnnlib.config import TrialConfig, hyperparameters
 from cnnlib.dataset import Dataset
 from cnnlib.export import PROGRAM, export, preprocessing
 from cnnlib.facts import DamagedError, check_pair, network_folder, read_classes, read_config
-from cnnlib.files import replaced
+from cnnlib.files import digest, replaced
 from cnnlib.finals import Finals
 from cnnlib.levels import UNKNOWN, Levels
 from cnnlib.model import CustomCNN
-from cnnlib.results import digest, read_json, write_json
+from cnnlib.results import read_json, write_json
 from cnnlib.saved import WEIGHTS, trial_config, with_weights
 from cnnlib.standings import Standing, mean_interval, standard_error
 

@@ -5,6 +5,7 @@ import reprlib
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
+from numbers import Real
 from typing import Any, get_type_hints
 
 Value = bool | int | float | str
@@ -16,7 +17,7 @@ def short(value: object, most: int = 60) -> str:
         text = str(value)
     elif isinstance(value, int) and value.bit_length() > 3 * most:  # Python refuses to write some
         return f"a number of about {int(value.bit_length() * 0.30103) + 1:,} digits"
-    elif isinstance(value, float | int) or value is None:
+    elif isinstance(value, Real) or value is None:  # numpy's too
         text = str(value)
     else:
         text = _few.repr(value)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnnlib.checkpoints import epoch_of
-from cnnlib.results import digest
+from cnnlib.config import short
+from cnnlib.files import digest
 
 REMEDY = "take it from a copy, or let jobs/tune.py --resume or jobs/train.py write it again"
 WEIGHTS = "weights.safetensors"
+LONGEST = 200  # letters of a value or an error that a message repeats
 LARGEST_SIDE = 16_384  # pixels; one larger photograph alone would be gigabytes
 
 
@@ -185,17 +187,11 @@ def _content(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DamagedError(path, f"is not JSON ({shortened(error)})") from None
+        raise DamagedError(path, f"is not JSON ({short(error, LONGEST)})") from None
 
 
 def _shown(value: object) -> str:
     """A value as JSON writes it, shortened."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
-    return shortened(json.dumps(value))
-
-
-def shortened(text: object) -> str:
-    """A text in one line of at most 200 letters."""
-    line = " ".join(str(text).split())
-    return line if len(line) <= 200 else f"{line[:197]}..."
+    return short(json.dumps(value), LONGEST)

@@ -70,3 +70,8 @@ def new_digest() -> hashlib.blake2b:
 def text_digest(text: str) -> str:
     """A short name of a text, in hexadecimal digits."""
     return hashlib.blake2b(os.fsencode(text), digest_size=DIGEST_SIZE).hexdigest()
+
+
+def digest(weights: Path) -> str | None:
+    """What tells these weights from any other; None where there are none."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from cnnlib import pixel_store
+from cnnlib.buckets import below
 from cnnlib.dataset import Dataset
 from cnnlib.files import exclusive
 from cnnlib.pixels import pixels
@@ -83,7 +84,7 @@ def kept(
     """
     if bucket:
         with tempfile.TemporaryDirectory(prefix="cnnlib-trial-") as scratch:
-            shelf = Shelf(f"{bucket}/{trial_id}", Path(scratch))
+            shelf = Shelf(below(bucket, trial_id), Path(scratch))
             shelf.fetch()
             yield Path(scratch), shelf.send
         return

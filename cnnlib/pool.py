@@ -8,6 +8,7 @@ from pathlib import Path
 import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
+from cnnlib.buckets import below
 from cnnlib.checkpoints import LAST, prune
 from cnnlib.finals import Finals, Retrained, final_folder, retrained_folder
 from cnnlib.plan import Plan
@@ -136,7 +137,7 @@ def prune_finals(sweep: Path, finals: Finals, bucket: str | None) -> None:
 def _prune(sweep: Path, bucket: str | None, is_needed: Callable[[str, str], bool]) -> None:
     prune(sweep / "finals", is_needed)
     if bucket:
-        prune_storage(f"{bucket}/finals", is_needed)
+        prune_storage(below(bucket, "finals"), is_needed)
 
 
 def on_ray(

@@ -1,6 +1,5 @@
 """The tables of a sweep, trials, epochs and recalls by class, from its journal or CSV files."""
 
-import hashlib
 import json
 import logging
 import math
@@ -12,10 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from cnnlib.config import short
 from cnnlib.facts import read_metrics
 from cnnlib.files import replaced
 from cnnlib.journal import journal_exists, read_events
-from cnnlib.tables import accuracies, brief, numbers, read_table
+from cnnlib.tables import accuracies, numbers, read_table
 
 logger = logging.getLogger(__name__)
 
@@ -81,11 +81,6 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def digest(weights: Path) -> str | None:
-    """What tells these weights from any other; None where there are none."""
-    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
-
-
 def read_results(folder: str | Path) -> Results:
     """The tables of a sweep's folder: from its journal if it has one, else from its CSV files.
 
@@ -102,7 +97,7 @@ def read_results(folder: str | Path) -> Results:
     trials, epochs, class_recalls = (tables[name] for name in TABLES)
     twice = trials["trial_id"].duplicated()
     if twice.any():
-        name = brief(trials.loc[twice, "trial_id"].iloc[0])
+        name = short(trials.loc[twice, "trial_id"].iloc[0])
         raise ValueError(f"{folder / 'trials.csv'}: two rows are of trial {name}; remove one")
     return Results(trials, epochs, class_recalls)
 
@@ -114,7 +109,7 @@ def _read(path: Path, keys: list[str]) -> pd.DataFrame:
     table, notes = read_table(path, TEXT)
     missing = [key for key in keys if key not in table]
     if missing:
-        has = brief(", ".join(table.columns), 300)
+        has = short(", ".join(table.columns), 300)
         raise ValueError(f"{path}: no column {missing[0]}; has {has}")
     for key in [key for key in keys if key in TEXT]:
         if table[key].isna().any():
@@ -147,7 +142,7 @@ def _check(name: str, values: pd.Series, owners: pd.Series, path: Path) -> None:
         )
     if wrong.any() and name not in LOSSES:
         row = known[wrong].index[0]
-        told = f"{name} of {brief(owners[row])} is {known[row]:g}"
+        told = f"{name} of {short(owners[row])} is {known[row]:g}"
         raise ValueError(f"{path}: {told}, which is not {rule}; correct it")
 
 

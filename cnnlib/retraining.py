@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib import traffic
+from cnnlib.buckets import below
 from cnnlib.checkpoints import BEST, LAST
 from cnnlib.config import TrialConfig
 from cnnlib.finals import Retrained
@@ -49,7 +50,7 @@ def train_job(task: Task, job: Job, bucket: str | None) -> Answer:
     if job.epochs is not None:
         task = replace(task, val_split=0.0, stop_after=job.epochs)
     try:
-        where = bucket and f"{bucket}/finals"
+        where = bucket and below(bucket, "finals")
         with kept(job.folder.parent, job.folder.name, where) as (folder, keep):
 
             def note(row: dict[str, Any]) -> None:

@@ -7,15 +7,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from cnnlib.config import TrialConfig
+from cnnlib.config import TrialConfig, short
 from cnnlib.facts import (
+    LONGEST,
     WEIGHTS,
     DamagedError,
     check_pair,
     network_folder,
     read_classes,
     read_config,
-    shortened,
 )
 from cnnlib.model import CustomCNN
 
@@ -39,7 +39,7 @@ def trial_config(folder: Path, content: dict[str, Any]) -> TrialConfig:
     try:
         return TrialConfig.from_mapping(content["config"])
     except (ValueError, OverflowError) as error:
-        raise DamagedError(folder / "config.json", shortened(error)) from None
+        raise DamagedError(folder / "config.json", short(error, LONGEST)) from None
 
 
 def with_weights(
@@ -56,7 +56,7 @@ def with_weights(
         with torch.device("meta"):
             model = CustomCNN(config, num_classes=num_classes, image_size=image_size)
     except (ValueError, RuntimeError, OverflowError) as error:  # it cannot exist, or is too large
-        raise DamagedError(path.with_name("config.json"), shortened(error)) from None
+        raise DamagedError(path.with_name("config.json"), short(error, LONGEST)) from None
     weights = _read(path, model.state_dict())
     for name, tensor in weights.items():
         if not tensor.isfinite().all():
@@ -79,7 +79,9 @@ def _read(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
                 for name, tensor in expected.items()
             }
     except SafetensorError as error:
-        raise DamagedError(path, f"is not whole, or no safetensors ({shortened(error)})") from None
+        raise DamagedError(
+            path, f"is not whole, or no safetensors ({short(error, LONGEST)})"
+        ) from None
 
 
 def _misfit(shapes: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]]) -> str | None:

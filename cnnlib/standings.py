@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import pandas as pd
-
 from cnnlib.halving import DIVERGED
+from cnnlib.tables import numbers, read_table
 
 REFERENCE = "reference"  # in place of a trial's id where the reference is no finalist
+TEXT = {"trial_id", "error"}  # of the columns of finals.csv; the others are numbers
+WHOLE = ("seed", "epochs", "best_epoch")
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,20 @@ def mean_interval(standing: Standing, table: Iterable[Standing]) -> tuple[float,
 
 def read_standings(csv: Path) -> list[Standing]:
     """The standings of a finals.csv. Raises ValueError where it is none."""
-    try:
-        table = pd.read_csv(csv, dtype={"trial_id": str}).astype(object)
-        rows = table.where(table.notna(), None).to_dict("records")
-        names = [f.name for f in fields(Final)]
-        finals = [Final(**{name: row[name] for name in names}) for row in rows]
-        search = {str(row["trial_id"]): row["search_val_acc"] for row in rows}
-    except (ValueError, KeyError) as error:
-        raise ValueError(f"{csv} is not a table of finals: {error}") from None
+    table, _ = read_table(csv, TEXT)
+    names = [f.name for f in fields(Final)]
+    needed = [*names, "search_val_acc"]
+    if missing := [name for name in needed if name not in table]:
+        raise ValueError(f"{csv} is not a table of finals: column {missing[0]} is missing")
+    for name in (name for name in needed if name not in TEXT):
+        table[name] = numbers(table[name], table["trial_id"], str(csv))
+    for name in ("trial_id", *WHOLE):
+        wrong = table[name].isna() if name in TEXT else table[name] % 1 != 0  # true for NaN
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax()) + 1
+            raise ValueError(f"{csv} is not a table of finals: row {row} has no {name}")
+    table = table.astype(dict.fromkeys(WHOLE, int))
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    finals = [Final(**{name: row[name] for name in names}) for row in rows]
+    search = {row["trial_id"]: row["search_val_acc"] for row in rows}
     return standings({(final.trial_id, final.seed): final for final in finals}, search)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib import claim
-from cnnlib.buckets import AT_ONCE, Bucket, one_line
+from cnnlib.buckets import AT_ONCE, Bucket, below, one_line
 from cnnlib.checkpoints import is_trainings
 from cnnlib.claim import NAME, ClaimedError, is_alive, parsed_claim, read_claim, refused, same
 from cnnlib.files import check_space, exclusive, sync
@@ -54,8 +54,8 @@ class Mirror:
         With `nodes`, trials run on several and keep their checkpoints there themselves.
         Raises ValueError or OSError where it is none.
         """
-        self.parent = url.rstrip("/")
-        place = f"{self.parent}/{folder.name}"
+        self.parent = url
+        place = below(url, folder.name)
         self.url = without_secrets(place)  # as it may be told
         self.kept = place if nodes else None  # where nodes keep what they train
         self._folder = folder

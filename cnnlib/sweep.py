@@ -28,6 +28,7 @@ from ray.tune.error import TuneError
 from cnnlib import recorder
 from cnnlib.about import about
 from cnnlib.bill import at_work, bill
+from cnnlib.buckets import below
 from cnnlib.champion import Champion, crown
 from cnnlib.claim import Claim, ClaimedError
 from cnnlib.cluster import billed
@@ -203,7 +204,7 @@ def _fetch_weights(plan: Plan, bucket: str, best: str, finals: Finals) -> None:
             taken = finals.taken(plan.folder, entrant, retrained=plan.settings.retrain)
             folders.append(taken.folder)
     for folder in folders:
-        Shelf(f"{bucket}/{folder.relative_to(plan.folder).as_posix()}", folder).fetch()
+        Shelf(below(bucket, folder.relative_to(plan.folder).as_posix()), folder).fetch()
 
 
 def _close(plan: Plan, ledger: Ledger, finals: Finals, seconds: float) -> None:

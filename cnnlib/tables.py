@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cnnlib.config import short
+
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:e[+-]?\d+)?", re.IGNORECASE)
 LOGICAL = {"true": True, "false": False}
 NOTHING = {"", "nan", "none", "null", "na", "n/a", "<na>", "nat", "-"}  # in columns of numbers
 PER_CENT_FROM = 1.5  # a median above this is one of per cents, as no fraction is
-LONGEST = 60  # letters of a cell that a message repeats
 
 
 def read_table(path: Path, text: Collection[str] | None = ()) -> tuple[pd.DataFrame, list[str]]:
@@ -99,7 +100,7 @@ def _rows(path: Path, content: str, separator: str) -> tuple[list[str], list[lis
         raise ValueError(f"{path} is not a CSV table: it has no header")
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:
-        raise ValueError(f"{path}: two columns are called {brief(twice)}; remove or rename one")
+        raise ValueError(f"{path}: two columns are called {short(twice)}; remove or rename one")
     return header, [row for row in rows if row]
 
 
@@ -129,16 +130,6 @@ def _typed(cells: list[str], *, comma: bool) -> pd.Series:
     return pd.Series([cell or None for cell in cells], dtype=str)
 
 
-def brief(text: object, longest: int = LONGEST) -> str:
-    """What a message repeats of a cell, a name or a list of names."""
-    try:
-        written = str(text)
-    except ValueError:  # a whole number of more digits than Python writes
-        written = "a number of thousands of digits"
-    words = " ".join(written[: 4 * longest].split())
-    return words if len(words) <= longest else f"{words[: longest - 1]}…"
-
-
 def numbers(values: pd.Series, owners: pd.Series, where: str) -> pd.Series:
     """The column as floats, NaN where a cell is empty or says none.
 
@@ -151,7 +142,7 @@ def numbers(values: pd.Series, owners: pd.Series, where: str) -> pd.Series:
     for owner, cell in zip(owners[known], cells[known], strict=True):
         if not NUMBER.fullmatch(cell):
             raise ValueError(
-                f"{where}: {values.name} of {brief(owner)} is {brief(cell)}, which is no number;"
+                f"{where}: {values.name} of {short(owner)} is {short(cell)}, which is no number;"
                 " write a number, or nothing"
             )
     return cells.where(known, "nan").astype(float)
@@ -187,7 +178,7 @@ def accuracies(values: pd.Series, owners: pd.Series, where: str) -> tuple[pd.Ser
         owner, value = owners[odd].iloc[0], found[odd].iloc[0]
         unit = "per cent" if is_per_cent else ""
         raise ValueError(
-            f"{where}: {values.name} of {brief(owner)} is {value:g} {unit}".rstrip()
+            f"{where}: {values.name} of {short(owner)} is {value:g} {unit}".rstrip()
             + f", and an accuracy is from 0 to {top:g}; correct it"
         )
     if is_per_cent and not signed.any():
@@ -202,7 +193,7 @@ def accuracies(values: pd.Series, owners: pd.Series, where: str) -> tuple[pd.Ser
 
 def _mixed(name: object, owners: pd.Series, cells: pd.Series, odd: pd.Series) -> str:
     value = cells[odd].iloc[0]
-    told = f"{value:g}" if isinstance(value, float) else brief(value)
+    told = f"{value:g}" if isinstance(value, float) else short(value)
     return (
         f"{name} of {_listed(owners[odd])} is {told}, of others on another scale; write all as"
         " fractions from 0 to 1, or all in per cent"
@@ -211,6 +202,6 @@ def _mixed(name: object, owners: pd.Series, cells: pd.Series, odd: pd.Series) ->
 
 def _listed(names: Iterable[object], most: int = 3) -> str:
     """a, b, c and 7 more."""
-    listed = list(dict.fromkeys(brief(name) for name in names))
+    listed = list(dict.fromkeys(short(name) for name in names))
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more

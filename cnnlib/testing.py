@@ -26,6 +26,7 @@ from cnnlib.claim import Claim
 from cnnlib.data import CustomDataModule, evaluation_batch
 from cnnlib.dataset import Dataset
 from cnnlib.facts import check_pair, read_metrics
+from cnnlib.files import digest
 from cnnlib.halving import DIVERGED
 from cnnlib.intervals import wilson_interval
 from cnnlib.journal import Journal, journal_exists
@@ -33,7 +34,7 @@ from cnnlib.leaks import find_leaks
 from cnnlib.limits import cores
 from cnnlib.prediction import GUESSES
 from cnnlib.redaction import without_secrets
-from cnnlib.results import digest, openings, read_json, write_json
+from cnnlib.results import openings, read_json, write_json
 from cnnlib.sources import find_dataset
 
 LEAKS = "leaks.csv"

@@ -13,6 +13,7 @@ import ray
 from ray import tune
 
 from cnnlib import pixel_store, pixels, recorder
+from cnnlib.buckets import below
 from cnnlib.cluster import resources
 from cnnlib.ledger import Ledger
 from cnnlib.limits import cores
@@ -106,7 +107,7 @@ def tune_trials(
 ) -> None:
     """Runs the trials through Ray Tune; `check` raises where this driver has to end."""
     checkpoints = plan.folder / "checkpoints"
-    bucket = plan.bucket and f"{plan.bucket}/checkpoints"
+    bucket = plan.bucket and below(plan.bucket, "checkpoints")
     noted = Recorder(ledger, progress.note, checkpoints, bucket, check)
     trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints, bucket=bucket)
     with tempfile.TemporaryDirectory(prefix="cnnlib-tune-") as scratch:

@@ -1,6 +1,5 @@
 """Says what photographs show: a trained network's folder and photographs in, a table out."""
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from cnnlib.folders import shown
 from jobs.tune import exit_after, mistake
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Flags:
     """The flags."""
     flags = Flags(description="Predicts the classes of photographs.", allow_abbrev=False)
     flags.add_argument(

@@ -18,7 +18,7 @@ from cnnlib.tracking.account import resolved_mode
 from jobs.tune import exit_after, mistake
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Flags:
     """The flags."""
     flags = Flags(description="Trains one configuration of the CNN.", allow_abbrev=False)
     add = flags.add_argument

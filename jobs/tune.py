@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing
 from cnnlib.flags import Flags, said
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Flags:
     """The flags; each is a field of cnnlib.settings.Settings by the same name."""
     flags = Flags(
         description="Tunes a CNN on photographs in class folders, and reports.",

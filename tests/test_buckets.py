@@ -11,8 +11,9 @@ import boto3
 import pytest
 
 from cnnlib import traffic
-from cnnlib.buckets import Bucket
+from cnnlib.buckets import Bucket, below
 from cnnlib.sources import find_dataset
+from cnnlib.storage import Mirror, Remote
 
 
 def put(url: str) -> None:
@@ -48,6 +49,22 @@ def test_photographs_in_a_bucket_are_fetched_once_and_again_when_changed(
 
 def found_files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_query_of_the_url_stays_at_its_end(photos: Path, bucket: str, tmp_path: Path) -> None:
+    sent(photos, bucket)
+    for url in (f"{bucket}/photos?region=us-east-1", f"{bucket}/photos/?region=us-east-1"):
+        found = find_dataset(url, cache=tmp_path / "cache")
+        assert found.fingerprint == find_dataset(photos).fingerprint
+    assert len([*(tmp_path / "cache" / "downloads").glob("*-photos")]) == 1
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "trials.csv").write_text("trial_id")
+    for url in (f"{bucket}/a?region=us-east-1", f"{bucket}/b/?region=us-east-1"):
+        assert Mirror(url, tmp_path / "sweep").close() is None
+        Remote(below(url, "sweep")).fetch(tmp_path / "back")
+    assert {"a/sweep/trials.csv", "b/sweep/trials.csv"} <= Bucket(bucket).files().keys()
+    assert (tmp_path / "back" / "trials.csv").read_text() == "trial_id"
+    assert below("s3://b/x/?region=y", "z/w") == "s3://b/x/z/w?region=y"
 
 
 def test_a_zip_file_in_a_bucket_is_unpacked(photos: Path, bucket: str, tmp_path: Path) -> None:

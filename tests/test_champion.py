@@ -22,6 +22,7 @@ from cnnlib.config import TrialConfig
 from cnnlib.dataset import read_folder
 from cnnlib.facts import DamagedError
 from cnnlib.finals import Finals, Retrained, final_folder, retrained_folder
+from cnnlib.levels import Levels
 from cnnlib.model import CustomCNN
 from cnnlib.results import write_json
 from cnnlib.standings import Final, mean_interval, read_standings, spread
@@ -133,7 +134,8 @@ def final(sweep: Path, photos: Path) -> Path:
     versions = {"cnnlib": "0.1.0", "torch": "2.99.1"}
     write_json(sweep / "sweep.json", {"name": "one", "data": about, "versions": versions})
     best = pd.Series({"trial_id": "0001"})
-    crown(sweep, best, read_folder(photos / "train"), 8, finals)
+    dataset = replace(read_folder(photos / "train"), levels=Levels(whole=4095))
+    crown(sweep, best, dataset, 8, finals)
     return sweep
 
 
@@ -146,6 +148,7 @@ def test_who_won_the_finals_is_kept_with_what_its_figures_mean(final: Path) -> N
     table = read_standings(final / "champion" / "finals.csv")
     assert champion.trial_id == table[1].trial_id
     assert (champion.origin, champion.seed, champion.epoch) == ("retrained", 3, 5)
+    assert champion.levels == Levels(whole=4095)
     assert champion.val_acc == metrics["val_acc"] == table[1].mean == pytest.approx(0.65625)
     assert "nothing but a test can measure them" in metrics["val_acc_is"]
     assert metrics["luck"] == table[1].luck
@@ -214,7 +217,7 @@ def test_every_figure_of_the_card_is_one_of_its_sources(final: Path) -> None:
         known |= {f"{figure:.3f}" for figure in figures if figure is not None}
         known |= numbers(standing.trial_id)
     sd, freedom = spread(table) or (0.0, 0)
-    known |= {f"{sd:.3f}", str(freedom), "255"}  # levels divided by 255
+    known |= {f"{sd:.3f}", str(freedom), "255", "4095"}  # levels are divided by these
     assert numbers(said) <= known
     assert said.count(" | ") > 10
     for figure in ("0.656", "0.641, 0.672", "24 to train on, 6 to validate, 9 to test", "2.99.1"):
@@ -236,7 +239,9 @@ def test_a_search_without_finals_leaves_none_of_an_earlier_champions_behind(
     epoch = epoch_of(final / "checkpoints" / "0001" / "best.safetensors")
     row = pd.Series({**vars(read_champion(final).config), "trial_id": "0001", "best_epoch": epoch})
     row["val_acc"] = 0.5
-    crown(final, row, read_folder(photos / "train"), 8, exported=False)
+    dataset = replace(read_folder(photos / "train"), levels=Levels(whole=4095))
+    crown(final, row, dataset, 8, exported=False)
+    assert read_champion(final).levels == dataset.levels
     names = {path.name for path in (final / "champion").iterdir()}
     assert not names & {"finals.csv", "reference", "model.pt2"}
     card = (final / "champion" / "MODEL_CARD.md").read_text()

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from cnnlib.config import (
@@ -142,6 +143,8 @@ def test_a_configuration_goes_through_json_and_back() -> None:
         (0.1, "0.1"),
         (True, "True"),
         (None, "None"),
+        (np.int64(5), "5"),
+        (np.float64(0.1), "0.1"),
         (["bayes"], "['bayes']"),
         ("two\nlines", "two lines"),
         ("x" * 10**6, "x" * 57 + "..."),

@@ -185,6 +185,14 @@ def test_two_columns_that_may_be_val_acc_are_refused_unless_they_agree(tmp_path,
     assert read_results(tmp_path / "out").trials["val_acc"].tolist() == [0.3]
 
 
+def test_names_that_all_are_numbers_stay_names(tmp_path) -> None:
+    runs, history = "Name,val_acc\n000,0.5\n001,0.4\n", "run,epoch,val_acc\n000,1,0.6\n001,1,\n"
+    assert converted(tmp_path, runs, history) == 0
+    trials = read_results(tmp_path / "out").trials
+    assert trials["trial_id"].tolist() == ["000", "001"]
+    assert trials["val_acc"].tolist() == [0.6, 0.4]
+
+
 def test_names_that_say_nothing_or_are_numbers_stay_names(tmp_path) -> None:
     runs = "Name,scheduler,val_acc\nNone,None,0.5\n000,NA,0.4\n1e000001,cosine,0.3\n"
     assert converted(tmp_path, runs, "epoch,000 - val_acc\n0,0.2\n1,0.45\n") == 0
@@ -243,9 +251,12 @@ def test_a_loss_that_is_logged_more_often_counts_at_the_end_of_each_epoch(tmp_pa
 @pytest.mark.parametrize("histories, words", [
     (["Relative Time (Process),a - val_acc\n12.3,0.1\n12.9,0.2\n"],
      "axis Relative Time (Process) is neither an epoch nor a step"),
+    (["Time per Epoch,a - val_acc\n1,0.1\n"], "axis Time per Epoch is neither an epoch nor a"),
+    (["run,batch_size,val_acc\na,32,0.1\n"], "a history needs columns 'RUN - METRIC'"),
     (["epoch,a - val_acc\n1,0.1\n", "Step,a - train_loss\n249,0.1\n"],
      "1.csv is drawn against epoch and 2.csv against Step; export both against the epoch"),
     (["run,epoch,val_acc\na,1,high\n"], "val_acc of a is high, which is no number"),
+    (["run,epoch,val_acc,val_loss\na,1,0.1,high\n"], "val_loss of a is high, which is no number"),
     (["run,epoch,val_acc\na,one,0.1\n"], "epoch of a is one, which is no number"),
     (["run,epoch,val_acc\na,1,0.1\n,2,0.2\n"], "row 2 has no run"),
     (["epoch,a - val_acc\n1,0.1\n2,2.0\n3,0.2\n"], "val_acc of a is 2, of others on another scale"),

@@ -349,6 +349,14 @@ def test_the_cache_given_is_the_one_used(photos: Path) -> None:
     assert not (photos.parent / "cache").exists()
 
 
+def test_names_in_a_zip_that_may_be_misread_are_told(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.make_archive(str(photos), "zip", photos))
+    monkeypatch.setattr(sources, "doubtful_names", lambda zip_path: [f"{zip_path.name} is odd"])
+    assert find_dataset(path, cache=photos.parent / "cache").notes[0] == f"{path.name} is odd"
+
+
 def test_an_error_in_a_zip_names_the_zip(photos: Path) -> None:
     (photos / "train" / "Aves" / "bad.jpg").write_text("no photo")
     zip_folder(photos, photos.parent / "some.zip")

@@ -9,7 +9,7 @@ import simplejpeg
 from PIL import Image, ImageOps
 
 from cnnlib.decode import decode, resized, without_warnings
-from cnnlib.unreadable import UnreadableError
+from cnnlib.unreadable import CONVERT, UnreadableError, explained
 from tests.test_jpeg import FRAMES, entry, segment, tiff
 
 SIDE = 24
@@ -320,12 +320,30 @@ def test_whatever_a_decoder_raises_is_its_photographs(
     error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise error("it failed")
+        raise error("it failed in <_io.BytesIO object at 0x7f12ab>")
 
     Image.fromarray(picture()).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "open", fail)
-    with pytest.raises(UnreadableError):
+    with pytest.raises(UnreadableError) as raised:
         decode(tmp_path / "a.png", SIDE)
+    assert "object at" not in str(raised.value)
+
+
+def test_eps_without_ghostscript_is_to_be_converted() -> None:
+    error = explained(OSError("Unable to locate Ghostscript on paths"), b"%!PS-Adobe-3.0 EPSF-3.0")
+    assert str(error) == f"EPS, which takes Ghostscript to be read; {CONVERT.format('it')}"
+
+
+def test_words_of_the_camera_that_pillow_cannot_read_cost_no_png(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise TypeError("bad operand type for abs()")
+
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    before = decode(tmp_path / "a.png", SIDE)
+    monkeypatch.setattr(Image.Image, "getexif", fail)
+    np.testing.assert_array_equal(decode(tmp_path / "a.png", SIDE), before)
 
 
 def test_a_damaged_avif_is_unreadable(tmp_path: Path) -> None:

@@ -93,6 +93,21 @@ def test_a_damaged_memory_is_forgotten(data: Path, read: list[str], damage: str)
     assert len(read) == 6
 
 
+@pytest.mark.parametrize("error", [RuntimeError, TypeError, KeyError])
+def test_whatever_a_decoder_raises_is_its_photographs(
+    data: Path, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error("it failed")
+
+    (data / "Aves" / "x.avif").write_bytes(b"\0\0\0\x18ftypavif\0\0\0\0")
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(
+        ValueError, match=r"^1 file in data cannot be read: Aves/x.avif \('?it fail"
+    ):
+        read_folder(data)
+
+
 def test_a_broken_photograph_is_refused_again_by_memory(data: Path, read: list[str]) -> None:
     (data / "Aves" / "x.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     (data / "Aves" / "y.png").write_bytes(b"no photo")

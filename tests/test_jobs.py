@@ -6,12 +6,21 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import analysis.convert
+import analysis.report
+import cnnlib.journal
+import cnnlib.tracking.follower
+import jobs.predict
 import jobs.train
 import jobs.tune
+from cnnlib.champion import read_champion
+from cnnlib.dataset import read_folder
+from cnnlib.levels import Levels
 
 ROOT = Path(__file__).parent.parent
 
@@ -257,3 +266,36 @@ def test_a_training_that_diverges_leaves_no_network_and_says_why(
     )
     assert [path.name for path in Path("out").iterdir()] == ["epochs.csv"]
     assert len(Path("out/epochs.csv").read_text().splitlines()) == 2, "it ended at once"
+
+
+def test_every_command_refuses_a_flag_in_one_line(run: Callable[..., tuple[int, str]]) -> None:
+    commands = (
+        (jobs.tune, "--trials", "many"),
+        (jobs.train, "--outs", "x"),
+        (jobs.predict, "folder"),
+        (analysis.report, "folder", "--port", "high"),
+        (analysis.convert, "runs.csv"),
+        (cnnlib.journal, "--reply"),
+        (cnnlib.tracking.follower, "folder", "--wandb", "perhaps"),
+    )
+    for job, *flags in commands:
+        code, said = run(job, *flags)
+        assert code == 2 and said.count("\n") == 1, (job, said)
+        assert said.endswith("; --help lists the flags\n") and "usage" not in said, (job, said)
+
+
+def test_a_training_tells_what_to_know_of_the_photographs_and_keeps_what_is_white(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    red, out = photos / "train" / "red", photos.parent / "out"
+    (red / "again.png").write_bytes((red / "000.png").read_bytes())
+    found = replace(read_folder(photos / "train"), levels=Levels(whole=4095))
+    monkeypatch.setattr("jobs.train.find_dataset", lambda _: found)
+    settings = ["conv_layers=2", "first_layer_filters=8", "use_augmentation=false"]
+    flags = [flag for setting in settings for flag in ("--set", setting)]
+    flags += ["--image-size", "8", "--max-epochs", "1", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["train.py", *flags])
+    assert jobs.train.main() == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("note: training photographs that are copies of others")
+    assert read_champion(out).levels == found.levels

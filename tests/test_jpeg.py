@@ -131,6 +131,8 @@ def test_the_orientation_is_read_as_pillow_writes_it(orientation: int, order: st
     assert read_header(jpeg(exif=exif)).orientation == orientation  # type: ignore[union-attr]
     value = struct.pack(f"{order}H", orientation)
     assert exif_orientation(tiff(entry(0x112, 3, 1, value, order), order=order)) == orientation
+    value = struct.pack(f"{order}L", orientation)  # as some programs write it
+    assert exif_orientation(tiff(entry(0x112, 4, 1, value, order), order=order)) == orientation
 
 
 def test_other_tags_may_hold_anything() -> None:

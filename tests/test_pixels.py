@@ -130,9 +130,11 @@ def test_rot_that_leaves_size_and_time_is_found_before_a_sweep(
     before, written = path.read_bytes(), path.stat().st_mtime_ns
     content = bytearray(before)
     length = {"one bit": 1, "two words": 8, "two rows": 1 << 16}[damage]
-    first, second = content[4096 : 4096 + length], content[4096 + length : 4096 + 2 * length]
+    start = 1 << 16  # where a row of those that are summed begins
+    middle, end = start + length, start + 2 * length
+    first, second = content[start:middle], content[middle:end]
     assert first != second
-    content[4096 : 4096 + 2 * length] = second + first
+    content[start:end] = second + first
     if damage == "one bit":
         content = bytearray(before)
         content[-1000] ^= 4

@@ -94,3 +94,10 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert main([argument.format(stored=stored) for argument in arguments]) == 2
     error = capsys.readouterr().err
     assert words in error and len(error.splitlines()) == 1
+
+
+def test_a_query_of_the_url_is_no_part_of_the_sweeps_name(stored: str) -> None:
+    for url in (f"{stored}?region=us-east-1", f"{stored}/?region=us-east-1"):
+        with opened(url) as place:
+            assert place.report("report").name == "mine-report"
+            assert (place.folder / "trials.csv").read_text() == ROWS

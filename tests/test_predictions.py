@@ -1,8 +1,11 @@
 """Which test photographs are chosen to be looked at."""
 
-import pandas as pd
+from pathlib import Path
 
-from analysis.predictions import confused_pairs, surest_mistakes
+import pandas as pd
+import pytest
+
+from analysis.predictions import confused_pairs, read_predictions, surest_mistakes
 
 ROWS = [
     ("1", "cat", "dog", 0.6), ("2", "cat", "dog", 0.9), ("3", "cat", "owl", 0.8),
@@ -41,3 +44,21 @@ def test_the_choice_does_not_depend_on_the_order_of_the_table() -> None:
 def test_no_photograph_stands_for_a_class_that_was_never_recognised() -> None:
     assert "owl" not in {pair.predicted for pair in confused_pairs(TABLE, 9)}
     assert confused_pairs(TABLE.iloc[:0], 9) == []
+
+
+def test_classes_may_be_called_anything(tmp_path: Path) -> None:
+    path = tmp_path / "test_predictions.csv"
+    path.write_text("file,label,predicted,confidence\n1.jpg,NA,None,0.5\n2.jpg,007,007,\n")
+    table = read_predictions(path)
+    assert table["label"].tolist() == ["NA", "007"]
+    assert table["predicted"].tolist() == ["None", "007"]
+    assert table["correct"].tolist() == [False, True]
+    assert table["confidence"].isna().tolist() == [False, True]
+
+
+def test_a_confidence_that_is_none_is_refused_with_its_photograph(tmp_path: Path) -> None:
+    path = tmp_path / "test_predictions.csv"
+    for cell, why in (("1.5", "1.5, which is not from 0 to 1"), ("high", "high, .* no number")):
+        path.write_text(f"file,label,predicted,confidence\n1.jpg,a,b,{cell}\n")
+        with pytest.raises(ValueError, match=f"confidence of 1.jpg is {why}"):
+            read_predictions(path)

@@ -66,6 +66,7 @@ def foreign(folder: Path, content: dict[str, str]) -> Path:
 @pytest.mark.parametrize("content", [
     {"report.md": "# my own report", "index.html": "mine"},
     {"report.md": "# my\n\nown words\n", "figures/a.png": "", "tables/b.csv": ""},
+    {"report.md": "# my\n\nHyperparameter sweep of my own\n", "notes/a.txt": "mine"},
     {"index.html": "mine"},
     {".hidden": "mine"},
 ])  # fmt: skip
@@ -79,10 +80,14 @@ def test_what_is_no_report_of_ours_is_refused_and_untouched(
 
 
 def test_a_report_from_before_there_was_a_mark_is_ours(tmp_path: Path) -> None:
-    old = {"report.md": "# s\n\nHyperparameter sweep, started x\n", "figures/a.png": "",
-           "tables/trials.csv": "", "index.html": ""}  # fmt: skip
-    written(foreign(tmp_path / "report", old), "second")
+    text = "# s\n\nHyperparameter sweep, started x\n![a](figures/a.png)\nIn tables/claims.csv."
+    old = {"report.md": text, "figures/a.png": "", "tables/trials.csv": "", "index.html": "",
+           "tables/claims.csv": "", "tables/classes.csv": ""}  # fmt: skip
+    mine = {"figures/mine.png": "", "tables/mine.csv": "", "notes.txt": ""}
+    written(foreign(tmp_path / "report", old | mine), "second")
     assert (tmp_path / "report" / "index.html").read_text() == "second"
+    made = {MARK, "report.md", "index.html", "tables/trials.csv"}
+    assert names(tmp_path / "report") == made | mine.keys(), "its figure and tables are gone"
 
 
 def test_a_file_in_the_reports_place_is_refused(tmp_path: Path) -> None:

@@ -83,3 +83,32 @@ def test_standings_are_read_from_a_csv_and_another_table_is_refused(tmp_path: Pa
     (tmp_path / "other.csv").write_text("trial_id,val_acc\n1,0.5\n")
     with pytest.raises(ValueError, match="is not a table of finals"):
         read_standings(tmp_path / "other.csv")
+
+
+HEAD = "trial_id,seed,epochs,best_epoch,val_acc,val_loss,seconds,error,search_val_acc\n"
+
+
+def test_what_finalists_and_errors_are_called_in_a_csv_stays_their_name(tmp_path: Path) -> None:
+    rows = "NA,1,9,4,0.5,,1,,0.8\nnull,1,9,4,,,1,None,0.7\n007,1,9,4,0.5,inf,1,nan,\n"
+    (tmp_path / "finals.csv").write_text(HEAD + rows)
+    table = read_standings(tmp_path / "finals.csv")
+    assert [standing.trial_id for standing in table] == ["NA", "null", "007"]
+    assert [standing.finals[0].error for standing in table] == [None, "None", "nan"]
+    assert table[1].scores == [] and table[2].search_acc is None
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (",1,9,4,0.5,,1,,0.8", "row 1 has no trial_id"),
+        ("a,,9,4,0.5,,1,,0.8", "row 1 has no seed"),
+        ("a,1,9,4.5,0.5,,1,,0.8", "row 1 has no best_epoch"),
+        ("a,1,9,4,half,,1,,0.8", "val_acc of a is half, which is no number"),
+    ],
+)
+def test_a_damaged_table_of_finals_is_refused_by_row_or_trial(
+    tmp_path: Path, row: str, why: str
+) -> None:
+    (tmp_path / "finals.csv").write_text(f"{HEAD}{row}\n")
+    with pytest.raises(ValueError, match=f"finals.csv.*{why}"):
+        read_standings(tmp_path / "finals.csv")

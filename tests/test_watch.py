@@ -19,7 +19,7 @@ import requests
 from analysis.page.live import live
 from analysis.place import Place
 from analysis.report import main, write_report
-from analysis.watch import Watch, state_of
+from analysis.watch import State, Watch
 from cnnlib.claim import NAME
 from cnnlib.journal import Journal
 from tests.conftest import HANG, wait_until
@@ -110,18 +110,28 @@ def test_the_page_is_made_again_only_when_something_grew(tmp_path: Path) -> None
 
 def test_it_says_whether_the_sweep_runs(tmp_path: Path, journal: Journal) -> None:
     folder = tmp_path / "my & sweep"
+    state = State(folder)
     propose(journal, "0001", 0.5)
-    assert state_of(folder) == "The sweep is running."
+    assert state.look() == "The sweep is running."
     claim = {"host": "elsewhere", "pid": 1, "since": 0, "alive": time.time() - 600}
     (folder / NAME).write_text(json.dumps(claim))
-    assert state_of(folder).startswith("No sign of life of the sweep for 10 min")
+    assert state.look().startswith("No sign of life of the sweep for 10 min")
     journal.append("closed", reason="all trials ended")
     record = {"champion": "0001", "weights": "w", "number": 1, "test_acc": 0.5}
     journal.append("tested", **record)
-    assert state_of(folder).startswith("The sweep has ended (all trials ended)")
+    assert state.look().startswith("The sweep has ended (all trials ended)")
     journal.append("resumed", trials=3, max_epochs=9)
     (folder / NAME).write_text("")
-    assert state_of(folder) == "The sweep is running."
+    assert state.look() == "The sweep is running."
+
+
+def test_what_was_read_of_a_journal_is_not_read_again(tmp_path: Path, journal: Journal) -> None:
+    state = State(tmp_path / "my & sweep")
+    journal.append("closed", reason="all trials ended")
+    assert state.look().startswith("The sweep has ended")
+    [segment] = (tmp_path / "my & sweep" / "journal").iterdir()
+    segment.write_bytes(b"x" * segment.stat().st_size)  # which would be no event
+    assert state.look().startswith("The sweep has ended")
 
 
 def test_only_what_is_served_asks_for_more(tmp_path: Path, journal: Journal) -> None:
