@@ -185,7 +185,7 @@ def test_what_is_sent_to_the_machines_is_there(cluster: dict[str, Any]) -> None:
     assert Path("~/.ray/auth_token") in local
     for path in local:
         assert path.parts[0] == "~" or (ROOT / path).exists()
-    assert {"cnnlib", "analysis", "jobs", "sweeps"} <= set(map(str, local))
+    assert {"cnnlib", "analysis", "jobs"} <= set(map(str, local))
 
 
 @pytest.mark.parametrize("name", ["cluster.yaml", "cluster.gcp.yaml"])

@@ -17,7 +17,7 @@ from PIL import Image
 
 import analysis.convert
 import analysis.report
-import cnnlib.journal.events
+import cnnlib.journal.__main__
 import jobs.predict
 import jobs.train
 import jobs.tune
@@ -388,8 +388,8 @@ def test_any_journal_is_read_or_a_line(
     tune = ["--plan", "--data", str(photos), "--wandb", "off", "--image-size", "32", "--seed", "3",
             "--patience", "0", "--max-epochs", "6", "--sweep", "a.yaml"]  # fmt: skip
     calls: dict[str, Callable[[], int]] = {
-        "told": lambda: job(cnnlib.journal.events, "s"),
-        "replayed": lambda: job(cnnlib.journal.events, "s", "--replay"),
+        "told": lambda: job(cnnlib.journal.__main__, "s"),
+        "replayed": lambda: job(cnnlib.journal.__main__, "s", "--replay"),
         "resumed": lambda: job(jobs.tune, *tune, "--storage", ".", "--name", "s", "--resume"),
         "warm": lambda: job(jobs.tune, *tune, "--warm-start", "s"),
         "reported": lambda: report(["s", "--no-test"]),
@@ -413,7 +413,7 @@ def test_the_journal_that_is_damaged_is_whole(
     for event in events:
         journal.append(**{n: v for n, v in event.items() if n != "time"})
     journal.close()
-    assert job(cnnlib.journal.events, "s", "--replay") == 1, "but for what was added at its end"
+    assert job(cnnlib.journal.__main__, "s", "--replay") == 1, "but for what was added at its end"
     assert "event 1 " not in capsys.readouterr().out
     flags = ["--data", str(photos), "--wandb", "off", "--image-size", "32", "--seed", "3",
              "--patience", "0", "--max-epochs", "6", "--sweep", "a.yaml"]  # fmt: skip
