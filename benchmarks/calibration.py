@@ -41,7 +41,7 @@ from cnnlib.search.space import Choice
 from cnnlib.search.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent
-SPACE = read_sweep_file(ROOT / "sweeps" / "inaturalist.yaml").space
+SPACE = read_sweep_file(ROOT / "cnnlib" / "sweeps" / "inaturalist.yaml").space
 VALUES = {name: v.values for name, v in SPACE.items() if isinstance(v, Choice)}
 PLAN = Halving(max_epochs=27, grace_period=3, reduction_factor=3.0)
 PLANTED = {

@@ -27,7 +27,7 @@ from cnnlib.champion.intervals import wilson_interval
 from cnnlib.search.space import Choice
 from cnnlib.search.sweep_file import read_sweep_file
 
-SPACE = read_sweep_file(Path(__file__).parents[1] / "sweeps" / "inaturalist.yaml").space
+SPACE = read_sweep_file(Path(__file__).parents[1] / "cnnlib" / "sweeps" / "inaturalist.yaml").space
 VALUES = {name: v.values for name, v in SPACE.items() if isinstance(v, Choice)}
 TRIALS, CLASSES, PHOTOGRAPHS = 60, 10, 32
 SCENARIOS = ("nothing", "collapsing", "planted")

@@ -47,7 +47,7 @@ def seconds(file: str, trials: int) -> list[float]:
 def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flags.add_argument("--trials", type=int, default=2000)
-    flags.add_argument("--sweep", default=str(ROOT / "sweeps" / "inaturalist.yaml"))
+    flags.add_argument("--sweep", default=str(ROOT / "cnnlib" / "sweeps" / "inaturalist.yaml"))
     asked = flags.parse_args()
     taken = seconds(asked.sweep, asked.trials)
     at = {n: statistics.median(taken[n - 20 : n]) for n in (50, 500, 2000) if n <= asked.trials}

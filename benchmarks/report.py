@@ -27,7 +27,7 @@ from cnnlib.search.space import Choice
 from cnnlib.search.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent
-SPACE = read_sweep_file(ROOT / "sweeps" / "inaturalist.yaml").space
+SPACE = read_sweep_file(ROOT / "cnnlib" / "sweeps" / "inaturalist.yaml").space
 VALUES = {name: v.values for name, v in SPACE.items() if isinstance(v, Choice)}
 PHOTOGRAPHS = 32  # of a class, to validate on
 TIME = "2026-11-24T{:02d}:{:02d}:{:02d}.000+00:00"

@@ -166,3 +166,10 @@ def test_whatever_is_no_value_is_refused_in_a_line(name: str, raw: object) -> No
     with pytest.raises(ValueError, match=f"{name}: .* is not ") as caught:
         hyperparameter_named(name).parse(raw)
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(("name", "value"), [("batch_norm", False), ("conv_layers", 3)])
+def test_a_value_out_of_a_table_is_one(name: str, value: object) -> None:
+    """pandas gives numpy's numbers, which the best trial of a sweep is read from."""
+    scalar = np.array([value])[0]
+    assert getattr(TrialConfig.from_mapping({name: scalar}), name) is value

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from cnnlib.journal.__main__ import main
 from cnnlib.journal.events import (
     SEGMENT_BYTES,
     Journal,
     JournalTail,
     journal_exists,
-    main,
     read_events,
     segments,
 )

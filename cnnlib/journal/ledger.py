@@ -217,7 +217,7 @@ class Ledger:
         One that is not finite has no better one before it: the trial has diverged.
         """
         if self.terms.strict or not math.isfinite(score):
-            return finite(score)
+            return score
         return max(trial.best, score)
 
     def lost(self, trial_id: str, *, error: str, preempted: bool) -> None:

@@ -53,6 +53,8 @@ class Hyperparameter:
 
 def _converted(raw: object, kind: type) -> Any:
     """`raw` as `kind`, or None where it is not one. True is no number and 2.5 no whole number."""
+    if getattr(raw, "ndim", None) == 0:  # a number of numpy's or pandas', out of a table
+        raw = raw.item()  # type: ignore[attr-defined]
     if kind is bool:
         return {"true": True, "false": False}.get(short(raw).lower())
     if isinstance(raw, bool):
