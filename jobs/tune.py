@@ -107,7 +107,7 @@ def _run(plan: Any, reason: str | None) -> int:
     if result.trouble:
         print(f"{result.trouble}; go on by the same command with --resume", file=sys.stderr)
         return 1
-    if result.champion is None:
+    if result.champion is None and not (result.interrupted and len(result.epochs)):
         print(f"no trial reached a val_acc; see {result.folder}/trials.csv", file=sys.stderr)
         return 130 if result.interrupted else 1
     if result.interrupted:

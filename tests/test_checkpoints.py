@@ -12,7 +12,7 @@ from cnnlib.networks.hyperparameter import TrialConfig
 from cnnlib.planning.cost import largest
 from cnnlib.search.space import Choice, Interval, Space
 from cnnlib.storage.files import replaced
-from cnnlib.storage.training_files import BEST, LAST, check_epoch, epoch_of, prune
+from cnnlib.storage.training_files import BEST, LAST, OtherEpochError, check_epoch, epoch_of, prune
 from tests.test_trial import broken_rows, task
 
 SPACE: Space = {
@@ -108,7 +108,9 @@ def test_torn_weights_are_a_line(content: bytes, tmp_path: Path) -> None:
     if content == b"torn":
         save_file({"w": np.zeros(100)}, path, {"epoch": "3"})
         check_epoch(path, 3)
-        with pytest.raises(OSError, match="holds the weights of epoch 3, but the best epoch was 4"):
+        with pytest.raises(
+            OtherEpochError, match="holds the weights of epoch 3, but the best epoch was 4"
+        ):
             check_epoch(path, 4)
         path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(OSError, match=f"{path} is torn or holds no weights: "):

@@ -46,6 +46,7 @@ from cnnlib.running.progress import Progress
 from cnnlib.running.tuning import session, task_of, tune_trials
 from cnnlib.storage.buckets import below
 from cnnlib.storage.folder_lock import Claim, ClaimedError
+from cnnlib.storage.training_files import OtherEpochError
 from cnnlib.tracking import Tracking
 
 
@@ -188,15 +189,20 @@ def _results(plan: Plan, said: dict[str, Any], finals: Finals, *, exported: bool
     if best is not None:
         if plan.bucket:
             _fetch_weights(plan, plan.bucket, best["trial_id"], finals)
-        champion = crown(
-            plan.folder,
-            best,
-            plan.dataset,
-            plan.image_size,
-            finals if plan.holds_finals else None,
-            retrained=plan.settings.retrain,
-            exported=exported,  # it takes some seconds, which Ctrl-C does not wait for
-        )
+        try:
+            champion = crown(
+                plan.folder,
+                best,
+                plan.dataset,
+                plan.image_size,
+                finals if plan.holds_finals else None,
+                retrained=plan.settings.retrain,
+                exported=exported,  # it takes some seconds, which Ctrl-C does not wait for
+            )
+        except OtherEpochError:
+            if exported:
+                raise
+            # A worker has saved an epoch that this driver was not told any more: --resume is.
     write_json(plan.folder / "sweep.json", said)
     return SweepResult(plan.folder, results.trials, results.epochs, champion)
 

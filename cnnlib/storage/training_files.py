@@ -26,11 +26,15 @@ def epoch_of(weights: Path) -> int | None:
     return int(epoch) if epoch and epoch.isdecimal() else None
 
 
+class OtherEpochError(OSError):
+    """Weights are whole, but of another epoch than the best that the journal knows."""
+
+
 def check_epoch(weights: Path, epoch: int) -> None:
-    """Raises OSError where these are not the weights of that epoch, as far as they can say."""
+    """Raises OtherEpochError where these are not the weights of that epoch, if they can say it."""
     kept = epoch_of(weights)
     if kept not in (None, epoch):
-        raise OSError(
+        raise OtherEpochError(
             f"{weights} holds the weights of epoch {kept}, but the best epoch was {epoch}: another "
             "worker or driver has written over them"
         )
