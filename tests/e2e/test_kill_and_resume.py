@@ -79,9 +79,9 @@ def test_a_killed_sweep_ends_as_the_unbroken_one_to_the_last_digit(folder: Path)
 
 
 def test_its_journal_replays_and_tells_what_happened(folder: Path) -> None:
-    story = run(sys.executable, "-m", "cnnlib.journal.events", str(folder / "b"))
+    story = run(sys.executable, "-m", "cnnlib.journal", str(folder / "b"))
     assert story.stdout.count(" resumed  ") == 2
-    answer = run(sys.executable, "-m", "cnnlib.journal.events", str(folder / "b"), "--replay")
+    answer = run(sys.executable, "-m", "cnnlib.journal", str(folder / "b"), "--replay")
     assert answer.returncode == 0, answer.stdout
     assert answer.stdout.startswith("every decision follows from the journal: 6 proposals, ")
 
