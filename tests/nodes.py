@@ -22,9 +22,9 @@ from ray.cluster_utils import Cluster
 
 from cnnlib.photos.dataset import Dataset
 from cnnlib.storage.files import exclusive
+from tests.conftest import HANG
 
 ROOT = Path(__file__).resolve().parent.parent
-LONGEST = 120.0  # seconds until all workers have started
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Nodes:
         with ExitStack() as held:
             for lock in locks:
                 held.enter_context(exclusive(lock))
-            end = time.monotonic() + LONGEST
+            end = time.monotonic() + HANG
             while (come := sum(_waiting(Path(f"{lock}.lock")) for lock in locks)) < trials:
                 if driver.poll() is not None or time.monotonic() > end:
                     driver.kill()
