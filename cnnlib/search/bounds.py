@@ -52,3 +52,11 @@ def real(said: str, value: object) -> float:
     if isinstance(value, bool) or not math.isfinite(number):
         raise ValueError(f"{said}: {short(value)} is not a number")
     return number
+
+
+def whole(said: str, raw: object, name: str) -> int:
+    """A number of the file within the limits that the flag of this name has."""
+    least, _ = LIMITS[name]
+    if isinstance(raw, bool) or not isinstance(raw, Integral) or int(raw) < least:
+        raise ValueError(f"{said}: {short(raw)} is not a whole number of at least {least}")
+    return int(checked(name, raw, said=said))
