@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from analysis.reading.folder import SweepFolder
 from analysis.statistics.classes import class_effects
 from analysis.statistics.comparison import compare
-from cnnlib.champion.intervals import wilson_interval
+from cnnlib.journal.scores import wilson_interval
 from cnnlib.search.space import Choice
 from cnnlib.search.sweep_file import read_sweep_file
 

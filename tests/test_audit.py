@@ -9,8 +9,8 @@ from analysis.page.sections.audit import audit_section, audit_sentences
 from analysis.page.sections.trials import table_section
 from analysis.reading.folder import read_folder
 from analysis.statistics.audit import read_audit
-from cnnlib.champion.intervals import wilson_interval
 from cnnlib.journal.events import Journal
+from cnnlib.journal.scores import wilson_interval
 from tests.test_ledger import finished
 
 TRIALS = """trial_id,status,dropout,epochs,val_acc,audited

@@ -1,7 +1,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from cnnlib.champion.intervals import wilson_interval
+from cnnlib.journal.scores import wilson_interval
 
 
 @pytest.mark.parametrize(("correct", "n"), [(0, 10), (5, 10), (10, 10), (431, 500)])

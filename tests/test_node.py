@@ -8,8 +8,7 @@ from conftest import write_photos
 from cnnlib.journal.mirror import StorageError
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.sources import find_dataset
-from cnnlib.pixels import pixel_store
-from cnnlib.pixels.pixels import pixels
+from cnnlib.pixels.pixels import IN_STORAGE, has_pixels, pixels, send_pixels
 from cnnlib.storage import traffic
 from cnnlib.training.on_machine import Source, kept, photographs, wherever
 
@@ -37,7 +36,7 @@ def test_a_machine_without_the_photographs_finds_and_decodes_them_by_itself(
     source = Source(str(photos), (8, 9))
     assert photographs(gone, source, said.append).train.files == there.train.files
     assert said == [f"finding and decoding {len(there.train.files)} photographs"]
-    assert pixel_store.is_here(there, 8) and pixel_store.is_here(there, 9)
+    assert has_pixels(there, 8) and has_pixels(there, 9)
     photographs(gone, source, said.append)
     assert len(said) == 1, "the second trial waits for nothing"
 
@@ -61,10 +60,10 @@ def test_decoded_photographs_of_the_storage_need_no_files(
 ) -> None:
     there, url = find_dataset(photos), disk
     pixels(there, "train", 8)
-    pixel_store.offer(there, (8,), url)
+    send_pixels(there, (8,), url)
     expected = np.array(pixels(there, "train", 8))
     traffic.since()
-    pixel_store.offer(there, (8,), url)
+    send_pixels(there, (8,), url)
     assert traffic.since() == {}, "what is there is not sent again"
     monkeypatch.setenv("CNNLIB_CACHE", str(tmp_path / "another machine"))
     gone, said = as_elsewhere(there, tmp_path / "nowhere"), list[str]()
@@ -83,8 +82,8 @@ def test_a_damaged_array_of_the_storage_is_not_used(
 ) -> None:
     there, url = find_dataset(photos), disk
     expected = np.array(pixels(there, "train", 8))
-    pixel_store.offer(there, (8,), url)
-    (array,) = (tmp_path / "there" / pixel_store.FOLDER).glob("*.npy")
+    send_pixels(there, (8,), url)
+    (array,) = (tmp_path / "there" / IN_STORAGE).glob("*.npy")
     content = bytearray(array.read_bytes())
     content[-1] ^= 1
     array.write_bytes(content)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cnnlib.networks.hyperparameter import TrialConfig
-from cnnlib.running.worker import ray_trial
+from cnnlib.running.tuning import ray_trial
 from cnnlib.training.trial import disk_is_full
 from tests.test_trial import SMALL, task
 
@@ -26,8 +26,8 @@ def test_a_full_disk_is_known_from_other_errors() -> None:
 def dashboard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What Ray's dashboard would be told."""
     told: list[str] = []
-    monkeypatch.setattr("cnnlib.running.dashboard.name_process", told.append)
-    monkeypatch.setattr("cnnlib.running.dashboard.show", lambda trial, row: told.append(trial))
+    monkeypatch.setattr("cnnlib.running.tuning._name_process", told.append)
+    monkeypatch.setattr("cnnlib.running.tuning._show_epoch", lambda trial, row: told.append(trial))
     return told
 
 
@@ -79,8 +79,8 @@ def test_a_broken_gpu_ends_the_process_before_the_next_trial_gets_it(
     reports: list[dict[str, Any]] = []
     ended: list[int] = []
     monkeypatch.setattr("ray.tune.report", reports.append)
-    monkeypatch.setattr("cnnlib.running.worker.train", fails)
-    monkeypatch.setattr("cnnlib.running.worker.os._exit", ended.append)
+    monkeypatch.setattr("cnnlib.running.tuning.train", fails)
+    monkeypatch.setattr("cnnlib.running.tuning.os._exit", ended.append)
     own = {"trial_id": "0001", "name": "small", "max_epochs": 3, "after_epoch": 0}
     ray_trial({**own, **asdict(TrialConfig(**SMALL))}, task(photos), tmp_path)
     assert ended == ends

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cnnlib.champion.intervals import wilson_interval
+from cnnlib.journal.scores import wilson_interval
 from cnnlib.storage.csv_file import numbers, read_table
 from cnnlib.system.units import short
 

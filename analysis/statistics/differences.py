@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from cnnlib.champion.intervals import wilson_interval
+from cnnlib.journal.scores import wilson_interval
 
 
 @dataclass(frozen=True)

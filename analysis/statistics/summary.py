@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.reading.folder import SweepFolder
 from analysis.reading.values import constant, is_missing, shown
-from cnnlib.champion.intervals import wilson_interval
+from cnnlib.journal.scores import wilson_interval
 from cnnlib.search.halving import DIVERGED
 from cnnlib.system.units import counted
 

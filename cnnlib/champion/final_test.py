@@ -22,10 +22,10 @@ from cnnlib.champion.champion import (
     write_card,
 )
 from cnnlib.champion.copies import find_leaks
-from cnnlib.champion.intervals import wilson_interval
 from cnnlib.champion.model_card import card
 from cnnlib.champion.prediction import GUESSES
 from cnnlib.journal.events import Journal, journal_exists
+from cnnlib.journal.scores import wilson_interval
 from cnnlib.journal.tables import openings, read_json, write_json
 from cnnlib.networks.saved_files import check_pair, read_metrics
 from cnnlib.photos.dataset import Dataset

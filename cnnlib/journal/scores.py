@@ -1,4 +1,4 @@
-"""How the finalists stand: each over its seeds, with how sure its mean is and how lucky it was."""
+"""Scores and how sure they are: shares, and what each finalist reached over its seeds."""
 
 import math
 import statistics
@@ -11,6 +11,7 @@ from cnnlib.storage.csv_file import numbers, read_table
 
 REFERENCE = "reference"  # in place of a trial's id where the reference is no finalist
 TEXT = {"trial_id", "error"}  # of the columns of finals.csv; the others are numbers
+Z_95 = 1.959964
 WHOLE = ("seed", "epochs", "best_epoch")
 
 
@@ -113,6 +114,16 @@ def mean_interval(standing: Standing, table: Iterable[Standing]) -> tuple[float,
         return None
     half = float(t.ppf(0.975, found[1])) * error
     return max(0.0, standing.mean - half), min(1.0, standing.mean + half)
+
+
+def wilson_interval(correct: int, n: int) -> tuple[float, float]:
+    """The 95% interval of a share (Wilson 1927), which stays within 0 and 1 for small n."""
+    if n == 0:
+        return 0.0, 1.0
+    share, z2 = correct / n, Z_95**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def read_standings(csv: Path) -> list[Standing]:

@@ -8,6 +8,7 @@ no single trait tells the class, and no network reaches 100 %.
 import cmath
 import colorsys
 import json
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,15 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFilter
 
-from cnnlib.photos import creatures
-from cnnlib.photos.creatures import ACCENT, BODY, Array, Part, oval
+Array = NDArray[np.floating]
+Number = float | Array
+Points = NDArray[np.complex128]  # x + iy, y down: turning is multiplying; creatures span -1 to 1
+Part = tuple[str, Points]  # the paint and the polygon that it fills
+BODY, ACCENT, DARK = "#f00", "#0f0", "#00f"  # paints: one channel each of an RGB stencil
+CIRCLE = np.exp(2j * np.pi * np.arange(20) / 20)
 
 VERSION = 1  # raise it when the pictures of a seed change
 MARKER = "sample.json"
@@ -45,6 +51,107 @@ TEXTURES: dict[str, Callable[[Array, Array], Array]] = {
 }
 
 
+# The outlines of the ten creatures: painted polygons, in another pose each time.
+
+
+def _oval(x: Number, y: Number, a: Number, b: Number, turn: Number = 0.0) -> Points:
+    return x + 1j * y + (a * CIRCLE.real + 1j * b * CIRCLE.imag) * np.exp(1j * turn)
+
+
+def _limb(width: float, tip: float, *joints: tuple[float, float]) -> Points:
+    """A bent stroke along `joints` that narrows from `width` to `tip`."""
+    line = np.array([complex(x, y) for x, y in joints])
+    ahead = np.concatenate([line[1:], line[-1:]]) - np.concatenate([line[:1], line[:-1]])
+    taper = width + (tip - width) * np.arange(len(line)) / (len(line) - 1)
+    half = 0.5j * taper * ahead / np.abs(ahead)
+    return np.concatenate([line + half, (line - half)[::-1]])
+
+
+def _pairs(*parts: Part) -> list[Part]:
+    """The parts and their mirror images, left and right of the creature's axis."""
+    return [*parts, *((paint, -points.conj()) for paint, points in parts)]
+
+
+def _frog(rng: Generator) -> list[Part]:
+    hind = _limb(0.34, 0.12, (0.4, 0.45), (0.9, 0.1), (0.6, 0.75), (1.0, 0.9))
+    front = _limb(0.24, 0.12, (0.4, -0.2), (0.75, -0.1), (0.9, -0.5))
+    torso = [(BODY, _oval(0, 0.2, 0.55, 0.6)), (BODY, _oval(0, -0.4, 0.48, 0.36))]
+    eyes = _pairs((ACCENT, _oval(0.3, -0.66, 0.19, 0.19)), (DARK, _oval(0.3, -0.68, 0.1, 0.1)))
+    return _pairs((BODY, hind), (BODY, front)) + torso + eyes
+
+
+def _starfish(rng: Generator) -> list[Part]:
+    turns = np.arange(0, 2 * np.pi - 0.1, 2 * np.pi / rng.integers(5, 7))
+    tips = [(math.cos(turn), math.sin(turn)) for turn in turns]
+    arms = [_limb(0.75, 0.12, (0, 0), (0.5 * x, 0.5 * y), (x, y)) for x, y in tips]
+    return [(BODY, arm) for arm in arms] + [(ACCENT, _oval(0, 0, 0.16, 0.16))]
+
+
+def _spider(rng: Generator) -> list[Part]:
+    feet = np.array([-1.0, -0.4, 0.3, 0.9]) + rng.uniform(-0.15, 0.15, 4)
+    legs = [_limb(0.13, 0.07, (0.1, -0.1), (0.55, 0.7 * y - 0.2), (1.0, y)) for y in feet]
+    body = [(BODY, _oval(0, -0.28, 0.24, 0.24)), (BODY, _oval(0, 0.3, 0.36, 0.42))]
+    return _pairs(*((ACCENT, leg) for leg in legs)) + body
+
+
+def _bird(rng: Generator) -> list[Part]:
+    tail, neck = rng.uniform(-0.2, 0.4), rng.uniform(-0.62, -0.42)
+    beak = _limb(0.24, 0.02, (-0.7, neck), (-1.1, neck + 0.06))
+    legs = [(ACCENT, _limb(0.09, 0.07, (x, 0.3), (x, 0.95))) for x in (-0.14, 0.09)]
+    torso = [(BODY, _limb(0.4, 0.24, (0.3, 0.1), (1.15, tail))), (BODY, _oval(0, 0.05, 0.62, 0.4))]
+    head = [(BODY, _oval(-0.48, neck, 0.29, 0.27)), (ACCENT, beak)]
+    return [*legs, *torso, *head, (DARK, _oval(-0.54, neck - 0.06, 0.07, 0.07))]
+
+
+def _mushroom(rng: Generator) -> list[Part]:
+    dome = _oval(0, 0, rng.uniform(0.65, 0.95), rng.uniform(0.6, 0.95))
+    dome.imag[dome.imag > 0] *= 0.2
+    return [(ACCENT, _limb(0.34, 0.46, (0, 0), (rng.uniform(-0.2, 0.2), 0.98))), (BODY, dome)]
+
+
+def _butterfly(rng: Generator) -> list[Part]:
+    upper = _oval(rng.uniform(0.45, 0.6), -0.36, 0.62, 0.36, -0.6)
+    lower = _oval(0.46, 0.42, 0.42, 0.34, 0.6)
+    feeler = _limb(0.06, 0.04, (0.0, -0.45), (0.1, -0.7), (0.3, -0.95))
+    body = [(ACCENT, _oval(0, 0, 0.12, 0.58)), (DARK, _oval(0, -0.5, 0.12, 0.12))]
+    return _pairs((BODY, lower), (BODY, upper), (DARK, feeler)) + body
+
+
+def _quadruped(rng: Generator) -> list[Part]:
+    hips, y = np.array([-0.5, -0.28, 0.32, 0.55]), rng.uniform(-0.6, -0.25)
+    feet = hips + rng.uniform(-0.14, 0.14, 4)
+    legs = [_limb(0.22, 0.13, (hip, 0), (foot, 0.85)) for hip, foot in zip(hips, feet, strict=True)]
+    tail = _limb(0.15, 0.07, (0.6, -0.1), (0.9, -0.2), (1.05, rng.uniform(-0.6, 0.4)))
+    neck = _limb(0.42, 0.36, (-0.5, -0.05), (-0.8, y))
+    head = _oval(-0.82, y, 0.3, 0.23, -0.2)
+    ear, nose = _oval(-0.68, y - 0.26, 0.1, 0.2, 0.3), _oval(-1.04, y + 0.07, 0.12, 0.11)
+    body = [*legs, tail, _oval(0, 0, 0.72, 0.36), neck, head]
+    face = [(ACCENT, ear), (ACCENT, nose), (DARK, _oval(-0.85, y - 0.06, 0.06, 0.06))]
+    return [(BODY, points) for points in body] + face
+
+
+def _snail(rng: Generator) -> list[Part]:
+    size = rng.uniform(0.5, 0.66)
+    foot = _limb(0.2, 0.32, (1.05, 0.68), (0.3, 0.58), (-0.5, 0.6), (-0.9, 0.2))
+    horns = [(ACCENT, _limb(0.08, 0.06, (-0.88, 0.3), (x, -0.2))) for x in (-0.8, -1.1)]
+    eyes = [(DARK, _oval(x, -0.22, 0.07, 0.07)) for x in (-0.8, -1.1)]
+    return [*horns, *eyes, (ACCENT, foot), (BODY, _oval(0.15, 0.55 - size, size, size * 0.95))]
+
+
+def _flower(rng: Generator) -> list[Part]:
+    turns = np.arange(0, 2 * np.pi - 0.1, 2 * np.pi / rng.integers(5, 10))
+    width = rng.uniform(0.2, 0.32)
+    petals = [_oval(0.55 * math.cos(t), 0.55 * math.sin(t), 0.45, width, t) for t in turns]
+    return [(BODY, petal) for petal in petals] + [(ACCENT, _oval(0, 0, 0.27, 0.27))]
+
+
+def _snake(rng: Generator) -> list[Part]:
+    x = np.linspace(-0.95, 1.0, 14)
+    y = rng.uniform(0.3, 0.5) * np.sin(x * rng.uniform(3.5, 5.0) + rng.uniform(0, 6.3))
+    body = [(BODY, _limb(0.4, 0.06, *zip(x, y, strict=True))), (BODY, _oval(-1, y[0], 0.26, 0.21))]
+    return body + [(DARK, _oval(-1.06, y[0] + side, 0.06, 0.06)) for side in (-0.1, 0.1)]
+
+
 @dataclass(frozen=True)
 class Look:
     """What is typical of one class."""
@@ -60,25 +167,25 @@ class Look:
 
 # fmt: off
 LOOKS = {
-    "Amphibia": Look(creatures.frog, 3.2, "blotches", ("#63a63a", "#d9b34c"),
+    "Amphibia": Look(_frog, 3.2, "blotches", ("#63a63a", "#d9b34c"),
                      ("#20403a", "#4d8070", "#3f8f4f"), (12, 3), (4, 0.2, 0.12, 0.3)),
-    "Animalia": Look(creatures.starfish, 3.2, "dots", ("#d9653a", "#f2c46d"),
+    "Animalia": Look(_starfish, 3.2, "dots", ("#d9653a", "#f2c46d"),
                      ("#2e5573", "#6ba3b3", "#b3a68c"), (9, 4), (12, 0.05, 0.04, 3.2)),
-    "Arachnida": Look(creatures.spider, 3.2, "chevrons", ("#6b4a2e", "#40301f"),
+    "Arachnida": Look(_spider, 3.2, "chevrons", ("#6b4a2e", "#40301f"),
                       ("#7a8c6b", "#ccc7ad", "#eeeeee"), (3, 3), (9, 0.7, 0.006, 3.2)),
-    "Aves": Look(creatures.bird, 0.4, "bars", ("#5473a6", "#cc8a33"),
+    "Aves": Look(_bird, 0.4, "bars", ("#5473a6", "#cc8a33"),
                  ("#7aa8cc", "#e4eef2", "#665040"), (6, 3), (2, 0.7, 0.03, 0.6)),
-    "Fungi": Look(creatures.mushroom, 0.4, "spots", ("#a63228", "#e6dcb8"),
+    "Fungi": Look(_mushroom, 0.4, "spots", ("#a63228", "#e6dcb8"),
                   ("#33241a", "#73593f", "#8c5a26"), (14, 14), (8, 0.1, 0.05, 3.2)),
-    "Insecta": Look(creatures.butterfly, 3.2, "rings", ("#e6a83a", "#594024"),
+    "Insecta": Look(_butterfly, 3.2, "rings", ("#e6a83a", "#594024"),
                     ("#5f8c46", "#bccc70", "#e6d0e0"), (4, 4), (6, 0.09, 0.09, 0.0)),
-    "Mammalia": Look(creatures.quadruped, 0.3, "fur", ("#80613f", "#4d3a2e"),
+    "Mammalia": Look(_quadruped, 0.3, "fur", ("#80613f", "#4d3a2e"),
                      ("#998054", "#ccbc85", "#8c8a40"), (5, 16), (25, 0.012, 0.16, 0.3)),
-    "Mollusca": Look(creatures.snail, 0.4, "spiral", ("#cca685", "#998066"),
+    "Mollusca": Look(_snail, 0.4, "spiral", ("#cca685", "#998066"),
                      ("#b3a086", "#e0d5bf", "#8c8078"), (24, 24), (14, 0.04, 0.03, 3.2)),
-    "Plantae": Look(creatures.flower, 3.2, "petals", ("#d973b8", "#e6c039"),
+    "Plantae": Look(_flower, 3.2, "petals", ("#d973b8", "#e6c039"),
                     ("#1f4d1f", "#468c40", "#5fae50"), (6, 6), (10, 0.05, 0.2, 3.2)),
-    "Reptilia": Look(creatures.snake, 3.2, "scales", ("#748040", "#b3a059"),
+    "Reptilia": Look(_snake, 3.2, "scales", ("#748040", "#b3a059"),
                      ("#736456", "#a68c74", "#59524d"), (16, 8), (6, 0.12, 0.08, 3.2)),
 }
 # fmt: on
@@ -113,7 +220,7 @@ def _ground(rng: Generator, look: Look, size: tuple[int, int]) -> Array:
     count, across, down, turn = look.clutter
     draws = rng.uniform([0, 0, 0.6, -turn], [1, size[1] / size[0], 1.4, turn], (count, 4))
     x, y, scale, angle = draws.T[..., None]  # (count, 1) each
-    ovals = oval(x, y, across * scale, down * scale, angle) * size[0]  # (count, P)
+    ovals = _oval(x, y, across * scale, down * scale, angle) * size[0]  # (count, P)
     plain, shaded, _ = _coverage(list(zip(cycle([BODY, ACCENT]), ovals)), size)
     image += (clutter - image) * (0.8 * plain)
     return image + (0.8 * clutter - image) * (0.6 * shaded)

@@ -3,6 +3,9 @@
 The array is a memory map in the cache folder, shared by all trials of the machine through the page
 cache. Its name holds the fingerprint of the files, the size and the decoder; a small file beside it
 says how to tell whether it is whole.
+
+On a cluster the driver puts the training photographs beside its sweeps in the bucket, once for all
+sweeps of them, so that a machine need not decode its own.
 """
 
 import hashlib
@@ -22,11 +25,14 @@ from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.levels import Levels
 from cnnlib.photos.unreadable import Complaint, UnreadableError, refusal
 from cnnlib.pixels.decode import DECODER, decode, without_warnings
+from cnnlib.storage.buckets import Bucket
 from cnnlib.storage.files import check_space, exclusive
 from cnnlib.system.limits import cores
+from cnnlib.system.redaction import without_secrets
 from cnnlib.system.surroundings import cache_folder
 
 CHUNK = 1 << 20  # bytes of pixels that a thread decodes and writes at once
+IN_STORAGE = ".pixels"  # a folder; no sweep has a name that begins with a dot
 log = logging.getLogger(__name__)
 
 
@@ -61,7 +67,7 @@ def place(dataset: Dataset, split: str, side: int) -> Path:
     return cache_folder("pixels") / name
 
 
-def sides(image_size: int, *, augmented: bool) -> tuple[int, ...]:
+def sizes_of(image_size: int, *, augmented: bool) -> tuple[int, ...]:
     """The sizes at which training photographs are asked for."""
     return (image_size, side_with_margin(image_size)) if augmented else (image_size,)
 
@@ -71,7 +77,7 @@ def decode_ahead(dataset: Dataset, image_size: int, *, augmented: bool, test: bo
 
     What was kept is read through: at some GB a second, and trials find it in memory.
     """
-    for side in sides(image_size, augmented=augmented):
+    for side in sizes_of(image_size, augmented=augmented):
         pixels(dataset, "train", side, thoroughly=True)
     if test and dataset.test:
         pixels(dataset, "test", image_size, thoroughly=True)
@@ -181,3 +187,41 @@ def _decode_all(
         for broken in pool.map(decode_chunk, range(0, len(files), num)):
             yield from broken
             bar.update(min(num, len(files) - bar.n))
+
+
+def send_pixels(dataset: Dataset, sizes: tuple[int, ...], url: str) -> None:
+    """Puts the training photographs at these sizes into the storage, unless they are there."""
+    bucket = Bucket(url)
+    there = bucket.files(IN_STORAGE)
+    for side in sizes:
+        path = place(dataset, "train", side)
+        about = path.with_suffix(".json")
+        if f"{IN_STORAGE}/{about.name}" not in there:
+            bucket.send(path, f"{IN_STORAGE}/{path.name}")
+            bucket.send(about, f"{IN_STORAGE}/{about.name}")  # last: what it describes is whole
+
+
+def fetch_pixels(dataset: Dataset, side: int, url: str) -> bool:
+    """Brings them from the storage into this machine's cache; whether that worked."""
+    path = place(dataset, "train", side)
+    part = path.with_suffix(".fetched")
+    try:
+        bucket = Bucket(url)
+        about = json.loads(bucket.content(f"{IN_STORAGE}/{path.with_suffix('.json').name}"))
+        check_space(url, path.parent, about["bytes"])
+        bucket.fetch(f"{IN_STORAGE}/{path.name}", part)
+        if part.stat().st_size != about["bytes"] or checksum_of(part) != about["checksum"]:
+            raise OSError(f"{path.name} is damaged")
+        part.replace(path)
+        describe(path, about["checksum"])
+    except (OSError, ValueError, KeyError) as error:
+        log.warning("%s: %s; decoding here", without_secrets(url), error)
+        return False
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
+def has_pixels(dataset: Dataset, side: int) -> bool:
+    """Whether this machine has the training photographs at this size."""
+    return is_whole(place(dataset, "train", side))

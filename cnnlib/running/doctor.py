@@ -18,9 +18,8 @@ from cnnlib.journal.bill import accelerator, hours, prices
 from cnnlib.networks.hyperparameter import TrialConfig, told
 from cnnlib.planning.cost import macs, measure, sampled, seconds_an_image, training_bytes
 from cnnlib.planning.plan import GPUS_PER_TRIAL, Plan
-from cnnlib.running.cluster import gpus_wanted, room, slots
+from cnnlib.running.cluster import gpus_wanted, on_every_machine, room, slots
 from cnnlib.running.machine import Machine
-from cnnlib.running.survey import on_every_machine
 from cnnlib.search.space import searched
 from cnnlib.system.redaction import without_secrets
 from cnnlib.system.units import size

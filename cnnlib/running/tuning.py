@@ -1,32 +1,48 @@
-"""Ray for a sweep: a session, what each training does there, and the trials through Ray Tune."""
+"""Ray for a sweep: a session, the trials through Ray Tune, and what its workers run.
+
+Ray's dashboard shows a trial's name, and its epochs as metrics. These are at each node's Prometheus
+address, and in Grafana where the cluster has one: ray_cnnlib_val_acc and so on, by trial.
+"""
 
 import logging
 import os
+import re
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
+import torch
+from ray import _raylet, tune
+from ray.util.metrics import Gauge
 
 from cnnlib.journal.ledger import Ledger
-from cnnlib.pixels import pixel_store, pixels
+from cnnlib.networks.hyperparameter import TrialConfig, hyperparameters
+from cnnlib.pixels.pixels import send_pixels, sizes_of
 from cnnlib.planning.plan import Plan
 from cnnlib.running import recorder
 from cnnlib.running.cluster import resources
 from cnnlib.running.progress import Progress
 from cnnlib.running.recorder import Recorder, Scheduler, Search
-from cnnlib.running.worker import ray_trial
+from cnnlib.storage import traffic
 from cnnlib.storage.buckets import below
+from cnnlib.storage.traffic import MOVED
+from cnnlib.storage.training_files import BEST, LAST
 from cnnlib.system.limits import cores
 from cnnlib.system.surroundings import cache_folder, keep_token_private, ray_address, ray_folder
-from cnnlib.training.on_machine import Source, on_cluster, wherever
-from cnnlib.training.trial import Task
+from cnnlib.training.on_machine import WAITING, Source, kept, on_cluster, photographs, wherever
+from cnnlib.training.trial import Task, failure, train
+
+logger = logging.getLogger(__name__)
 
 STARTS = 10
+SHOWN = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc", "images_per_second")
 
 
 @contextmanager
@@ -91,11 +107,11 @@ def task_of(plan: Plan, progress: Progress) -> tuple[Task, dict[str, float]]:
 
 def _source(plan: Plan) -> Source:
     """Where the machines find the photographs; in the bucket they are put for them, decoded."""
-    sides = pixels.sides(plan.image_size, augmented=plan.terms.augmented)
+    sizes = sizes_of(plan.image_size, augmented=plan.terms.augmented)
     storage = plan.mirror.parent if plan.mirror else None
     if storage:
-        pixel_store.offer(plan.dataset, sides, storage)
-    return Source(wherever(plan.settings.data), sides, storage)
+        send_pixels(plan.dataset, sizes, storage)
+    return Source(wherever(plan.settings.data), sizes, storage)
 
 
 def tune_trials(
@@ -129,3 +145,66 @@ def tune_trials(
                 verbose=2 if plan.settings.verbose else 0,
             ),
         ).fit()
+
+
+def ray_trial(
+    config: dict[str, Any], task: Task, checkpoints: Path, bucket: str | None = None
+) -> None:
+    """What Ray Tune runs; <checkpoints>/<trial_id>/ holds its best weights and its last state.
+
+    With a `bucket` it is <bucket>/<trial_id>/, which every node sees. Epochs up to
+    config["after_epoch"] are known. A trial that raises reports the reason and ends, so that Ray
+    starts lost workers again only; a fault of the disk or the storage is not the trial's. One that
+    breaks the GPU for its process takes the process with it.
+    """
+    node, name = os.uname().nodename, f"{config['trial_id']} {config['name']}"
+    values = {name: config[name] for name in hyperparameters()}
+
+    try:
+        with kept(checkpoints, config["trial_id"], bucket) as (folder, keep):
+
+            def report(row: dict[str, Any]) -> None:
+                keep()
+                if row["epoch"] > config["after_epoch"]:
+                    tune.report({**row, "node": node, MOVED: traffic.since()})
+                    _name_process(name)
+                    _show_epoch(name, row)
+
+            dataset = photographs(
+                task.dataset,
+                task.source,
+                lambda text: tune.report({WAITING: text, "node": node}),
+            )
+            _name_process(name)
+            train(
+                TrialConfig.from_mapping(values),
+                replace(task, max_epochs=config["max_epochs"], dataset=dataset),
+                on_epoch=report,
+                weights=folder / BEST,
+                last=folder / LAST,
+            )
+    except torch.AcceleratorError:  # CUDA fails from now on in this process, which Ray would reuse
+        logger.exception("trial %s ends its process", config["trial_id"])
+        os._exit(1)
+    except Exception as error:
+        tune.report(failure(error, f"trial {config['trial_id']}"))
+
+
+def _name_process(trial: str) -> None:
+    """Names this worker after its trial; Ray names it anew whenever it asks for a result."""
+    printable = re.sub(r"[^ -~]", "?", trial)
+    # Ray has no public way. The dashboard shows processes whose name begins so.
+    _raylet.setproctitle(f"ray::trial {printable}")  # type: ignore[attr-defined]
+
+
+@cache
+def _gauge(name: str) -> Gauge:
+    text = f"{name} of a trial after its last epoch"
+    return Gauge(f"cnnlib_{name}", text, tag_keys=("trial",))
+
+
+def _show_epoch(trial: str, row: Mapping[str, Any]) -> None:
+    """Sets the metrics to those of a trial's epoch."""
+    for name in SHOWN:
+        if name in row:
+            _gauge(name).set(float(row[name]), tags={"trial": trial})

@@ -11,8 +11,7 @@ from pathlib import Path
 from cnnlib.journal.mirror import Shelf, StorageError
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.sources import find_dataset
-from cnnlib.pixels import pixel_store
-from cnnlib.pixels.pixels import pixels
+from cnnlib.pixels.pixels import fetch_pixels, has_pixels, pixels
 from cnnlib.storage.buckets import below
 from cnnlib.storage.files import exclusive
 from cnnlib.system.redaction import without_secrets
@@ -26,7 +25,7 @@ class Source:
     """Where a machine of a cluster finds the photographs that another has found and decoded."""
 
     data: str  # what they were found by there
-    sides: tuple[int, ...]  # the sizes that they are needed at, in pixels
+    sizes: tuple[int, ...]  # that they are needed at, in pixels
     storage: str | None = None  # where decoded ones are kept for all machines
 
 
@@ -45,10 +44,10 @@ def photographs(dataset: Dataset, source: Source | None, say: Callable[[str], No
     if source is None:
         return dataset
     with exclusive(cache_folder() / f"dataset-{dataset.fingerprint}"):
-        missing = [side for side in source.sides if not pixel_store.is_here(dataset, side)]
+        missing = [side for side in source.sizes if not has_pixels(dataset, side)]
         if missing and source.storage:
             say(f"fetching the decoded photographs from {without_secrets(source.storage)}")
-            missing = [s for s in missing if not pixel_store.take(dataset, s, source.storage)]
+            missing = [s for s in missing if not fetch_pixels(dataset, s, source.storage)]
         if missing:
             say(f"finding and decoding {len(dataset.train.files):,} photographs")
             dataset = _found(source.data, dataset.fingerprint)

@@ -4,7 +4,7 @@ from analysis.page.blocks import Block, Paragraph, Section, Table
 from analysis.reading.folder import SweepFolder
 from analysis.statistics.audit import Audit, read_audit
 from analysis.statistics.summary import percent
-from cnnlib.champion.intervals import wilson_interval
+from cnnlib.journal.scores import wilson_interval
 from cnnlib.system.units import counted
 
 FEW = 10  # completed audited trials, below which the report warns of its own figures
