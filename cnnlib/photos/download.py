@@ -46,7 +46,7 @@ def download(url: str, *, cache: Path, pauses: Sequence[float] = RETRY_PAUSES) -
     A broken connection is tried again after each of `pauses` (seconds), and a later call goes on
     from the bytes that are there, if the server names its version of the file (ETag or date).
     """
-    target = cache / "downloads" / f"{text_digest(url)}-{_base_name(url)}"
+    target = kept(url, cache=cache)
     with exclusive(target):
         if target.exists():
             return target
@@ -70,6 +70,11 @@ def download(url: str, *, cache: Path, pauses: Sequence[float] = RETRY_PAUSES) -
         part.rename(target)
         _state_file(part).unlink(missing_ok=True)
     return target
+
+
+def kept(url: str, *, cache: Path) -> Path:
+    """Where the file behind `url` is, once it is in the cache."""
+    return cache / "downloads" / f"{text_digest(url)}-{_base_name(url)}"
 
 
 def _transfer(url: str, part: Path) -> None:
