@@ -45,18 +45,18 @@ test: setup
 # Half an hour: sweeps whose driver, workers, raylet or whole Ray are killed at random moments, and
 # between two files that belong together; sweeps that another machine takes over meanwhile.
 chaos: setup
-	$(BIN)/python tests/chaos.py --sweeps 24
-	$(BIN)/python tests/chaos.py --sweeps 10 --slots 4
-	$(BIN)/python tests/chaos.py --sweeps 5 --slots 4 --target worker --kills 3
-	$(BIN)/python tests/chaos.py --sweeps 3 --target raylet --kills 2
-	$(BIN)/python tests/chaos.py --sweeps 3 --target ray --kills 2
-	$(BIN)/python tests/chaos.py --sweeps 2 --target pairs --kills 2
-	$(BIN)/python tests/chaos.py --sweeps 2 --target machines --kills 2
-	$(BIN)/python tests/chaos.py --sweeps 2 --target sleep
+	$(BIN)/python tests/long/chaos.py --sweeps 24
+	$(BIN)/python tests/long/chaos.py --sweeps 10 --slots 4
+	$(BIN)/python tests/long/chaos.py --sweeps 5 --slots 4 --target worker --kills 3
+	$(BIN)/python tests/long/chaos.py --sweeps 3 --target raylet --kills 2
+	$(BIN)/python tests/long/chaos.py --sweeps 3 --target ray --kills 2
+	$(BIN)/python tests/long/chaos.py --sweeps 2 --target pairs --kills 2
+	$(BIN)/python tests/long/chaos.py --sweeps 2 --target machines --kills 2
+	$(BIN)/python tests/long/chaos.py --sweeps 2 --target sleep
 
 # Some minutes, as root on Linux: a cluster of simulated machines, whose worker and head die.
 cluster-test: setup
-	$(BIN)/python tests/cluster/run.py
+	$(BIN)/python tests/long/cluster/run.py
 
 check: setup
 	$(BIN)/ruff check .

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.chaos import descendants
-from tests.nodes import Nodes
+from tests.long.chaos import descendants
+from tests.long.nodes import Nodes
 
 TICK = os.sysconf("SC_CLK_TCK")  # a second
 Sample = tuple[float, float, float, int]  # time; CPU s of the head's Ray and the driver; bytes

@@ -2,7 +2,7 @@
 
 python benchmarks/nodes.py [--data sample] [--image-size 32] [--trials 400] [--repeats 3]
 
-The nodes are simulated: raylets on this machine, each with a cache of its own (tests/nodes.py).
+The nodes are simulated: raylets here, each with a cache of its own (tests/long/nodes.py).
 
 Ten trials of 2 epochs start together on three nodes of four CPUs. The head is its share of Ray and
 the driver, from the first event of the journal to the last trial's end, so the start of all ten
@@ -35,7 +35,7 @@ from rows import HEAD, show
 from cnnlib.journal.events import read_events
 from cnnlib.photos.sources import find_dataset
 from tests.conftest import write_photos
-from tests.nodes import simulated
+from tests.long.nodes import simulated
 
 ROOT = Path(__file__).resolve().parent.parent
 AT_ONCE = 8

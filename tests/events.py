@@ -3,7 +3,7 @@
 from typing import Any
 
 from cnnlib.journal.events import Journal
-from tests.test_ledger import TERMS
+from tests.journal.test_ledger import TERMS
 
 
 def begin(journal: Journal) -> None:

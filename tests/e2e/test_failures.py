@@ -17,8 +17,8 @@ from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.settings import Settings
 from cnnlib.running.sweep import run
 from cnnlib.system.surroundings import cache_folder
-from tests.chaos import WORKER, descendants
 from tests.conftest import HANG, wait_until, write_photos
+from tests.long.chaos import WORKER, descendants
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["first_layer_filters=2,4", "conv_layers=2", "num_neurons_dense=8", "learning_rate=0.01"]

@@ -14,8 +14,8 @@ from cnnlib.journal.replay import replay
 from cnnlib.journal.scores import read_standings
 from cnnlib.journal.tables import read_results
 from cnnlib.networks.classifier import CustomCNN
-from tests.chaos import kill
 from tests.conftest import HANG, wait_until, write_photos
+from tests.long.chaos import kill
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from cnnlib.journal.tables import read_results
-from tests.chaos import descendants
 from tests.conftest import HANG, wait_until
+from tests.long.chaos import descendants
 
 ROOT = Path(__file__).parents[2]
 RAY = str(Path(sys.executable).with_name("ray"))

@@ -15,8 +15,8 @@ from cnnlib.journal.replay import replay
 from cnnlib.journal.tables import read_results
 from cnnlib.networks.hyperparameter import told
 from cnnlib.search.space import searched
-from tests.chaos import check_same, kill, num_events
 from tests.conftest import HANG, wait_until, write_photos
+from tests.long.chaos import check_same, kill, num_events
 from tests.wandb_files import read_offline_runs
 
 ROOT = Path(__file__).parents[2]

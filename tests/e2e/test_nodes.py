@@ -11,7 +11,7 @@ from cnnlib.journal.replay import replay
 from cnnlib.journal.tables import read_results
 from cnnlib.photos.sources import find_dataset
 from tests.conftest import HANG, write_photos
-from tests.nodes import simulated
+from tests.long.nodes import simulated
 
 TRIALS = 6
 SMALL = ["first_layer_filters=2,4,8", "conv_layers=2,3", "num_neurons_dense=8"]

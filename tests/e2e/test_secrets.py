@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.test_redaction import SECRET, SMALL, address  # noqa: F401  # a fixture
+from tests.system.test_redaction import SECRET, SMALL, address  # noqa: F401  # a fixture
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,0 +1,305 @@
+import copy
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+
+from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.hyperparameter import TrialConfig, hyperparameters
+from cnnlib.networks.recipe import MovingAverage, optimizer, schedule
+from tests.networks.test_classifier import batches, trainer
+
+SMALL: dict[str, Any] = {
+    "conv_layers": 2, "first_layer_filters": 4, "num_neurons_dense": 8, "image_size": 8,
+    "num_classes": 3,
+}  # fmt: skip
+
+
+class Watch(Callback):
+    """The learning rate of every step, and after it the network's averaged tensors."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.weights: list[list[Tensor]] = []
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        self.weights.append(tensors(pl_module))
+
+
+def tensors(model: CustomCNN) -> list[Tensor]:
+    return [t.clone() for t in model.state_dict().values() if t.is_floating_point()]
+
+
+def fitted(epochs: int, *, accumulate: int = 1, **config: Any) -> tuple[CustomCNN, Watch]:
+    """A model trained on two batches an epoch, and what was seen on the way."""
+    torch.manual_seed(0)
+    model, watch = CustomCNN(**SMALL, **config), Watch()
+    fit = trainer(max_epochs=epochs, callbacks=[watch], accumulate_grad_batches=accumulate)
+    fit.fit(model, batches(8, 4), batches(8, 8))
+    return model, watch
+
+
+def one_cycle(share: float) -> float:
+    if share < 0.3:
+        return 0.04 + 0.96 * math.sin(math.pi / 2 * share / 0.3) ** 2
+    return 4e-6 + (1 - 4e-6) * math.cos(math.pi / 2 * (share - 0.3) / 0.7) ** 2
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("constant", lambda step: 1.0),
+        ("cosine", lambda step: math.cos(math.pi / 2 * step / 12) ** 2),
+        ("one_cycle", lambda step: one_cycle(step / 12)),
+        ("step", lambda step: (1.0, 0.1, 0.01)[step // 4]),  # two of six epochs are a third
+    ],
+)
+def test_learning_rates_follow_their_formula(name: str, expected: Any) -> None:
+    _, watch = fitted(6, learning_rate_schedule=name, learning_rate=0.02)
+    assert watch.rates == pytest.approx([0.02 * expected(step) for step in range(12)])
+
+
+def test_a_schedule_counts_the_steps_of_the_optimiser_not_the_batches() -> None:
+    _, watch = fitted(4, accumulate=2, learning_rate_schedule="cosine", learning_rate=1.0)
+    assert watch.rates[::2] == pytest.approx([math.cos(math.pi / 8 * n) ** 2 for n in range(4)])
+
+
+@pytest.mark.parametrize(
+    ("name", "limits"), [("cosine", {"max_epochs": -1}), ("step", {"max_steps": 4})]
+)
+def test_a_schedule_of_an_endless_training_is_refused(name: str, limits: dict) -> None:
+    config = TrialConfig(learning_rate_schedule=name)
+    optimiser = optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
+    with pytest.raises(ValueError, match=f"{name} needs a Trainer with max_epochs"):
+        schedule(config, optimiser, trainer(**limits))
+
+
+@pytest.mark.parametrize(
+    ("name", "after"),
+    [
+        # Adam's first step has the size of the learning rate, whatever the gradient.
+        ("adam", 2.0 - 0.1),
+        ("adamw", 2.0 - 0.1 * 0.25 * 2.0),
+        ("sgd", 2.0 - 0.1 * 1.9 * (0.25 * 2.0)),  # Nesterov: gradient and 0.9 of the momentum
+    ],
+)
+def test_a_weight_without_gradient_decays_as_the_optimiser_defines(name: str, after: float) -> None:
+    weight = torch.nn.Parameter(torch.tensor([2.0]))
+    config = TrialConfig(optimizer=name, learning_rate=0.1, weight_decay=0.25)
+    optimiser = optimizer(config, [weight])
+    assert optimiser.defaults["fused"]
+    weight.grad = torch.zeros(1)
+    optimiser.step()
+    assert weight.item() == pytest.approx(after)
+
+
+def test_the_default_is_adam_without_decay() -> None:
+    made = CustomCNN(**SMALL).configure_optimizers()
+    assert type(made) is torch.optim.Adam
+    assert (made.defaults["lr"], made.defaults["weight_decay"]) == (1e-3, 0.0)
+
+
+def averaged(start: list[Tensor], seen: list[list[Tensor]], decay: float) -> list[Tensor]:
+    """The moving average worked out afterwards."""
+    average = start
+    for step, weights in enumerate(seen):
+        share = min(decay, (1 + step) / (10 + step))
+        average = [share * a + (1 - share) * w for a, w in zip(average, weights, strict=True)]
+    return average
+
+
+@pytest.mark.parametrize("decay", [0.25, 0.99])
+def test_the_average_is_the_hand_computed_one_and_is_left_in_the_network(decay: float) -> None:
+    torch.manual_seed(0)
+    start = tensors(CustomCNN(**SMALL))
+    model, watch = fitted(3, ema=decay, learning_rate=0.05)
+    torch.testing.assert_close(tensors(model), averaged(start, watch.weights, decay))
+    assert not torch.allclose(tensors(model)[0], watch.weights[-1][0])
+
+
+def test_training_itself_does_not_notice_the_average() -> None:
+    plain, average = fitted(3)[1], fitted(3, ema=0.9)[1]
+    for weights, other in zip(plain.weights, average.weights, strict=True):
+        assert all(map(torch.equal, weights, other))
+
+
+def test_accumulated_gradients_are_one_step_of_the_average() -> None:
+    torch.manual_seed(0)
+    start = tensors(CustomCNN(**SMALL, batch_norm=False))
+    model, watch = fitted(4, accumulate=2, ema=0.99, learning_rate=0.05, batch_norm=False)
+    torch.testing.assert_close(tensors(model), averaged(start, watch.weights[1::2], 0.99))
+
+
+def val_loss(model: CustomCNN) -> float:
+    [(images, labels)] = list(batches(8, 8))
+    model.eval()
+    with torch.no_grad():
+        loss = torch.nn.functional.cross_entropy(model(images), labels).item()
+    model.train()
+    return loss
+
+
+def holding(weights: list[Tensor], **config: Any) -> CustomCNN:
+    """A model with these tensors as its own."""
+    model = CustomCNN(**SMALL, **config)
+    state = model.state_dict()
+    names = [name for name, tensor in state.items() if tensor.is_floating_point()]
+    model.load_state_dict(state | dict(zip(names, weights, strict=True)))
+    return model
+
+
+def test_the_average_validates_and_is_tested() -> None:
+    model, watch = fitted(2, ema=0.9, learning_rate=0.05)
+    reported = model.trainer.callback_metrics["val_loss"].item()
+    assert reported == pytest.approx(val_loss(model), rel=1e-5)
+    assert reported != pytest.approx(val_loss(holding(watch.weights[-1])), rel=1e-3)
+    [metrics] = trainer().test(model, batches(8, 8), verbose=False)
+    assert metrics["test_loss"] == pytest.approx(reported, rel=1e-5)
+
+
+class Save(Callback):
+    """Saves a checkpoint after some steps and another at an epoch's end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == 3:
+            trainer.save_checkpoint(self.folder / "step3.ckpt")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.current_epoch == 1:
+            trainer.save_checkpoint(self.folder / "epoch2.ckpt")
+
+
+RICH: dict[str, Any] = {
+    "ema": 0.9, "learning_rate_schedule": "cosine", "optimizer": "adamw", "learning_rate": 0.05,
+    "dropout": 0.0,
+}  # fmt: skip
+
+
+def run(ckpt_path: Path | None, *callbacks: Callback) -> CustomCNN:
+    torch.manual_seed(0)
+    model = CustomCNN(**SMALL, **RICH)
+    fit = trainer(max_epochs=4, callbacks=list(callbacks))
+    fit.fit(model, batches(8, 4), batches(8, 8), ckpt_path=ckpt_path)
+    return model
+
+
+def test_a_training_goes_on_from_a_checkpoint_as_if_unbroken(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    start = tensors(CustomCNN(**SMALL))
+    watch, again = Watch(), Watch()
+    whole = run(None, watch, Save(tmp_path))
+    torch.testing.assert_close(tensors(whole), averaged(start, watch.weights, 0.9))
+    resumed = run(tmp_path / "epoch2.ckpt", again)
+    assert again.rates == watch.rates[4:]
+    assert all(map(torch.equal, again.weights[0], watch.weights[4]))
+    assert all(map(torch.equal, tensors(resumed), tensors(whole)))
+
+
+@pytest.mark.parametrize(("name", "steps"), [("step3", 3), ("epoch2", 4)])
+def test_a_checkpoint_gives_the_average_to_predict_with(
+    name: str, steps: int, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    start = tensors(CustomCNN(**SMALL))
+    watch = Watch()
+    run(None, watch, Save(tmp_path))
+    loaded = CustomCNN.load_from_checkpoint(tmp_path / f"{name}.ckpt")
+    torch.testing.assert_close(tensors(loaded), averaged(start, watch.weights[:steps], 0.9))
+
+
+def test_a_second_fit_begins_with_the_average() -> None:
+    model, _ = fitted(2, ema=0.9, learning_rate=0.05)
+    start, watch = tensors(model), Watch()
+    trainer(max_epochs=2, callbacks=[watch]).fit(model, batches(8, 4), batches(8, 8))
+    torch.testing.assert_close(tensors(model), averaged(start, watch.weights, 0.9))
+
+
+def test_a_loaded_model_forgets_the_weights_that_it_was_trained_with(tmp_path: Path) -> None:
+    run(None, Save(tmp_path))
+    loaded = CustomCNN.load_from_checkpoint(tmp_path / "step3.ckpt")
+    fresh = holding(tensors(loaded), **RICH)
+    steps = []
+    for model in (loaded, fresh):
+        watch = Watch()
+        trainer(max_epochs=1, callbacks=[watch]).fit(model, batches(8, 4), batches(8, 8))
+        steps.append(watch.weights[0])
+    assert all(map(torch.equal, *steps))
+
+
+def test_one_trainer_keeps_one_average_for_each_model(caplog: pytest.LogCaptureFixture) -> None:
+    first = CustomCNN(**SMALL, ema=0.9)
+    fit = trainer(max_epochs=1)
+    fit.fit(first, batches(8, 4), batches(8, 8))
+    fit.test(first, batches(8, 8), verbose=False)
+    assert [c for c in fit.callbacks if isinstance(c, MovingAverage)] == [first._average]
+    assert "override" not in caplog.text
+    second = CustomCNN(**SMALL, ema=0.5)
+    fit.fit(second, batches(8, 4), batches(8, 8))
+    assert [c for c in fit.callbacks if isinstance(c, MovingAverage)] == [second._average]
+
+
+def test_a_training_that_breaks_leaves_the_average() -> None:
+    class Break(Callback):
+        def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+            if trainer.global_step == 3:
+                raise RuntimeError("broken")
+
+    torch.manual_seed(0)
+    model, watch = CustomCNN(**SMALL, ema=0.9, learning_rate=0.05), Watch()
+    start = tensors(model)
+    with pytest.raises(RuntimeError, match="broken"):
+        trainer(max_epochs=3, callbacks=[watch, Break()]).fit(model, batches(8, 4), batches(8, 8))
+    torch.testing.assert_close(tensors(model), averaged(start, watch.weights, 0.9))
+
+
+def test_a_trained_model_can_be_copied() -> None:
+    model, _ = fitted(1, ema=0.9)
+    model.trainer = None
+    assert all(map(torch.equal, tensors(copy.deepcopy(model)), tensors(model)))
+
+
+def test_label_smoothing_changes_the_training_loss_only() -> None:
+    def losses(label_smoothing: float) -> tuple[float, float]:
+        model, _ = fitted(1, label_smoothing=label_smoothing, learning_rate=1e-8, dropout=0.0)
+        metrics = model.trainer.callback_metrics
+        return metrics["train_loss"].item(), metrics["val_loss"].item()
+
+    (plain, val), (smooth, same_val) = losses(0.0), losses(0.5)
+    assert val == pytest.approx(same_val, rel=1e-5)
+    assert smooth != pytest.approx(plain, rel=1e-3)
+    torch.manual_seed(0)
+    model = CustomCNN(**SMALL, dropout=0.0).train()
+    data = list(batches(8, 4))
+    scores = torch.cat([model(images) for images, _ in data]).log_softmax(1)
+    labels = torch.cat([labels for _, labels in data])
+    target = 0.5 * torch.nn.functional.one_hot(labels, 3) + 0.5 / 3
+    assert smooth == pytest.approx(-(target * scores).sum(1).mean().item(), rel=1e-4)
+
+
+VARIANTS: list[dict[str, Any]] = [
+    {name: value}
+    for name, hyperparameter in hyperparameters().items()
+    for value in hyperparameter.choices[1:]
+    if name not in ("activation", "augmentation")
+]
+VARIANTS += [{"weight_decay": 0.01}, {"label_smoothing": 0.1}, {"ema": 0.9}]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_every_value_of_the_recipe_learns_eight_images(variant: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    model = CustomCNN(**SMALL, **variant, dropout=0.0, learning_rate=0.01)
+    before = val_loss(model)
+    trainer(max_epochs=30).fit(model, batches(8, 8), batches(8, 8))
+    assert val_loss(model) < 0.8 * before

@@ -1,0 +1,178 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnlib.journal.events import Journal
+from cnnlib.journal.ledger import Ledger, Terms
+from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.planning.make_plan import make_plan
+from cnnlib.planning.plan import Plan
+from cnnlib.planning.resume import check_compatible, read_known, read_terms
+from cnnlib.planning.settings import Settings
+from cnnlib.search.halving import WORST
+from cnnlib.search.space import Choice, Interval, Space
+from cnnlib.search.tpe import Outcome
+from tests.journal.test_ledger import TERMS, Sweep
+
+
+def test_the_terms_of_a_sweep_are_read_from_its_journal(tmp_path: Path) -> None:
+    assert read_terms(tmp_path) is None, "it was killed before it had a journal"
+    (tmp_path / "trials.csv").touch()
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(ValueError, match=r"no sweep in .*; leave out --resume"):
+            read_terms(folder)
+    (tmp_path / "trials.csv").unlink()
+    journal = Journal(tmp_path)
+    assert read_terms(tmp_path) is None, "it was killed before it began"
+    ledger = Ledger(journal.append)
+    known = (Outcome(TrialConfig(dropout=0.1), 0.5),)
+    ledger.begin(replace(TERMS, known=known))
+    assert read_terms(tmp_path) == replace(TERMS, known=known)
+    ledger.resume(20, 9)
+    journal.close()
+    assert read_terms(tmp_path) == replace(TERMS, known=known, trials=20, max_epochs=9)
+
+
+def test_more_of_the_same_is_compatible() -> None:
+    check_compatible(TERMS, replace(TERMS, trials=99, max_epochs=50, num_initial=0, known=()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fingerprint": "g"}, "fingerprint was f and is now g"),
+        ({"trials": 3}, "trials was 12 and is now 3"),
+        ({"max_epochs": 5}, "max_epochs was 6 and is now 5"),
+        ({"grace_period": 2}, "grace_period was 1 and is now 2"),
+        (
+            {"space": TERMS.space | {"conv_layers": Choice((2, 3))}},
+            "conv_layers was 2 or 3 or 4 and is now 2 or 3",
+        ),
+        (
+            {"space": TERMS.space | {"learning_rate": Interval(0.1, 0.2)}, "seed": 4},
+            r"learning_rate was 1e-05 to 0.1 \(log\) and is now 0.1 to 0.2; seed was 3 and is now",
+        ),
+        (
+            {"space": TERMS.space | {"batch_size": Choice((8,))}},
+            "batch_size was not searched and is now 8",
+        ),
+    ],
+)
+def test_another_sweep_is_refused_with_every_difference(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^--resume: this is another sweep: {message}"):
+        check_compatible(TERMS, replace(TERMS, **changes))
+
+
+def test_what_another_sweep_found_is_read_from_its_journal_or_its_table(tmp_path: Path) -> None:
+    sweep = Sweep()
+    sweep.begin()
+    sweep.run()
+    trial = Ledger(sweep._write, sweep.ledger.trials)
+    (tmp_path / "csv").mkdir()
+    (tmp_path / "csv" / "trials.csv").write_text(
+        "trial_id,status,dropout,conv_layers,val_acc,note\n"
+        "1,completed,0.1,3,0.4,x\n"
+        "2,failed,0.2,3,,x\n"
+        "3,stopped,0.2,4,0.2,x\n"
+        "4,running,0.1,4,0.9,x\n"
+        "5,completed,0.7,3,0.8,outside\n"
+        "6,completed,0.1,4,,no score\n"
+        "7,completed,none,4,0.3,no number\n"
+    )
+    (tmp_path / "csv" / "epochs.csv").write_text("trial_id,epoch\n")
+    space: Space = {"dropout": Interval(0.1, 0.3), "conv_layers": Choice((3, 4))}
+    assert read_known(tmp_path / "csv", space) == (
+        Outcome(TrialConfig(dropout=0.1, conv_layers=3), 0.4),
+        Outcome(TrialConfig(dropout=0.2, conv_layers=3), WORST),
+        Outcome(TrialConfig(dropout=0.2, conv_layers=4), 0.2),
+    )
+    journal = Journal(tmp_path / "journal")
+    for event in sweep.events:
+        journal.append(**{name: value for name, value in event.items() if name != "time"})
+    journal.close()
+    known = read_known(tmp_path / "journal", TERMS.space)
+    assert [outcome.score for outcome in known] == [t.best for t in trial.trials.values()]
+    with pytest.raises(ValueError, match=r"none of the 12 ended trials in .* lies in this space"):
+        read_known(tmp_path / "journal", {"dropout": Choice((0.9,))})
+
+
+FAST = {"image_size": 32, "wandb": "off"}
+
+
+def begun(plan: Plan, terms: Terms | None = None) -> None:
+    """Leaves the folder of a sweep that was killed after its first event."""
+    plan.folder.mkdir(parents=True)
+    journal = Journal(plan.folder)
+    Ledger(journal.append).begin(terms or plan.terms)
+    journal.close()
+
+
+def test_the_same_settings_go_on_and_others_are_refused(photos: Path, tmp_path: Path) -> None:
+    settings = Settings(data=photos, storage=tmp_path / "r", name="s", max_epochs=18, **FAST)
+    begun(make_plan(settings))
+    again = replace(settings, resume=True)
+    assert make_plan(again).terms == make_plan(settings.__class__(**vars(again))).terms
+    longer = make_plan(replace(again, max_epochs=60, trials=30))
+    assert longer.halving is not None
+    assert longer.halving.rungs == (2, 6, 18, 54), "the grace period stays"
+    told = make_plan(replace(again, warm_start="/a/folder/that/is/gone"))
+    assert told.terms.known == (), "what it was told is in its journal"
+    with pytest.raises(ValueError, match=r"another sweep: image_size was 32 and is now 64"):
+        make_plan(replace(again, image_size=64))
+    (photos / "train" / "red" / "000.png").unlink()
+    with pytest.raises(ValueError, match=r"another sweep: fingerprint was \w+ and is now \w+$"):
+        make_plan(again)
+
+
+def test_a_sweep_killed_before_its_first_event_begins(photos: Path, tmp_path: Path) -> None:
+    settings = Settings(data=photos, storage=tmp_path / "r", name="s", **FAST)
+    folder = make_plan(settings).folder
+    folder.mkdir(parents=True)
+    Journal(folder).close()
+    assert make_plan(replace(settings, resume=True)).trials == 20
+
+
+@pytest.mark.parametrize("left", ["sweep.json", "trials.csv", "checkpoints", "champion"])
+def test_a_journal_that_was_lost_is_not_one_that_was_never_written(
+    left: str, tmp_path: Path
+) -> None:
+    (tmp_path / "journal").mkdir()
+    assert read_terms(tmp_path) is None, "it was killed before it had a segment"
+    (tmp_path / left).mkdir()
+    with pytest.raises(ValueError, match=rf"/journal/000001\*\.jsonl is missing, but {left} is th"):
+        read_terms(tmp_path)
+    Journal(tmp_path).close()
+    if left == "sweep.json":  # which comes before the first event
+        assert read_terms(tmp_path) is None
+    else:
+        with pytest.raises(ValueError, match=f"is missing, but {left} is there"):
+            read_terms(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"space": {"dropuot": {"values": [0.1]}}}, "dropuot: no such hyperparameter"),
+        ({"space": {"dropout": {"values": ["x"]}}}, "dropout: x is not "),
+        ({"space": {"dropout": {"kind": 3}}}, "with space: a dict"),
+        ({"space": None}, "with space: None"),
+        ({"known": [{"config": {"dropout": 7}, "score": 0.1}]}, "dropout: 7 is not "),
+        ({"known": {}}, "with known: a dict"),
+        ({"trials": "12"}, "with trials: '12'"),
+        ({"grace_period": 0.5}, "min_iter 0.5 is not at least 1"),
+    ],
+)
+def test_terms_of_another_form_are_a_line(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path)
+    journal.append("sweep", **TERMS.as_event() | changes)
+    journal.close()
+    with pytest.raises(ValueError, match=message) as caught:
+        read_terms(tmp_path)
+    where = ("the journal's `sweep` is none of this version: ", str(tmp_path / "journal"))
+    assert str(caught.value).startswith(where)
