@@ -24,8 +24,8 @@ import torch.nn.functional as F
 from pytorch_lightning.callbacks import Callback
 from rows import HEAD, show
 
-from cnnlib.networks.classifier import CustomCNN
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.custom_cnn import CustomCNN
 from cnnlib.photos.sources import find_dataset
 from cnnlib.training.trial import Task, data_module, precision, train
 

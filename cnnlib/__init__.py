@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnlib.journal.tables import read_results
-    from cnnlib.networks.classifier import CustomCNN
-    from cnnlib.networks.hyperparameter import TrialConfig
+    from cnnlib.networks.cnn import TrialConfig
+    from cnnlib.networks.custom_cnn import CustomCNN
     from cnnlib.pixels.datamodule import CustomDataModule
     from cnnlib.running.sweep import Sweep
 
 __all__ = ["CustomCNN", "CustomDataModule", "Sweep", "TrialConfig", "read_results"]
 
 _HOMES = {
-    "CustomCNN": "networks.classifier",
+    "CustomCNN": "networks.custom_cnn",
     "CustomDataModule": "pixels.datamodule",
     "Sweep": "running.sweep",
-    "TrialConfig": "networks.hyperparameter",
+    "TrialConfig": "networks.cnn",
     "read_results": "journal.tables",
 }
 

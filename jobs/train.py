@@ -7,9 +7,12 @@ from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
-from cnnlib.networks.hyperparameter import TrialConfig, impossible, told
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.configuration import Configuration
+from cnnlib.networks.families import family_named, told
+from cnnlib.networks.family import Family
 from cnnlib.photos.sources import find_dataset
-from cnnlib.planning.make_plan import IMAGE_SIZE
+from cnnlib.planning.make_plan import default_size
 from cnnlib.planning.settings import check_flags
 from cnnlib.search.reference import read_hyperparameters
 from cnnlib.search.space import constants, with_set
@@ -24,6 +27,7 @@ def parser() -> Flags:
     flags = Flags(description="Trains one configuration of the CNN.", allow_abbrev=False)
     add = flags.add_argument
     add("--config", metavar="FILE", help="JSON or YAML: hyperparameters, or a champion's config")
+    add("--network", default=CNN.name, metavar="NAME", help="kind of network (default cnn)")
     add("--set", action="append", default=[], metavar="NAME=V", help="one hyperparameter")
     add("--data", default="sample", help="sample (default), or a folder, zip or URL")
     add("--image-size", type=int, metavar="PX", help="side of the images (default 224; sample 32)")
@@ -45,14 +49,15 @@ def main() -> int:
         out = Path(flags.out)
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ValueError(f"--out: {out} exists; nothing is overwritten: choose a new folder")
-        config = configuration(flags.config, flags.set)
-        image_size = IMAGE_SIZE if flags.data != "sample" else 32
+        family = family_named(flags.network)
+        config = configuration(flags.config, flags.set, family)
+        image_size = default_size(family) if flags.data != "sample" else 32
         if flags.image_size is not None:
             image_size = flags.image_size
-        if reason := impossible(config, image_size):
+        if reason := family.impossible(config, image_size):
             raise ValueError(reason)
         dataset = find_dataset(flags.data)
-        check_memory(config, num_classes=len(dataset.classes), image_size=image_size)
+        check_memory(config, num_classes=len(dataset.classes), image_size=image_size, family=family)
         # From here on it takes time: W&B, PyTorch, decoding.
         flags.wandb = resolved_mode(flags.wandb)
         from cnnlib.pixels.pixels import decode_ahead
@@ -65,20 +70,30 @@ def main() -> int:
         return mistake(error)
     for note in dataset.notes:
         print(f"note: {note}", flush=True)
-    task = Task(dataset, image_size, flags.max_epochs, flags.patience, flags.seed, cores())
+    task = Task(
+        dataset,
+        image_size,
+        flags.max_epochs,
+        flags.patience,
+        flags.seed,
+        cores(),
+        family=family,
+    )
     return _train(config, task, out, flags)
 
 
-def configuration(file: str | None, settings: list[str]) -> TrialConfig:
+def configuration(file: str | None, settings: list[str], family: Family = CNN) -> Any:
     """The configuration of a file, with those of --set in place of its values."""
     values = read_hyperparameters(file) if file is not None else {}
-    fixed = with_set({}, settings)
+    fixed = with_set({}, settings, family)
     if several := fixed.keys() - constants(fixed).keys():
         raise ValueError(f"--set: one value each, please; {', '.join(several)} has more")
-    return TrialConfig.from_mapping({**values, **constants(fixed)})
+    return family.configuration({**values, **constants(fixed)})
 
 
-def check_memory(config: TrialConfig, *, num_classes: int, image_size: int) -> None:
+def check_memory(
+    config: Configuration, *, num_classes: int, image_size: int, family: Family = CNN
+) -> None:
     """Raises ValueError where the network does not fit into what trains it: the GPU, or memory."""
     import torch
 
@@ -87,7 +102,9 @@ def check_memory(config: TrialConfig, *, num_classes: int, image_size: int) -> N
     from cnnlib.system.units import size
 
     try:
-        needed = training_bytes(config, num_classes=num_classes, image_size=image_size)
+        needed = training_bytes(
+            config, num_classes=num_classes, image_size=image_size, family=family
+        )
     except RuntimeError:  # a layer of more numbers than can be counted
         needed = sys.maxsize
     there, what = free_memory(), "machine"
@@ -100,7 +117,7 @@ def check_memory(config: TrialConfig, *, num_classes: int, image_size: int) -> N
         )
 
 
-def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace) -> int:
+def _train(config: Configuration, task: Any, out: Path, flags: argparse.Namespace) -> int:
     """Trains and keeps what came out; 1 where no epoch's network predicts anything."""
     from dataclasses import asdict
     from datetime import UTC, datetime
@@ -111,13 +128,12 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
     from cnnlib.champion.champion import WEIGHTS, Champion, write_champion
     from cnnlib.journal.events import Journal
     from cnnlib.journal.tables import CLASS_COUNTS
-    from cnnlib.networks.classifier import CustomCNN
     from cnnlib.planning.provenance import provenance
     from cnnlib.search.halving import diverged, divergence
     from cnnlib.tracking import Tracking
     from cnnlib.training.trial import train
 
-    model = CustomCNN(config, num_classes=len(task.dataset.classes), image_size=task.image_size)
+    model: Any = task.family.build(config, len(task.dataset.classes), task.image_size)
     print(model.summary(), flush=True)
     # What W&B follows; below wandb/, because the folder is no sweep's.
     journal = Journal(out / "wandb") if flags.wandb != "off" else None
@@ -129,7 +145,7 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
         sweep=out.name,
         started=datetime.now(UTC).isoformat(),
     )
-    note("proposed", trial_id="train", config=told(asdict(config)))
+    note("proposed", trial_id="train", config=told(asdict(config), network=task.family.name))
     note("started", trial_id="train")
     rows: list[dict[str, Any]] = []
 
@@ -174,6 +190,7 @@ def _train(config: TrialConfig, task: Any, out: Path, flags: argparse.Namespace)
             origin="train",
             seed=task.seed,
             levels=task.dataset.levels,
+            family=task.family,
         ),
         about=provenance(flags.data, task.dataset, task.seed),
     )

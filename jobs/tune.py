@@ -21,6 +21,7 @@ def parser() -> Flags:
     add = flags.add_argument
     add("--data", metavar="DATA", help="sample (default), or folder, zip or URL of photographs")
     add("--sweep", metavar="FILE", help="a W&B sweep file (default: the one that fits the data)")
+    add("--network", metavar="NAME", help="kind of network (default: the sweep file's, or cnn)")
     add("--set", action="append", metavar="NAME=V[,V]", help="fix or narrow a hyperparameter")
     add("--trials", type=int, metavar="N", help="how many configurations to try")
     add("--max-epochs", type=int, metavar="N", help="epochs of a trial that is not stopped")

@@ -110,7 +110,7 @@ def test_the_journal_is_read_and_written_by_the_standard_library_alone(module: s
 
 
 def test_hyperparameters_need_the_standard_library_only() -> None:
-    loaded = loaded_by("cnnlib.networks.hyperparameter")
+    loaded = loaded_by("cnnlib.networks.families")
     assert not loaded & {"torch", "ray", "numpy", "pandas", "hyperopt", "wandb", "yaml"}
 
 

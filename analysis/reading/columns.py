@@ -13,7 +13,7 @@ from functools import cache
 import pandas as pd
 
 from cnnlib.journal.tables import FIXED_TRIAL_COLUMNS
-from cnnlib.networks.hyperparameter import hyperparameters
+from cnnlib.networks.families import declared
 from cnnlib.storage.csv_file import NOTHING
 from cnnlib.system.units import short
 
@@ -224,7 +224,7 @@ def is_metric(column: str, values: pd.Series) -> bool:
     is_recorded = RECORDED.fullmatch(column) and not words & {"max", "clip"}
     if is_recorded or " ".join(words_of(column)) in STEPS:
         return True
-    if words & SETTINGS or column in hyperparameters():
+    if words & SETTINGS or column in declared():
         return False
     if words == {"precision"} and _is_number_format(values):
         return False
@@ -251,7 +251,7 @@ def _is_number_format(values: pd.Series) -> bool:
 
 def _is_doubtful(column: str, values: pd.Series) -> bool:
     known = values.dropna()
-    if column in hyperparameters() or USUAL & set(words_of(column)):
+    if column in declared() or USUAL & set(words_of(column)):
         return False
     differing = known.astype(str).nunique()
     return len(known) >= DOUBTFUL_FROM and differing >= DOUBTFUL_SHARE * len(known)

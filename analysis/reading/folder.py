@@ -20,7 +20,8 @@ from cnnlib.journal.tables import (
     openings,
     read_results,
 )
-from cnnlib.networks.hyperparameter import is_off, told
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.families import is_off, told
 from cnnlib.networks.saved_files import WEIGHTS, check_pair, read_classes, read_config, read_metrics
 from cnnlib.storage.csv_file import read_table
 from cnnlib.storage.files import digest
@@ -81,6 +82,11 @@ class SweepFolder:
         return [at for at in self.settings.get("rungs") or [] if isinstance(at, int | float)]
 
     @property
+    def network(self) -> str:
+        """The kind of network that was tuned."""
+        return str(self.settings.get("network", CNN.name))
+
+    @property
     def role(self) -> str:
         """What the trial to point out is."""
         return "champion" if self.champion else "best trial"
@@ -95,11 +101,12 @@ def read_folder(path: Path, choice: Choice | None = None) -> SweepFolder:
     results = _sorted_out(path, read_results(path), settings, choice)
     champion = path / "champion"
     summary = champion / "summary.txt"
-    names = _used(results)
+    network = settings.get("network", CNN.name)
+    names = _used(results, network)
     about_champion = read_config(champion) if (champion / "config.json").exists() else {}
     check_pair(champion, about_champion.get("weights"))
     if "config" in about_champion:
-        about_champion["config"] = told(about_champion["config"], names)
+        about_champion["config"] = told(about_champion["config"], names, network)
     tests = openings(path)
     return SweepFolder(
         path=path,
@@ -183,13 +190,13 @@ def _read_leaks(path: Path) -> pd.DataFrame | None:
     return table
 
 
-def _used(results: Results) -> list[str]:
+def _used(results: Results, network: str) -> list[str]:
     """The hyperparameters without those parts of the recipe that no trial used."""
     columns = {name: results.trials[name].dropna() for name in results.hyperparameters}
     return [
         name
         for name, values in columns.items()
-        if values.empty or not all(is_off(name, value) for value in values)
+        if values.empty or not all(is_off(name, value, network) for value in values)
     ]
 
 

@@ -33,7 +33,7 @@ NAMES: Rule = (
 SETTINGS: Mapping[str, Rule] = {
     "name": TEXT, "started": TEXT, "search": TEXT, "trials": COUNT, "max_epochs": COUNT,
     "seconds": NUMBER, "rungs": LIST, "reduction_factor": NUMBER, "data": MAPPING,
-    "space": MAPPING, "versions": MAPPING, "hyperparameters": NAMES,
+    "network": TEXT, "space": MAPPING, "versions": MAPPING, "hyperparameters": NAMES,
 }  # fmt: skip
 
 

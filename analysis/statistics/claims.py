@@ -133,7 +133,7 @@ def meets(trials: pd.DataFrame, condition: Condition) -> pd.Series:
 
 
 def words(condition: Condition) -> str:
-    """A condition as a reader says it: first_layer_filters 32 and filter_org 0.5."""
+    """A condition as a reader says it: optimizer sgd and dropout 0.5."""
     parts = [
         f"{name} {wanted if isinstance(wanted, Range) else ' or '.join(wanted)}"
         for name, wanted in condition.items()

@@ -11,13 +11,8 @@ from analysis.reading.folder import SweepFolder
 from analysis.reading.values import numbers_of, shown
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.effects import SIGNIFICANT, Effects, best_value, effects_against
-from cnnlib.networks.hyperparameter import (
-    Hyperparameter,
-    TrialConfig,
-    Value,
-    hyperparameters,
-    impossible,
-)
+from cnnlib.networks.families import FAMILIES, declared
+from cnnlib.networks.hyperparameter import Hyperparameter, Value
 from cnnlib.search.space import num_configurations
 from cnnlib.search.sweep_file import sweep_from_mapping
 
@@ -55,12 +50,12 @@ def suggest(
             reasons: list[str] = []
             if name not in paired:  # which value is worse may depend on the other one's
                 kept, reasons = _without_dead(name, known, comparison, effects)
-            further, edge = _beyond(name, best_value(effects, name), comparison, _size(sweep))
+            further, edge = _beyond(name, best_value(effects, name), comparison, sweep)
             kept = pd.concat([kept, pd.Series(further, dtype=object)])
             sentences += reasons + edge
-        if name in hyperparameters():
+        if name in declared(sweep.network):
             parameters |= _entry(
-                hyperparameters()[name], kept, sweep, has_all=len(kept) == len(known)
+                declared(sweep.network)[name], kept, sweep, has_all=len(kept) == len(known)
             )
     sentences += _pair_sentences(sure)
     if not sentences:
@@ -89,10 +84,10 @@ def _without_dead(
 
 
 def _beyond(
-    name: str, best: str, comparison: Comparison, image_size: int | None
+    name: str, best: str, comparison: Comparison, sweep: SweepFolder
 ) -> tuple[list[Value], list[str]]:
     """The next number past the edge of what was tried, if the best value lies there."""
-    hyperparameter = hyperparameters().get(name)
+    hyperparameter = declared(sweep.network).get(name)
     numbers = numbers_of(comparison.trials[name])
     if hyperparameter is None or hyperparameter.low is None or numbers is None:
         return [], []
@@ -106,7 +101,7 @@ def _beyond(
         return [], []
     is_log = hyperparameter.scale == "log" and order[0] > 0
     further = _valid(hyperparameter, edge * edge / inner if is_log else 2 * edge - inner)
-    if further is None or further == edge or not _can_exist(name, further, image_size):
+    if further is None or further == edge or not _can_exist(name, further, sweep):
         return [], []
     sentence = (
         f"{name}: the best, {best}, lies at the edge of what was tried; try {shown(further)} too."
@@ -120,8 +115,11 @@ def _valid(hyperparameter: Hyperparameter, number: float) -> Value | None:
     return round(number) if hyperparameter.type is int else float(f"{number:.3g}")
 
 
-def _can_exist(name: str, value: Value, image_size: int | None) -> bool:
-    return image_size is None or impossible(TrialConfig(**{name: value}), image_size) is None  # type: ignore[arg-type]
+def _can_exist(name: str, value: Value, sweep: SweepFolder) -> bool:
+    family, image_size = FAMILIES.get(sweep.network), _size(sweep)
+    if family is None or image_size is None:
+        return True
+    return family.impossible(family.configuration({name: value}), image_size) is None
 
 
 def _entry(

@@ -14,9 +14,12 @@ from cnnlib.champion.torch_export import PROGRAM, export, preprocessing
 from cnnlib.journal.finals import Finals
 from cnnlib.journal.scores import Standing, mean_interval, standard_error
 from cnnlib.journal.tables import read_json, write_json
-from cnnlib.networks.classifier import CustomCNN
-from cnnlib.networks.hyperparameter import TrialConfig, hyperparameters
-from cnnlib.networks.saved import WEIGHTS, trial_config, with_weights
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.configuration import Configuration
+from cnnlib.networks.families import family_named
+from cnnlib.networks.family import Family
+from cnnlib.networks.hyperparameter import hyperparameters
+from cnnlib.networks.saved import WEIGHTS, configuration, with_weights
 from cnnlib.networks.saved_files import (
     DamagedError,
     check_pair,
@@ -38,7 +41,7 @@ class Champion:
 
     folder: Path
     trial_id: str
-    config: TrialConfig
+    config: Configuration
     classes: tuple[str, ...]
     image_size: int
     epoch: int  # after which these weights were kept
@@ -47,8 +50,9 @@ class Champion:
     seed: int | None = None  # of the training of these weights, where it is not the sweep's
     levels: Levels = UNKNOWN  # what is white in photographs of more than 8 bits
     weights: str | None = None  # digest of its weights, where config.json says it
+    family: Family = CNN  # the kind of network
 
-    def model(self) -> CustomCNN:
+    def model(self) -> Any:
         """The network with its trained weights, ready to predict.
 
         FileNotFoundError without them, DamagedError where they do not fit, are not finite or are
@@ -58,10 +62,10 @@ class Champion:
         check_pair(self.folder, self.weights)
         return model
 
-    def with_weights(self, path: Path) -> CustomCNN:
+    def with_weights(self, path: Path) -> Any:
         """The network with the weights in another file."""
         return with_weights(
-            CustomCNN,
+            self.family.build,
             self.config,
             num_classes=len(self.classes),
             image_size=self.image_size,
@@ -87,6 +91,7 @@ def crown(
     image_size: int,
     finals: Finals | None = None,
     *,
+    family: Family = CNN,
     retrained: bool = True,
     exported: bool = True,
 ) -> Champion:
@@ -102,7 +107,7 @@ def crown(
     winner = finals.winner if finals else None
     taken: list[tuple[Champion, Path, dict[str, Any]]]  # with weights, and what was measured
     if finals is None or winner is None:
-        taken = [(*_best_of_search(sweep_folder, best, dataset, image_size), {})]
+        taken = [(*_best_of_search(sweep_folder, best, dataset, image_size, family), {})]
     else:
         entrant = partial(_entrant, sweep_folder, finals, dataset, image_size, retrained=retrained)
         places = [(winner, folder), (finals.reference, folder / "reference")]
@@ -157,15 +162,16 @@ def _kept(predictions: Path, weights: str) -> Path:
 
 
 def _best_of_search(
-    sweep_folder: Path, best: pd.Series, dataset: Dataset, image_size: int
+    sweep_folder: Path, best: pd.Series, dataset: Dataset, image_size: int, family: Family
 ) -> tuple[Champion, Path]:
     """The best trial, and where its weights are."""
     champion = Champion(
         folder=sweep_folder / "champion",
         trial_id=best["trial_id"],
-        config=TrialConfig.from_mapping(
-            {name: best[name] for name in hyperparameters() if not pd.isna(best.get(name))}
+        config=family.configuration(
+            {n: best[n] for n in hyperparameters(family.config) if not pd.isna(best.get(n))}
         ),
+        family=family,
         classes=dataset.classes,
         levels=dataset.levels,
         image_size=image_size,
@@ -191,6 +197,7 @@ def _entrant(
         folder=folder,
         trial_id=standing.trial_id,
         config=finals.config(standing.trial_id),
+        family=finals.ledger.terms.family,
         classes=dataset.classes,
         levels=dataset.levels,
         image_size=image_size,
@@ -251,6 +258,7 @@ def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[
     """
     config = {
         "trial_id": champion.trial_id,
+        "network": champion.family.name,
         "config": asdict(champion.config),
         "image_size": champion.image_size,
         "epoch": champion.epoch,
@@ -275,10 +283,11 @@ def read_champion(folder: str | Path) -> Champion:
     """
     own = network_folder(folder)
     content = read_config(own, "trial_id", "config", "image_size", "epoch", "val_acc")
+    family = family_named(content.get("network", CNN.name))
     return Champion(
         folder=own,
         trial_id=str(content["trial_id"]),
-        config=trial_config(own, content),
+        config=configuration(own, content, family.config),
         classes=read_classes(own),
         image_size=content["image_size"],
         epoch=content["epoch"],
@@ -287,6 +296,7 @@ def read_champion(folder: str | Path) -> Champion:
         seed=content.get("seed"),
         levels=Levels(**content.get("levels", {})),
         weights=content.get("weights"),
+        family=family,
     )
 
 

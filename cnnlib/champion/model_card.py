@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.journal.scores import REFERENCE, mean_interval, read_standings, spread
-from cnnlib.networks.hyperparameter import told
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.families import told
 from cnnlib.networks.saved_files import (
     DamagedError,
     read_classes,
@@ -138,7 +139,8 @@ def _data(config: Mapping[str, Any], classes: Sequence[str]) -> str:
 
 
 def _hyperparameters(config: Mapping[str, Any]) -> str:
-    rows = [f"| {name} | {value} |" for name, value in told(config["config"]).items()]
+    shown = told(config["config"], network=config.get("network", CNN.name))
+    rows = [f"| {name} | {value} |" for name, value in shown.items()]
     return "\n".join(["## Hyperparameters", "", "| name | value |", "|---|---|", *rows])
 
 

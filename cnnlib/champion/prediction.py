@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cnnlib.champion.champion import Champion
-from cnnlib.champion.torch_export import Classifier
+from cnnlib.champion.torch_export import Probabilities
 from cnnlib.photos.folders import is_regular, walk
 from cnnlib.photos.levels import Levels
 from cnnlib.photos.unreadable import UnreadableError
@@ -41,7 +41,7 @@ def predict(champion: Champion, files: Sequence[Path]) -> tuple[pd.DataFrame, di
     Photographs are seen as in training. Columns are file, the GUESSES, as many as there are
     classes, and `<guess>_confidence` of each, from 0 to 1.
     """
-    classifier = Classifier(champion.model().network).eval()
+    classifier = Probabilities(champion.model().network).eval()
     rows: list[dict[str, Any]] = []
     unreadable: dict[Path, str] = {}
     for batch in _decoded(files, champion.image_size, champion.levels):

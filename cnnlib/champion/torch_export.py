@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.classifier import Classifier
 from cnnlib.photos.levels import UNKNOWN, Levels
 from cnnlib.pixels.augment import MEAN, STD
 from cnnlib.storage.files import replaced
@@ -21,7 +21,7 @@ PROGRAM = "model.pt2"
 EXAMPLE = 2  # images; of one torch.export would make a constant
 
 
-class Classifier(nn.Module):
+class Probabilities(nn.Module):
     """Probabilities (N, num_classes) of images of 0 to 1, (N, 3, H, W)."""
 
     mean: Tensor
@@ -58,10 +58,10 @@ def preprocessing(image_size: int, levels: Levels = UNKNOWN) -> dict[str, Any]:
     }
 
 
-def export(model: CustomCNN, classes: Sequence[str], path: Path, levels: Levels = UNKNOWN) -> None:
+def export(model: Classifier, classes: Sequence[str], path: Path, levels: Levels = UNKNOWN) -> None:
     """Writes the network as a program of torch.export, with classes and preprocessing in it."""
     size = model.image_size
-    classifier = Classifier(model.network).cpu().eval()
+    classifier = Probabilities(model.network).cpu().eval()
     program = torch.export.export(
         classifier,
         (torch.zeros(EXAMPLE, 3, size, size),),

@@ -152,6 +152,7 @@ NEEDED: dict[str, dict[str, Rule]] = {
 # And those that it may have.
 OPTIONAL: dict[str, dict[str, Rule]] = {
     "sweep": {
+        "network": _text,
         "num_initial": _whole,
         "audit": _number,
         "rungs": _each(_whole),

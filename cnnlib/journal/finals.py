@@ -12,7 +12,9 @@ from typing import Any
 
 from cnnlib.journal.ledger import Ledger
 from cnnlib.journal.scores import REFERENCE, Final, Standing, standard_error, standings
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.configuration import Configuration
+from cnnlib.networks.family import Family
 
 EVENTS = ("finals", "final_started", "final", "champion", "retrain_started", "retrained")
 
@@ -25,7 +27,7 @@ class Draw:
     seeds: tuple[int, ...]  # of the training; the split into training and validation stays
     max_epochs: int
     reference: str | None = None  # a finalist, REFERENCE, or None
-    reference_config: TrialConfig | None = None
+    reference_config: Configuration | None = None
 
     @property
     def entrants(self) -> tuple[str, ...]:
@@ -33,14 +35,14 @@ class Draw:
         return (*self.finalists, REFERENCE) if self.reference == REFERENCE else self.finalists
 
     @classmethod
-    def from_event(cls, event: Mapping[str, Any]) -> "Draw":
+    def from_event(cls, event: Mapping[str, Any], family: Family = CNN) -> "Draw":
         config = event["reference_config"]
         return cls(
             tuple(event["finalists"]),
             tuple(event["seeds"]),
             event["max_epochs"],
             event["reference"],
-            config and TrialConfig.from_mapping(config),
+            config and family.configuration(config),
         )
 
 
@@ -77,7 +79,7 @@ class Finals:
     chosen: dict[str, Any] | None = None  # the last choice
 
     def next_draw(
-        self, num_finalists: int, num_seeds: int, reference: TrialConfig | None
+        self, num_finalists: int, num_seeds: int, reference: Configuration | None
     ) -> Draw | None:
         """Who would be trained again if the search ended now; None where there is no choice.
 
@@ -115,7 +117,7 @@ class Finals:
             return {*self.draw.entrants, *self.retrained, *(trial_id for trial_id, _ in self.ended)}
         return {REFERENCE} if self.draw.reference_config != drawn.reference_config else set()
 
-    def config(self, trial_id: str) -> TrialConfig:
+    def config(self, trial_id: str) -> Configuration:
         """The configuration of a finalist, or of the reference."""
         if trial_id != REFERENCE:
             return self.ledger.trials[trial_id].config
@@ -207,7 +209,7 @@ class Finals:
         """Takes an event of the journal into account, where it is one of the finals."""
         kind = event["event"]
         if kind == "finals":
-            drawn = Draw.from_event(event)
+            drawn = Draw.from_event(event, self.ledger.terms.family)
             stale = self.stale(drawn)
             self.ended = {pair: f for pair, f in self.ended.items() if pair[0] not in stale}
             self.retrained = {t: r for t, r in self.retrained.items() if t not in stale}

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from cnnlib.networks.hyperparameter import told
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.families import told
 from cnnlib.search.halving import WORST, Decision, finite
 
 Event = Mapping[str, Any]
@@ -69,11 +70,13 @@ class SeenTrials:
 
     trials: dict[str, SeenTrial] = field(default_factory=dict)
     searched: set[str] = field(default_factory=set)  # hyperparameters of more than one value
+    network: str = CNN.name  # the kind of network
 
     def see(self, event: Event) -> SeenTrial | None:
         """Takes an event into account; the trial that it is about, None where it is about none."""
         kind = event["event"]
         if kind == "sweep":
+            self.network = event.get("network", CNN.name)
             self.searched = {n for n, v in event["space"].items() if len(v.get("values", ())) != 1}
         elif kind == "proposed":
             trial_id = event["trial_id"]
@@ -91,7 +94,7 @@ class SeenTrials:
 
     def shown(self, trial: SeenTrial) -> dict[str, Any]:
         """What to show of its configuration: of the recipe only what is searched or not off."""
-        return told(trial.config, self.searched)
+        return told(trial.config, self.searched, self.network)
 
     def varied(self, trial: SeenTrial) -> dict[str, Any]:
         """The hyperparameters that are searched."""

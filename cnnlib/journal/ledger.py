@@ -11,7 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from cnnlib.networks.hyperparameter import TrialConfig, hyperparameter_named
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.configuration import Configuration
+from cnnlib.networks.families import family_named
+from cnnlib.networks.family import Family
+from cnnlib.networks.hyperparameter import Hyperparameter, hyperparameter_named
 from cnnlib.search.halving import WORST, Decision, Halving, Rungs, diverged, divergence, finite
 from cnnlib.search.space import Choice, Interval, Space, Weighted
 from cnnlib.search.tpe import Outcome, Tpe
@@ -40,6 +44,7 @@ class Terms:
     rungs: tuple[int, ...] = ()  # where they do not follow from the grace period
     strict: bool = False  # a trial is judged by its score at the rung, not by its best so far
     target: float | None = None  # the score after which nothing new is tried
+    family: Family = CNN  # the kind of network, in the journal by its name
 
     @property
     def halving(self) -> Halving | None:
@@ -53,15 +58,24 @@ class Terms:
         return self.space.get("use_augmentation") != Choice((False,))  # True by default
 
     def as_event(self) -> dict[str, Any]:
-        return asdict(self)
+        content = {name: v for name, v in vars(self).items() if name != "family"}
+        content["space"] = {name: asdict(values) for name, values in self.space.items()}
+        content["known"] = [asdict(outcome) for outcome in self.known]
+        return {"network": self.family.name, **content}
 
     @classmethod
-    def from_event(cls, event: Mapping[str, Any]) -> "Terms":
+    def from_event(cls, event: Mapping[str, Any], family: Family | None = None) -> "Terms":
+        """The terms of an event; `family` is what is known of its kind of network."""
         values = {name: event[name] for name in cls.__dataclass_fields__ if name in event}
         try:
-            values["space"] = {n: _values(n, v) for n, v in event["space"].items()}
+            family = family or family_named(event.get("network", CNN.name))
+            values["family"] = family
+            values["space"] = {
+                n: _values(hyperparameter_named(family.config, n), v)
+                for n, v in event["space"].items()
+            }
             values["known"] = tuple(
-                Outcome(TrialConfig.from_mapping(known["config"]), known["score"])
+                Outcome(family.configuration(known["config"]), known["score"])
                 for known in event["known"]
             )
             values["rungs"] = tuple(event.get("rungs", ()))
@@ -72,8 +86,7 @@ class Terms:
         return terms
 
 
-def _values(name: str, content: dict[str, Any]) -> Choice | Interval:
-    hyperparameter = hyperparameter_named(name)
+def _values(hyperparameter: Hyperparameter, content: dict[str, Any]) -> Choice | Interval:
     if "values" in content:
         parsed = tuple(hyperparameter.parse(value) for value in content["values"])
         weighted = "weights" in content
@@ -86,7 +99,7 @@ class Trial:
     """What is known of one trial."""
 
     trial_id: str
-    config: TrialConfig
+    config: Configuration
     max_epochs: int  # those of the sweep when it was proposed
     epoch: int = 0  # the last that was reported
     best: float = WORST
@@ -103,6 +116,7 @@ class Ledger:
 
     write: Callable[..., dict[str, Any]]
     trials: dict[str, Trial] = field(default_factory=dict)
+    family: Family | None = None  # the kind of network; None: the one that the journal names
     exhausted: bool = False  # every configuration of the space was proposed
     _interrupted: list[Trial] = field(default_factory=list)
     _ended: int = 0  # since the sweep was begun or resumed
@@ -184,7 +198,7 @@ class Ledger:
         self._record("proposed", trial_id=trial_id, **content)
         return self.trials[trial_id]
 
-    def proposal(self) -> TrialConfig | None:
+    def proposal(self) -> Configuration | None:
         """What is tried next, None where every configuration was proposed."""
         assert self._tpe is not None
         return self._tpe.propose(len(self.trials) + 1, [*self.terms.known, *self._outcomes()])
@@ -251,7 +265,7 @@ class Ledger:
         """Takes an event of the journal into account."""
         kind = event["event"]
         if kind == "sweep":
-            self._terms = Terms.from_event(event)
+            self._terms = Terms.from_event(event, self.family)
             if self._terms.halving:
                 self._rungs = Rungs(self._terms.halving, self._terms.audit, self._terms.seed)
             self._tpe = Tpe(
@@ -260,12 +274,13 @@ class Ledger:
                 num_initial=self._terms.num_initial,
                 search=self._terms.search,
                 seed=self._terms.seed,
+                family=self._terms.family,
             )
         elif kind == "resumed":
             self._extend(event["trials"], event["max_epochs"])
         elif kind == "proposed":
             try:
-                config = TrialConfig.from_mapping(event["config"])
+                config = self.terms.family.configuration(event["config"])
             except ValueError as error:
                 trial_id = event["trial_id"]
                 raise ValueError(f"the journal's trial {trial_id}: {error}") from None
@@ -309,9 +324,13 @@ def alike(error: str) -> str:
     return re.sub(r"0x[0-9a-f]+|[\d.]+", "#", error)[:120]
 
 
-def read_ledger(events: Iterable[Mapping[str, Any]], write: Callable[..., Any]) -> Ledger:
+def read_ledger(
+    events: Iterable[Mapping[str, Any]],
+    write: Callable[..., Any],
+    family: Family | None = None,
+) -> Ledger:
     """The state that these events amount to."""
-    ledger = Ledger(write)
+    ledger = Ledger(write, family=family)
     for event in events:
         ledger.apply(event)
     return ledger

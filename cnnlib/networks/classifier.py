@@ -1,9 +1,7 @@
-"""CustomCNN: the study's network, and what is measured while it trains."""
+"""Classifier: any network as Lightning trains it by the recipe, and what is measured then."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,125 +13,33 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from cnnlib.networks import recipe
-from cnnlib.networks.hyperparameter import TrialConfig, filter_counts, impossible
-from cnnlib.networks.saved import read_network
-from cnnlib.pixels.decode import image_side
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "mish": nn.Mish,
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "leaky_relu": nn.LeakyReLU,
-    "tanh": nn.Tanh,
-}
-# What never falls commutes with the maximum of pooling, and after it there is a quarter to do.
-RISING = {"relu", "elu", "selu", "leaky_relu", "tanh"}
+from cnnlib.networks.configuration import Recipe
+from cnnlib.networks.summary import summary
 
 
-def network(config: TrialConfig, num_classes: int, image_size: int) -> nn.Sequential:
-    """Blocks of convolution, batch norm if asked, activation and pooling; two dense layers."""
-    layers: list[nn.Module] = []
-    channels, activation = 3, ACTIVATIONS[config.activation]
-    for filters in filter_counts(config):
-        side = config.kernel_size
-        layers.append(nn.Conv2d(channels, filters, kernel_size=side, padding=side // 2))
-        if config.batch_norm:
-            layers.append(nn.BatchNorm2d(filters))
-        if config.activation in RISING:
-            layers += [nn.MaxPool2d(2), activation()]
-        else:
-            layers += [activation(), nn.MaxPool2d(2)]
-        channels = filters
-    side = image_size >> config.conv_layers  # each pooling halves, rounding down
-    if config.head == "gap":
-        layers.append(nn.AvgPool2d(side))
-        side = 1
-    return nn.Sequential(
-        *layers,
-        nn.Flatten(),
-        nn.Linear(channels * side * side, config.num_neurons_dense),
-        activation(),
-        nn.Dropout(config.dropout),
-        nn.Linear(config.num_neurons_dense, num_classes),
-    )
+class Classifier(LightningModule):
+    """A network that gives class scores, trained as its configuration's recipe says.
 
-
-def _image_size(image_size: int | Sequence[int] | None, shape: Sequence[int] | None) -> int:
-    """The side that either says, or both; 224 where neither does."""
-    if shape is None:
-        return image_side(224 if image_size is None else image_size)
-    if not isinstance(shape, Sequence) or len(shape) != 3 or shape[0] != 3:
-        raise ValueError(f"input_shape: {shape} is not (3, height, width)")
-    side = image_side(shape[1:])
-    if image_size is not None and image_side(image_size) != side:
-        raise ValueError(f"input_shape: {shape} is not of image_size {image_size}; give one")
-    return side
-
-
-class CustomCNN(LightningModule):
-    """A convolutional classifier, `CustomCNN(first_layer_filters=64, conv_layers=5, ...)`.
-
-    Takes the hyperparameters of TrialConfig by name, or a whole TrialConfig; what is not named has
-    the default. Logs train_loss, train_acc, val_loss, val_acc, test_loss and test_acc once an
-    epoch, each counted over images. An accuracy is NaN where any output, loss or weight is not
-    finite: such a network predicts nothing, though argmax would make it the first class.
-
-    The study's names are taken too: `input_shape=(3, 224, 224)` says image_size, as photographs
-    have three channels, and `optimizer_name` is the hyperparameter `optimizer`.
+    Logs train_loss, train_acc, val_loss, val_acc, test_loss and test_acc once an epoch, each
+    counted over images. An accuracy is NaN where any output, loss or weight is not finite: such a
+    network predicts nothing, though argmax would make it the first class.
     """
 
     def __init__(
-        self,
-        config: TrialConfig | None = None,
-        *,
-        num_classes: int = 10,
-        image_size: int | Sequence[int] | None = None,
-        input_shape: Sequence[int] | None = None,
-        optimizer_name: str | None = None,
-        **hyperparameters: Any,
+        self, network: nn.Module, config: Recipe, *, num_classes: int, image_size: int
     ) -> None:
-        """`image_size` is the side in pixels, by default 224: images are square.
-
-        Raises ValueError for a value that is not valid or a network that cannot exist.
-        """
+        """`image_size` is the side in pixels: images are square."""
         super().__init__()
-        image_size = _image_size(image_size, input_shape)
-        if optimizer_name is not None:
-            named = str(optimizer_name).lower()
-            if hyperparameters.setdefault("optimizer", named) != named:
-                raise ValueError(
-                    f"optimizer_name: {optimizer_name} is not the optimizer given, "
-                    f"{hyperparameters['optimizer']}; give one of the two"
-                )
-        if config is None:
-            config = TrialConfig.from_mapping(hyperparameters)
-        elif hyperparameters:
-            raise ValueError(f"give a TrialConfig or {', '.join(hyperparameters)}, not both")
-        if num_classes < 1:
-            raise ValueError(f"num_classes: {num_classes} is not at least 1")
-        if reason := impossible(config, image_size):
-            raise ValueError(reason)
         self.save_hyperparameters(
             {**asdict(config), "num_classes": num_classes, "image_size": image_size}
         )
         self.config = config
         self.image_size = image_size
-        self.network = network(config, num_classes, image_size)
+        self.network = network
         self._average = recipe.MovingAverage(self.network, config.ema) if config.ema else None
         self._totals: dict[str, list[Tensor]] = {}
         self.class_counts = torch.zeros(2, num_classes)
         """Validation images of the last epoch by class: recognised, all."""
-
-    @classmethod
-    def from_champion(cls, folder: str | Path) -> "CustomCNN":
-        """The trained network of a sweep's folder, or of its champion's, ready to predict.
-
-        FileNotFoundError where there is none, ValueError where a file of it is damaged.
-        """
-        return read_network(folder, cls)
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores before softmax, (N, num_classes), for normalised images (N, 3, H, W)."""
@@ -233,27 +139,4 @@ class CustomCNN(LightningModule):
 
     def summary(self) -> str:
         """A table of the layers: name, output shape without N, number of parameters."""
-        rows: list[tuple[str, str, int]] = []
-
-        def note(name: str) -> Any:
-            def hook(layer: nn.Module, inputs: Any, output: Tensor) -> None:
-                shape = f"({', '.join(map(str, output.shape[1:]))})"
-                rows.append((name, shape, sum(p.numel() for p in layer.parameters())))
-
-            return hook
-
-        handles = [
-            layer.register_forward_hook(note(f"{index} {type(layer).__name__}"))
-            for index, layer in enumerate(self.network)
-        ]
-        training = self.training
-        with torch.no_grad():
-            self.eval()(torch.zeros(1, 3, self.image_size, self.image_size, device=self.device))
-        self.train(training)
-        for handle in handles:
-            handle.remove()
-        total = sum(count for _, _, count in rows)
-        lines = [f"{name:<16}{shape:<20}{count:>14,}" for name, shape, count in rows]
-        return "\n".join(
-            [f"{'layer':<16}{'output':<20}{'parameters':>14}", *lines, f"{'total':<36}{total:>14,}"]
-        )
+        return summary(self.network, self.image_size)

@@ -1,7 +1,7 @@
-"""The hyperparameters of a trial, each declared once: everything else is derived from here."""
+"""What a hyperparameter says of itself: type, default, what is valid, help; one line in a class."""
 
 import difflib
-from collections.abc import Container, Mapping
+import math
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, get_type_hints
@@ -13,7 +13,7 @@ Value = bool | int | float | str
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """What a field of TrialConfig says of itself."""
+    """What a field of a configuration says of itself."""
 
     name: str
     type: type
@@ -23,6 +23,7 @@ class Hyperparameter:
     low: float | None = None
     high: float | None = None
     scale: str = "linear"  # or "log": how its axis is drawn
+    optional: bool = False  # not shown where it has its default
 
     @property
     def rule(self) -> str:
@@ -31,8 +32,10 @@ class Hyperparameter:
             return "true or false"
         if self.choices:
             return f"one of {', '.join(map(str, self.choices))}"
+        if self.type is str:
+            return "a text"
         kind = "a whole number" if self.type is int else "a number"
-        return f"{kind} from {self.low:g} to {self.high:g}"
+        return kind if self.low is None else f"{kind} from {self.low:g} to {self.high:g}"
 
     def parse(self, raw: object) -> Value:
         """The value that `raw` means, from YAML, JSON or a flag: '1e-3' is 0.001, 'True' is True.
@@ -40,15 +43,20 @@ class Hyperparameter:
         Raises ValueError with field, value, rule and the nearest valid value.
         """
         value = _converted(raw, self.type)
-        valid = value is not None and (
-            value in self.choices
-            if self.choices
-            else self.type is bool or self.low <= value <= self.high  # type: ignore[operator]
-        )
-        if not valid:
+        if value is None or not self.allows(value):
             near = nearest(raw, self.choices)
             raise ValueError(f"{self.name}: {short(raw)} is not {self.rule}{near}")
-        return value  # type: ignore[return-value]
+        return value
+
+    def allows(self, value: Any) -> bool:
+        """Whether a value of this type is valid; where no rule was declared any finite one is."""
+        if self.choices:
+            return value in self.choices
+        if self.type in (bool, str):
+            return True
+        if self.low is None or self.high is None:
+            return math.isfinite(value)
+        return self.low <= value <= self.high
 
 
 def _converted(raw: object, kind: type) -> Any:
@@ -77,153 +85,39 @@ def nearest(word: object, known: object) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def choice(default: Value, *others: Value, help: str) -> Any:
-    return field(default=default, metadata={"choices": (default, *others), "help": help})
+def choice(default: Value, *others: Value, help: str, **more: Any) -> Any:
+    """A field that has one of these values."""
+    return field(default=default, metadata={"choices": (default, *others), "help": help, **more})
 
 
-def switch(default: bool, *, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
+def switch(default: bool, *, help: str, **more: Any) -> Any:
+    """A field that is true or false."""
+    return field(default=default, metadata={"help": help, **more})
 
 
-def number(default: float, low: float, high: float, *, help: str, scale: str = "linear") -> Any:
-    return field(default=default, metadata={"low": low, "high": high, "help": help, "scale": scale})
+def number(default: float, low: float, high: float, *, help: str, **more: Any) -> Any:
+    """A field that is a number within bounds; whole where its type is int."""
+    return field(default=default, metadata={"low": low, "high": high, "help": help, **more})
 
 
-@dataclass(frozen=True)
-class StudyConfig:
-    """The study's ten hyperparameters, with its best as defaults."""
-
-    first_layer_filters: int = number(
-        128, 1, 4096, scale="log", help="filters of the first convolution"
-    )
-    filter_org: float = number(
-        1.0, 0.25, 4.0, scale="log", help="filters of a layer over those of the layer before"
-    )
-    conv_layers: int = number(5, 1, 10, help="blocks of convolution, activation and pooling")
-    activation: str = choice(
-        "relu", "gelu", "silu", "mish", "elu", "selu", "leaky_relu", "tanh",
-        help="activation after each convolution and the dense layer",
-    )  # fmt: skip
-    dropout: float = number(0.3, 0.0, 0.95, help="share of dense activations dropped in training")
-    batch_norm: bool = switch(True, help="batch normalisation after each convolution")
-    batch_size: int = number(32, 1, 65536, scale="log", help="images per optimiser step")
-    learning_rate: float = number(1e-3, 1e-8, 10.0, scale="log", help="step size at its highest")
-    use_augmentation: bool = switch(True, help="random crops, flips and colours in training")
-    num_neurons_dense: int = number(
-        256, 1, 65536, scale="log", help="neurons of the dense layer before the classes"
-    )
-
-
-@dataclass(frozen=True)
-class TrialConfig(StudyConfig):
-    """One point of the search space: the study's ten and a recipe for training, off by default."""
-
-    optimizer: str = choice(
-        "adam", "adamw", "sgd", help="optimiser; sgd has Nesterov momentum of 0.9"
-    )
-    weight_decay: float = number(
-        0.0, 0.0, 1.0,
-        help="decay of the weights: as L2 penalty in adam and sgd, apart from gradients in adamw",
-    )  # fmt: skip
-    learning_rate_schedule: str = choice(
-        "constant", "one_cycle", "cosine", "step",
-        help="the step size over the epochs; step is a tenth after each third of them",
-    )  # fmt: skip
-    label_smoothing: float = number(
-        0.0, 0.0, 0.9, help="share of each training label that is spread over all classes"
-    )
-    kernel_size: int = choice(3, 5, 7, help="side of the convolutions, in pixels")
-    head: str = choice(
-        "flatten", "gap", help="before the dense layer; gap is global average pooling"
-    )
-    ema: float = number(
-        0.0, 0.0, 0.9999,
-        help="decay of the weights' exponential moving average, less in the first steps; 0 is none",
-    )  # fmt: skip
-    augmentation: str = choice(
-        "standard", "light", "strong",
-        help="standard: random resized crop, flip, colour; light: random crop and flip; "
-        "strong: standard with small rotations and shifts",
-    )  # fmt: skip
-
-    def __post_init__(self) -> None:
-        for name, hyperparameter in hyperparameters().items():
-            object.__setattr__(self, name, hyperparameter.parse(getattr(self, name)))
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, object]) -> "TrialConfig":
-        """The configuration with these values and defaults elsewhere.
-
-        Raises ValueError for an unknown name, with the nearest known one.
-        """
-        for name in values:
-            hyperparameter_named(name)
-        return cls(**values)  # type: ignore[arg-type]
+def hyperparameters(config_type: Any) -> dict[str, Hyperparameter]:
+    """Every hyperparameter of a class of configurations by name, in the order of declaration."""
+    return _declared(config_type)
 
 
 @cache
-def hyperparameters() -> dict[str, Hyperparameter]:
-    """Every hyperparameter by name, in the order of declaration."""
-    types = get_type_hints(TrialConfig)
+def _declared(config_type: Any) -> dict[str, Hyperparameter]:
+    types = get_type_hints(config_type)
     return {
         f.name: Hyperparameter(f.name, types[f.name], default=f.default, **f.metadata)  # type: ignore[arg-type]
-        for f in fields(TrialConfig)
+        for f in fields(config_type)
     }
 
 
-def hyperparameter_named(name: str) -> Hyperparameter:
+def hyperparameter_named(config_type: Any, name: str) -> Hyperparameter:
     """The hyperparameter of this name; ValueError names the nearest known one."""
-    known = hyperparameters()
+    known = hyperparameters(config_type)
     if name not in known:
         near = nearest(name, known) or f"; known are {', '.join(known)}"
         raise ValueError(f"{short(name)}: no such hyperparameter{near}")
     return known[name]
-
-
-def is_off(name: str, value: object) -> bool:
-    """Whether this is a part of the recipe that is left as the study had it."""
-    study = {f.name for f in fields(StudyConfig)}
-    known = hyperparameters()
-    return name in known and name not in study and value == known[name].default
-
-
-def told(config: Mapping[str, Any], searched: Container[str] = ()) -> dict[str, Any]:
-    """What to show of a configuration: of the recipe only what is searched or not off."""
-    return {n: v for n, v in config.items() if n in searched or not is_off(n, v)}
-
-
-def filter_counts(config: TrialConfig) -> list[int]:
-    """Channels out of each convolution: 32 filters and filter_org 2.0 give 32, 64, 128."""
-    return _counts(config.first_layer_filters, config.filter_org, config.conv_layers)
-
-
-def _counts(first: int, ratio: float, layers: int) -> list[int]:
-    counts = [first]
-    while len(counts) < layers:
-        counts.append(int(counts[-1] * ratio))
-    return counts
-
-
-def can_exist(first: int, ratio: float, layers: int, image_size: int) -> bool:
-    """Whether a network of these filters, ratio of filters and layers can exist.
-
-    As `impossible` says it, and fast enough to be asked a million times. Where one can, so can one
-    of more filters, of a larger ratio, or of fewer layers.
-    """
-    return image_size >> layers > 0 and _counts(first, ratio, layers)[-1] > 0
-
-
-def impossible(config: TrialConfig, image_size: int) -> str | None:
-    """Why no network of this configuration can exist for images of this size, or None."""
-    if image_size >> config.conv_layers == 0:
-        return (
-            f"conv_layers: {config.conv_layers} poolings leave nothing of {image_size} px; "
-            f"at most {image_size.bit_length() - 1} fit, or take a larger image size"
-        )
-    if 0 in filter_counts(config):
-        return (
-            f"filter_org: {config.filter_org:g} leaves no filter in layer "
-            f"{filter_counts(config).index(0) + 1} of {config.conv_layers} when the first has "
-            f"{config.first_layer_filters}; take more filters or fewer layers"
-        )
-    return None

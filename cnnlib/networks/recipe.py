@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.configuration import Recipe
 
 RISE = 0.3  # of the way, in which one_cycle's learning rate rises, from START of its peak to it
 START = 0.04
@@ -25,7 +25,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 
 
-def optimizer(config: TrialConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def optimizer(config: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimiser of these parameters."""
     make = OPTIMIZERS[config.optimizer]
     return make(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
@@ -50,9 +50,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 }
 
 
-def schedule(
-    config: TrialConfig, optimizer: torch.optim.Optimizer, trainer: Trainer
-) -> dict[str, Any]:
+def schedule(config: Recipe, optimizer: torch.optim.Optimizer, trainer: Trainer) -> dict[str, Any]:
     """Lightning's entry for a learning rate that is not constant: new every step, or every epoch.
 
     Raises ValueError where the trainer does not know how long it will train.

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
+from pytorch_lightning import LightningModule
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.saved_files import (
     LONGEST,
     WEIGHTS,
@@ -20,18 +21,18 @@ from cnnlib.networks.saved_files import (
 )
 from cnnlib.system.units import short
 
-Network = TypeVar("Network", bound=nn.Module)
+# (config, num_classes, image_size) -> the network, untrained
+Build = Callable[[Any, int, int], LightningModule]
 
 
-def read_network(folder: str | Path, build: Callable[..., Network]) -> Network:
+def read_network(folder: str | Path, config_type: type[Configuration], build: Build) -> Any:
     """The trained network of a sweep's folder, or of its champion's, ready to predict.
 
-    `build` makes it, untrained, of a TrialConfig, `num_classes` and `image_size`.
     FileNotFoundError where there is none, DamagedError where a file is not what it should be.
     """
     own = network_folder(folder)
     content = read_config(own, "config", "image_size")
-    config = trial_config(own, content)
+    config = configuration(own, content, config_type)
     size, num_classes = content["image_size"], len(read_classes(own))
     model = with_weights(
         build, config, num_classes=num_classes, image_size=size, path=own / WEIGHTS
@@ -40,22 +41,24 @@ def read_network(folder: str | Path, build: Callable[..., Network]) -> Network:
     return model
 
 
-def trial_config(folder: Path, content: dict[str, Any]) -> TrialConfig:
+def configuration(
+    folder: Path, content: dict[str, Any], config_type: type[Configuration]
+) -> Configuration:
     """The hyperparameters in what config.json holds."""
     try:
-        return TrialConfig.from_mapping(content["config"])
+        return config_type.from_mapping(content["config"])
     except (ValueError, OverflowError) as error:
         raise DamagedError(folder / "config.json", short(error, LONGEST)) from None
 
 
 def with_weights(
-    build: Callable[..., Network],
-    config: TrialConfig,
+    build: Build,
+    config: Configuration,
     *,
     num_classes: int,
     image_size: int,
     path: Path,
-) -> Network:
+) -> LightningModule:
     """The network of this configuration with the weights in a file, ready to predict.
 
     Memory is taken for what the file holds, and for nothing that a configuration alone asks for.
@@ -65,7 +68,7 @@ def with_weights(
         raise FileNotFoundError(f"no weights: {path} does not exist")
     try:
         with torch.device("meta"):
-            model = build(config, num_classes=num_classes, image_size=image_size)
+            model = build(config, num_classes, image_size)
     except (ValueError, RuntimeError, OverflowError) as error:  # it cannot exist, or is too large
         raise DamagedError(path.with_name("config.json"), short(error, LONGEST)) from None
     weights = _read(path, model.state_dict())

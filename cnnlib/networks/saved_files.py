@@ -76,7 +76,7 @@ def _is_test(value: Any) -> bool:
 Entries = Mapping[str, "Kind | Entries"]
 # What the entries of a file are where they are there; who cannot do without one says so.
 CONFIG: Entries = {
-    "trial_id": _or(TEXT, WHOLE), "config": {}, "image_size": SIDE, "epoch": WHOLE,
+    "trial_id": _or(TEXT, WHOLE), "network": TEXT, "config": {}, "image_size": SIDE, "epoch": WHOLE,
     "val_acc": SHARE, "val_acc_is": TEXT, "origin": TEXT, "seed": _or(WHOLE, NULL), "name": TEXT,
     "data": {
         "source": TEXT, "fingerprint": TEXT, "classes": _list_of(TEXT), "train": WHOLE,

@@ -3,9 +3,10 @@
 import math
 import statistics
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import torch
@@ -14,12 +15,14 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnlib.networks import recipe
-from cnnlib.networks.classifier import CustomCNN
-from cnnlib.networks.hyperparameter import TrialConfig, hyperparameters, impossible
-from cnnlib.search.space import Choice, Space, grid
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.family import Family
+from cnnlib.search.space import Choice, Interval, Space, grid
 from cnnlib.search.tpe import Tpe
 
 SAMPLE = 100  # configurations of a space that stand for it
+SHORT = 16  # values of a range that are all tried for the heaviest network
+MOST_TRIED = 512  # configurations that are
 TIMED = 1.0  # seconds that a measurement takes at least
 CPU_MACS = 3e10  # of a measured CPU batch at most: some seconds
 RAY_SHARES = 10_000  # of a GPU: Ray rounds to these, and six times 0.1667 is too much
@@ -28,26 +31,26 @@ MOST_SHARING = 8  # trials on one GPU
 CROWDS = 8, 4, 2  # times the batch size: the first that fits shows what a GPU can do
 
 
-def macs(config: TrialConfig, *, num_classes: int, image_size: int) -> float:
+def macs(config: Any, *, num_classes: int, image_size: int, family: Family = CNN) -> float:
     """Multiplications and additions of one image's forward pass; training takes three times it."""
-    return forward_macs(_unfilled(config, num_classes, image_size), image_size)
+    return forward_macs(_unfilled(family, config, num_classes, image_size), image_size)
 
 
-def training_bytes(config: TrialConfig, *, num_classes: int, image_size: int) -> int:
+def training_bytes(config: Any, *, num_classes: int, image_size: int, family: Family = CNN) -> int:
     """Memory that training needs, roughly: weights, gradients, two moments, and activations.
 
     Going back, the gradients of the largest activations stand beside what the forward pass kept.
     """
-    model = _unfilled(config, num_classes, image_size)
+    model = _unfilled(family, config, num_classes, image_size)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     stored = stored_bytes(model, config.batch_size, image_size)
     return 4 * weights + sum(stored) + 2 * max(stored)
 
 
-def _unfilled(config: TrialConfig, num_classes: int, image_size: int) -> CustomCNN:
+def _unfilled(family: Family, config: Any, num_classes: int, image_size: int) -> nn.Module:
     """The network without memory for its weights: on it all can be counted and nothing computed."""
     with torch.device("meta"):
-        return CustomCNN(config, num_classes=num_classes, image_size=image_size)
+        return family.build(config, num_classes, image_size)
 
 
 def forward_macs(module: nn.Module, image_size: int) -> float:
@@ -75,46 +78,62 @@ def stored_bytes(module: nn.Module, batch_size: int, image_size: int) -> list[in
     return [t.untyped_storage().nbytes() for place, t in kept.items() if place not in weights]
 
 
-def largest(space: Space, num_classes: int, image_size: int) -> tuple[int, int]:
+def largest(
+    space: Space, num_classes: int, image_size: int, family: Family = CNN
+) -> tuple[int, int]:
     """Bytes that a running trial and the best that ended hold at most.
 
     A running one has its best weights, and the last with two moments of the optimiser for each of
     them and the moving average if there is one; the last is there twice while it is replaced.
     Raises ValueError where a network has more weights than PyTorch can count.
     """
-    shapes = {name: _heaviest(name, space) for name in SHAPES if name in space}
     most = 0
-    for values in product(*shapes.values()):
-        config = TrialConfig.from_mapping(dict(zip(shapes, values, strict=True)))
-        if impossible(config, image_size):
+    for values in _heaviest(space, family):
+        config = family.configuration(values)
+        if family.impossible(config, image_size):
             continue
         try:
-            model = _unfilled(config, num_classes, image_size)
+            model = _unfilled(family, config, num_classes, image_size)
         except (RuntimeError, TypeError) as error:  # sizes beyond 64 bits
-            said = ", ".join(f"{name} {value}" for name, value in zip(shapes, values, strict=True))
+            said = ", ".join(f"{name} {values[name]}" for name in family.shapes if name in space)
             raise ValueError(f"no memory holds a network of {said}; take smaller ones") from error
         most = max(most, sum(t.numel() * t.element_size() for t in model.state_dict().values()))
-    averaged = "ema" in space and _heaviest("ema", space) != [0]
+    averaged = "ema" in space and _ends(space["ema"])[1] != 0
     return (1 + 2 * (4 if averaged else 3)) * most, most
 
 
-EITHER = ("conv_layers", "head")  # the largest value is not always the heaviest
-SHAPES = (
-    "first_layer_filters", "filter_org", "batch_norm", "num_neurons_dense", "kernel_size", *EITHER
-)  # fmt: skip
+def _heaviest(space: Space, family: Family) -> Iterator[dict[str, Any]]:
+    """The configurations of which one makes the most weights, but for the recipe's part.
+
+    Of a number whose order is not known, in a range too long to try, the ends stand for all.
+    """
+    columns = {name: _tried(values) for name, values in space.items() if name in family.shapes}
+    for name in family.heavier:
+        if name in columns:
+            columns[name] = [max(columns[name])]
+    fixed = {name: values[0] for name, values in columns.items() if len(values) == 1}
+    for values in islice(product(*columns.values()), MOST_TRIED):
+        yield fixed | dict(zip(columns, values, strict=True))
 
 
-def _heaviest(name: str, space: Space) -> list[Any]:
-    """The values of a hyperparameter of which one makes the most weights."""
-    values = space[name]
+def _tried(values: Choice | Interval) -> list[Any]:
     if isinstance(values, Choice):
-        return list(values.values) if name in EITHER else [max(values.values)]
-    return grid(values) or [] if name in EITHER else [hyperparameters()[name].type(values.highest)]
+        return list(values.values)
+    listed = grid(values) or []
+    return listed if 0 < len(listed) <= SHORT else list(_ends(values))
 
 
-def sampled(space: Space, image_size: int) -> list[TrialConfig]:
+def _ends(values: Choice | Interval) -> tuple[Any, Any]:
+    if isinstance(values, Choice):
+        return min(values.values), max(values.values)  # type: ignore[type-var]
+    return values.lowest, values.highest
+
+
+def sampled(space: Space, image_size: int, family: Family = CNN) -> list[Any]:
     """Different configurations that stand for the space, always the same ones."""
-    search = Tpe(space, image_size=image_size, num_initial=0, search="random", seed=0)
+    search = Tpe(
+        space, image_size=image_size, num_initial=0, search="random", seed=0, family=family
+    )
     configs = []
     for number in range(SAMPLE):
         config = search.propose(number, [])
@@ -129,26 +148,32 @@ def sampled(space: Space, image_size: int) -> list[TrialConfig]:
 class Measured:
     """How fast one configuration trained here, on generated images."""
 
-    config: TrialConfig
+    config: Any
     macs: float  # of an image
     seconds: float  # of an image
     peak_bytes: int  # of the GPU's memory; 0 on a CPU
 
 
 def measure(
-    config: TrialConfig, *, num_classes: int, image_size: int, device: str, times: int = 1
+    config: Any,
+    *,
+    num_classes: int,
+    image_size: int,
+    device: str,
+    times: int = 1,
+    family: Family = CNN,
 ) -> Measured:
     """Trains some batches, `times` as large as the configuration's.
 
     Raises torch.OutOfMemoryError where one does not fit.
     """
-    cost = macs(config, num_classes=num_classes, image_size=image_size)
+    cost = macs(config, num_classes=num_classes, image_size=image_size, family=family)
     size = times * config.batch_size
     if device == "cpu":
         size = max(2, min(size, int(CPU_MACS / cost)))
     else:
         torch.cuda.reset_peak_memory_stats()
-    model = CustomCNN(config, num_classes=num_classes, image_size=image_size)
+    model: nn.Module = family.build(config, num_classes, image_size)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = recipe.optimizer(config, model.parameters())
     images = torch.randn(size, 3, image_size, image_size, device=device)
@@ -185,24 +210,21 @@ def seconds_an_image(cost: float, middle: Measured, largest: Measured) -> float:
     return max(middle.seconds + slope * (cost - middle.macs), middle.seconds * 0.1)
 
 
-def shared_gpu(space: Space, *, num_classes: int, image_size: int) -> tuple[float, str]:
+def shared_gpu(
+    space: Space, *, num_classes: int, image_size: int, family: Family = CNN
+) -> tuple[float, str]:
     """The share of this machine's first GPU that a trial should have, and why, measured on it."""
+    sizes: dict[str, Any] = {"num_classes": num_classes, "image_size": image_size}
     rising = sorted(
-        sampled(space, image_size),
-        key=lambda config: macs(config, num_classes=num_classes, image_size=image_size),
+        sampled(space, image_size, family), key=lambda c: macs(c, **sizes, family=family)
     )
     middle = rising[len(rising) // 2]
-    largest = max(
-        rising,
-        key=lambda c: training_bytes(c, num_classes=num_classes, image_size=image_size),
-    )
+    largest = max(rising, key=lambda c: training_bytes(c, **sizes, family=family))
 
-    def measured(config: TrialConfig, times: int = 1) -> Measured | None:
+    def measured(config: Any, times: int = 1) -> Measured | None:
         """None where the GPU's memory does not suffice."""
         with suppress(torch.OutOfMemoryError):
-            return measure(
-                config, num_classes=num_classes, image_size=image_size, device="cuda", times=times
-            )
+            return measure(config, **sizes, device="cuda", times=times, family=family)
         return None
 
     there = torch.cuda.get_device_properties(0).total_memory

@@ -13,6 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cnnlib.networks.families import family_named
+from cnnlib.networks.family import Family
 from cnnlib.planning.settings import Settings, check_flags, seconds_of
 from cnnlib.search.bounds import LARGEST_SEED
 from cnnlib.search.halving import Halving
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 SWEEPS = Path(str(files("cnnlib"))) / "sweeps"
 TRIALS = 20  # where neither --trials nor the file's run_cap says
 MAX_EPOCHS = 50  # the study's
-IMAGE_SIZE = 224  # px, the study's
+IMAGE_SIZE = 224  # px, where the kind of network does not say
 FINALISTS = 3
 SEEDS = 3
 
@@ -50,13 +52,15 @@ def make_plan(settings: Settings) -> "Plan":
     time_budget = None if settings.time_budget is None else seconds_of(settings.time_budget)
     folder = _folder(settings)
     file = _sweep_file(settings)
-    image_size = settings.image_size or file.settings.get("image_size", IMAGE_SIZE)
-    space = with_set(file.space, [settings.set] if isinstance(settings.set, str) else settings.set)
-    num_points = num_configurations(space, image_size)
+    family = file.family
+    image_size = settings.image_size or file.settings.get("image_size") or default_size(family)
+    flags = [settings.set] if isinstance(settings.set, str) else settings.set
+    space = with_set(file.space, flags, family)
+    num_points = num_configurations(space, image_size, family)
     if not settings.resume:
         _num_trials(settings, file, num_points)
         _halving(file, _max_epochs(settings, file), before=None)
-    reference = read_reference(settings.reference, space, image_size)
+    reference = read_reference(settings.reference, space, image_size, family)
     finals = {"finalists": FINALISTS, "seeds": SEEDS}
     finals = {n: _first(getattr(settings, n), file.settings.get(n), v) for n, v in finals.items()}
     if settings.seed + finals["seeds"] > LARGEST_SEED:
@@ -72,7 +76,7 @@ def make_plan(settings: Settings) -> "Plan":
     from cnnlib.planning.plan import Plan
     from cnnlib.planning.resume import check_compatible, read_terms
 
-    before = read_terms(folder) if settings.resume else None
+    before = read_terms(folder, family) if settings.resume else None
     terms = replace(
         _terms(settings, file, space, image_size, num_points, before),
         fingerprint=dataset.fingerprint,
@@ -100,9 +104,15 @@ def make_plan(settings: Settings) -> "Plan":
 
 
 def _sweep_file(settings: Settings) -> SweepFile:
+    family = None if settings.network is None else family_named(settings.network)
     if settings.sweep is None or isinstance(settings.sweep, str | Path):
-        return read_sweep_file(_sweep_path(settings.sweep, settings.data))
-    return sweep_from_mapping(settings.sweep)
+        return read_sweep_file(_sweep_path(settings.sweep, settings.data), family)
+    return sweep_from_mapping(settings.sweep, family)
+
+
+def default_size(family: Family) -> int:
+    """The side of images in pixels where nobody says one."""
+    return family.image_size or IMAGE_SIZE
 
 
 def _notes(settings: Settings, file: SweepFile) -> tuple[str, ...]:
@@ -162,21 +172,24 @@ def _terms(
         grace_period=halving.grace_period if halving else None,
         reduction_factor=halving.reduction_factor if halving else None,
         fingerprint="",
-        known=_known(settings, space, before),
+        known=_known(settings, space, file.family, before),
         audit=settings.audit,
         rungs=halving.named if halving else (),
         strict=file.strict,
         target=file.target,
+        family=file.family,
     )
 
 
-def _known(settings: Settings, space: Space, before: "Terms | None") -> "tuple[Outcome, ...]":
+def _known(
+    settings: Settings, space: Space, family: Family, before: "Terms | None"
+) -> "tuple[Outcome, ...]":
     """What TPE is told of another sweep; a sweep that goes on has it in its journal."""
     from cnnlib.planning.resume import read_known
 
     if before:
         return before.known
-    return read_known(settings.warm_start, space) if settings.warm_start else ()
+    return read_known(settings.warm_start, space, family) if settings.warm_start else ()
 
 
 def _check_machine(settings: Settings) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cnnlib.journal.ledger import Terms
 from cnnlib.journal.mirror import Mirror
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.configuration import Configuration
+from cnnlib.networks.family import Family
 from cnnlib.photos.dataset import Dataset
 from cnnlib.pixels.datamodule import VAL_SPLIT, stratified_split
 from cnnlib.planning.cost import largest
@@ -35,7 +36,7 @@ class Plan:
     decode_seconds: float  # 0 where the pixels of these photographs were there
     finalists: int
     seeds: int
-    reference: TrialConfig | None
+    reference: Configuration | None
     notes: tuple[str, ...] = ()  # what of the sweep file is read otherwise than W&B would
 
     @property
@@ -50,6 +51,10 @@ class Plan:
     @property
     def space(self) -> Space:
         return self.terms.space
+
+    @property
+    def family(self) -> Family:
+        return self.terms.family
 
     @property
     def search(self) -> str:
@@ -96,7 +101,7 @@ class Plan:
     @cached_property
     def disk(self) -> tuple[int, int]:
         """Bytes on the disk at most: for each trial at once, and for the best that ended."""
-        trial, best = largest(self.space, len(self.dataset.classes), self.image_size)
+        trial, best = largest(self.space, len(self.dataset.classes), self.image_size, self.family)
         kept = 3  # of the search, as the champion, in model.pt2
         if self.holds_finals:  # each finalist's; the reference's twice; two retrained
             kept += min(self.finalists, self.trials) + 4

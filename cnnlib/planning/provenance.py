@@ -23,6 +23,7 @@ def about(plan: Plan) -> dict[str, Any]:
         "name": plan.name,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command(sys.argv),
+        "network": plan.family.name,
         "search": plan.search,
         "trials": plan.trials,
         "max_epochs": plan.max_epochs,

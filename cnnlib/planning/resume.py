@@ -10,17 +10,20 @@ import pandas as pd
 from cnnlib.journal.events import journal_exists, read_events, read_segments, segments
 from cnnlib.journal.ledger import Terms, read_ledger
 from cnnlib.journal.tables import read_results
-from cnnlib.networks.hyperparameter import TrialConfig, hyperparameters
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.configuration import Configuration
+from cnnlib.networks.family import Family
+from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.search.halving import WORST
 from cnnlib.search.space import Choice, Interval, Space, Weighted
 from cnnlib.search.tpe import Outcome
 from cnnlib.storage import folder_lock as claim
 
 MAY_GROW = ("trials", "max_epochs")
-FIRST_ONES = ("num_initial", "known")  # of the first driver, whatever a later one says
+FIRST_ONES = ("num_initial", "known", "family")  # of the first driver, or looked at before
 
 
-def read_terms(folder: Path) -> Terms | None:
+def read_terms(folder: Path, family: Family | None = None) -> Terms | None:
     """The terms of the sweep in a folder, None where it was killed before they were written.
 
     Raises ValueError where the folder holds no sweep.
@@ -35,7 +38,7 @@ def read_terms(folder: Path) -> Terms | None:
             "the journal back, or begin a new sweep by another --name"
         )
     telling = (event for event in read_events(folder) if event["event"] in ("sweep", "resumed"))
-    ledger = read_ledger(telling, write=lambda event, **content: {})
+    ledger = read_ledger(telling, write=lambda event, **content: {}, family=family)
     return ledger.terms if ledger.begun else None
 
 
@@ -56,6 +59,8 @@ def check_compatible(before: Terms, now: Terms) -> None:
     that are proposed from now on. Those proposed before keep theirs.
     """
     differences = []
+    if before.family != now.family:
+        differences.append(f"network was {before.family.name} and is now {now.family.name}")
     for name in (f.name for f in fields(Terms) if f.name not in FIRST_ONES):
         old, new = getattr(before, name), getattr(now, name)
         if name == "space":
@@ -87,7 +92,7 @@ def _said(values: Choice | Interval | None) -> str:
     return f"{values.low:g} to {values.high:g}{' (log)' if values.log else ''}{steps}"
 
 
-def read_known(folder: str | Path, space: Space) -> tuple[Outcome, ...]:
+def read_known(folder: str | Path, space: Space, family: Family = CNN) -> tuple[Outcome, ...]:
     """What the ended trials of another sweep say of this space, in their order.
 
     Raises ValueError where none of its configurations lies in the space.
@@ -98,7 +103,7 @@ def read_known(folder: str | Path, space: Space) -> tuple[Outcome, ...]:
     known = tuple(
         Outcome(config, score)
         for row in table.to_dict("records")
-        if (config := _config(row, space)) and (score := _score(row)) is not None
+        if (config := _config(row, space, family)) and (score := _score(row)) is not None
     )
     if not known:
         raise ValueError(
@@ -107,14 +112,15 @@ def read_known(folder: str | Path, space: Space) -> tuple[Outcome, ...]:
     return known
 
 
-def _config(row: Mapping[Any, Any], space: Space) -> TrialConfig | None:
+def _config(row: Mapping[Any, Any], space: Space, family: Family) -> Configuration | None:
     """The row's configuration, None where this space does not hold it."""
-    given = {name: row[name] for name in hyperparameters() if name in row}
+    known = hyperparameters(family.config)
+    given = {name: row[name] for name in known if name in row}
     try:
-        config = TrialConfig.from_mapping(given)
+        config = family.configuration(given)
     except ValueError:
         return None
-    for name, hyperparameter in hyperparameters().items():
+    for name, hyperparameter in known.items():
         value = getattr(config, name)
         values = space.get(name, Choice((hyperparameter.default,)))
         if value not in values:

@@ -10,8 +10,8 @@ from cnnlib.search.bounds import LIMITS, checked
 from cnnlib.search.reference import STUDY
 from cnnlib.system.units import short
 
-NAMES = ("data", "sweep", "reference", "storage", "name", "warm_start", "wandb_project")
-OPEN = ("storage", "name", "warm_start")  # of those, where None is the default
+NAMES = ("data", "sweep", "network", "reference", "storage", "name", "warm_start", "wandb_project")
+OPEN = ("network", "storage", "name", "warm_start")  # of those, where None is the default
 
 
 def check_flags(flags: object) -> None:
@@ -45,6 +45,7 @@ class Settings:
     data: str | Path = "sample"  # sample, or a folder, zip or URL of photographs
     # A W&B sweep file, or wide, or wandb.sweep's dictionary; None: the file that fits the data.
     sweep: str | Path | Mapping[str, Any] | None = None
+    network: str | None = None  # the kind; None: the sweep file's, or the cnn
     set: Iterable[str] = ()  # 'name=value' fixes, 'name=value,value' narrows
     trials: int | None = None
     max_epochs: int | None = None

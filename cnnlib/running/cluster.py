@@ -79,6 +79,7 @@ def _gpu_share(plan: Plan, progress: Progress) -> float:
         plan.space,
         num_classes=len(plan.dataset.classes),
         image_size=plan.image_size,
+        family=plan.family,
     )
     progress.note(f"--gpus-per-trial {share:g}: {why}")
     return share

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from cnnlib.journal.bill import accelerator, hours, prices
-from cnnlib.networks.hyperparameter import TrialConfig, told
+from cnnlib.networks.configuration import Configuration
+from cnnlib.networks.families import told
 from cnnlib.planning.cost import macs, measure, sampled, seconds_an_image, training_bytes
 from cnnlib.planning.plan import GPUS_PER_TRIAL, Plan
 from cnnlib.running.cluster import gpus_wanted, on_every_machine, room, slots
@@ -195,13 +197,17 @@ def speed_checks(
         why = "the GPUs are on other machines" if up else "no machine with a GPU is up yet"
         yield Check("speed", f"not known: {why}; the first trial tells")
         return
-    classes, px = len(plan.dataset.classes), plan.image_size
+    sizes: dict[str, Any] = {
+        "num_classes": len(plan.dataset.classes),
+        "image_size": plan.image_size,
+        "family": plan.family,
+    }
     costs = {
-        config: macs(config, num_classes=classes, image_size=px)
-        for config in sampled(plan.space, px)
+        config: macs(config, **sizes)
+        for config in sampled(plan.space, plan.image_size, plan.family)
     }
     rising = sorted(costs, key=lambda config: costs[config])
-    biggest = max(rising, key=lambda c: training_bytes(c, num_classes=classes, image_size=px))
+    biggest = max(rising, key=lambda c: training_bytes(c, **sizes))
     if faults := list(memory_faults(biggest, plan, machines, share=share, at_once=at_once)):
         yield from faults
         return
@@ -211,7 +217,7 @@ def speed_checks(
     try:
         with memory_of_a_trial(part):
             middle, top = (
-                measure(config, num_classes=classes, image_size=px, device=device)
+                measure(config, **sizes, device=device)
                 for config in (rising[len(rising) // 2], rising[-1])
             )
     except torch.OutOfMemoryError:
@@ -235,11 +241,14 @@ LARGE = (
 
 
 def memory_faults(
-    config: TrialConfig, plan: Plan, machines: Sequence[Machine], *, share: float, at_once: int
+    config: Configuration, plan: Plan, machines: Sequence[Machine], *, share: float, at_once: int
 ) -> Iterator[Check]:
     """A fault for each machine whose trials at once may need more memory than it has."""
     needed = training_bytes(
-        config, num_classes=len(plan.dataset.classes), image_size=plan.image_size
+        config,
+        num_classes=len(plan.dataset.classes),
+        image_size=plan.image_size,
+        family=plan.family,
     )
     part = gpu_part(plan, share)
     for machine in machines:
@@ -298,7 +307,7 @@ def forecast(
     return Check("time", f"{text}; most networks are stopped early or are smaller, some are not")
 
 
-def _named(plan: Plan, config: TrialConfig) -> str:
+def _named(plan: Plan, config: Configuration) -> str:
     names = searched(plan.space)
-    values = {n: v for n, v in told(asdict(config), names).items() if n in names}
+    values = {n: v for n, v in told(asdict(config), names, plan.family.name).items() if n in names}
     return run_name(values) or "the network"

@@ -114,7 +114,7 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
     followers: list[Follower] = [progress, tracking]
     for follower in followers:
         follower.know(before)
-    ledger = read_ledger(before, telling(journal.append, followers))
+    ledger = read_ledger(before, telling(journal.append, followers), plan.family)
     finals = read_finals(before, ledger)
     interrupted, trouble = False, None
     try:
@@ -196,6 +196,7 @@ def _results(plan: Plan, said: dict[str, Any], finals: Finals, *, exported: bool
                 plan.dataset,
                 plan.image_size,
                 finals if plan.holds_finals else None,
+                family=plan.family,
                 retrained=plan.settings.retrain,
                 exported=exported,  # it takes some seconds, which Ctrl-C does not wait for
             )

@@ -23,7 +23,7 @@ from ray import _raylet, tune
 from ray.util.metrics import Gauge
 
 from cnnlib.journal.ledger import Ledger
-from cnnlib.networks.hyperparameter import TrialConfig, hyperparameters
+from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.pixels.pixels import send_pixels, sizes_of
 from cnnlib.planning.plan import Plan
 from cnnlib.running import recorder
@@ -101,6 +101,7 @@ def task_of(plan: Plan, progress: Progress) -> tuple[Task, dict[str, float]]:
         accelerator="gpu" if gpus else "cpu",
         gpu_share=min(gpus, 1.0) if gpus else 1.0,
         source=_source(plan) if on_cluster() else None,
+        family=plan.family,
     )
     return task, {"cpu": cpus, "gpu": gpus}
 
@@ -158,7 +159,7 @@ def ray_trial(
     breaks the GPU for its process takes the process with it.
     """
     node, name = os.uname().nodename, f"{config['trial_id']} {config['name']}"
-    values = {name: config[name] for name in hyperparameters()}
+    values = {name: config[name] for name in hyperparameters(task.family.config)}
 
     try:
         with kept(checkpoints, config["trial_id"], bucket) as (folder, keep):
@@ -177,7 +178,7 @@ def ray_trial(
             )
             _name_process(name)
             train(
-                TrialConfig.from_mapping(values),
+                task.family.configuration(values),
                 replace(task, max_epochs=config["max_epochs"], dataset=dataset),
                 on_epoch=report,
                 weights=folder / BEST,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Hyperparameter, Value, hyperparameter_named, nearest
 from cnnlib.search.bounds import real
 from cnnlib.search.space import LISTABLE, Choice, Interval, Weighted
@@ -43,12 +45,14 @@ PARAMETER_KEYS = (
 )  # fmt: skip
 
 
-def read_values(name: str, entry: object, *, method: str, notes: list[str]) -> Choice | Interval:
+def read_values(
+    name: str, entry: object, *, method: str, notes: list[str], family: Family = CNN
+) -> Choice | Interval:
     """What one entry of `parameters` means: value, values, or min and max with a distribution.
 
     What W&B would understand otherwise is added to `notes`.
     """
-    hyperparameter = hyperparameter_named(name)
+    hyperparameter = hyperparameter_named(family.config, name)
     if not isinstance(entry, Mapping) or not entry:
         raise ValueError(f"{name}: {short(entry)} is not `value:`, `values:` or `min:` and `max:`")
     for key in entry:
@@ -220,7 +224,7 @@ def _from_exponents(
         powers = [0.0, math.inf]
     if hyperparameter.type is int and not DISTRIBUTIONS[kind].by_q and powers[1] < math.inf:
         powers = [float(round(power)) for power in powers]
-    if not all(hyperparameter.low <= power <= hyperparameter.high for power in powers):  # type: ignore[operator]
+    if not all(hyperparameter.allows(power) for power in powers):
         raise ValueError(f"{remedy} ({hyperparameter.rule})")
     if not powers[0] < powers[1]:
         raise ValueError(f"{name}: no number lies between e to the {ends[0]:g} and {ends[1]:g}")
@@ -260,7 +264,8 @@ def _within_limits(
 ) -> Choice | Interval:
     """The multiples that the hyperparameter may be: rounding goes beyond min and max."""
     name, q, steps = hyperparameter.name, drawn.step, drawn.multiples
-    assert hyperparameter.low is not None and hyperparameter.high is not None
+    if hyperparameter.low is None or hyperparameter.high is None:  # no rule was declared
+        return drawn
     first, last = steps[0], steps[-1]
     first += drawn.after(first) < hyperparameter.low
     last -= drawn.after(last) > hyperparameter.high

@@ -1,4 +1,4 @@
-"""The configuration that a champion is compared with: by default the study's best."""
+"""The configuration that a champion is compared with: by default the family's, the study's best."""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cnnlib.networks.hyperparameter import TrialConfig, Value, hyperparameters, impossible
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.configuration import Configuration
+from cnnlib.networks.family import Family
+from cnnlib.networks.hyperparameter import Hyperparameter, Value, hyperparameters
 from cnnlib.search.space import Choice, Interval, Space, grid
 from cnnlib.storage.yaml_file import read_yaml
 
@@ -14,52 +17,68 @@ STUDY = "study"  # the study's best, or what is nearest to it in the sweep's spa
 NONE = "none"
 
 
-def read_reference(wanted: str | Path, space: Space, image_size: int) -> TrialConfig | None:
+def read_reference(
+    wanted: str | Path, space: Space, image_size: int, family: Family = CNN
+) -> Configuration | None:
     """The reference that --reference names: study, none, or a file of hyperparameters.
 
-    None where there is none. Raises ValueError where a file's cannot exist.
+    None where there is none: of a family without a reference the study's is none. Raises
+    ValueError where a file's cannot exist.
     """
     if wanted == NONE:
         return None
     if wanted == STUDY:
-        return nearest_to_study(space, image_size)
-    config = TrialConfig.from_mapping(read_hyperparameters(wanted))
-    if reason := impossible(config, image_size):
+        return nearest_to_reference(space, image_size, family)
+    config = family.configuration(read_hyperparameters(wanted))
+    if reason := family.impossible(config, image_size):
         raise ValueError(f"--reference: {reason}")
     return config
 
 
-def nearest_to_study(space: Space, image_size: int) -> TrialConfig | None:
-    """The configuration of the space nearest to the study's best, None where none can exist.
+def nearest_to_reference(
+    space: Space, image_size: int, family: Family = CNN
+) -> Configuration | None:
+    """The configuration of the space nearest to the family's reference, None where none can exist.
 
     Within the space it costs no more than a trial does, and the search could have found it.
     """
-    config = TrialConfig.from_mapping({n: _nearest(n, values) for n, values in space.items()})
-    depths = space.get("conv_layers", Choice((config.conv_layers,)))
-    values = [int(value) for value in grid(depths) or []]
-    if isinstance(depths, Interval):
-        values.reverse()  # of two that are as near the deeper
-    for depth in sorted(values, key=lambda d: abs(d - config.conv_layers)):
-        if not impossible(candidate := replace(config, conv_layers=depth), image_size):
-            return candidate
-    return None
+    if family.reference is None:
+        return None
+    known = hyperparameters(family.config)
+    wanted = {name: getattr(family.reference, name) for name in known}
+    near = {name: _nearest(known[name], wanted[name], values) for name, values in space.items()}
+    config = family.configuration(wanted | near)
+    for name in reversed(family.limits):
+        for value in _by_distance(space.get(name), getattr(config, name)):
+            candidate = replace(config, **{name: value})
+            if not family.impossible(candidate, image_size):
+                return candidate
+    return None if family.impossible(config, image_size) else config
 
 
-def _nearest(name: str, values: Choice | Interval) -> Value:
-    """The value of a hyperparameter that is nearest to its default; the first of words."""
-    known = hyperparameters()[name]
-    default: Any = known.default
+def _by_distance(values: Choice | Interval | None, wanted: Any) -> list[Any]:
+    """The values of a hyperparameter, the nearest to what is wanted first; all else after it."""
+    found: list[Any] = [wanted] if values is None else grid(values) or []
+    if isinstance(values, Interval):
+        found.reverse()  # of two that are as near the larger
+    if isinstance(wanted, str | bool):
+        return sorted(found, key=lambda value: value != wanted)
+    return sorted(found, key=lambda value: abs(value - wanted))
+
+
+def _nearest(known: Hyperparameter, wanted: Any, values: Choice | Interval) -> Value:
+    """The value of a hyperparameter that is nearest to the one wanted; the first of words."""
 
     def distance(value: Any) -> float:
         if known.type in (bool, str):
-            return float(value != default)
+            return float(value != wanted)
         if known.scale == "log":
-            return abs(math.log(value / default))
-        return abs(value - default)
+            return abs(math.log(value / wanted))
+        return abs(value - wanted)
 
     if isinstance(values, Choice):
         return min(values.values, key=distance)
-    return known.parse(values.nearest(float(default)))
+    return known.parse(values.nearest(float(wanted)))
 
 
 def read_hyperparameters(file: str | Path) -> Mapping[str, Any]:

@@ -3,19 +3,15 @@
 import itertools
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
-from cnnlib.networks.hyperparameter import (
-    TrialConfig,
-    Value,
-    can_exist,
-    hyperparameter_named,
-    hyperparameters,
-    impossible,
-)
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.configuration import Configuration
+from cnnlib.networks.family import Family
+from cnnlib.networks.hyperparameter import Value, hyperparameter_named, hyperparameters
 from cnnlib.system.units import short
 
 LISTABLE = 1_000_000  # values, or configurations, that are ever listed one by one
@@ -86,10 +82,9 @@ class Interval:
 
 
 Space = dict[str, Choice | Interval]
-SHAPE = ("first_layer_filters", "filter_org", "conv_layers")  # which together can be impossible
 
 
-def with_set(space: Space, settings: Iterable[str]) -> Space:
+def with_set(space: Space, settings: Iterable[str], family: Family = CNN) -> Space:
     """The space narrowed by flags 'name=value' (fixed) and 'name=value,value' (a choice)."""
     narrowed: Space = {}
     if not isinstance(settings, Iterable):
@@ -100,7 +95,7 @@ def with_set(space: Space, settings: Iterable[str]) -> Space:
         name, equals, values = text.partition("=")
         if not equals or not values:
             raise ValueError(f"--set {short(text)}: write NAME=VALUE or NAME=VALUE,VALUE")
-        hyperparameter = hyperparameter_named(name.strip())
+        hyperparameter = hyperparameter_named(family.config, name.strip())
         if hyperparameter.name in narrowed:
             raise ValueError(f"--set {hyperparameter.name}: is given twice; write NAME=VALUE,VALUE")
         parsed = (hyperparameter.parse(value.strip()) for value in values.split(","))
@@ -138,21 +133,19 @@ def grid(values: Choice | Interval) -> list[Value] | None:
     return [values.after(steps) for steps in values.multiples]
 
 
-def num_configurations(space: Space, image_size: int) -> float:
+def num_configurations(space: Space, image_size: int, family: Family = CNN) -> float:
     """How many configurations of the space can exist.
 
     Infinity where a value is a real number, and where they are more than COUNTABLE. Raises
     ValueError where none can exist, with the reason for which the one that needs least cannot.
     """
-    ends = {name: _ends(values) for name, values in space.items() if name in SHAPE}
-    least = {name: low if name == "conv_layers" else high for name, (low, high) in ends.items()}
-    if reason := impossible(TrialConfig.from_mapping(least), image_size):
+    shapes = Shapes(space, image_size, family)
+    if reason := shapes.reason:
         raise ValueError(reason)
-    others = math.prod(num_values(values) for name, values in space.items() if name not in SHAPE)
-    columns = _shape_columns(space)
-    if math.isinf(others) or columns is None:
+    others = math.prod(num_values(values) for n, values in space.items() if n not in family.limits)
+    if math.isinf(others) or not shapes.are_few:
         return math.inf
-    number = others * _num_shapes(*columns, image_size)
+    number = others * len(shapes)
     return number if number <= COUNTABLE else math.inf
 
 
@@ -162,46 +155,80 @@ def _ends(values: Choice | Interval) -> tuple[Value, Value]:
     return values.lowest, values.highest
 
 
-def _default(name: str) -> Choice:
-    return Choice((hyperparameters()[name].default,))
+class Shapes:
+    """The values that together can make a network impossible, combined, and which of them do not.
 
-
-def _shape_columns(space: Space) -> tuple[list[Any], list[Any], list[Any]] | None:
-    """The values of the three of SHAPE, the default where it is not searched; None: too many."""
-    columns = []
-    for name in SHAPE:
-        values = grid(space.get(name, _default(name)))
-        if values is None:
-            return None
-        columns.append(sorted(values))  # type: ignore[type-var]
-    first, ratio, layers = columns
-    return first, ratio, layers
-
-
-def _num_shapes(firsts: list[int], ratios: list[float], depths: list[int], image_size: int) -> int:
-    """How many of these shapes can exist, without a walk through all of them.
-
-    More filters or a larger ratio never make one impossible, so a search by halves finds where the
-    possible ones begin in the longer of the two lists.
+    Where more of a value never makes a network impossible, or less of it never does, a search by
+    halves finds where the possible ones begin: so the longest of such columns is not walked along.
     """
 
-    total = 0
-    for depth in depths:
-        exists = partial(can_exist, layers=depth, image_size=image_size)
-        if len(firsts) <= len(ratios):
-            total += sum(_num_from(ratios, partial(exists, first)) for first in firsts)
-        else:
-            total += sum(_num_from(firsts, partial(_turned, exists, r)) for r in ratios)
-    return total
+    def __init__(self, space: Space, image_size: int, family: Family) -> None:
+        self._family, self._image_size, self._orders = family, image_size, family.limits
+        known = hyperparameters(family.config)
+        self._values = {n: space.get(n, Choice((known[n].default,))) for n in self._orders}
+        grids = {name: grid(values) for name, values in self._values.items()}
+        self._columns = {name: values or [] for name, values in grids.items()}
+        ordered = [name for name, order in self._orders.items() if order]
+        self._halved = max(ordered, key=lambda name: len(self._columns[name]), default=None)
+        self._others = {n: column for n, column in self._columns.items() if n != self._halved}
+        num_others = math.prod(map(len, self._others.values()))
+        self.are_few = None not in grids.values() and num_others <= LISTABLE
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._columns)
 
-def _turned(exists: Callable[[Any, Any], bool], ratio: float, first: int) -> bool:
-    return exists(first, ratio)
+    @property
+    def reason(self) -> str | None:
+        """Why none of them can exist, or None where one can: the ones that need least say it."""
+        least, fault = {}, None
+        for name, order in self._orders.items():
+            if order:
+                least[name] = _ends(self._values[name])[order > 0]
+        unordered = {name: self._columns[name] for name in self._orders if name not in least}
+        for values in itertools.product(*unordered.values()):
+            fault = self._fault(least | dict(zip(unordered, values, strict=True)))
+            if fault is None:
+                break
+        return fault
 
+    def __len__(self) -> int:
+        """How many can exist."""
+        return sum(number for number, _ in self._possible.values())
 
-def _num_from(rising: Sequence[Any], exists: Callable[[Any], bool]) -> int:
-    """How many of the values exist, if all do from the first on that does."""
-    return len(rising) - bisect_left(rising, True, key=exists)
+    def __iter__(self) -> Iterator[tuple[Value, ...]]:
+        """Those that can exist, in the order in which the space gives their values."""
+        for values in itertools.product(*self._columns.values()):
+            point = dict(zip(self._columns, values, strict=True))
+            halved = point.pop(self._halved) if self._halved else None
+            number, least = self._possible[tuple(point.values())]
+            if number and (halved is None or self._order * (halved - least) >= 0):
+                yield values
+
+    @property
+    def _order(self) -> int:
+        return self._orders[self._halved] if self._halved else 0
+
+    @cached_property
+    def _possible(self) -> dict[tuple[Value, ...], tuple[int, Any]]:
+        """By the other values: how many of the halved column can exist, and the one nearest to
+        what cannot."""
+        return {
+            values: self._halve(dict(zip(self._others, values, strict=True)))
+            for values in itertools.product(*self._others.values())
+        }
+
+    def _halve(self, others: dict[str, Value]) -> tuple[int, Any]:
+        if self._halved is None:
+            return int(self._fault(others) is None), None
+        name = self._halved
+        rising = sorted(self._columns[name], reverse=self._order < 0)
+        first = bisect_left(rising, True, key=lambda v: self._fault(others | {name: v}) is None)
+        return len(rising) - first, rising[first] if first < len(rising) else None
+
+    def _fault(self, values: dict[str, Value]) -> str | None:
+        config = self._family.config.unchecked(values)
+        return self._family.impossible(config, self._image_size)
 
 
 class Points:
@@ -210,14 +237,11 @@ class Points:
     Only for a space whose hyperparameters make at most LISTABLE combinations, see `listable`.
     """
 
-    def __init__(self, space: Space, image_size: int) -> None:
-        self._columns = {n: grid(v) or [] for n, v in space.items() if n not in SHAPE}
-        shapes: list[Any] = [grid(space.get(name, _default(name))) or [] for name in SHAPE]
-        self._shapes = [
-            (first, ratio, layers)
-            for first, ratio, layers in itertools.product(*shapes)
-            if can_exist(first, ratio, layers, image_size)
-        ]
+    def __init__(self, space: Space, image_size: int, family: Family = CNN) -> None:
+        shapes = Shapes(space, image_size, family)
+        self._names = shapes.names  # of what `_shapes` holds
+        self._columns = {n: grid(v) or [] for n, v in space.items() if n not in self._names}
+        self._shapes = list(shapes)
 
     @staticmethod
     def listable(space: Space) -> bool:
@@ -232,11 +256,11 @@ class Points:
         for name, column in self._columns.items():
             number, index = divmod(number, len(column))
             values[name] = column[index]
-        return values | dict(zip(SHAPE, self._shapes[number], strict=True))
+        return values | dict(zip(self._names, self._shapes[number], strict=True))
 
-    def number(self, config: TrialConfig) -> int | None:
+    def number(self, config: Configuration) -> int | None:
         """The number of a configuration, None where it is none of these points."""
-        shape = self._shape_numbers.get(tuple(getattr(config, n) for n in SHAPE))
+        shape = self._shape_numbers.get(tuple(getattr(config, name) for name in self._names))
         indices = [
             self._indices[name].get(getattr(config, name)) for name in reversed(self._columns)
         ]

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.families import family_named
+from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import nearest
 from cnnlib.search.bounds import real, whole
 from cnnlib.search.distributions import read_values
@@ -16,6 +19,7 @@ from cnnlib.system.units import short
 METHODS = {"bayes": "tpe", "random": "random", "grid": "random"}  # without repeats, all of a grid
 # Constants that W&B users keep among the parameters.
 SETTINGS = ("max_epochs", "image_size", "finalists", "seeds")
+NETWORK = "network"  # the constant that names the kind of network
 KEYS = ("method", "metric", "parameters", "early_terminate", "run_cap")
 # What belongs to W&B's agents and has no meaning here; of the first few nobody expects one.
 SILENT = ("apiVersion", "kind", "description")
@@ -29,6 +33,7 @@ class SweepFile:
     """What a W&B sweep file asks for."""
 
     space: Space
+    family: Family = CNN
     search: str = "tpe"  # or "random"
     is_grid: bool = False  # every configuration is tried, where `trials` does not say less
     early_terminate: bool = True  # false where the file says `early_terminate: null`
@@ -42,20 +47,23 @@ class SweepFile:
     notes: tuple[str, ...] = ()  # what is read otherwise than W&B would, a line each
 
 
-def read_sweep_file(path: str | Path) -> SweepFile:
+def read_sweep_file(path: str | Path, family: Family | None = None) -> SweepFile:
     """The sweep file, checked. ValueError names field, value, rule and the nearest right name."""
     try:
         content = read_yaml(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"no sweep file {path}") from None
     try:
-        return sweep_from_mapping(content)
+        return sweep_from_mapping(content, family)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def sweep_from_mapping(content: object) -> SweepFile:
-    """The same from the dictionary that wandb.sweep takes."""
+def sweep_from_mapping(content: object, family: Family | None = None) -> SweepFile:
+    """The same from the dictionary that wandb.sweep takes.
+
+    `family` is the kind of network that a flag asks for; None: the one that the file names.
+    """
     if not isinstance(content, Mapping) or not isinstance(content.get("parameters"), Mapping):
         raise ValueError("a sweep needs `parameters:` with a name and its values each")
     notes = _ignored(content)
@@ -65,15 +73,17 @@ def sweep_from_mapping(content: object) -> SweepFile:
         raise ValueError(f"method: {short(method)} is not one of {', '.join(METHODS)}{near}")
     target = _metric(content.get("metric", {"name": "val_acc", "goal": "maximize"}), notes)
     parameters = content["parameters"]
+    family = family or _family(parameters)
     trials = whole("run_cap", content["run_cap"], "trials") if "run_cap" in content else None
     if trials and method == "grid":
         notes.append("run_cap: of a grid so many points are drawn at random; W&B takes the first")
     return SweepFile(
         space={
-            n: read_values(n, v, method=method, notes=notes)
+            n: read_values(n, v, method=method, notes=notes, family=family)
             for n, v in parameters.items()
-            if n not in SETTINGS
+            if n not in (*SETTINGS, NETWORK)
         },
+        family=family,
         settings={n: _setting(n, v) for n, v in parameters.items() if n in SETTINGS},
         search=METHODS[method],
         is_grid=method == "grid",
@@ -82,6 +92,15 @@ def sweep_from_mapping(content: object) -> SweepFile:
         **early_terminate(content.get("early_terminate", {}), notes),
         notes=tuple(notes),
     )
+
+
+def _family(parameters: Mapping[Any, Any]) -> Family:
+    """The kind of network that the file names; the cnn where it names none."""
+    entry = parameters.get(NETWORK, {"value": CNN.name})
+    if not isinstance(entry, Mapping) or list(entry) != ["value"]:
+        said = f"{NETWORK}: {{value: NAME}}"
+        raise ValueError(f"{NETWORK}: a sweep has one kind of network; write {said}")
+    return family_named(str(entry["value"]))
 
 
 def _ignored(content: Mapping[Any, Any]) -> list[str]:

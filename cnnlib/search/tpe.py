@@ -14,7 +14,10 @@ from typing import Any
 import hyperopt
 from hyperopt import hp
 
-from cnnlib.networks.hyperparameter import TrialConfig, Value, impossible
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.configuration import Configuration
+from cnnlib.networks.family import Family
+from cnnlib.networks.hyperparameter import Value
 from cnnlib.search.space import Choice, Interval, Points, Space, Weighted, constants, grid, searched
 
 # TPE proposes the most promising of so many candidates; HyperOpt's default. Where that was tried,
@@ -32,7 +35,7 @@ HISTORY = 150  # outcomes that TPE is told: the good ones and the latest
 class Outcome:
     """A configuration that was tried, and how well it did."""
 
-    config: TrialConfig
+    config: Configuration
     score: float | None  # None while it runs
 
 
@@ -48,7 +51,8 @@ class Tpe:
     num_initial: int  # outcomes before TPE begins
     search: str  # 'tpe' or 'random'
     seed: int
-    seen: set[TrialConfig] = field(default_factory=set)  # never proposed again
+    seen: set[Configuration] = field(default_factory=set)  # never proposed again
+    family: Family = CNN
 
     def __post_init__(self) -> None:
         self._constants = constants(self.space)
@@ -59,7 +63,7 @@ class Tpe:
             expressions = {name: _expression(name, v) for name, v in self._searched.items()}
             self._domain = hyperopt.Domain(lambda values: values, expressions)
 
-    def propose(self, number: int, outcomes: Sequence[Outcome]) -> TrialConfig | None:
+    def propose(self, number: int, outcomes: Sequence[Outcome]) -> Configuration | None:
         """The configuration of trial `number`, or None when nothing new is left."""
         generator = random.Random(f"{self.seed}-{number}")
         for values in self._ideas(outcomes, generator):
@@ -68,11 +72,11 @@ class Tpe:
                 return config
         return self._one_of_the_rest(generator)
 
-    def _config(self, values: dict[str, Value]) -> TrialConfig:
-        return TrialConfig.from_mapping({**self._constants, **values})
+    def _config(self, values: dict[str, Value]) -> Configuration:
+        return self.family.configuration({**self._constants, **values})
 
-    def _is_new(self, config: TrialConfig) -> bool:
-        return config not in self.seen and impossible(config, self.image_size) is None
+    def _is_new(self, config: Configuration) -> bool:
+        return config not in self.seen and self.family.impossible(config, self.image_size) is None
 
     def _ideas(
         self, outcomes: Sequence[Outcome], generator: random.Random
@@ -119,7 +123,7 @@ class Tpe:
 
         return ask
 
-    def _one_of_the_rest(self, generator: random.Random) -> TrialConfig | None:
+    def _one_of_the_rest(self, generator: random.Random) -> Configuration | None:
         """A random one of the configurations that are left; None where the space is used up."""
         if not self._is_listable:
             return None
@@ -136,7 +140,7 @@ class Tpe:
 
     @cached_property
     def _points(self) -> Points:
-        return Points(self.space, self.image_size)
+        return Points(self.space, self.image_size, self.family)
 
 
 def _told(outcomes: Sequence[Outcome]) -> tuple[list[tuple[int, Outcome]], float]:

@@ -6,36 +6,17 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-MAX_NAME_LENGTH = 128  # W&B refuses longer names and ids
+from cnnlib.networks.families import short_names
 
-# The study's own short names, in its order, and then those of the recipe.
-SHORT_NAMES = {
-    "activation": "ac",
-    "first_layer_filters": "filters",
-    "filter_org": "filt_org",
-    "conv_layers": "layers",
-    "dropout": "drop",
-    "batch_norm": "bn",
-    "batch_size": "bs",
-    "learning_rate": "lr",
-    "use_augmentation": "aug",
-    "num_neurons_dense": "dense",
-    "optimizer": "opt",
-    "weight_decay": "wd",
-    "learning_rate_schedule": "sched",
-    "label_smoothing": "smooth",
-    "kernel_size": "kernel",
-    "head": "head",
-    "ema": "ema",
-    "augmentation": "augm",
-}
+MAX_NAME_LENGTH = 128  # W&B refuses longer names and ids
 
 
 def run_name(config: Mapping[str, object]) -> str:
     """A run's name in the study's manner, `ac-relu-filters-128-...`, at most 128 characters."""
-    keys = [key for key in SHORT_NAMES if key in config]
-    keys += [key for key in config if key not in SHORT_NAMES]
-    name = "-".join(f"{SHORT_NAMES.get(key, key)}-{_value(config[key])}" for key in keys)
+    short = short_names()
+    keys = [key for key in short if key in config]
+    keys += [key for key in config if key not in short]
+    name = "-".join(f"{short.get(key, key)}-{_value(config[key])}" for key in keys)
     if len(name) <= MAX_NAME_LENGTH:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]  # what is cut off still tells them apart

@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnlib.journal.finals import Retrained
 from cnnlib.journal.scores import Final
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.configuration import Configuration
 from cnnlib.search.halving import diverged, divergence
 from cnnlib.storage import traffic
 from cnnlib.storage.buckets import below
@@ -23,7 +23,7 @@ class Job:
     """One training: a final, or on all photographs for a number of epochs."""
 
     trial_id: str
-    config: TrialConfig
+    config: Configuration
     seed: int
     folder: Path  # of its weights, below the sweep's
     epochs: int | None = None

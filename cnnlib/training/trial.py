@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 
 from cnnlib.journal.mirror import StorageError
 from cnnlib.journal.tables import CLASS_COUNTS
-from cnnlib.networks.classifier import CustomCNN
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.family import Family
 from cnnlib.photos.dataset import Dataset
 from cnnlib.pixels.datamodule import VAL_SPLIT, CustomDataModule
 from cnnlib.search.halving import diverged
@@ -47,6 +47,7 @@ class Task:
     val_split: float = VAL_SPLIT  # 0: all photographs train, and the last weights are kept
     stop_after: int | None = None  # epochs, on the schedule of max_epochs
     source: Source | None = None  # where a machine of a cluster finds the photographs
+    family: Family = CNN  # the kind of network
 
     @property
     def dtype(self) -> torch.dtype:
@@ -185,7 +186,7 @@ def reported(last: Path) -> list[dict[str, Any]]:
 
 
 def train(
-    config: TrialConfig,
+    config: Any,
     task: Task,
     *,
     on_epoch: Callable[[dict[str, Any]], None],
@@ -225,7 +226,7 @@ def train(
         val_split=task.val_split,
         dtype=task.dtype,
     )
-    model = CustomCNN(config, num_classes=data.num_classes, image_size=task.image_size)
+    model = task.family.build(config, data.num_classes, task.image_size)
     model = model.to(memory_format=torch.channels_last)  # as the images come; faster
     report = EpochReport(
         on_epoch,
@@ -253,7 +254,7 @@ def train(
 
 
 def data_module(
-    config: TrialConfig,
+    config: Any,
     dataset: Dataset,
     *,
     image_size: int,

@@ -21,8 +21,8 @@ from cnnlib.champion.final_test import test_champion
 from cnnlib.journal.finals import Finals, Retrained, final_folder, retrained_folder
 from cnnlib.journal.scores import Final, mean_interval, read_standings, spread
 from cnnlib.journal.tables import write_json
-from cnnlib.networks.classifier import CustomCNN
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.custom_cnn import CustomCNN
 from cnnlib.networks.saved_files import DamagedError
 from cnnlib.photos.dataset import read_folder
 from cnnlib.photos.levels import Levels

@@ -12,7 +12,7 @@ from cnnlib.champion.final_test import OpenedBeforeError, test_champion
 from cnnlib.journal.events import Journal, read_events
 from cnnlib.journal.replay import story
 from cnnlib.journal.tables import openings
-from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.custom_cnn import CustomCNN
 from cnnlib.networks.saved_files import read_metrics
 from cnnlib.storage.folder_lock import Claim, ClaimedError
 from cnnlib.system.limits import cores

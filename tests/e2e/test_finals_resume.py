@@ -13,7 +13,7 @@ from cnnlib.journal.events import journal_exists, read_events
 from cnnlib.journal.replay import replay
 from cnnlib.journal.scores import read_standings
 from cnnlib.journal.tables import read_results
-from cnnlib.networks.classifier import CustomCNN
+from cnnlib.networks.custom_cnn import CustomCNN
 from tests.conftest import HANG, wait_until, write_photos
 from tests.long.chaos import kill
 

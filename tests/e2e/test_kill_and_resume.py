@@ -13,7 +13,7 @@ from cnnlib.journal.events import read_events
 from cnnlib.journal.ledger import read_ledger
 from cnnlib.journal.replay import replay
 from cnnlib.journal.tables import read_results
-from cnnlib.networks.hyperparameter import told
+from cnnlib.networks.families import told
 from cnnlib.search.space import searched
 from tests.conftest import HANG, wait_until, write_photos
 from tests.long.chaos import check_same, kill, num_events

@@ -14,8 +14,10 @@ from safetensors.torch import load_file
 
 from cnnlib.journal.events import read_events
 from cnnlib.journal.tables import openings, read_results
-from cnnlib.networks.classifier import CustomCNN
-from cnnlib.networks.hyperparameter import hyperparameters, told
+from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.families import told
+from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.storage.training_files import BEST, epoch_of
 from tests.conftest import HANG, wait_until, write_photos
 from tests.wandb_files import read_offline_runs
@@ -98,7 +100,7 @@ def test_every_trial_is_in_the_tables_and_asha_stopped_some(sweep: tuple[Path, s
     results = read_results(sweep[0])
     assert list(results.trials["trial_id"]) == [f"{n:04d}" for n in range(1, 11)]
     assert set(results.trials["status"]) == {"completed", "stopped"}
-    assert results.hyperparameters == list(hyperparameters())
+    assert results.hyperparameters == list(hyperparameters(TrialConfig))
     assert results.trials.set_index("trial_id")["epochs"].to_dict() == (
         results.epochs.groupby("trial_id").size().to_dict()
     )
@@ -139,7 +141,7 @@ def test_wandbs_offline_files_hold_every_trials_curves(sweep: tuple[Path, str]) 
     for row in results.trials.to_dict("records"):
         run = runs[row["trial_id"]]
         assert run.group == "one"
-        assert run.config == told({name: row[name] for name in hyperparameters()})
+        assert run.config == told({name: row[name] for name in hyperparameters(TrialConfig)})
         curve = results.epochs[results.epochs["trial_id"] == row["trial_id"]]
         assert [point["val_acc"] for point in run.history] == list(curve["val_acc"])
         assert [point["epoch"] for point in run.history] == list(curve["epoch"])

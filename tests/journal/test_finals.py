@@ -9,7 +9,7 @@ from cnnlib.journal.ledger import read_ledger
 from cnnlib.journal.replay import replay, story
 from cnnlib.journal.scores import REFERENCE, Final
 from cnnlib.journal.tables import fold
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.cnn import TrialConfig
 from tests.journal.test_ledger import TERMS, Sweep
 
 

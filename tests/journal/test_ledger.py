@@ -9,7 +9,7 @@ import pytest
 
 from cnnlib.journal.ledger import HOPELESS, Ledger, Terms, Trial, alike, read_ledger
 from cnnlib.journal.replay import replay
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.cnn import TrialConfig
 from cnnlib.search.halving import WORST, Decision
 from cnnlib.search.space import Choice, Interval, Weighted
 

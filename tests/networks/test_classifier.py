@@ -5,8 +5,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from cnnlib.networks.classifier import ACTIVATIONS, RISING, CustomCNN, network
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.custom_cnn import ACTIVATIONS, RISING, CustomCNN, network
 from cnnlib.pixels.datamodule import Batches
 
 STUDY = {

@@ -3,14 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from cnnlib.networks.hyperparameter import (
-    TrialConfig,
-    filter_counts,
-    hyperparameter_named,
-    hyperparameters,
-    impossible,
-    told,
-)
+from cnnlib.networks.cnn_config import TrialConfig, filter_counts, impossible
+from cnnlib.networks.families import told
+from cnnlib.networks.hyperparameter import hyperparameter_named, hyperparameters
 from cnnlib.system.units import short
 
 STUDY = [
@@ -26,7 +21,7 @@ RECIPE = [
 
 
 def test_the_hyperparameters_are_the_ten_of_the_study_and_the_recipe() -> None:
-    assert list(hyperparameters()) == [*STUDY, *RECIPE]
+    assert list(hyperparameters(TrialConfig)) == [*STUDY, *RECIPE]
 
 
 def test_the_recipe_is_off_by_default() -> None:
@@ -50,7 +45,7 @@ def test_a_configuration_from_before_the_recipe_has_it_off() -> None:
 
 @pytest.mark.parametrize("name", [*STUDY, *RECIPE])
 def test_every_hyperparameter_has_help_and_a_valid_default(name: str) -> None:
-    hyperparameter = hyperparameter_named(name)
+    hyperparameter = hyperparameter_named(TrialConfig, name)
     assert hyperparameter.help
     assert hyperparameter.parse(hyperparameter.default) == hyperparameter.default
 
@@ -72,7 +67,7 @@ def test_every_hyperparameter_has_help_and_a_valid_default(name: str) -> None:
     ],
 )
 def test_a_value_is_understood_however_it_is_written(name: str, raw: object, value: object) -> None:
-    parsed = hyperparameter_named(name).parse(raw)
+    parsed = hyperparameter_named(TrialConfig, name).parse(raw)
     assert parsed == value
     assert type(parsed) is type(value)
 
@@ -164,7 +159,7 @@ def test_a_value_in_a_message_is_one_short_line(value: object, text: str | None)
 @pytest.mark.parametrize("raw", [10**400, -(10**5000), "9" * 5000, "nan", [1], {}], ids=short)
 def test_whatever_is_no_value_is_refused_in_a_line(name: str, raw: object) -> None:
     with pytest.raises(ValueError, match=f"{name}: .* is not ") as caught:
-        hyperparameter_named(name).parse(raw)
+        hyperparameter_named(TrialConfig, name).parse(raw)
     assert len(str(caught.value)) < 200
 
 

@@ -9,8 +9,9 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from cnnlib.networks.classifier import CustomCNN
-from cnnlib.networks.hyperparameter import TrialConfig, hyperparameters
+from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.networks.recipe import MovingAverage, optimizer, schedule
 from tests.networks.test_classifier import batches, trainer
 
@@ -289,7 +290,7 @@ def test_label_smoothing_changes_the_training_loss_only() -> None:
 
 VARIANTS: list[dict[str, Any]] = [
     {name: value}
-    for name, hyperparameter in hyperparameters().items()
+    for name, hyperparameter in hyperparameters(TrialConfig).items()
     for value in hyperparameter.choices[1:]
     if name not in ("activation", "augmentation")
 ]

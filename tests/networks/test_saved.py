@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 import jobs.predict
 from cnnlib.champion.champion import Champion, read_champion, write_champion
 from cnnlib.champion.model_card import card
-from cnnlib.networks.classifier import CustomCNN
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.cnn import CNN, TrialConfig
+from cnnlib.networks.custom_cnn import CustomCNN
 from cnnlib.networks.saved import WEIGHTS, read_network
 from cnnlib.networks.saved_files import DamagedError, read_classes, read_config, read_metrics
 from cnnlib.training.trial import save_weights
@@ -35,7 +35,7 @@ def champion(tmp_path: Path) -> Path:
 
 
 def test_a_network_is_read_with_its_weights_and_can_train_on(champion: Path) -> None:
-    model = read_network(champion.parent, CustomCNN)
+    model = read_network(champion.parent, TrialConfig, CNN.build)
     assert str(model.device) == str(model.class_counts.device) == "cpu"
     assert not model.training
     kept = load_file(champion / WEIGHTS)
@@ -48,7 +48,10 @@ def test_a_network_is_read_with_its_weights_and_can_train_on(champion: Path) -> 
 def test_weights_of_another_precision_are_taken(champion: Path) -> None:
     weights = {n: t.half() if t.is_floating_point() else t for n, t in weights_of(champion).items()}
     save_file(weights, champion / WEIGHTS)
-    assert read_network(champion, CustomCNN)(torch.rand(2, 3, 8, 8)).dtype == torch.float32
+    assert (
+        read_network(champion, TrialConfig, CNN.build)(torch.rand(2, 3, 8, 8)).dtype
+        == torch.float32
+    )
 
 
 def weights_of(champion: Path) -> dict[str, torch.Tensor]:

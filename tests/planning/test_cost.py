@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.cnn import TrialConfig
 from cnnlib.planning import cost as workload
 from cnnlib.planning.cost import (
     Measured,

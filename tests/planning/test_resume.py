@@ -6,7 +6,7 @@ import pytest
 
 from cnnlib.journal.events import Journal
 from cnnlib.journal.ledger import Ledger, Terms
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.cnn import TrialConfig
 from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.plan import Plan
 from cnnlib.planning.resume import check_compatible, read_known, read_terms

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.cnn import TrialConfig
 from cnnlib.planning.make_plan import data_name, make_plan
 from cnnlib.planning.settings import Settings, seconds_of
 

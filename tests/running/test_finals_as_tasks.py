@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.cnn import TrialConfig
 from cnnlib.running import finals as pool
 from cnnlib.storage.folder_lock import ClaimedError
 from cnnlib.training.final import Job

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.networks.hyperparameter import TrialConfig
-from cnnlib.search.reference import nearest_to_study, read_reference
+from cnnlib.networks.cnn import TrialConfig
+from cnnlib.search.reference import nearest_to_reference, read_reference
 from cnnlib.search.space import Choice, Interval, Space
 
 SPACE: Space = {
@@ -19,18 +19,18 @@ SPACE: Space = {
 
 
 def test_the_reference_is_the_point_of_the_space_that_is_nearest_to_the_studys_best() -> None:
-    assert nearest_to_study(SPACE, 32) == TrialConfig(
+    assert nearest_to_reference(SPACE, 32) == TrialConfig(
         first_layer_filters=32, conv_layers=4, activation="relu", dropout=0.25,
         learning_rate=1e-4, batch_size=32, batch_norm=False,
     )  # fmt: skip
-    assert nearest_to_study({}, 224) == TrialConfig(), "which it is itself where all is free"
+    assert nearest_to_reference({}, 224) == TrialConfig(), "which it is itself where all is free"
 
 
 def test_it_is_as_deep_as_the_image_size_allows_or_there_is_none() -> None:
-    shallow = nearest_to_study(SPACE, 8)
+    shallow = nearest_to_reference(SPACE, 8)
     assert shallow is not None
     assert shallow.conv_layers == 3
-    assert nearest_to_study({"conv_layers": Choice((4, 5))}, 8) is None
+    assert nearest_to_reference({"conv_layers": Choice((4, 5))}, 8) is None
 
 
 def test_a_file_names_another_and_none_names_none(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from cnnlib.networks.hyperparameter import TrialConfig, impossible
+from cnnlib.networks.cnn import TrialConfig, impossible
 from cnnlib.search.halving import WORST
 from cnnlib.search.space import Choice, Interval, Space, Weighted
 from cnnlib.search.tpe import GAMMA, HISTORY, Outcome, Tpe, _told

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS
-from cnnlib.networks.classifier import CustomCNN
-from cnnlib.networks.hyperparameter import TrialConfig
+from cnnlib.networks.cnn import CNN, TrialConfig
+from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.family import Family
 from cnnlib.photos.dataset import read_folder
 from cnnlib.storage.files import replaced
 from cnnlib.storage.training_files import epoch_of
@@ -145,9 +147,14 @@ def test_a_trial_that_no_longer_gets_better_ends(photos: Path, tmp_path: Path) -
     assert len(epochs) == 3
 
 
+def built_by(kind: type[CustomCNN]) -> Family:
+    """The cnn with another class."""
+    return replace(CNN, build=lambda c, n, px: kind(c, num_classes=n, image_size=px))
+
+
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_a_trial_that_diverges_ends_at_once_and_keeps_the_weights_of_before(
-    ema: float, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ema: float, photos: Path, tmp_path: Path
 ) -> None:
     """Its weights become NaN in the second epoch."""
 
@@ -156,8 +163,8 @@ def test_a_trial_that_diverges_ends_at_once_and_keeps_the_weights_of_before(
             if self.current_epoch == 1:
                 torch.nn.init.constant_(self.network[0].weight, math.nan)
 
-    monkeypatch.setattr(trial, "CustomCNN", Diverging)
-    config, run = TrialConfig(**SMALL, batch_size=4, ema=ema), task(photos, max_epochs=9)
+    config = TrialConfig(**SMALL, batch_size=4, ema=ema)
+    run = task(photos, max_epochs=9, family=built_by(Diverging))
     first, again = (broken_rows(config, run, tmp_path) for _ in range(2))
     for epochs in (first, again):
         assert [math.isnan(row["val_acc"]) for row in epochs] == [False, True]
@@ -167,7 +174,7 @@ def test_a_trial_that_diverges_ends_at_once_and_keeps_the_weights_of_before(
 
 
 def test_what_nothing_validates_keeps_no_weights_that_are_not_finite(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tmp_path: Path
 ) -> None:
     """They become so after the last step of an epoch, which no batch has seen."""
 
@@ -176,8 +183,10 @@ def test_what_nothing_validates_keeps_no_weights_that_are_not_finite(
             if self.current_epoch == 1 and batch_idx == self.trainer.num_training_batches - 1:
                 torch.nn.init.constant_(self.network[-1].bias, math.inf)
 
-    monkeypatch.setattr(trial, "CustomCNN", Diverging)
-    epochs = rows(photos, tmp_path, TrialConfig(**SMALL), max_epochs=4, val_split=0.0)
+    family = built_by(Diverging)
+    epochs = rows(
+        photos, tmp_path, TrialConfig(**SMALL), max_epochs=4, val_split=0.0, family=family
+    )
     assert [math.isnan(row["train_acc"]) for row in epochs] == [False, True]
     kept = load_file(tmp_path / "best.safetensors")
     assert all(tensor.isfinite().all() for tensor in kept.values())

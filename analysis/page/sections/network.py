@@ -13,7 +13,7 @@ from analysis.reading.predictions import stratified_sample
 from cnnlib.system.units import counted
 
 if TYPE_CHECKING:
-    from cnnlib.networks.classifier import CustomCNN
+    from cnnlib.networks.custom_cnn import CustomCNN
 
 MAX_FILTERS = 128
 

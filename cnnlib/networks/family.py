@@ -1,0 +1,46 @@
+"""A family: one kind of network that can be tuned, as an object; nothing else knows its fields."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cnnlib.networks.configuration import Configuration
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule
+
+
+def _always(config: Any, image_size: int) -> None:
+    """Why no network of a configuration can exist: there is no such reason."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of network: what can be chosen about it, how it is built, and what cannot exist."""
+
+    name: str  # in the journal, config.json and the table
+    config: type[Configuration]  # a frozen dataclass; its fields say type, default, rule and help
+    # (config, num_classes, image_size) -> the network, untrained; imports torch when called
+    build: Callable[[Any, int, int], "LightningModule"]
+    # (config, image_size) -> why no such network can exist, or None
+    impossible: Callable[[Any, int], str | None] = _always
+    shapes: tuple[str, ...] = ()  # fields that the shapes of the weights depend on
+    image_size: int | None = None  # px, where nobody says one
+    prepare: Callable[[], None] | None = None  # once a machine, before trials
+    # Fields that `impossible` depends on: 1 where more of it never makes a network impossible,
+    # -1 where less never does, 0 where there is no such order. None: any of `shapes`, without one.
+    limited: Mapping[str, int] | None = None
+    heavier: tuple[str, ...] = ()  # those of `shapes` of which more always makes more weights
+    reference: Configuration | None = None  # what a champion is compared with, if all of it fits
+    short_names: Mapping[str, str] = field(default_factory=dict)  # for runs, in this order
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The fields that can make a network impossible, with the order of each."""
+        if self.limited is not None:
+            return dict(self.limited)
+        return {} if self.impossible is _always else dict.fromkeys(self.shapes, 0)
+
+    def configuration(self, values: Mapping[str, object]) -> Any:
+        """The configuration with these values; ValueError as in Configuration.from_mapping."""
+        return self.config.from_mapping(values)
