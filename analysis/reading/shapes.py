@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cnnlib.storage.files import refuse_special
 from cnnlib.system.units import short
 
 Rule = tuple[str, Callable[[Any], bool]]  # in words, and whether a value keeps it
@@ -55,6 +56,7 @@ def read_mapping(path: Path, rules: Mapping[str, Rule]) -> dict[str, Any]:
 def _read(path: Path, kind: type) -> Any:
     if not path.exists():
         return kind()
+    refuse_special(path)
     try:
         content = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:

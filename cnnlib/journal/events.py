@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from cnnlib.journal.event_shapes import EventOrder
+from cnnlib.storage.files import refuse_special
 
 SEGMENT_BYTES = 256 * 1024  # then a new one: object storage takes whole files, again and again
 
@@ -123,6 +124,7 @@ def read_segments(journal: Path) -> Iterator[tuple[Path, bytes]]:
     """The segments with their whole lines; ValueError where one is missing, or there twice."""
     found: dict[int, dict[Path, bytes]] = {}
     for segment in segments(journal):
+        refuse_special(segment)
         found.setdefault(number_of(segment), {})[segment] = whole_lines(segment.read_bytes())
     for expected, (number, alike) in enumerate(found.items(), 1):
         if number != expected:

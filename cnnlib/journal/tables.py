@@ -14,7 +14,7 @@ import pandas as pd
 from cnnlib.journal.events import journal_exists, read_events
 from cnnlib.networks.saved_files import read_metrics
 from cnnlib.storage.csv_file import accuracies, numbers, read_table
-from cnnlib.storage.files import replaced
+from cnnlib.storage.files import refuse_special, replaced
 from cnnlib.system.units import short
 
 logger = logging.getLogger(__name__)
@@ -78,6 +78,7 @@ def write_json(path: Path, content: object) -> None:
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file."""
+    refuse_special(path)
     return json.loads(path.read_text(encoding="utf-8"))
 
 

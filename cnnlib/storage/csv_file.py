@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cnnlib.storage.files import refuse_special
 from cnnlib.system.units import short
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -54,6 +55,7 @@ def read_table(path: Path, text: Collection[str] | None = ()) -> tuple[pd.DataFr
 
 
 def _decoded(path: Path) -> tuple[str, list[str]]:
+    refuse_special(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     content = path.read_bytes()

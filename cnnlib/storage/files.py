@@ -5,8 +5,9 @@ import hashlib
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 DIGEST_SIZE = 16  # bytes
@@ -29,6 +30,14 @@ def replaced(path: Path, write: Callable[[Path], object], *, lasting: bool = Tru
             sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def refuse_special(path: str | Path) -> None:
+    """OSError where there is a pipe, a socket or a device, the reading of which may never end."""
+    with suppress(FileNotFoundError):
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise OSError(f"{path} is a pipe, a socket or a device; give a file")
 
 
 def sync(path: Path) -> None:
@@ -74,4 +83,5 @@ def text_digest(text: str) -> str:
 
 def digest(weights: Path) -> str | None:
     """What tells these weights from any other; None where there are none."""
+    refuse_special(weights)
     return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None

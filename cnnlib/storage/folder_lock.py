@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cnnlib.storage.files import refuse_special
+
 NAME = "claim.json"
 HEARTBEAT = 10.0  # seconds between signs of life
 EXPIRES = 60.0  # seconds without one after which another machine's driver counts as dead
@@ -145,6 +147,7 @@ def is_locked(folder: Path) -> bool:
 
 def read_claim(path: Path) -> dict[str, Any] | None:
     """The claim in the file, None where there is none; ClaimedError where it is something else."""
+    refuse_special(path)
     try:
         return parsed_claim(path.read_bytes(), path)
     except FileNotFoundError:

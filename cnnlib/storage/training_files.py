@@ -7,6 +7,8 @@ from pathlib import Path
 
 from safetensors import safe_open
 
+from cnnlib.storage.files import refuse_special
+
 BEST = "best.safetensors"
 LAST = "last.pt"
 
@@ -16,6 +18,7 @@ def epoch_of(weights: Path) -> int | None:
 
     Raises OSError where the file is no whole safetensors file.
     """
+    refuse_special(weights)
     try:
         with safe_open(weights, framework="np") as content:
             epoch = (content.metadata() or {}).get("epoch")

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from cnnlib.storage.files import refuse_special
 from cnnlib.system.units import short
 
 MOST_BYTES = 4 * 2**20
@@ -20,6 +21,7 @@ def read_yaml(path: str | Path) -> Any:
 
     Raises OSError where it cannot be read, ValueError with its line where it is wrong.
     """
+    refuse_special(path)
     with Path(path).open("rb") as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
