@@ -22,7 +22,8 @@ from analysis.reading.columns import OPTUNA, Choice, add_choice, chosen, sort_co
 from analysis.reading.histories import RUN_COLUMNS, Say, named, read_epochs
 from cnnlib.journal.tables import EPOCH_COLUMNS, Results, write_json
 from cnnlib.storage.csv_file import accuracies, numbers, read_table
-from cnnlib.system.flags import Flags, said
+from cnnlib.system.flags import Flags
+from cnnlib.system.redaction import one_line
 from cnnlib.system.units import short
 
 SECONDS = ("runtime", "duration")
@@ -224,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         results = _convert(flags)
     except (ValueError, OSError) as error:
-        print(f"analysis/convert.py: {said(error)}", file=sys.stderr)
+        print(f"analysis/convert.py: {one_line(error)}", file=sys.stderr)
         return 2
     print(
         f"{len(results.trials)} trials, {len(results.epochs)} epochs, hyperparameters"

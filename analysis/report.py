@@ -20,7 +20,8 @@ from analysis.statistics.several import sweeps_in
 from analysis.watch import watch
 from cnnlib.journal.events import journal_exists
 from cnnlib.journal.tables import read_results
-from cnnlib.system.flags import Flags, said
+from cnnlib.system.flags import Flags
+from cnnlib.system.redaction import one_line
 
 
 def write_report(
@@ -140,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with opened(flags.folder, flags.out) as place:
             return _report(place, flags)
     except (ValueError, OSError) as error:
-        print(f"analysis/report.py: {said(error)}", file=sys.stderr)
+        print(f"analysis/report.py: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -20,6 +20,7 @@ from analysis.page.live import live, waiting_page
 from analysis.reading.place import Place
 from cnnlib.journal.events import JournalTail, journal_exists
 from cnnlib.storage.folder_lock import EXPIRES, NAME, read_claim
+from cnnlib.system.redaction import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class Watch:
 
 def _failure(error: Exception) -> str:
     logger.debug("no page", exc_info=True)
-    return f"Not up to date: {' '.join(str(error).split())}"
+    return f"Not up to date: {one_line(error)}"
 
 
 class _Server(ThreadingHTTPServer):

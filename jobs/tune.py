@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
-from cnnlib.system.flags import Flags, said
+from cnnlib.system.flags import Flags
+from cnnlib.system.redaction import named
 
 
 def parser() -> Flags:
@@ -141,7 +142,7 @@ def _run(plan: Any, reason: str | None) -> int:
 
 def mistake(error: Exception) -> int:
     """One line on stderr for what the user can mend, and the exit code for it."""
-    print(f"{type(error).__name__}: {said(error)}", file=sys.stderr)
+    print(named(error), file=sys.stderr)
     return 2
 
 

@@ -17,6 +17,7 @@ from analysis.statistics.regression import holm
 from analysis.statistics.summary import Share, champion_score, count_epochs
 from analysis.statistics.verdicts import Verdict, claims_table, judge
 from cnnlib.journal.events import journal_exists
+from cnnlib.system.redaction import one_line
 
 SETTINGS = ("search", "trials", "max_epochs", "image_size", "seed", "patience", "rungs",
             "reduction_factor", "commit", "command", "started")  # fmt: skip
@@ -79,7 +80,7 @@ def compare_sweeps(folders: Sequence[Path], claims: Sequence[Claim]) -> Compared
         try:
             sweeps[folder.name] = read_folder(folder)
         except (ValueError, OSError) as error:
-            broken.append(f"{folder.name} is left out: {' '.join(str(error).split())}")
+            broken.append(f"{folder.name} is left out: {one_line(error)}")
     if len(sweeps) < 2:
         one = "".join(f", report it: python analysis/report.py {s.path}" for s in sweeps.values())
         found = f"{folders[0].parent} holds {len(sweeps) or 'no'} sweep that can be read{one}"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cnnlib.journal.events import journal_exists, read_events
 from cnnlib.journal.replay import replay, story
-from cnnlib.system.flags import Flags, said
+from cnnlib.system.flags import Flags
+from cnnlib.system.redaction import named
 
 
 def main() -> int:
@@ -35,7 +36,7 @@ def main() -> int:
             return 0
         difference, checked = replay(events)
     except (ValueError, OSError) as error:
-        print(f"{type(error).__name__}: {said(error)}", file=sys.stderr)
+        print(named(error), file=sys.stderr)
         return 2
     print(difference or f"every decision follows from the journal: {checked}")
     return 1 if difference else 0

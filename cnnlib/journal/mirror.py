@@ -19,7 +19,7 @@ from typing import Any
 
 from cnnlib.journal.events import read_events, segments, whole_lines
 from cnnlib.storage import folder_lock as claim
-from cnnlib.storage.buckets import AT_ONCE, Bucket, below, one_line
+from cnnlib.storage.buckets import AT_ONCE, Bucket, below, reason
 from cnnlib.storage.files import check_space, exclusive, sync
 from cnnlib.storage.folder_lock import (
     NAME,
@@ -204,7 +204,7 @@ class Mirror:
             return True  # it is another driver's to send
         except Exception as error:  # whatever it is, the sweep goes on
             if self._reachable:
-                text = f"{one_line(error)}; the sweep goes on, and this is tried again"
+                text = f"{reason(error)}; the sweep goes on, and this is tried again"
                 logger.warning("%s: %s", self.url, text)
             self._reachable = False
             return False
@@ -387,7 +387,7 @@ class Shelf:
             except (OSError, ValueError) as error:
                 if time.monotonic() > deadline:
                     place = without_secrets(self._url)
-                    raise StorageError(f"{place} does not answer: {one_line(error)}") from error
+                    raise StorageError(f"{place} does not answer: {reason(error)}") from error
                 time.sleep(PAUSE)
 
 
@@ -404,5 +404,5 @@ def prune_storage(url: str, is_needed: Callable[[str, str], bool]) -> None:
                 with suppress(FileNotFoundError):
                     bucket.delete(path)
     except (OSError, ValueError) as error:
-        place = without_secrets(url)
-        logger.warning("%s: %s; what is not needed stays there for now", place, error)
+        text = "%s: %s; what is not needed stays there for now"
+        logger.warning(text, without_secrets(url), reason(error))

@@ -23,7 +23,7 @@ from cnnlib.planning.plan import GPUS_PER_TRIAL, Plan
 from cnnlib.running.cluster import gpus_wanted, on_every_machine, room, slots
 from cnnlib.running.machine import Machine
 from cnnlib.search.space import searched
-from cnnlib.system.redaction import without_secrets
+from cnnlib.system.redaction import one_line, without_secrets
 from cnnlib.system.units import size
 from cnnlib.tracking.account import check_account
 from cnnlib.tracking.names import run_name
@@ -51,7 +51,7 @@ def examine(plan: Plan) -> Iterator[Check]:
         try:
             machines = machines_of_cluster(plan, source)
         except (ConnectionError, RuntimeError) as error:
-            yield Check("cluster", " ".join(str(error).split()), ok=False)
+            yield Check("cluster", one_line(error), ok=False)
             return
         cores, gpus = (
             sum(machine.resources.get(kind, 0) for machine in machines) for kind in ("CPU", "GPU")
@@ -92,7 +92,7 @@ def storage_check(plan: Plan) -> Check:
         if plan.mirror:
             plan.mirror.try_out()
     except OSError as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         remedy = "give the right to write there, or take another --storage"
         return Check("storage", f"{text}; {remedy}", ok=False)
     where = plan.mirror.url if plan.mirror else plan.folder.parent

@@ -10,6 +10,7 @@ import torch
 from cnnlib.photos.sources import find_dataset
 from cnnlib.system.gpus import usable_gpus
 from cnnlib.system.limits import cores, free_memory
+from cnnlib.system.redaction import one_line
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Machine:
         try:
             fingerprint = find_dataset(source).fingerprint if source else None
         except (ValueError, OSError) as error:
-            problem = " ".join(str(error).split()).removeprefix("data: ")
+            problem = one_line(error).removeprefix("data: ")
         gpus, gpu_problem = usable_gpus()
         major, minor, _ = platform.python_version_tuple()
         return cls(

@@ -17,7 +17,7 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the journal 
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # with it Tune prints tables at any verbosity
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is ours to handle
 
-from cnnlib.system.redaction import secrets_withheld, without_secrets
+from cnnlib.system.redaction import named, secrets_withheld
 from cnnlib.system.surroundings import check_home
 
 check_home()  # Ray's import asks for it, with a traceback
@@ -109,6 +109,7 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
         project=plan.settings.wandb_project,
         sweep=plan.name,
         started=said["started"],
+        check=claim.check,
     )
     progress = Progress(plan.trials, folder=plan.folder)
     followers: list[Follower] = [progress, tracking]
@@ -153,11 +154,12 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
             raise cause from None  # and what is in the folder is the other driver's
         if not isinstance(cause, OSError | RayError | TuneError):
             raise  # a mistake of ours
-        trouble = _one_line(cause)
+        trouble = named(cause)
     finally:
         journal.close()
         for follower in followers:
             follower.close()
+    claim.check()  # what is in the folder is another driver's, if it was taken over by now
     said |= {
         "seconds": at_work(before) + time.monotonic() - began,
         "slots": progress.slots,
@@ -166,7 +168,7 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
     try:
         result = _results(plan, said, finals, exported=not interrupted)
     except (OSError, DamagedError) as error:
-        trouble = trouble or _one_line(error)
+        trouble = trouble or named(error)
         results = read_results(plan.folder)
         result = SweepResult(plan.folder, results.trials, results.epochs, None)
     if cost := bill(read_events(plan.folder)):
@@ -240,10 +242,6 @@ def _cause(error: BaseException) -> BaseException:
     while isinstance(error, TuneError) and (inner := error.__cause__ or error.__context__):
         error = inner
     return error
-
-
-def _one_line(error: BaseException) -> str:
-    return without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def _begin(plan: Plan, ledger: Ledger, slots: int) -> None:

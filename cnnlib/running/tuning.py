@@ -20,6 +20,7 @@ from typing import Any
 import ray
 import torch
 from ray import _raylet, tune
+from ray.tune.execution import class_cache
 from ray.util.metrics import Gauge
 
 from cnnlib.journal.ledger import Ledger
@@ -35,6 +36,8 @@ from cnnlib.storage.buckets import below
 from cnnlib.storage.traffic import MOVED
 from cnnlib.storage.training_files import BEST, LAST
 from cnnlib.system.limits import cores
+from cnnlib.system.processes import children, end
+from cnnlib.system.redaction import one_line
 from cnnlib.system.surroundings import cache_folder, keep_token_private, ray_address, ray_folder
 from cnnlib.training.on_machine import WAITING, Source, kept, on_cluster, photographs, wherever
 from cnnlib.training.trial import Task, failure, train
@@ -43,6 +46,11 @@ logger = logging.getLogger(__name__)
 
 STARTS = 10
 SHOWN = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc", "images_per_second")
+# Tune would give its workers these by their runtime environment, which Ray writes into a log that
+# everybody may read. A Ray of our own has them from this process, a cluster's machines their own.
+class_cache.ENV_VARS_TO_PROPAGATE -= {
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN",
+}  # fmt: skip
 
 
 @contextmanager
@@ -67,17 +75,20 @@ def session(verbose: bool) -> Iterator[None]:
 def _start(**options: Any) -> None:
     """Starts Ray, which itself waits 30 s: too short for a machine that has much else to do.
 
-    Raises ConnectionError where it does not start, or not in STARTS times that.
+    What a vain attempt has started would run on and slow down the next, so it is ended. Raises
+    ConnectionError where Ray does not start, or not in STARTS times that.
     """
     for attempt in range(1, STARTS + 1):
+        before = children()
         try:
             ray.init(**options)
             return
         except Exception as error:  # Ray has no class for it
-            text = " ".join(str(error).split())
+            ray.shutdown()
+            end({pid: began for pid, began in children().items() if pid not in before})
+            text = one_line(error)
             if "timed out during startup" not in text or attempt == STARTS:
                 raise ConnectionError(f"Ray does not start: {text}") from error
-            ray.shutdown()
 
 
 def _of_our_own() -> dict[str, Any]:

@@ -17,7 +17,8 @@ from pyarrow import ArrowInvalid, fs
 
 from cnnlib.storage import traffic
 from cnnlib.storage.files import check_space, exclusive, replaced
-from cnnlib.system.redaction import without_secrets
+from cnnlib.system.redaction import one_line, without_secrets
+from cnnlib.system.units import short
 
 SCHEMES = ("s3://", "gs://")
 AT_ONCE = 16  # files of a folder that are fetched at once
@@ -42,11 +43,11 @@ class Bucket:
         try:
             self._remote, base = connected(url)
         except OSError as error:  # its region is asked for
-            raise OSError(f"{flag}: {url} does not answer: {one_line(error)}") from None
+            raise OSError(f"{flag}: {url} does not answer: {reason(error)}") from None
         except Exception as error:
-            raise ValueError(f"{flag}: {url} is no storage: {one_line(error)}") from None
+            raise ValueError(f"{flag}: {url} is no storage: {reason(error)}") from None
         self._base = base.rstrip("/")
-        self._url = url
+        self._url = without_secrets(url)  # as it may be told
         self.foreign: set[str] = set()  # names that were listed and would lead out of a folder
 
     def files(self, under: str = "") -> dict[str, int]:
@@ -78,21 +79,21 @@ class Bucket:
     def _listed(self, selector: fs.FileSelector) -> list[Any]:
         for _ in range(LISTINGS):
             try:
-                with _answered():
+                with self._answered():
                     return self._remote.get_file_info(selector)
             except FileNotFoundError:  # a folder came or went meanwhile
                 continue
-        with _answered():
+        with self._answered():
             return self._remote.get_file_info(selector)
 
     def state(self, name: str) -> dict[str, tuple[int, int]]:
         """The state of one file; empty where there is none."""
-        with _answered():
+        with self._answered():
             (info,) = self._remote.get_file_info([f"{self._base}/{name}"])
         return {name: (info.size, info.mtime_ns)} if info.type == fs.FileType.File else {}
 
     def content(self, name: str) -> bytes:
-        with _answered(), self._remote.open_input_stream(f"{self._base}/{name}") as stream:
+        with self._answered(), self._remote.open_input_stream(f"{self._base}/{name}") as stream:
             return bytes(stream.readall())
 
     def fetch(self, name: str, path: Path) -> None:
@@ -100,7 +101,7 @@ class Bucket:
 
         def copy(part: Path) -> None:
             with (
-                _answered(),
+                self._answered(),
                 self._remote.open_input_stream(f"{self._base}/{name}") as stream,
                 part.open("wb") as file,
             ):
@@ -127,15 +128,27 @@ class Bucket:
 
     def _write(self, name: str, content: bytes | mmap.mmap) -> None:
         place = f"{self._base}/{name}"
-        with _answered():
+        with self._answered():
             if not isinstance(self._remote, fs.S3FileSystem):  # buckets have no folders
                 self._remote.create_dir(place.rpartition("/")[0], recursive=True)
             with self._remote.open_output_stream(place) as stream:
                 stream.write(content)
         traffic.count("sent", len(content))
 
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        """Of pyarrow's errors those that are ValueErrors become OSErrors; silence says whose."""
+        try:
+            yield
+        except ArrowInvalid as error:
+            raise OSError(str(error)) from None
+        except OSError as error:
+            if "Timeout was reached" in str(error):
+                raise TimeoutError(f"{self._url} does not answer") from error
+            raise
+
     def delete(self, name: str) -> None:
-        with _answered():
+        with self._answered():
             self._remote.delete_file(f"{self._base}/{name}")
 
 
@@ -168,18 +181,9 @@ def _unbroken(send: Callable[[], None]) -> None:
         pool.submit(send).result()
 
 
-@contextmanager
-def _answered() -> Iterator[None]:
-    """Of pyarrow's errors those that are ValueErrors become OSErrors, as the others are."""
-    try:
-        yield
-    except ArrowInvalid as error:
-        raise OSError(str(error)) from None
-
-
-def one_line(error: BaseException) -> str:
-    """What pyarrow says, without what it was about to do."""
-    return without_secrets(" ".join(str(error).split())).rpartition(" operation: ")[2][:200]
+def reason(error: BaseException) -> str:
+    """What pyarrow says, in one line, without what it was about to do."""
+    return short(one_line(error).rpartition(" operation: ")[2], 200)
 
 
 def brought(url: str, cache: Path) -> Path:
@@ -211,7 +215,7 @@ def _explained(url: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OSError(f"data: {url} cannot be fetched: {one_line(error)}") from error
+        raise OSError(f"data: {url} cannot be fetched: {reason(error)}") from error
 
 
 def _bring(bucket: Bucket, name: str, files: Sequence[str], target: Path) -> None:

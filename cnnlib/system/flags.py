@@ -9,8 +9,6 @@ from typing import Any, NoReturn
 from cnnlib.system.redaction import without_secrets
 from cnnlib.system.units import short
 
-MOST_LETTERS = 1000  # of a mistake that is told
-
 
 class Flags(argparse.ArgumentParser):
     """Says what is wrong with a flag in one line, without a page of usage before it."""
@@ -28,8 +26,3 @@ class Flags(argparse.ArgumentParser):
             if re.fullmatch(r"--[\w-]+=--", argument):
                 self.error(f"argument {argument[:-3]}: expected a value instead of --")
         return super().parse_known_args(given, namespace)
-
-
-def said(error: Exception) -> str:
-    """What an exception says, in one line that can be read and holds no secret."""
-    return short(without_secrets(str(error)), MOST_LETTERS)

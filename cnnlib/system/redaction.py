@@ -4,6 +4,10 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from cnnlib.system.units import short
+
+MOST_LETTERS = 1000  # of what an exception says
+
 ADDRESS = re.compile(
     # Where a word begins, and no secret without an end: or long texts would take hours.
     r"""((?<![a-z0-9+.-])[a-z0-9+.-]+:// | (?:https?|s3|gs):/) # a Path has one stroke
@@ -25,6 +29,16 @@ def without_secrets(text: str) -> str:
 def command(arguments: Iterable[str]) -> str:
     """A command line for the record; of an argument with a URL nothing from its query on stays."""
     return " ".join(without_secrets(_cut(argument)) for argument in arguments)
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, in one line that can be read and holds no secret; or its class."""
+    return short(without_secrets(str(error)), MOST_LETTERS) or type(error).__name__
+
+
+def named(error: BaseException) -> str:
+    """The class of an exception and what it says: `ValueError: ...`, as `one_line` does."""
+    return f"{type(error).__name__}: {one_line(error)}"
 
 
 @contextmanager

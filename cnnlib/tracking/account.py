@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cnnlib.tracking.service import is_silence, leave, one_line, quieten
+from cnnlib.system.redaction import one_line
+from cnnlib.tracking.service import is_silence, leave, quieten
 
 logger = logging.getLogger(__name__)
 

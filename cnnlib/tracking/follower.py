@@ -10,27 +10,28 @@ import json
 import math
 import os
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 from cnnlib.journal.events import JournalTail, journal_exists
 from cnnlib.journal.followers import SeenTrial, SeenTrials
 from cnnlib.system.flags import Flags
+from cnnlib.system.processes import children, end
+from cnnlib.system.redaction import named, one_line
 from cnnlib.tracking.account import resolved_mode
 from cnnlib.tracking.names import MAX_NAME_LENGTH, refused_id, run_id, run_name, where
 from cnnlib.tracking.sent import BEGUN, INTERRUPTED, Part, Sent
 from cnnlib.tracking.service import (
-    children,
-    end,
+    SERVICE,
     is_silence,
     leave,
-    one_line,
     quieten,
     run_settings,
 )
@@ -274,14 +275,15 @@ def main() -> int:
         mode = asked.wandb if asked.follow else resolved_mode(asked.wandb)
         if mode == "off":
             raise ValueError("W&B is switched off on this machine (WANDB_MODE)")
-        end(sent.open(wait=bool(asked.follow)))
+        end(sent.open(wait=bool(asked.follow)), SERVICE)
         faults = list(sent.read())
     except (ValueError, OSError) as error:
-        print(f"{type(error).__name__}: {one_line(error)}", file=sys.stderr)
+        print(named(error), file=sys.stderr)
         return 2
     if asked.follow:
         sweep, started = json.loads(asked.follow)
         sent.note_sweep(asked.wandb_project, sweep, started)
+        signal.signal(signal.SIGTERM, _leave)
         say, driver = _to_driver(), sys.stdin.fileno()
     else:
         sent.note_sweep(asked.wandb_project or "cnnlib", *_sweep(folder))
@@ -314,6 +316,11 @@ def _send(sender: Sender, sent: Sent, tail: JournalTail, driver: int | None) -> 
     sender.tell()
     sent.close()
     return code
+
+
+def _leave(*_: object) -> NoReturn:
+    """The driver's folder is another's now: nothing is sent, finished or deleted any more."""
+    leave(128 + signal.SIGTERM)
 
 
 def _sweep(folder: Path) -> tuple[str, str]:

@@ -6,11 +6,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from cnnlib.journal.followers import Event
+from cnnlib.storage.folder_lock import ClaimedError
 from cnnlib.tracking.account import child_environment
 from cnnlib.tracking.names import where
 
@@ -28,14 +29,22 @@ class Tracking:
     """
 
     def __init__(
-        self, folder: Path, *, mode: str, project: str, sweep: str, started: str = ""
+        self,
+        folder: Path,
+        *,
+        mode: str,
+        project: str,
+        sweep: str,
+        started: str = "",
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """The runs of `folder`'s journal; the sweep's name is their group and begins their ids.
 
         When it was `started`, if that is known, tells it from another of that name. `mode` is one
-        that `resolved_mode` gave.
+        that `resolved_mode` gave. `check` raises ClaimedError where another driver has the folder.
         """
         self.mode = mode
+        self._check = check
         self._folder = folder.absolute()
         self._names: dict[str, Any] = {"project": project, "sweep": sweep}
         self._command = [
@@ -59,13 +68,22 @@ class Tracking:
             self._start()
 
     def close(self) -> None:
-        """Waits until all is sent, as long as that gets on, and the process has ended."""
+        """Waits until all is sent, as long as that gets on, and the process has ended.
+
+        Where another driver has the folder its runs are left as they are, for that one to end.
+        """
         if self._process is None:
             return
         try:
+            self._check()
             self._wait(self._process)
             if self._process.poll() not in (0, 1):  # it was killed: another one does the rest
                 self._wait(self._start())
+        except ClaimedError:
+            self._process.terminate()
+            self._thread.join()  # which reads what it says, to the end
+            with self._process:
+                pass
         except KeyboardInterrupt:  # who will not wait need not: it goes on alone
             return
 

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cnnlib.system.redaction import one_line
 from cnnlib.tracking.account import child_environment, resolved_mode
 from cnnlib.tracking.names import run_id
-from cnnlib.tracking.service import is_silence, leave, one_line, quieten, run_settings
+from cnnlib.tracking.service import is_silence, leave, quieten, run_settings
 
 logger = logging.getLogger(__name__)
 

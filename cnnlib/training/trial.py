@@ -25,7 +25,7 @@ from cnnlib.pixels.datamodule import VAL_SPLIT, CustomDataModule
 from cnnlib.search.halving import diverged
 from cnnlib.storage.files import replaced
 from cnnlib.storage.training_files import epoch_of
-from cnnlib.system.redaction import without_secrets
+from cnnlib.system.redaction import named, without_secrets
 from cnnlib.training.on_machine import Source
 
 CPU = Path("/proc/cpuinfo")
@@ -301,10 +301,9 @@ def quiet_libraries() -> None:
 def failure(error: Exception, what: str) -> dict[str, Any]:
     """What a worker tells of a training that raised; the traceback is for its log."""
     logging.getLogger(__name__).exception("%s failed", what)
-    reason = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")
     log = without_secrets(traceback.format_exc())
     not_its_fault = isinstance(error, StorageError) or disk_is_full(error)
-    return {"error": reason, "disk": not_its_fault, "traceback": log}
+    return {"error": named(error), "disk": not_its_fault, "traceback": log}
 
 
 def disk_is_full(error: BaseException | None) -> bool:

@@ -1,10 +1,13 @@
 import os
+import signal
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
+from ray.tune.execution import class_cache
 
 from cnnlib.running import tuning
 from cnnlib.running.tuning import session
@@ -95,3 +98,37 @@ def test_a_machine_that_is_slow_to_start_ray_is_waited_for(
         with pytest.raises(ConnectionError, match=r"^Ray does not start: "), session(verbose=False):
             pass
     assert len(texts) - len(left) == tried
+
+
+def test_what_a_vain_start_of_ray_has_started_is_ended(
+    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def start(**_: Any) -> None:
+        begun.append(subprocess.Popen(["sleep", "1000"]))
+        if len(begun) < 3:
+            raise Exception(SLOW)
+
+    monkeypatch.setattr(ray, "init", start)
+    try:
+        with session(verbose=False):
+            assert [process.poll() for process in begun] == [-signal.SIGKILL] * 2 + [None]
+    finally:
+        for process in begun:
+            process.kill()
+            process.wait()
+
+
+def test_tune_puts_no_key_into_the_runtime_environment_that_ray_logs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SECURITY_TOKEN", "SESSION_TOKEN"):
+        monkeypatch.setenv(f"AWS_{name}", "SECRET")
+
+    class Trainable:
+        pass
+
+    actor = class_cache._ActorClassCache().get(Trainable)
+    assert "SECRET" not in str(actor._default_options["runtime_env"])
+    assert actor._default_options["runtime_env"]["env_vars"]

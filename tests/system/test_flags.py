@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from cnnlib.system.flags import MOST_LETTERS, Flags, said
+from cnnlib.system.flags import Flags
 
 
 @pytest.fixture
@@ -33,10 +33,3 @@ def test_two_strokes_end_the_flags_as_ever(flags: Flags) -> None:
     assert flags.parse_args(["--drop=-", "--", "--number"]) == argparse.Namespace(
         drop="-", number=None, place=["--number"]
     )
-
-
-@pytest.mark.parametrize("text", ["x" * 200_000, "a.b+c-" * 30_000, "a://b:c " * 20_000])
-def test_what_an_exception_says_at_length_is_cut_and_soon(text: str) -> None:
-    """Where it is looked for addresses from each letter on, it takes minutes."""
-    assert len(said(ValueError(text))) == MOST_LETTERS
-    assert said(ValueError("a\nb  c s3://KEY:SECRET@bucket/d")) == "a b c s3://bucket/d"

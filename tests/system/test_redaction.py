@@ -23,7 +23,14 @@ from cnnlib.photos.sources import find_dataset
 from cnnlib.planning.make_plan import data_name
 from cnnlib.planning.provenance import provenance
 from cnnlib.running.progress import Progress
-from cnnlib.system.redaction import command, secrets_withheld, without_secrets
+from cnnlib.system.redaction import (
+    MOST_LETTERS,
+    command,
+    named,
+    one_line,
+    secrets_withheld,
+    without_secrets,
+)
 from cnnlib.training.trial import failure
 
 if TYPE_CHECKING:
@@ -58,6 +65,15 @@ SMALL = [
 def test_an_address_is_told_without_its_secrets(text: str, public: str) -> None:
     assert without_secrets(text) == public
     assert without_secrets(public) == public
+
+
+@pytest.mark.parametrize("text", ["x" * 200_000, "a.b+c-" * 30_000, "a://b:c " * 20_000])
+def test_what_an_exception_says_at_length_is_cut_and_soon(text: str) -> None:
+    """Where it is looked for addresses from each letter on, it takes minutes."""
+    assert len(one_line(ValueError(text))) == MOST_LETTERS
+    assert one_line(ValueError("a\nb  c s3://KEY:SECRET@bucket/d")) == "a b c s3://bucket/d"
+    assert one_line(TimeoutError()) == "TimeoutError"
+    assert named(ValueError("a\nb")) == "ValueError: a b"
 
 
 def test_a_command_is_kept_without_secrets() -> None:

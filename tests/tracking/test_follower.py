@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,11 +18,12 @@ import pytest
 
 from cnnlib.journal.events import Journal, JournalTail
 from cnnlib.journal.followers import SeenTrial, telling
+from cnnlib.storage.folder_lock import ClaimedError
+from cnnlib.system.processes import state
 from cnnlib.tracking import Tracking, resolved_mode
 from cnnlib.tracking.follower import Sender, SilentError, follow
 from cnnlib.tracking.names import run_name
 from cnnlib.tracking.sent import Part, Sent, SentElsewhereError
-from cnnlib.tracking.service import _stat, children, end
 from tests.conftest import wait_until
 from tests.wandb_files import OfflineRun, read_offline_runs
 
@@ -80,10 +80,11 @@ def run_printed(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
 class Driver:
     """What a driver of the sweep `s` does: its journal, and whoever follows it."""
 
-    def __init__(self, folder: Path, *, mode: str = "off", sweep: str = "s") -> None:
+    def __init__(self, folder: Path, *, mode: str = "off", sweep: str = "s", **asked: Any) -> None:
         folder.mkdir(exist_ok=True)
         self.journal = Journal(folder)
-        self.tracking = Tracking(folder, mode=resolved_mode(mode), project="cnn", sweep=sweep)
+        mode = resolved_mode(mode)
+        self.tracking = Tracking(folder, mode=mode, project="cnn", sweep=sweep, **asked)
         self.write = telling(self.journal.append, [self.tracking])
 
     def start(self, trial: int, config: dict[str, Any] | None = None) -> None:
@@ -106,7 +107,7 @@ class Driver:
 
 def wait_for_end(pid: int) -> None:
     """Until a process that is no child of ours has ended."""
-    while fields := _stat(pid):
+    while fields := state(pid):
         if fields[0] in "ZX":
             return
         time.sleep(0.05)
@@ -337,6 +338,44 @@ def test_a_follower_outlives_a_killed_driver_and_sends_what_it_wrote(tmp_path: P
     runs = read_offline_runs(tmp_path)
     assert epochs_of(runs) == {"s-t1": [1, 2], "s-t2": [1]}
     assert (runs["s-t2"].summary["status"], runs["s-t2"].exit_code) == ("interrupted", 1)
+
+
+def taken_over() -> None:
+    raise ClaimedError("taken over")
+
+
+def test_a_driver_that_was_taken_over_ends_no_run_of_the_others(
+    tmp_path: Path, server: AnsweringServer
+) -> None:
+    first = Driver(tmp_path, mode="online", check=taken_over)
+    first.start(1)
+    first.epochs(1, 1, 2)
+    server.wait_for(lambda: len(server.rows.get("s-t1", ())) == 2)
+    first.epochs(1, 3)
+    first.close()
+    assert first.tracking._process and first.tracking._process.returncode == 128 + signal.SIGTERM
+    assert server.exit_codes == {}
+    last = (tmp_path / "wandb" / "sent.jsonl").read_text().splitlines()[-1]
+    assert "interrupted" not in last
+
+    second = Driver(tmp_path, mode="online")
+    second.epochs(1, 4)
+    second.end(1)
+    second.close()
+    assert [row["epoch"] for row in server.rows["s-t1"]] == [1, 2, 3, 4]
+    assert server.exit_codes == {"s-t1": 0}
+
+
+def test_a_driver_that_was_taken_over_writes_no_run_and_deletes_none(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, mode="offline", check=taken_over)
+    driver.start(1)
+    driver.epochs(1, 1)
+    others = tmp_path / "wandb" / "writing" / "wandb" / "offline-run-1"
+    wait_until(lambda: driver.tracking._state["left"] is not None)
+    others.mkdir(parents=True)
+    driver.close()
+    assert others.is_dir()
+    assert read_offline_runs(tmp_path) == {}
 
 
 def test_a_sweep_that_ran_without_wandb_is_sent_afterwards_and_once(
@@ -710,25 +749,3 @@ def test_a_driver_never_imports_wandb(tmp_path: Path, mode: str) -> None:
     answer = run_python("-c", script, str(tmp_path))
     assert (answer.stdout, answer.stderr) == ("False\n", "")
     assert (tmp_path / "wandb").exists() == (mode == "offline")
-
-
-def test_only_what_wandb_left_is_ended() -> None:
-    commands = [["bash", "-c", "sleep 1000; true"], ["bash", "-c", "sleep 1000; true # wandb"]]
-    stranger, left = processes = [
-        subprocess.Popen(command, start_new_session=True) for command in commands
-    ]
-    try:
-        wait_until(lambda: b"wandb" in Path(f"/proc/{left.pid}/cmdline").read_bytes())
-        wait_until(lambda: b"sleep" in Path(f"/proc/{stranger.pid}/cmdline").read_bytes())
-        found = children()
-        assert {stranger.pid, left.pid} <= found.keys()
-        end({stranger.pid: found[stranger.pid], left.pid: "another's"})
-        assert left.poll() is None
-        end({pid: found[pid] for pid in (stranger.pid, left.pid)})
-        assert left.wait() == -signal.SIGKILL
-        assert stranger.poll() is None
-    finally:
-        for process in processes:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
