@@ -1,6 +1,7 @@
 """The rules of the house: imports run down only, and each library is known to one place."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -93,56 +94,53 @@ def test_the_circle_of_imports_is_broken() -> None:
     assert not left, f"these import each other in a circle: {sorted(left)}"
 
 
-def loaded_by(module: str) -> set[str]:
-    """The top-level packages that are loaded after a module was imported."""
-    code = f"import sys, {module}; print(*sys.modules)"
-    answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return {name.split(".")[0] for name in answer.stdout.split()}
-
-
-@pytest.mark.parametrize("module", ["journal.events", "storage.folder_lock"])
-def test_the_journal_is_read_and_written_by_the_standard_library_alone(module: str) -> None:
-    loaded = loaded_by(f"cnnlib.{module}")
-    assert "json" in loaded
-    assert not loaded & {"torch", "ray", "numpy", "pandas", "hyperopt", "wandb", "yaml"}
-
-
-def test_hyperparameters_need_the_standard_library_only() -> None:
-    loaded = loaded_by("cnnlib.networks.families")
-    assert not loaded & {"torch", "ray", "numpy", "pandas", "hyperopt", "wandb", "yaml"}
+HEAVY = {"torch", "ray", "numba", "pandas", "hyperopt", "wandb"}
 
 
 @pytest.mark.parametrize(
-    "module",
+    ("modules", "wanted", "absent"),
     [
-        "search.halving", "search.tpe", "journal.ledger", "journal.replay", "journal.tables",
-        "planning.resume", "tracking.follower",
+        pytest.param(
+            "cnnlib.journal.events cnnlib.storage.folder_lock cnnlib.networks.families",
+            "json", HEAVY | {"numpy", "yaml"}, id="standard library alone",
+        ),
+        pytest.param(
+            "cnnlib.search.space cnnlib.search.sweep_file cnnlib.search.reference "
+            "cnnlib.planning.settings cnnlib.photos.sources",
+            "yaml", HEAVY, id="reads flags and sweep files",
+        ),
+        pytest.param(
+            "cnnlib.search.halving cnnlib.search.tpe cnnlib.journal.ledger cnnlib.journal.replay "
+            "cnnlib.journal.tables cnnlib.planning.resume cnnlib.tracking.follower",
+            "hyperopt", {"torch"}, id="only decides or reads",
+        ),
+        pytest.param(
+            "analysis.report analysis.statistics.findings analysis.page.contents analysis.convert",
+            "pandas", {"torch", "ray"}, id="reports",
+        ),
     ],
 )  # fmt: skip
-def test_what_only_decides_or_reads_does_not_load_torch(module: str) -> None:
-    assert "torch" not in loaded_by(f"cnnlib.{module}")
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        "search.space",
-        "search.sweep_file",
-        "search.reference",
-        "planning.settings",
-        "photos.sources",
-    ],
-)
-def test_what_reads_flags_and_sweep_files_loads_nothing_heavy(module: str) -> None:
-    heavy = {"torch", "ray", "numba", "pandas", "hyperopt", "wandb"}
-    assert not heavy & loaded_by(f"cnnlib.{module}")
-
-
-@pytest.mark.parametrize("module", ["report", "statistics.findings", "page.contents", "convert"])
-def test_the_report_loads_neither_torch_nor_ray(module: str) -> None:
-    assert not {"torch", "ray"} & loaded_by(f"analysis.{module}")
+def test_what_has_no_need_of_heavy_libraries_loads_none(
+    modules: str, wanted: str, absent: set[str]
+) -> None:
+    """In one process for all, each named with what is loaded once it is imported."""
+    code = (
+        "import sys, importlib, json\n"
+        "told = {}\n"
+        "for name in sys.argv[1:]:\n"
+        "    importlib.import_module(name)\n"
+        "    told[name] = sorted({loaded.split('.')[0] for loaded in sys.modules})\n"
+        "print(json.dumps(told))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code, *modules.split()],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    told = json.loads(answer.stdout)
+    assert list(told) == modules.split()
+    heavy = {name: absent & set(loaded) for name, loaded in told.items()}
+    assert not any(heavy.values()), heavy
+    assert any(wanted in loaded for loaded in told.values())
 
 
 def test_the_way_in_is_short_and_leads_to_files() -> None:

@@ -28,14 +28,15 @@ from cnnlib.photos.dataset import read_folder
 from cnnlib.photos.levels import Levels
 from cnnlib.storage.training_files import epoch_of
 from cnnlib.training.trial import Task, save_weights, train
+from tests.conftest import write_photos
 from tests.journal.test_ledger import Sweep
 
 
-@pytest.fixture
-def sweep(photos: Path, tmp_path: Path) -> Path:
-    """A sweep's folder with one trained trial, crowned."""
-    folder = tmp_path / "sweep"
-    dataset = read_folder(photos / "train")
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep's folder with one trained trial, crowned; its photographs lie beside it."""
+    folder = tmp_path_factory.mktemp("trained") / "sweep"
+    dataset = read_folder(write_photos(folder.parent / "photos") / "train")
     config = TrialConfig(
         first_layer_filters=4, conv_layers=2, num_neurons_dense=8, learning_rate=0.01
     )
@@ -49,7 +50,14 @@ def sweep(photos: Path, tmp_path: Path) -> Path:
         | {name: best[name] for name in ("val_acc", "val_loss")}
     )
     crown(folder, row, dataset, 8)
-    about = {"source": str(photos), "fingerprint": dataset.fingerprint}
+    return folder
+
+
+@pytest.fixture
+def sweep(trained: Path, photos: Path, tmp_path: Path) -> Path:
+    """That folder, of a test's own, and of its photographs."""
+    folder = shutil.copytree(trained, tmp_path / "sweep")
+    about = {"source": str(photos), "fingerprint": read_folder(photos / "train").fingerprint}
     write_json(folder / "sweep.json", {"data": about})
     return folder
 

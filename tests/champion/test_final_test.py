@@ -17,7 +17,7 @@ from cnnlib.networks.saved_files import read_metrics
 from cnnlib.storage.folder_lock import Claim, ClaimedError
 from cnnlib.system.limits import cores
 from cnnlib.training.trial import save_weights
-from tests.champion.test_champion import sweep  # noqa: F401
+from tests.champion.test_champion import sweep, trained  # noqa: F401
 from tests.events import begin
 
 
