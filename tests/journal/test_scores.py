@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from cnnlib.journal.scores import (
     REFERENCE,
@@ -14,6 +15,7 @@ from cnnlib.journal.scores import (
     spread,
     standard_error,
     standings,
+    wilson_interval,
 )
 
 
@@ -112,3 +114,13 @@ def test_a_damaged_table_of_finals_is_refused_by_row_or_trial(
     (tmp_path / "finals.csv").write_text(f"{HEAD}{row}\n")
     with pytest.raises(ValueError, match=f"finals.csv.*{why}"):
         read_standings(tmp_path / "finals.csv")
+
+
+@pytest.mark.parametrize(("correct", "n"), [(0, 10), (5, 10), (10, 10), (431, 500)])
+def test_the_interval_is_wilsons(correct: int, n: int) -> None:
+    expected = binomtest(correct, n).proportion_ci(method="wilson")
+    assert wilson_interval(correct, n) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_nothing_seen_is_nothing_known() -> None:
+    assert wilson_interval(0, 0) == (0, 1)
