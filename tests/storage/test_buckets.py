@@ -13,7 +13,7 @@ import pytest
 from cnnlib.journal.mirror import Mirror, Remote
 from cnnlib.photos.sources import find_dataset
 from cnnlib.storage import traffic
-from cnnlib.storage.buckets import Bucket, below
+from cnnlib.storage.buckets import GIVING_UP, TIMEOUTS, Bucket, below, connected
 
 
 def put(url: str) -> None:
@@ -197,3 +197,18 @@ def test_a_server_that_takes_connections_and_is_silent_is_given_up(
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
         with pytest.raises(OSError, match=r"^s3://bucket/x does not answer$"):
             Bucket("s3://KEY:SECRET@bucket/x").files()
+
+
+@pytest.mark.parametrize(
+    ("url", "patience"),
+    [
+        ("s3://bucket/x?region=us-east-1", TIMEOUTS),
+        ("gs://anonymous@bucket/x", {"retry_time_limit": GIVING_UP}),
+    ],
+)
+def test_how_long_a_silent_storage_is_waited_for_is_ours_to_say(
+    url: str, patience: dict[str, Any]
+) -> None:
+    remote, _ = connected(url)
+    _, (options,) = remote.__reduce__()
+    assert patience.items() <= options.items()
