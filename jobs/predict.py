@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
 from cnnlib.photos.folders import shown
-from cnnlib.system.flags import MOST_LETTERS, Flags
+from cnnlib.system.flags import Flags
+from cnnlib.system.redaction import MOST_LETTERS
 from cnnlib.system.units import short
 from jobs.tune import exit_after, mistake
 
