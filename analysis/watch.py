@@ -19,7 +19,7 @@ from typing import Any
 from analysis.page.live import live, waiting_page
 from analysis.reading.place import Place
 from cnnlib.journal.events import JournalTail, journal_exists
-from cnnlib.storage.folder_lock import EXPIRES, NAME, read_claim
+from cnnlib.storage.folder_lock import EXPIRES, NAME, read_lock
 from cnnlib.system.redaction import one_line
 
 logger = logging.getLogger(__name__)
@@ -75,8 +75,8 @@ class State:
         if self._last.get("event") == "closed":
             reason = self._last["reason"]
             return f"The sweep has ended ({reason}): this page changes only if it goes on."
-        claim = read_claim(self._folder / NAME)
-        silent = time.time() - claim["alive"] if claim else 0.0
+        lock = read_lock(self._folder / NAME)
+        silent = time.time() - lock["alive"] if lock else 0.0
         if silent > EXPIRES:
             return (
                 f"No sign of life of the sweep for {silent / 60:.0f} min; --resume goes on with it."

@@ -99,7 +99,7 @@ def check_memory(
 
     from cnnlib.planning.cost import training_bytes
     from cnnlib.running.machine import free_memory
-    from cnnlib.system.units import size
+    from cnnlib.system.units import byte_size
 
     try:
         needed = training_bytes(
@@ -112,7 +112,8 @@ def check_memory(
         there, what = torch.cuda.get_device_properties(0).total_memory, "GPU"
     if needed > there:
         raise ValueError(
-            f"the network needs about {size(needed)} to train, and the {what} has {size(there)}; "
+            f"the network needs about {byte_size(needed)} to train, and the {what} has "
+            f"{byte_size(there)}; "
             "take fewer filters or neurons, a smaller batch_size or --image-size"
         )
 

@@ -73,7 +73,7 @@ def main() -> int:
         return mistake(error)
     from cnnlib.planning.make_plan import make_plan
     from cnnlib.planning.settings import Settings
-    from cnnlib.storage.folder_lock import ClaimedError
+    from cnnlib.storage.folder_lock import LockedError
 
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
@@ -85,7 +85,7 @@ def main() -> int:
         return _examine(plan)
     try:
         return _run(plan, reason)
-    except (ClaimedError, OSError) as error:
+    except (LockedError, OSError) as error:
         return mistake(error)
 
 

@@ -141,7 +141,7 @@ def words(condition: Condition) -> str:
     return " and ".join(parts) if parts else "other values"
 
 
-def sides(claim: Claim, trials: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+def compared_groups(claim: Claim, trials: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Which trials are on the higher side of the claim, and which on the lower one.
 
     A side without a condition is every other trial whose values of the claim's names are known.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.reading.values import signed_interval
-from analysis.statistics.claims import Claim, sides, words
+from analysis.statistics.claims import Claim, compared_groups, words
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.effects import MIN_TRIALS, SIGNIFICANT
 from analysis.statistics.regression import CONFIDENCE, fit, holm
@@ -67,7 +67,7 @@ def _answer(claim: Claim, comparison: Comparison, scores: np.ndarray) -> Contras
     missing = [n for n in claim.names if n not in trials or trials[n].isna().all()]
     if missing:
         return Verdict(claim, NO_EVIDENCE, f"This sweep does not log {' and '.join(missing)}.")
-    higher, lower = sides(claim, trials)
+    higher, lower = compared_groups(claim, trials)
     n_for, n_against = int(higher.sum()), int(lower.sum())
     if min(n_for, n_against) < MIN_TRIALS:
         reason = _too_few(claim, n_for, n_against)

@@ -12,7 +12,7 @@ import pandas as pd
 from cnnlib.champion.model_card import card
 from cnnlib.champion.torch_export import PROGRAM, export, preprocessing
 from cnnlib.journal.finals import Finals
-from cnnlib.journal.scores import Standing, mean_interval, standard_error
+from cnnlib.journal.scores import SeedScores, mean_interval, standard_error
 from cnnlib.journal.tables import read_json, write_json
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration
@@ -84,7 +84,7 @@ MEANINGS = {
 }
 
 
-def crown(
+def make_champion(
     sweep_folder: Path,
     best: pd.Series,
     dataset: Dataset,
@@ -111,7 +111,7 @@ def crown(
     else:
         entrant = partial(_entrant, sweep_folder, finals, dataset, image_size, retrained=retrained)
         places = [(winner, folder), (finals.reference, folder / "reference")]
-        taken = [(*entrant(s, p), _measured(s, finals.standings)) for s, p in places if s]
+        taken = [(*entrant(s, p), _measured(s, finals.scores)) for s, p in places if s]
     for champion, weights, _ in taken:
         _check(champion, weights)
     _remove_earlier(folder)
@@ -186,23 +186,23 @@ def _entrant(
     finals: Finals,
     dataset: Dataset,
     image_size: int,
-    standing: Standing,
+    candidate: SeedScores,
     folder: Path,
     *,
     retrained: bool,
 ) -> tuple[Champion, Path]:
     """One of the finals, and where its weights are."""
-    taken = finals.taken(sweep_folder, standing, retrained=retrained)
+    taken = finals.taken(sweep_folder, candidate, retrained=retrained)
     champion = Champion(
         folder=folder,
-        trial_id=standing.trial_id,
-        config=finals.config(standing.trial_id),
+        trial_id=candidate.trial_id,
+        config=finals.config(candidate.trial_id),
         family=finals.ledger.terms.family,
         classes=dataset.classes,
         levels=dataset.levels,
         image_size=image_size,
         epoch=taken.epoch,
-        val_acc=standing.mean,
+        val_acc=candidate.mean,
         origin=taken.origin,
         seed=taken.seed,
     )
@@ -216,17 +216,17 @@ def _copy(weights: Path, place: Path) -> None:
     replaced(place, copy)
 
 
-def _measured(standing: Standing, table: Sequence[Standing]) -> dict[str, Any]:
+def _measured(candidate: SeedScores, table: Sequence[SeedScores]) -> dict[str, Any]:
     """What the finals say of one of them."""
     return {
-        "search_val_acc": standing.search_acc,
-        "luck": standing.luck,
+        "search_val_acc": candidate.search_acc,
+        "luck": candidate.luck,
         "finals": {
-            "seeds": [final.seed for final in standing.finals],
-            "val_accs": standing.scores,
-            "sd": standing.sd,
-            "standard_error": standard_error(standing, table),
-            "interval": mean_interval(standing, table),
+            "seeds": [final.seed for final in candidate.finals],
+            "val_accs": candidate.scores,
+            "sd": candidate.sd,
+            "standard_error": standard_error(candidate, table),
+            "interval": mean_interval(candidate, table),
         },
     }
 

@@ -33,7 +33,7 @@ from cnnlib.photos.sources import find_dataset
 from cnnlib.pixels.datamodule import CustomDataModule, evaluation_batch
 from cnnlib.search.halving import DIVERGED
 from cnnlib.storage.files import digest
-from cnnlib.storage.folder_lock import Claim
+from cnnlib.storage.folder_lock import FolderLock
 from cnnlib.system.limits import cores
 from cnnlib.system.redaction import without_secrets
 
@@ -56,14 +56,14 @@ def test_champion(
     `data` says where the photographs are now; by default where the sweep found them. `dataset`
     saves reading them again. `reason` allows to open the test again, for another champion than it
     was opened for: OpenedBeforeError without. Raises ValueError where the photographs are other
-    ones, there is no test set, or the network diverged and predicts nothing; ClaimedError while the
+    ones, there is no test set, or the network diverged and predicts nothing; LockedError while the
     sweep runs.
     """
     folder = Path(sweep_folder)
     champion = read_champion(folder)
     check_pair(champion.folder, champion.weights)
     card(champion.folder)  # what could not be written later is told before the test is opened
-    with _claimed(folder):
+    with _locked(folder):
         record = _record(folder, champion)
         if record is None:
             earlier = openings(folder)
@@ -88,16 +88,16 @@ test_champion.__test__ = False  # type: ignore[attr-defined]  # no test of pytes
 
 
 @contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """No driver writes the sweep's journal meanwhile, and nobody else opens the test."""
     if not journal_exists(folder):
         yield
         return
-    claim = Claim(folder)
+    lock = FolderLock(folder)
     try:
         yield
     finally:
-        claim.release()
+        lock.release()
 
 
 def _record(folder: Path, champion: Champion) -> Mapping[str, Any] | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnlib.journal.scores import REFERENCE, mean_interval, read_standings, spread
+from cnnlib.journal.scores import REFERENCE, mean_interval, read_seed_scores, sd_between_seeds
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.families import told
 from cnnlib.networks.saved_files import (
@@ -75,23 +75,23 @@ def _chosen(folder: Path, metrics: Mapping[str, Any]) -> str:
     """The finals: each finalist over its seeds, and the luck of the champion."""
     if not (folder / "finals.csv").exists():
         return ""
-    table = read_standings(folder / "finals.csv")
+    table = read_seed_scores(folder / "finals.csv")
     needed = {"luck", "search_val_acc", "finals"} - metrics.keys()
     if needed or {*FINALS_NEEDED} - metrics["finals"].keys():
         raise DamagedError(folder / "metrics.json", "does not tell what finals.csv tells of")
     rows = []
-    for standing in table:
-        if not standing.whole:
-            ended = DIVERGED if standing.diverged else "failed"
-            rows.append(f"| {standing.trial_id} | a training {ended} | | | | |")
+    for candidate in table:
+        if not candidate.whole:
+            ended = DIVERGED if candidate.diverged else "failed"
+            rows.append(f"| {candidate.trial_id} | a training {ended} | | | | |")
             continue
-        name = "the reference" if standing.trial_id == REFERENCE else standing.trial_id
-        search = "" if standing.search_acc is None else f"{standing.search_acc:.3f}"
-        scores = ", ".join(f"{score:.3f}" for score in standing.scores)
-        sd = "" if standing.sd is None else f"{standing.sd:.3f}"
-        interval = mean_interval(standing, table)
+        name = "the reference" if candidate.trial_id == REFERENCE else candidate.trial_id
+        search = "" if candidate.search_acc is None else f"{candidate.search_acc:.3f}"
+        scores = ", ".join(f"{score:.3f}" for score in candidate.scores)
+        sd = "" if candidate.sd is None else f"{candidate.sd:.3f}"
+        interval = mean_interval(candidate, table)
         sure = "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
-        rows.append(f"| {name} | {search} | {scores} | {standing.mean:.3f} | {sd} | {sure} |")
+        rows.append(f"| {name} | {search} | {scores} | {candidate.mean:.3f} | {sd} | {sure} |")
     seeds = ", ".join(map(str, metrics["finals"]["seeds"]))
     return "\n".join(
         [
@@ -105,7 +105,7 @@ def _chosen(folder: Path, metrics: Mapping[str, Any]) -> str:
             "|---|---|---|---|---|---|",
             *rows,
             "",
-            _luck(metrics, spread(table)),
+            _luck(metrics, sd_between_seeds(table)),
         ]
     )
 

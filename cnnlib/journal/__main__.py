@@ -1,4 +1,4 @@
-"""`python -m cnnlib.journal FOLDER` prints the story of a sweep, `--trial ID` that of one trial.
+"""`python -m cnnlib.journal FOLDER` prints the events of a sweep, `--trial ID` that of one trial.
 
 A failed one is told with its log; `--replay` derives every decision again and exits 1 at a
 difference.
@@ -8,14 +8,17 @@ import sys
 from pathlib import Path
 
 from cnnlib.journal.events import journal_exists, read_events
-from cnnlib.journal.replay import replay, story
+from cnnlib.journal.replay import event_lines, replay
 from cnnlib.system.flags import Flags
 from cnnlib.system.redaction import named
 
 
 def main() -> int:
-    """Prints the story of a sweep, or replays it; returns the exit code."""
-    flags = Flags(prog="python -m cnnlib.journal", description="Tells the story of a sweep.")
+    """Prints the events of a sweep, or replays it; returns the exit code."""
+    flags = Flags(
+        prog="python -m cnnlib.journal",
+        description="Prints the events of a sweep.",
+    )
     flags.add_argument("folder", type=Path, help="a sweep's folder")
     flags.add_argument("--replay", action="store_true", help="derive every decision again")
     flags.add_argument("--trial", metavar="ID", help="one trial only, and its log if it failed")
@@ -28,7 +31,7 @@ def main() -> int:
         if not asked.replay:
             if asked.trial:
                 events = [event for event in events if event.get("trial_id") == asked.trial]
-            lines = list(story(events, logs=bool(asked.trial)))
+            lines = list(event_lines(events, logs=bool(asked.trial)))
             if asked.trial and not lines:
                 raise ValueError(f"--trial: no trial {asked.trial} in {asked.folder}")
             for line in lines:

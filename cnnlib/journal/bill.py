@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.storage.traffic import WAYS
-from cnnlib.system.units import clock, size
+from cnnlib.system.units import byte_size, clock
 
 STARTS = ("started", "final_started", "retrain_started")
 ENDS = ("finished", "stopped", "failed", "lost", "final", "retrained")
@@ -47,7 +47,7 @@ class Bill:
                 f"${total * spot:,.2f} spot (cnnlib/journal/prices.csv)"
             )
         if self.moved:
-            ways = [f"{size(num_bytes)} {way}" for way, num_bytes in self.moved.items()]
+            ways = [f"{byte_size(num_bytes)} {way}" for way, num_bytes in self.moved.items()]
             machines = f"{self.num_nodes} machine{'s' if self.num_nodes > 1 else ''}"
             text += f"; {' and '.join(ways)} by {machines}"
         return text

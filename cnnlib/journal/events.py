@@ -3,7 +3,7 @@
 A segment is called 000002-<driver>.jsonl: so two drivers of one sweep, of which one did not know of
 the other, never write into one file. Older ones are called 000002.jsonl.
 
-`python -m cnnlib.journal FOLDER` prints the story of a sweep, `--trial ID` that of one trial with
+`python -m cnnlib.journal FOLDER` prints the events of a sweep, `--trial ID` that of one trial with
 the log of its failure; `--replay` derives every decision again and exits 1 at a difference.
 """
 
@@ -126,15 +126,15 @@ def read_segments(journal: Path) -> Iterator[tuple[Path, bytes]]:
     for segment in segments(journal):
         refuse_special(segment)
         found.setdefault(number_of(segment), {})[segment] = whole_lines(segment.read_bytes())
-    for expected, (number, alike) in enumerate(found.items(), 1):
+    for expected, (number, copies) in enumerate(found.items(), 1):
         if number != expected:
             missing = f"{expected:06d}"
             raise ValueError(
                 f"{journal}: {missing}.jsonl (or {missing}-<driver>.jsonl) is missing, before "
-                f"{min(alike).name}; bring it back from where it was moved or copied to"
+                f"{min(copies).name}; bring it back from where it was moved or copied to"
             )
         # A driver that ended before it wrote anything has left an empty one.
-        written = {segment: content for segment, content in alike.items() if content}
+        written = {segment: content for segment, content in copies.items() if content}
         if len(written) > 1:
             names = " and ".join(segment.name for segment in written)
             raise ValueError(

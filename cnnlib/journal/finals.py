@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.journal.ledger import Ledger
-from cnnlib.journal.scores import REFERENCE, Final, Standing, standard_error, standings
+from cnnlib.journal.scores import REFERENCE, Final, SeedScores, standard_error, seed_scores
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
@@ -133,41 +133,41 @@ class Finals:
         return [pair for pair in pairs if pair not in self.ended]
 
     @property
-    def unretrained(self) -> list[Standing]:
+    def unretrained(self) -> list[SeedScores]:
         """Champion and reference, as far as they were not yet trained on all photographs."""
         both = [s for s in (self.winner, self.reference) if s]
         return [s for s in both if self._retrained(s) is None]
 
-    def _retrained(self, standing: Standing) -> Retrained | None:
-        done = self.retrained.get(standing.trial_id)
-        return done if done and done.epochs == standing.epochs else None
+    def _retrained(self, candidate: SeedScores) -> Retrained | None:
+        done = self.retrained.get(candidate.trial_id)
+        return done if done and done.epochs == candidate.epochs else None
 
     @property
-    def standings(self) -> list[Standing]:
+    def scores(self) -> list[SeedScores]:
         """Finalists in the order of the search, then the reference."""
         if self.draw is None:
             return []
         trials = self.ledger.trials
         search = {t: trials[t].best if t in trials else None for t in self.draw.entrants}
         ended = {pair: final for pair, final in self.ended.items() if pair[1] in self.draw.seeds}
-        return standings(ended, search)
+        return seed_scores(ended, search)
 
     @property
-    def winner(self) -> Standing | None:
+    def winner(self) -> SeedScores | None:
         """The finalist with the highest mean, the search's better one of equals.
 
         None where no seed was finished by all, or a training of each raised.
         """
-        able = [s for s in self.standings if s.whole and s.trial_id != REFERENCE]
-        return max(able, key=lambda standing: standing.mean, default=None)
+        able = [s for s in self.scores if s.whole and s.trial_id != REFERENCE]
+        return max(able, key=lambda candidate: candidate.mean, default=None)
 
     @property
-    def reference(self) -> Standing | None:
+    def reference(self) -> SeedScores | None:
         """The reference, where it was trained and is not the champion."""
         winner, wanted = self.winner, self.draw and self.draw.reference
-        for standing in self.standings:
-            if standing.trial_id == wanted and standing.whole and winner:
-                return None if wanted == winner.trial_id else standing
+        for candidate in self.scores:
+            if candidate.trial_id == wanted and candidate.whole and winner:
+                return None if wanted == winner.trial_id else candidate
         return None
 
     @property
@@ -180,7 +180,7 @@ class Finals:
             "trial_id": winner.trial_id,
             "seeds": [final.seed for final in winner.finals],
             "mean": winner.mean,
-            "standard_error": standard_error(winner, self.standings),
+            "standard_error": standard_error(winner, self.scores),
             "luck": winner.luck,
             "epochs": winner.epochs,
         }
@@ -243,22 +243,22 @@ class Finals:
         finals = (final for final in self.ended.values() if final.trial_id == trial_id)
         return max(finals, key=lambda final: (final.val_acc or 0.0, -final.seed))
 
-    def taken(self, sweep: Path, standing: Standing, *, retrained: bool) -> Taken:
+    def taken(self, sweep: Path, candidate: SeedScores, *, retrained: bool) -> Taken:
         """Whose weights stand for an entrant: retrained if asked for and done."""
-        done = self._retrained(standing)
+        done = self._retrained(candidate)
         if retrained and done and not done.error:
-            folder = retrained_folder(sweep, standing.trial_id, done.epochs)
+            folder = retrained_folder(sweep, candidate.trial_id, done.epochs)
             return Taken("retrained", folder, done.seed, done.epochs)
-        best = self.best(standing.trial_id)
+        best = self.best(candidate.trial_id)
         folder = final_folder(sweep, best.trial_id, best.seed)
         return Taken("final", folder, best.seed, best.best_epoch)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The finals of this draw that ended, as rows of finals.csv."""
-        for standing in self.standings:
+        for candidate in self.scores:
             for seed in self.draw.seeds if self.draw else ():
-                if final := self.ended.get((standing.trial_id, seed)):
-                    yield {**asdict(final), "search_val_acc": standing.search_acc}
+                if final := self.ended.get((candidate.trial_id, seed)):
+                    yield {**asdict(final), "search_val_acc": candidate.search_acc}
 
 
 def final_folder(sweep: Path, trial_id: str, seed: int) -> Path:

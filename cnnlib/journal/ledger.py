@@ -294,7 +294,7 @@ class Ledger:
             self.trials[event["trial_id"]].status = ENDINGS[kind]
             self._ended += 1
             if kind == "failed" and not self.trials[event["trial_id"]].diverged:
-                self._reasons[alike(event["error"])] += 1  # no fault of one configuration
+                self._reasons[error_kind(event["error"])] += 1  # no fault of one configuration
 
     def _extend(self, trials: int, max_epochs: int) -> None:
         self._terms = replace(self.terms, trials=trials, max_epochs=max_epochs)
@@ -319,7 +319,7 @@ class Ledger:
             trial.audited = decision.audited
 
 
-def alike(error: str) -> str:
+def error_kind(error: str) -> str:
     """An error's text without what differs from trial to trial."""
     return re.sub(r"0x[0-9a-f]+|[\d.]+", "#", error)[:120]
 

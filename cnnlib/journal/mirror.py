@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.journal.events import read_events, segments, whole_lines
-from cnnlib.storage import folder_lock as claim
+from cnnlib.storage import folder_lock
 from cnnlib.storage.buckets import AT_ONCE, Bucket, below, reason
 from cnnlib.storage.files import check_space, exclusive, sync
 from cnnlib.storage.folder_lock import (
     NAME,
-    ClaimedError,
+    LockedError,
     is_alive,
-    parsed_claim,
-    read_claim,
+    parsed_lock,
+    read_lock,
     refused,
     same,
 )
@@ -72,9 +72,9 @@ class Mirror:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._reachable = True
-        self._claim: dict[str, Any] | None = None  # there, as it was last sent or fetched
-        self._claimed = False  # whether a claim was sent
-        self._looked = 0.0  # when the claim there was looked at
+        self._lock: dict[str, Any] | None = None  # there, as it was last sent or fetched
+        self._locked = False  # whether a lock was sent
+        self._looked = 0.0  # when the lock there was looked at
         self._lost: str | None = None  # who has taken the sweep over
         self._told = False  # and whether the driver knows
 
@@ -90,14 +90,14 @@ class Mirror:
     def fetch(self) -> None:
         """Makes the folder here what the storage holds, where that is ahead of it.
 
-        Nothing that is only here is lost. Raises ClaimedError where a driver on another machine is
+        Nothing that is only here is lost. Raises LockedError where a driver on another machine is
         at work, ValueError where both have gone on.
         """
         files = self._bucket.files()
         if NAME in files:
-            self._claim = parsed_claim(self._bucket.content(NAME), f"{self.url}/{NAME}")
-            if refusal := refused(self.url, self._claim, held=self._is_held(self._claim)):
-                raise ClaimedError(refusal)
+            self._lock = parsed_lock(self._bucket.content(NAME), f"{self.url}/{NAME}")
+            if refusal := refused(self.url, self._lock, held=self._is_held(self._lock)):
+                raise LockedError(refusal)
         names = [name for name in files if name.startswith("journal/") and name.endswith(".jsonl")]
         there = {name: whole_lines(self._bucket.content(name)) for name in names}
         here = self._journal()
@@ -135,9 +135,9 @@ class Mirror:
             shutil.rmtree(part, ignore_errors=True)  # of one who was killed
             try:
                 self._fetch_into(part, sizes)
-                if claim.is_locked(self._folder):
-                    here = read_claim(self._folder / NAME)
-                    raise ClaimedError(str(refused(self._folder, here, held=True)))
+                if folder_lock.is_locked(self._folder):
+                    here = read_lock(self._folder / NAME)
+                    raise LockedError(str(refused(self._folder, here, held=True)))
                 for name in sorted(sizes, key=lambda name: (name.startswith("journal/"), name)):
                     sync(part / name)
                     (self._folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ class Mirror:
 
     def _is_held(self, there: dict[str, Any] | None) -> bool:
         """Whether a driver that has shown signs of life works in another folder than ours."""
-        is_ours = same(there, read_claim(self._folder / NAME))
+        is_ours = same(there, read_lock(self._folder / NAME))
         return there is not None and is_alive(there) and not is_ours
 
     def _of_nodes(self, name: str) -> bool:
@@ -200,7 +200,7 @@ class Mirror:
         """Copies what is new or changed and deletes what was deleted; whether that worked."""
         try:
             self._copy()
-        except ClaimedError:
+        except LockedError:
             return True  # it is another driver's to send
         except Exception as error:  # whatever it is, the sweep goes on
             if self._reachable:
@@ -233,26 +233,26 @@ class Mirror:
             del self._sent[name]
 
     def _may_write(self) -> None:
-        """Raises ClaimedError where the sweep is another driver's now, looked at now and then."""
-        if not self._lost and abs(time.time() - self._looked) > claim.HEARTBEAT:
+        """Raises LockedError where the sweep is another driver's now, looked at now and then."""
+        if not self._lost and abs(time.time() - self._looked) > folder_lock.HEARTBEAT:
             self._look()
         if self._lost:
-            raise ClaimedError(self._lost)
+            raise LockedError(self._lost)
 
     def _look(self) -> None:
-        """Takes note of a claim there that is another driver's."""
+        """Takes note of a lock there that is another driver's."""
         asked = time.time()
         try:
-            there = parsed_claim(self._bucket.content(NAME), f"{self.url}/{NAME}")
+            there = parsed_lock(self._bucket.content(NAME), f"{self.url}/{NAME}")
         except FileNotFoundError:
             there = None
-        is_ours = same(there, self._claim) or same(there, read_claim(self._folder / NAME))
-        is_free = not self._claimed and not (there and is_alive(there))
+        is_ours = same(there, self._lock) or same(there, read_lock(self._folder / NAME))
+        is_free = not self._locked and not (there and is_alive(there))
         if there is None and not (is_ours or is_free):  # deleted, or of one who has ended since
             is_ours = {n for n in self._bucket.files("journal")} <= self._journal().keys()
             self._sent.pop(NAME, None)
         if not (is_ours or is_free):
-            self._lost = claim.taken_over(self.url, there)
+            self._lost = folder_lock.taken_over(self.url, there)
         self._looked = asked
 
     def _send_new(self, name: str) -> None:
@@ -262,11 +262,11 @@ class Mirror:
             state = _state(path)
             if self._sent.get(name) != state:
                 self._may_write()
-                content = read_claim(path) if name == NAME else None
+                content = read_lock(path) if name == NAME else None
                 self._bucket.send(path, name)
                 self._sent[name] = state
                 if name == NAME:
-                    self._claim, self._claimed = content, True
+                    self._lock, self._locked = content, True
         except FileNotFoundError:
             if path.exists():
                 raise

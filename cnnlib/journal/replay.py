@@ -13,7 +13,7 @@ from cnnlib.storage.traffic import WAYS
 Event = Mapping[str, Any]
 
 
-def story(events: Iterable[Event], *, logs: bool = False) -> Iterator[str]:
+def event_lines(events: Iterable[Event], *, logs: bool = False) -> Iterator[str]:
     """A readable line for each event; with `logs` the traceback of a failure too."""
     for event in events:
         said = SAID.get(event["event"], lambda event: "")(event)

@@ -30,7 +30,7 @@ class Final:
 
 
 @dataclass(frozen=True)
-class Standing:
+class SeedScores:
     """One of them over its seeds."""
 
     trial_id: str
@@ -71,10 +71,10 @@ class Standing:
         return statistics.median_low(final.best_epoch for final in self.finals)
 
 
-def standings(
+def seed_scores(
     finals: Mapping[tuple[str, int], Final], search: Mapping[str, float | None]
-) -> list[Standing]:
-    """A standing for each that `search` has a score of, in its order.
+) -> list[SeedScores]:
+    """One for each that `search` has a score of, in its order.
 
     They are compared on the seeds that all finalists ended on, because some seeds are luckier.
     """
@@ -82,38 +82,38 @@ def standings(
     seeds = dict.fromkeys(seed for _, seed in finals)
     common = [s for s in seeds if all((trial_id, s) in finals for trial_id in finalists)]
     return [
-        Standing(trial_id, score, tuple(f for s in common if (f := finals.get((trial_id, s)))))
+        SeedScores(trial_id, score, tuple(f for s in common if (f := finals.get((trial_id, s)))))
         for trial_id, score in search.items()
     ]
 
 
-def spread(table: Iterable[Standing]) -> tuple[float, int] | None:
+def sd_between_seeds(table: Iterable[SeedScores]) -> tuple[float, int] | None:
     """The standard deviation between seeds and its degrees of freedom, taken as equal for all.
 
     A few seeds of one tell little of it, those of all more. None where each has one seed.
     """
-    groups = [standing.scores for standing in table if len(standing.scores) > 1]
+    groups = [candidate.scores for candidate in table if len(candidate.scores) > 1]
     freedom = sum(len(scores) - 1 for scores in groups)
     squares = sum(statistics.variance(scores) * (len(scores) - 1) for scores in groups)
     return (math.sqrt(squares / freedom), freedom) if freedom else None
 
 
-def standard_error(standing: Standing, table: Iterable[Standing]) -> float | None:
+def standard_error(candidate: SeedScores, table: Iterable[SeedScores]) -> float | None:
     """Of the mean over its seeds, from the spread of all; None where each has one seed."""
-    found = spread(table)
-    return found[0] / math.sqrt(len(standing.scores)) if found else None
+    found = sd_between_seeds(table)
+    return found[0] / math.sqrt(len(candidate.scores)) if found else None
 
 
-def mean_interval(standing: Standing, table: Iterable[Standing]) -> tuple[float, float] | None:
+def mean_interval(candidate: SeedScores, table: Iterable[SeedScores]) -> tuple[float, float] | None:
     """The 95% interval of its mean over seeds (Student's t); None where each has one seed."""
     from scipy.stats import t  # takes a while to load
 
     table = list(table)
-    error, found = standard_error(standing, table), spread(table)
+    error, found = standard_error(candidate, table), sd_between_seeds(table)
     if error is None or found is None:
         return None
     half = float(t.ppf(0.975, found[1])) * error
-    return max(0.0, standing.mean - half), min(1.0, standing.mean + half)
+    return max(0.0, candidate.mean - half), min(1.0, candidate.mean + half)
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:
@@ -126,8 +126,8 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def read_standings(csv: Path) -> list[Standing]:
-    """The standings of a finals.csv. Raises ValueError where it is none."""
+def read_seed_scores(csv: Path) -> list[SeedScores]:
+    """The scores in a finals.csv. Raises ValueError where it is none."""
     table, _ = read_table(csv, TEXT)
     names = [f.name for f in fields(Final)]
     needed = [*names, "search_val_acc"]
@@ -144,4 +144,4 @@ def read_standings(csv: Path) -> list[Standing]:
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     finals = [Final(**{name: row[name] for name in names}) for row in rows]
     search = {row["trial_id"]: row["search_val_acc"] for row in rows}
-    return standings({(final.trial_id, final.seed): final for final in finals}, search)
+    return seed_scores({(final.trial_id, final.seed): final for final in finals}, search)

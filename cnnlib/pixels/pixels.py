@@ -89,13 +89,13 @@ def is_whole(path: Path, *, thoroughly: bool = False) -> bool:
     They are read if the file was touched, or to look at them `thoroughly`.
     """
     try:
-        found, about = path.stat(), json.loads(path.with_suffix(".json").read_text())
-        if found.st_size != about["bytes"]:
-            raise ValueError(f"{found.st_size} bytes in place of {about['bytes']}")
-        if thoroughly or found.st_mtime_ns != about["mtime_ns"]:
-            if checksum_of(path) != about["checksum"]:
+        found, facts = path.stat(), json.loads(path.with_suffix(".json").read_text())
+        if found.st_size != facts["bytes"]:
+            raise ValueError(f"{found.st_size} bytes in place of {facts['bytes']}")
+        if thoroughly or found.st_mtime_ns != facts["mtime_ns"]:
+            if checksum_of(path) != facts["checksum"]:
                 raise ValueError("other bytes than were written")
-            describe(path, about["checksum"])
+            describe(path, facts["checksum"])
     except FileNotFoundError:
         return False
     except (ValueError, KeyError, TypeError) as error:
@@ -107,9 +107,9 @@ def is_whole(path: Path, *, thoroughly: bool = False) -> bool:
 def describe(path: Path, checksum: int) -> None:
     """Writes beside the pixels what tells later whether they are whole."""
     found = path.stat()
-    about = {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns, "checksum": checksum}
+    facts = {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns, "checksum": checksum}
     part = path.with_suffix(f".json.{os.getpid()}")
-    part.write_text(json.dumps(about))
+    part.write_text(json.dumps(facts))
     part.replace(path.with_suffix(".json"))
 
 
@@ -195,10 +195,10 @@ def send_pixels(dataset: Dataset, sizes: tuple[int, ...], url: str) -> None:
     there = bucket.files(IN_STORAGE)
     for side in sizes:
         path = place(dataset, "train", side)
-        about = path.with_suffix(".json")
-        if f"{IN_STORAGE}/{about.name}" not in there:
+        facts = path.with_suffix(".json")
+        if f"{IN_STORAGE}/{facts.name}" not in there:
             bucket.send(path, f"{IN_STORAGE}/{path.name}")
-            bucket.send(about, f"{IN_STORAGE}/{about.name}")  # last: what it describes is whole
+            bucket.send(facts, f"{IN_STORAGE}/{facts.name}")  # last: what it describes is whole
 
 
 def fetch_pixels(dataset: Dataset, side: int, url: str) -> bool:
@@ -207,13 +207,13 @@ def fetch_pixels(dataset: Dataset, side: int, url: str) -> bool:
     part = path.with_suffix(".fetched")
     try:
         bucket = Bucket(url)
-        about = json.loads(bucket.content(f"{IN_STORAGE}/{path.with_suffix('.json').name}"))
-        check_space(url, path.parent, about["bytes"])
+        facts = json.loads(bucket.content(f"{IN_STORAGE}/{path.with_suffix('.json').name}"))
+        check_space(url, path.parent, facts["bytes"])
         bucket.fetch(f"{IN_STORAGE}/{path.name}", part)
-        if part.stat().st_size != about["bytes"] or checksum_of(part) != about["checksum"]:
+        if part.stat().st_size != facts["bytes"] or checksum_of(part) != facts["checksum"]:
             raise OSError(f"{path.name} is damaged")
         part.replace(path)
-        describe(path, about["checksum"])
+        describe(path, facts["checksum"])
     except (OSError, ValueError, KeyError) as error:
         log.warning("%s: %s; decoding here", without_secrets(url), error)
         return False

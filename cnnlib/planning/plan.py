@@ -15,7 +15,7 @@ from cnnlib.planning.settings import Settings
 from cnnlib.search.halving import Halving, expected
 from cnnlib.search.space import Space, searched
 from cnnlib.system.redaction import without_secrets
-from cnnlib.system.units import size
+from cnnlib.system.units import byte_size
 
 GPUS_PER_TRIAL = 0.5  # where --gpus-per-trial does not say
 SEARCH_SHARE = 0.75  # of the time budget, where finals come after the search
@@ -144,7 +144,7 @@ class Plan:
         known = f"; {len(self.terms.known)} outcomes known" if self.terms.known else ""
         return (
             f"expected: {epochs:,.0f} epochs in all, {reached:.0f} trials to the last; on the disk "
-            f"at most {size(trial)} for each trial at once and {size(best)} for the best"
+            f"at most {byte_size(trial)} for each trial at once and {byte_size(best)} for the best"
             f"{known}{self._finals}"
         )
 

@@ -16,7 +16,7 @@ from cnnlib.system.redaction import command, without_secrets
 VERSIONS = ("cnnlib", "torch", "torchvision", "pytorch-lightning", "ray", "hyperopt", "wandb")
 
 
-def about(plan: Plan) -> dict[str, Any]:
+def sweep_facts(plan: Plan) -> dict[str, Any]:
     """Space, flags, seeds, versions of the libraries, git commit, data, plan."""
     settings = plan.settings
     return {

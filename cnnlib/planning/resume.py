@@ -17,7 +17,7 @@ from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.search.halving import WORST
 from cnnlib.search.space import Choice, Interval, Space, Weighted
 from cnnlib.search.tpe import Outcome
-from cnnlib.storage import folder_lock as claim
+from cnnlib.storage import folder_lock
 
 MAY_GROW = ("trials", "max_epochs")
 FIRST_ONES = ("num_initial", "known", "family")  # of the first driver, or looked at before
@@ -29,7 +29,7 @@ def read_terms(folder: Path, family: Family | None = None) -> Terms | None:
     Raises ValueError where the folder holds no sweep.
     """
     if not journal_exists(folder):
-        if folder.is_dir() and {path.name for path in folder.iterdir()} <= {claim.NAME}:
+        if folder.is_dir() and {path.name for path in folder.iterdir()} <= {folder_lock.NAME}:
             return None
         raise ValueError(f"--resume: no sweep in {folder}; leave out --resume to begin it")
     if missing := _missing(folder):

@@ -24,7 +24,7 @@ from cnnlib.running.cluster import gpus_wanted, on_every_machine, room, slots
 from cnnlib.running.machine import Machine
 from cnnlib.search.space import searched
 from cnnlib.system.redaction import one_line, without_secrets
-from cnnlib.system.units import size
+from cnnlib.system.units import byte_size
 from cnnlib.tracking.account import check_account
 from cnnlib.tracking.names import run_name
 from cnnlib.training.on_machine import on_cluster
@@ -180,7 +180,7 @@ def disk_check(plan: Plan, at_once: int) -> Check:
     needed = at_once * trial + best
     folder = next(parent for parent in plan.folder.parents if parent.exists())
     free = shutil.disk_usage(folder).free
-    text = f"{size(needed)} at most for weights, {size(free)} free in {folder}"
+    text = f"{byte_size(needed)} at most for weights, {byte_size(free)} free in {folder}"
     if needed > free:
         remedy = "make room, take another --storage or a lower --max-concurrent"
         return Check("disk", f"{text}; {remedy}", ok=False)
@@ -224,7 +224,7 @@ def speed_checks(
         text = f"{_named(plan, rising[-1])} does not fit into {_told_part(part)}; {LARGE}"
         yield Check("largest network", text, ok=False)
         return
-    peak = f", {size(top.peak_bytes)} of the GPU" if top.peak_bytes else ""
+    peak = f", {byte_size(top.peak_bytes)} of the GPU" if top.peak_bytes else ""
     yield Check(
         "largest network",
         f"{_named(plan, top.config)} trains, {1 / top.seconds:,.0f} images/s{peak}; the middle "
@@ -259,8 +259,8 @@ def memory_faults(
         trials = min(fit, 1 if share else at_once)
         if needed * trials > there:
             text = (
-                f"{_named(plan, config)} needs about {size(needed)}, {trials} at once, and "
-                f"{what} has {size(there)}; {LARGE}"
+                f"{_named(plan, config)} needs about {byte_size(needed)}, {trials} at once, and "
+                f"{what} has {byte_size(there)}; {LARGE}"
             )
             yield Check("largest network", text, ok=False)
 

@@ -25,7 +25,7 @@ check_home()  # Ray's import asks for it, with a traceback
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
 
-from cnnlib.champion.champion import Champion, crown
+from cnnlib.champion.champion import Champion, make_champion
 from cnnlib.journal.bill import at_work, bill
 from cnnlib.journal.events import Journal, read_events
 from cnnlib.journal.finals import Finals, read_finals
@@ -36,7 +36,7 @@ from cnnlib.journal.tables import read_json, read_results, write_json
 from cnnlib.networks.saved_files import DamagedError
 from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.plan import Plan
-from cnnlib.planning.provenance import about
+from cnnlib.planning.provenance import sweep_facts
 from cnnlib.planning.settings import Settings
 from cnnlib.running import recorder
 from cnnlib.running.cluster import billed
@@ -45,7 +45,7 @@ from cnnlib.running.finals import hold_finals, is_due, on_ray
 from cnnlib.running.progress import Progress
 from cnnlib.running.tuning import session, task_of, tune_trials
 from cnnlib.storage.buckets import below
-from cnnlib.storage.folder_lock import Claim, ClaimedError
+from cnnlib.storage.folder_lock import FolderLock, LockedError
 from cnnlib.storage.training_files import OtherEpochError
 from cnnlib.tracking import Tracking
 
@@ -79,27 +79,27 @@ class Sweep(Settings):
 def run(plan: Plan) -> SweepResult:
     """Runs a planned sweep to its end, or to Ctrl-C: whatever was reached is in its folder.
 
-    Raises ClaimedError where another driver has the folder, or has taken it over while this one
+    Raises LockedError where another driver has the folder, or has taken it over while this one
     slept, OSError where it cannot be written.
     """
     check_storage(plan)
     plan.folder.mkdir(parents=True, exist_ok=plan.settings.resume)
-    claim = Claim(plan.folder, plan.mirror.lost if plan.mirror else None)
+    lock = FolderLock(plan.folder, plan.mirror.lost if plan.mirror else None)
     if plan.mirror:
         plan.mirror.start()
     try:
-        return _run(plan, claim)
+        return _run(plan, lock)
     finally:
-        claim.release()
+        lock.release()
         if plan.mirror and (problem := plan.mirror.close()):
             logging.getLogger(__name__).warning(problem)
 
 
-def _run(plan: Plan, claim: Claim) -> SweepResult:
+def _run(plan: Plan, lock: FolderLock) -> SweepResult:
     began = time.monotonic()
-    journal = Journal(plan.folder, claim.driver, claim.check)
+    journal = Journal(plan.folder, lock.driver, lock.check)
     before = list(read_events(plan.folder))
-    said = about(plan) | {"interrupted": True}  # until it ends
+    said = sweep_facts(plan) | {"interrupted": True}  # until it ends
     if before:
         said["started"] = _started(plan.folder, before)
     write_json(plan.folder / "sweep.json", said)
@@ -129,7 +129,7 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
                     _begin(plan, ledger, progress.slots)
                 ledger.machines(**billed(share, progress.slots))
                 if searching:
-                    tune_trials(plan, task, share, ledger, progress, claim.check)
+                    tune_trials(plan, task, share, ledger, progress, lock.check)
                 left = plan.time_budget and began + plan.time_budget - time.monotonic()
                 execute = on_ray(
                     task,
@@ -138,7 +138,7 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
                     slots=progress.slots,
                     retries=recorder.MAX_WORKER_LOSSES,
                     seconds=left,
-                    check=claim.check,
+                    check=lock.check,
                 )
                 hold_finals(plan, finals, execute, progress)
         _close(plan, ledger, finals, time.monotonic() - began)
@@ -146,11 +146,11 @@ def _run(plan: Plan, claim: Claim) -> SweepResult:
         interrupted = True
         if ledger.begun:
             ledger.close("interrupted")
-    except (ClaimedError, OSError, RayError, TuneError) as error:  # the disk, the network, Ray
+    except (LockedError, OSError, RayError, TuneError) as error:  # the disk, the network, Ray
         if plan.settings.verbose:
             logging.getLogger(__name__).exception("the sweep ended")
         cause = _cause(error)
-        if isinstance(cause, ClaimedError):
+        if isinstance(cause, LockedError):
             raise cause from None  # and what is in the folder is the other driver's
         if not isinstance(cause, OSError | RayError | TuneError):
             raise  # a mistake of ours
@@ -192,7 +192,7 @@ def _results(plan: Plan, said: dict[str, Any], finals: Finals, *, exported: bool
         if plan.bucket:
             _fetch_weights(plan, plan.bucket, best["trial_id"], finals)
         try:
-            champion = crown(
+            champion = make_champion(
                 plan.folder,
                 best,
                 plan.dataset,
@@ -211,7 +211,7 @@ def _results(plan: Plan, said: dict[str, Any], finals: Finals, *, exported: bool
 
 
 def _fetch_weights(plan: Plan, bucket: str, best: str, finals: Finals) -> None:
-    """The weights that a champion may be crowned with, which other machines trained."""
+    """The weights that a champion may have, which other machines trained."""
     folders = [plan.folder / "checkpoints" / best]
     for entrant in (finals.winner, finals.reference):
         if entrant:

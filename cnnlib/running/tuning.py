@@ -39,7 +39,14 @@ from cnnlib.system.limits import cores
 from cnnlib.system.processes import children, end
 from cnnlib.system.redaction import one_line
 from cnnlib.system.surroundings import cache_folder, keep_token_private, ray_address, ray_folder
-from cnnlib.training.on_machine import WAITING, Source, kept, on_cluster, photographs, wherever
+from cnnlib.training.on_machine import (
+    WAITING,
+    Source,
+    on_cluster,
+    photographs,
+    trial_folder,
+    wherever,
+)
 from cnnlib.training.trial import Task, failure, train
 
 logger = logging.getLogger(__name__)
@@ -173,7 +180,7 @@ def ray_trial(
     values = {name: config[name] for name in hyperparameters(task.family.config)}
 
     try:
-        with kept(checkpoints, config["trial_id"], bucket) as (folder, keep):
+        with trial_folder(checkpoints, config["trial_id"], bucket) as (folder, keep):
 
             def report(row: dict[str, Any]) -> None:
                 keep()

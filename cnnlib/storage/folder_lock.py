@@ -1,4 +1,4 @@
-"""The claim on a sweep's folder: one driver at a time writes its journal."""
+"""The lock on a sweep's folder: one driver at a time writes its journal."""
 
 import fcntl
 import json
@@ -32,22 +32,22 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-class ClaimedError(ValueError):
+class LockedError(ValueError):
     """Another driver has the folder."""
 
 
-class Claim:
-    """A driver's claim on a folder, from when it is made until `release` or the process's death.
+class FolderLock:
+    """A driver's lock on a folder, from when it is made until `release` or the process's death.
 
     On this machine the kernel knows whether the first driver lives: its lock on the file goes with
     it. For a driver on another machine, where locks may not reach, its signs of life count. So a
-    driver whose machine slept may have lost its claim meanwhile, and asks before it writes.
+    driver whose machine slept may have lost its lock meanwhile, and asks before it writes.
     """
 
     def __init__(
         self, folder: Path, lost_elsewhere: Callable[[bool], str | None] | None = None
     ) -> None:
-        """Raises ClaimedError, with its host and age, where a living driver has the folder.
+        """Raises LockedError, with its host and age, where a living driver has the folder.
 
         `lost_elsewhere` says who has taken the sweep over where a copy of it lies, or None; its
         argument is whether to ask there now, because this machine may have slept.
@@ -57,9 +57,9 @@ class Claim:
         self._lost_elsewhere = lost_elsewhere or (lambda ask: None)
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            if refusal := refused(folder, read_claim(self._path), held=not _lock(self._file)):
-                raise ClaimedError(refusal)
-        except ClaimedError:
+            if refusal := refused(folder, read_lock(self._path), held=not _lock(self._file)):
+                raise LockedError(refusal)
+        except LockedError:
             os.close(self._file)
             raise
         self.driver = secrets.token_hex(4)
@@ -68,18 +68,18 @@ class Claim:
         self._asking = threading.Lock()
         self._write()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="claim", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name="lock", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Raises ClaimedError where another driver has taken the sweep over; then this one ends."""
+        """Raises LockedError where another driver has taken the sweep over; then this one ends."""
         with self._asking:
             self._lost = self._lost or self._taken_over()
         if self._lost:
-            raise ClaimedError(self._lost)
+            raise LockedError(self._lost)
 
     def _taken_over(self) -> str | None:
-        here = read_claim(self._path)
+        here = read_lock(self._path)
         is_ours = here is not None and here.get("driver") == self.driver
         if not is_ours and self._path.exists():  # who deletes it has not taken it over
             return taken_over(self._folder, here)
@@ -92,7 +92,7 @@ class Claim:
         try:
             self.check()
             os.ftruncate(self._file, 0)
-        except ClaimedError as error:  # the file is the other driver's
+        except LockedError as error:  # the file is the other driver's
             logging.getLogger(__name__).debug("%s", error)
         finally:
             os.close(self._file)
@@ -103,7 +103,7 @@ class Claim:
             try:
                 self.check()
                 self._write()
-            except ClaimedError:
+            except LockedError:
                 return  # the driver learns it when it writes
             except Exception as error:  # a full disk is the journal's matter
                 if not said:
@@ -121,7 +121,7 @@ class Claim:
             "alive": self._alive,
         }
         line = json.dumps(content).encode()
-        os.pwrite(self._file, line.ljust(300) + b"\n", 0)  # one length: never a torn claim
+        os.pwrite(self._file, line.ljust(300) + b"\n", 0)  # one length: never a torn lock
 
 
 def _lock(file: int) -> bool:
@@ -145,67 +145,67 @@ def is_locked(folder: Path) -> bool:
         os.close(file)
 
 
-def read_claim(path: Path) -> dict[str, Any] | None:
-    """The claim in the file, None where there is none; ClaimedError where it is something else."""
+def read_lock(path: Path) -> dict[str, Any] | None:
+    """The lock in the file, None where there is none; LockedError where it is something else."""
     refuse_special(path)
     try:
-        return parsed_claim(path.read_bytes(), path)
+        return parsed_lock(path.read_bytes(), path)
     except FileNotFoundError:
         return None
 
 
-def parsed_claim(content: bytes, place: Path | str) -> dict[str, Any] | None:
-    """The claim that `place` holds, None where it is empty or torn by a power cut."""
+def parsed_lock(content: bytes, place: Path | str) -> dict[str, Any] | None:
+    """The lock that `place` holds, None where it is empty or torn by a power cut."""
     try:
-        claim = json.loads(content.rstrip(b"\0 \n") or b"null")
+        lock = json.loads(content.rstrip(b"\0 \n") or b"null")
     except ValueError:
         return None
     except RecursionError:
-        claim = False
-    if claim is None:
+        lock = False
+    if lock is None:
         return None
-    if not isinstance(claim, dict) or not all(rule(claim.get(n)) for n, rule in FIELDS.items()):
-        raise ClaimedError(
-            f"{place}: line 1 is not a claim of this version; if no driver is at work on that "
+    if not isinstance(lock, dict) or not all(rule(lock.get(n)) for n, rule in FIELDS.items()):
+        raise LockedError(
+            f"{place}: line 1 is not a lock of this version; if no driver is at work on that "
             "sweep, delete the file"
         )
-    return claim
+    return lock
 
 
-def is_alive(claim: dict[str, Any]) -> bool:
+def is_alive(lock: dict[str, Any]) -> bool:
     """Whether its driver has shown a sign of life lately."""
-    return time.time() - claim["alive"] < EXPIRES
+    return time.time() - lock["alive"] < EXPIRES
 
 
 def same(one: dict[str, Any] | None, other: dict[str, Any] | None) -> bool:
-    """Whether both claims are of one driver, or there is none in either place."""
+    """Whether both locks are of one driver, or there is none in either place."""
     if one is None or other is None:
         return one is other
     return all(one.get(name) == other.get(name) for name in ("host", "pid", "since", "driver"))
 
 
-def taken_over(place: Path | str, claim: dict[str, Any] | None) -> str:
-    """The line with which a driver ends whose claim is another's now, or nobody's any more."""
-    if claim is None:
+def taken_over(place: Path | str, lock: dict[str, Any] | None) -> str:
+    """The line with which a driver ends whose lock is another's now, or nobody's any more."""
+    if lock is None:
         return f"{place} was taken over by another driver, which has ended; this one ends"
-    since = datetime.fromtimestamp(claim["since"]).isoformat(" ", "seconds")
+    since = datetime.fromtimestamp(lock["since"]).isoformat(" ", "seconds")
     return (
-        f"{place} was taken over by {claim['host']} (process {claim['pid']}) at {since}; "
+        f"{place} was taken over by {lock['host']} (process {lock['pid']}) at {since}; "
         "this one ends"
     )
 
 
-def refused(folder: Path | str, claim: dict[str, Any] | None, *, held: bool) -> str | None:
+def refused(folder: Path | str, lock: dict[str, Any] | None, *, held: bool) -> str | None:
     """Why a second driver may not have the folder, or None; `held` where its lock is taken."""
-    if claim is None:
+    if lock is None:
         return f"{folder} is being written by another driver" if held else None
-    elsewhere = claim["host"] != socket.gethostname()
-    silent = time.time() - claim["alive"]
-    if not held and not (elsewhere and is_alive(claim)):
+    elsewhere = lock["host"] != socket.gethostname()
+    silent = time.time() - lock["alive"]
+    if not held and not (elsewhere and is_alive(lock)):
         return None
-    age = time.time() - claim["since"]
+    age = time.time() - lock["since"]
     return (
-        f"{folder} is being written by process {claim['pid']} on {claim['host']}, for "
+        f"{folder} is being written by process {lock['pid']} on {lock['host']}, for "
         f"{age:.0f} s, last seen {max(silent, 0):.0f} s ago; end it, or wait until it is "
         f"silent for {EXPIRES:.0f} s"
     )

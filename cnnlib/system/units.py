@@ -11,7 +11,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
-def size(num_bytes: float) -> str:
+def byte_size(num_bytes: float) -> str:
     """1.4 GB or 0.3 MB."""
     return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
 

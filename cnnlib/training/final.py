@@ -14,7 +14,7 @@ from cnnlib.storage import traffic
 from cnnlib.storage.buckets import below
 from cnnlib.storage.traffic import MOVED
 from cnnlib.storage.training_files import BEST, LAST
-from cnnlib.training.on_machine import kept, photographs
+from cnnlib.training.on_machine import photographs, trial_folder
 from cnnlib.training.trial import Task, failure, train
 
 
@@ -51,7 +51,7 @@ def train_job(task: Task, job: Job, bucket: str | None) -> Answer:
         task = replace(task, val_split=0.0, stop_after=job.epochs)
     try:
         where = bucket and below(bucket, "finals")
-        with kept(job.folder.parent, job.folder.name, where) as (folder, keep):
+        with trial_folder(job.folder.parent, job.folder.name, where) as (folder, keep):
 
             def note(row: dict[str, Any]) -> None:
                 keep()

@@ -73,7 +73,7 @@ def _found(data: str, fingerprint: str) -> Dataset:
 
 
 @contextmanager
-def kept(
+def trial_folder(
     checkpoints: Path, trial_id: str, bucket: str | None
 ) -> Iterator[tuple[Path, Callable[[], None]]]:
     """A trial's folder, with what was kept of it, and what keeps it as it is now.

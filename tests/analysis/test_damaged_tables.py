@@ -75,7 +75,7 @@ def texts() -> dict[str, str]:
 def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     still = Image.new("RGB", (4, 4))  # figures are made, but not drawn: that takes a second each
     monkeypatch.setattr("analysis.page.files.picture", lambda figures: still)
-    monkeypatch.setattr("analysis.statistics.exam.RESAMPLES", 2)
+    monkeypatch.setattr("analysis.statistics.test.RESAMPLES", 2)
     folder = tmp_path / "s"
     (folder / "champion").mkdir(parents=True)
     for name, text in texts().items():

@@ -113,8 +113,8 @@ def test_it_says_whether_the_sweep_runs(tmp_path: Path, journal: Journal) -> Non
     state = State(folder)
     propose(journal, "0001", 0.5)
     assert state.look() == "The sweep is running."
-    claim = {"host": "elsewhere", "pid": 1, "since": 0, "alive": time.time() - 600}
-    (folder / NAME).write_text(json.dumps(claim))
+    lock = {"host": "elsewhere", "pid": 1, "since": 0, "alive": time.time() - 600}
+    (folder / NAME).write_text(json.dumps(lock))
     assert state.look().startswith("No sign of life of the sweep for 10 min")
     journal.append("closed", reason="all trials ended")
     record = {"champion": "0001", "weights": "w", "number": 1, "test_acc": 0.5}

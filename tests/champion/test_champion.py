@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 
 from analysis.reading.folder import read_folder as read_sweep
 from cnnlib.champion import champion as champion_module
-from cnnlib.champion.champion import crown, read_champion
+from cnnlib.champion.champion import make_champion, read_champion
 from cnnlib.champion.final_test import test_champion
 from cnnlib.journal.finals import Finals, Retrained, final_folder, retrained_folder
-from cnnlib.journal.scores import Final, mean_interval, read_standings, spread
+from cnnlib.journal.scores import Final, mean_interval, read_seed_scores, sd_between_seeds
 from cnnlib.journal.tables import write_json
 from cnnlib.networks.cnn import TrialConfig
 from cnnlib.networks.custom_cnn import CustomCNN
@@ -34,7 +34,7 @@ from tests.journal.test_ledger import Sweep
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sweep's folder with one trained trial, crowned; its photographs lie beside it."""
+    """A sweep's folder with one trained trial, and its champion; its photographs lie beside it."""
     folder = tmp_path_factory.mktemp("trained") / "sweep"
     dataset = read_folder(write_photos(folder.parent / "photos") / "train")
     config = TrialConfig(
@@ -49,7 +49,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {**vars(config), "trial_id": "0001", "best_epoch": best["epoch"]}
         | {name: best[name] for name in ("val_acc", "val_loss")}
     )
-    crown(folder, row, dataset, 8)
+    make_champion(folder, row, dataset, 8)
     return folder
 
 
@@ -92,7 +92,7 @@ def test_a_trial_from_before_the_recipe_is_crowned_with_it_off(sweep: Path, phot
     row = row.drop(["optimizer", "head"])
     row = pd.concat([row, pd.Series({"val_acc": 0.5, "val_loss": 0.5})])
     row["ema"] = math.nan  # as beside trials that have it
-    assert crown(sweep, row, read_folder(photos / "train"), 8).config == champion.config
+    assert make_champion(sweep, row, read_folder(photos / "train"), 8).config == champion.config
     path = sweep / "champion" / "config.json"
     content = json.loads(path.read_text())
     for name in ("optimizer", "head", "ema"):
@@ -130,8 +130,8 @@ def final(sweep: Path, photos: Path) -> Path:
     finals.begin(draw)
     for (trial_id, seed), score in zip(finals.unfinished, SCORES, strict=True):
         finals.end(Final(trial_id, seed, 6, 5, score, 1.25, 7.5))
-    for standing in finals.unretrained:
-        finals.end(Retrained(standing.trial_id, 3, standing.epochs, 0.875, 3.5))
+    for candidate in finals.unretrained:
+        finals.end(Retrained(candidate.trial_id, 3, candidate.epochs, 0.875, 3.5))
     kept = [final_folder(sweep, *key) for key in finals.ended]
     kept += [retrained_folder(sweep, t, done.epochs) for t, done in finals.retrained.items()]
     for folder in kept:
@@ -143,7 +143,7 @@ def final(sweep: Path, photos: Path) -> Path:
     write_json(sweep / "sweep.json", {"name": "one", "data": about, "versions": versions})
     best = pd.Series({"trial_id": "0001"})
     dataset = replace(read_folder(photos / "train"), levels=Levels(whole=4095))
-    crown(sweep, best, dataset, 8, finals)
+    make_champion(sweep, best, dataset, 8, finals)
     return sweep
 
 
@@ -153,7 +153,7 @@ SCORES = (0.515625, 0.640625, 0.703125, 0.546875, 0.671875, 0.734375)  # finalis
 def test_who_won_the_finals_is_kept_with_what_its_figures_mean(final: Path) -> None:
     champion = read_champion(final)
     metrics = json.loads((final / "champion" / "metrics.json").read_text())
-    table = read_standings(final / "champion" / "finals.csv")
+    table = read_seed_scores(final / "champion" / "finals.csv")
     assert champion.trial_id == table[1].trial_id
     assert (champion.origin, champion.seed, champion.epoch) == ("retrained", 3, 5)
     assert champion.levels == Levels(whole=4095)
@@ -213,18 +213,18 @@ def numbers(text: str) -> set[str]:
 def test_every_figure_of_the_card_is_one_of_its_sources(final: Path) -> None:
     folder = final / "champion"
     said = (folder / "MODEL_CARD.md").read_text()
-    table = read_standings(folder / "finals.csv")
+    table = read_seed_scores(folder / "finals.csv")
     known = {"95", "3", "1"}  # of the interval; model(torch.rand(1, 3, 8, 8))
     for name in ("config", "metrics", "preprocessing", "classes"):
         known |= numbers((folder / f"{name}.json").read_text())
         for value in leaves(json.loads((folder / f"{name}.json").read_text())):
             known.add(f"{abs(value):.3f}")
-    for standing in table:
-        figures = [*standing.scores, standing.mean, standing.sd, standing.search_acc]
-        figures += mean_interval(standing, table) or ()
+    for candidate in table:
+        figures = [*candidate.scores, candidate.mean, candidate.sd, candidate.search_acc]
+        figures += mean_interval(candidate, table) or ()
         known |= {f"{figure:.3f}" for figure in figures if figure is not None}
-        known |= numbers(standing.trial_id)
-    sd, freedom = spread(table) or (0.0, 0)
+        known |= numbers(candidate.trial_id)
+    sd, freedom = sd_between_seeds(table) or (0.0, 0)
     known |= {f"{sd:.3f}", str(freedom), "255", "4095"}  # levels are divided by these
     assert numbers(said) <= known
     assert said.count(" | ") > 10
@@ -248,7 +248,7 @@ def test_a_search_without_finals_leaves_none_of_an_earlier_champions_behind(
     row = pd.Series({**vars(read_champion(final).config), "trial_id": "0001", "best_epoch": epoch})
     row["val_acc"] = 0.5
     dataset = replace(read_folder(photos / "train"), levels=Levels(whole=4095))
-    crown(final, row, dataset, 8, exported=False)
+    make_champion(final, row, dataset, 8, exported=False)
     assert read_champion(final).levels == dataset.levels
     names = {path.name for path in (final / "champion").iterdir()}
     assert not names & {"finals.csv", "reference", "model.pt2"}
@@ -257,14 +257,14 @@ def test_a_search_without_finals_leaves_none_of_an_earlier_champions_behind(
     assert 'model.pt2")' not in card
 
 
-def crown_again(sweep: Path, photos: Path, val_acc: float) -> None:
+def make_again(sweep: Path, photos: Path, val_acc: float) -> None:
     """Crowns what lies in checkpoints/0001."""
     epoch = epoch_of(sweep / "checkpoints" / "0001" / "best.safetensors")
     config = TrialConfig(
         first_layer_filters=4, conv_layers=2, num_neurons_dense=8, learning_rate=0.01
     )
     row = {**vars(config), "trial_id": "0001", "best_epoch": epoch, "val_acc": val_acc}
-    crown(sweep, pd.Series(row), read_folder(photos / "train"), 8, exported=False)
+    make_champion(sweep, pd.Series(row), read_folder(photos / "train"), 8, exported=False)
 
 
 def test_weights_that_are_torn_are_not_crowned_and_the_champion_of_before_stays(
@@ -276,14 +276,14 @@ def test_weights_that_are_torn_are_not_crowned_and_the_champion_of_before_stays(
     for content in (weights.read_bytes()[:-1], b"no weights", b""):
         weights.write_bytes(content)
         with pytest.raises(OSError, match=f"^{weights} is torn or holds no weights: "):
-            crown(sweep, row, read_folder(photos / "train"), 8)
+            make_champion(sweep, row, read_folder(photos / "train"), 8)
     assert before == {path: path.read_bytes() for path in (sweep / "champion").iterdir()}
 
 
 def test_weights_of_another_epoch_are_not_crowned(sweep: Path, photos: Path) -> None:
     row = pd.Series({"trial_id": "0001", "best_epoch": 99, "val_acc": 0.5})
     with pytest.raises(OSError, match="but the best epoch was 99"):
-        crown(sweep, row, read_folder(photos / "train"), 8)
+        make_champion(sweep, row, read_folder(photos / "train"), 8)
 
 
 class KillError(BaseException):
@@ -317,7 +317,7 @@ def test_a_kill_while_a_champion_is_written_never_makes_one_of_two(
             patch.setattr("cnnlib.champion.champion.replaced", dying)
             patch.setattr("cnnlib.journal.tables.replaced", dying)
             try:
-                crown_again(sweep, photos, 0.75)
+                make_again(sweep, photos, 0.75)
             except KillError:
                 seen.append(state_of(folder, images, former))
             else:

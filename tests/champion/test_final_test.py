@@ -10,11 +10,11 @@ from cnnlib.champion import final_test as testing
 from cnnlib.champion.champion import _bring_back, _remove_earlier, digest, read_champion
 from cnnlib.champion.final_test import OpenedBeforeError, test_champion
 from cnnlib.journal.events import Journal, read_events
-from cnnlib.journal.replay import story
+from cnnlib.journal.replay import event_lines
 from cnnlib.journal.tables import openings
 from cnnlib.networks.custom_cnn import CustomCNN
 from cnnlib.networks.saved_files import read_metrics
-from cnnlib.storage.folder_lock import Claim, ClaimedError
+from cnnlib.storage.folder_lock import FolderLock, LockedError
 from cnnlib.system.limits import cores
 from cnnlib.training.trial import save_weights
 from tests.champion.test_champion import sweep, trained  # noqa: F401
@@ -69,7 +69,7 @@ def test_a_champion_is_tested_once_and_then_shown_from_the_journal(
     assert event["weights"] == digest(journaled / "champion" / "weights.safetensors")
     assert event["leaks"] == {"exact": 0, "near": 0}
     assert (event["number"], event["reason"]) == (1, None)
-    [line] = story([event])
+    [line] = event_lines([event])
     assert "tested    opening 1, trial 0001: " in line
 
 
@@ -170,10 +170,10 @@ def test_a_sweep_that_runs_is_not_disturbed(
         raise AssertionError("the test photographs were opened without a record")
 
     monkeypatch.setattr(testing, "predict_test", look)
-    claim = Claim(journaled)
-    with pytest.raises(ClaimedError):
+    lock = FolderLock(journaled)
+    with pytest.raises(LockedError):
         test_champion(journaled)
-    claim.release()
+    lock.release()
     assert not openings(journaled)
     assert not (journaled / "champion" / "test_predictions.csv").exists()
 

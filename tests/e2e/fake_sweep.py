@@ -31,7 +31,7 @@ from safetensors.numpy import save_file
 
 from cnnlib.journal.events import Journal
 from cnnlib.planning.make_plan import make_plan
-from cnnlib.storage import folder_lock as claim
+from cnnlib.storage import folder_lock
 from cnnlib.storage.buckets import Bucket
 from cnnlib.storage.files import replaced
 from cnnlib.storage.training_files import BEST, epoch_of
@@ -67,7 +67,7 @@ def steps_of_the_driver(steps: str, goals: str) -> None:
 
     def sent(self: Bucket, name: str, content: Any) -> None:
         send(self, name, content)
-        if name != claim.NAME:  # as often as the time has it
+        if name != folder_lock.NAME:  # as often as the time has it
             step(steps, goals)
 
     Journal.append, Bucket._write = appended, sent  # type: ignore[method-assign]
@@ -147,17 +147,17 @@ def main() -> int:
     os.environ |= {"STEPS": steps, "DIE_AT": asked.die_at}
     steps_of_the_driver(steps, asked.die_at)
     if asked.expires:
-        claim.EXPIRES, claim.HEARTBEAT = asked.expires, asked.expires / 6
+        folder_lock.EXPIRES, folder_lock.HEARTBEAT = asked.expires, asked.expires / 6
     if asked.host:
-        claim.socket = SimpleNamespace(gethostname=lambda: asked.host)  # type: ignore[assignment]
-        claim.fcntl = SimpleNamespace(**vars(fcntl) | {"flock": lambda *_: None})  # type: ignore[assignment]
+        folder_lock.socket = SimpleNamespace(gethostname=lambda: asked.host)  # type: ignore[assignment]
+        folder_lock.fcntl = SimpleNamespace(**vars(fcntl) | {"flock": lambda *_: None})  # type: ignore[assignment]
 
     import cnnlib.running.sweep
     import cnnlib.running.tuning
     from cnnlib.planning.settings import Settings
 
     cnnlib.running.tuning.ray_trial = fake_trial  # type: ignore[assignment]
-    cnnlib.running.sweep.crown = lambda *_, **__: None  # type: ignore[assignment]  # there are no weights
+    cnnlib.running.sweep.make_champion = lambda *_, **__: None  # type: ignore[assignment]  # there are no weights
     if "RAY_ADDRESS" not in os.environ:
         cnnlib.running.tuning.cores = lambda: asked.slots  # more trials at once than cores
     try:
@@ -171,7 +171,7 @@ def main() -> int:
         return mistake(error)
     try:
         result = cnnlib.running.sweep.run(plan)
-    except claim.ClaimedError as error:
+    except folder_lock.LockedError as error:
         return mistake(error)
     if result.trouble:
         print(f"{result.trouble}; go on by the same command with --resume", file=sys.stderr)

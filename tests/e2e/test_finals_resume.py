@@ -11,7 +11,7 @@ import torch
 from cnnlib.champion.champion import read_champion
 from cnnlib.journal.events import journal_exists, read_events
 from cnnlib.journal.replay import replay
-from cnnlib.journal.scores import read_standings
+from cnnlib.journal.scores import read_seed_scores
 from cnnlib.journal.tables import read_results
 from cnnlib.networks.custom_cnn import CustomCNN
 from tests.conftest import HANG, wait_until, write_photos
@@ -66,7 +66,7 @@ def test_champion_and_reference_are_there_and_nothing_else_is_kept(sweep: Path) 
     assert (champion.trial_id, champion.origin) == (choice["trial_id"], "retrained")
     assert champion.val_acc == choice["mean"]
     assert reference.config.conv_layers == 3, "nearest to the study's at 8 px"
-    assert len(read_standings(sweep / "champion" / "finals.csv")) == 3
+    assert len(read_seed_scores(sweep / "champion" / "finals.csv")) == 3
     images = torch.zeros(1, 3, 8, 8)
     assert CustomCNN.from_champion(sweep)(images).shape == reference.model()(images).shape
     kept = [path.name for path in (sweep / "finals").rglob("*") if path.is_file()]

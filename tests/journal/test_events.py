@@ -17,8 +17,8 @@ from cnnlib.journal.events import (
     read_events,
     segments,
 )
-from cnnlib.journal.replay import story
-from cnnlib.storage.folder_lock import ClaimedError
+from cnnlib.journal.replay import event_lines
+from cnnlib.storage.folder_lock import LockedError
 from tests.events import begin, propose
 
 ROOT = Path(__file__).parents[2]
@@ -204,12 +204,12 @@ def test_nothing_is_written_by_a_driver_that_may_not(tmp_path: Path) -> None:
 
     def check() -> None:
         if not may:
-            raise ClaimedError("taken over")
+            raise LockedError("taken over")
 
     journal = Journal(tmp_path, "a", check)
     begin(journal)
     may = False
-    with pytest.raises(ClaimedError):
+    with pytest.raises(LockedError):
         journal.append("closed", reason="x")
     journal.close()
     assert [event["event"] for event in read_events(tmp_path)] == ["sweep"]
@@ -285,4 +285,4 @@ def test_events_of_later_versions_are_kept(tmp_path: Path) -> None:
     journal.append("closed", reason="x", because="of more")
     journal.close()
     assert [event["event"] for event in read_events(tmp_path)] == ["sweep", "promoted", "closed"]
-    assert len(list(story(read_events(tmp_path)))) == 3
+    assert len(list(event_lines(read_events(tmp_path)))) == 3

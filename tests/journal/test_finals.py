@@ -6,7 +6,7 @@ import pytest
 
 from cnnlib.journal.finals import Finals, Retrained, Taken, read_finals
 from cnnlib.journal.ledger import read_ledger
-from cnnlib.journal.replay import replay, story
+from cnnlib.journal.replay import event_lines, replay
 from cnnlib.journal.scores import REFERENCE, Final
 from cnnlib.journal.tables import fold
 from cnnlib.networks.cnn import TrialConfig
@@ -116,7 +116,7 @@ def test_the_journal_is_the_memory_of_the_finals(held: Held) -> None:
     events = held.sweep.events
     ledger = read_ledger(events, write=lambda *_, **__: pytest.fail("nothing is to be written"))
     again = read_finals(events, ledger)
-    assert again.standings == held.finals.standings
+    assert again.scores == held.finals.scores
     assert again.retrained == held.finals.retrained
     again.begin(held.draw)
     again.choose()
@@ -197,7 +197,7 @@ def test_the_story_tells_the_finals(held: Held) -> None:
     held.finals.choose()
     held.finals.start(REFERENCE, 3, 4)
     held.finals.end(Retrained(REFERENCE, 3, 4, 0.9, 5.0))
-    text = "\n".join(story(held.sweep.events))
+    text = "\n".join(event_lines(held.sweep.events))
     assert f"finals    trials {', '.join(held.draw.finalists)} on seeds 4, 5" in text
     assert "on seed 4: val_acc 0.700 at epoch 4 of 6" in text
     assert "on seed 5: RuntimeError: it raised" in text

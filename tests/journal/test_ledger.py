@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cnnlib.journal.ledger import HOPELESS, Ledger, Terms, Trial, alike, read_ledger
+from cnnlib.journal.ledger import HOPELESS, Ledger, Terms, Trial, error_kind, read_ledger
 from cnnlib.journal.replay import replay
 from cnnlib.networks.cnn import TrialConfig
 from cnnlib.search.halving import WORST, Decision
@@ -229,7 +229,7 @@ def test_trials_that_diverge_do_not_end_a_sweep() -> None:
 
 
 def test_errors_are_alike_whatever_numbers_they_hold() -> None:
-    assert alike("out of memory: 12.5 MiB") == alike("out of memory: 7 MiB")
+    assert error_kind("out of memory: 12.5 MiB") == error_kind("out of memory: 7 MiB")
     assert asdict(TERMS)["space"]["conv_layers"] == {"values": (2, 3, 4)}
 
 

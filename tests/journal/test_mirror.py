@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from cnnlib.journal.events import Journal, journal_exists, read_events
 from cnnlib.journal.mirror import Mirror, Remote, Shelf, StorageError, prune_storage
 from cnnlib.storage.buckets import Bucket
-from cnnlib.storage.folder_lock import NAME, Claim, ClaimedError
+from cnnlib.storage.folder_lock import NAME, FolderLock, LockedError
 from cnnlib.training.trial import is_pair
 from tests.events import begin
 from tests.storage.test_buckets import put
@@ -119,14 +119,14 @@ def test_what_is_ahead_is_kept_here_and_fetched_there(url: str, tmp_path: Path) 
 def test_a_driver_elsewhere_keeps_its_claim(url: str, tmp_path: Path) -> None:
     here = tmp_path / "here" / "s"
     begun(here).close()
-    Claim(here).release()
+    FolderLock(here).release()
     now = time.time()
-    claim = {"host": "elsewhere", "pid": 7, "since": now - 100, "alive": now - 5}
-    (here / NAME).write_text(json.dumps(claim))
+    lock = {"host": "elsewhere", "pid": 7, "since": now - 100, "alive": now - 5}
+    (here / NAME).write_text(json.dumps(lock))
     assert Mirror(url, here)._send()
-    with pytest.raises(ClaimedError, match=r"/s is being written by process 7 on elsewhere"):
+    with pytest.raises(LockedError, match=r"/s is being written by process 7 on elsewhere"):
         Mirror(url, tmp_path / "other" / "s").fetch()
-    (here / NAME).write_text(json.dumps(claim | {"alive": now - 100}))
+    (here / NAME).write_text(json.dumps(lock | {"alive": now - 100}))
     assert Mirror(url, here)._send()
     Mirror(url, tmp_path / "other" / "s").fetch()
 
@@ -134,12 +134,12 @@ def test_a_driver_elsewhere_keeps_its_claim(url: str, tmp_path: Path) -> None:
 def test_a_driver_here_in_another_folder_keeps_its_claim(url: str, tmp_path: Path) -> None:
     here, other = tmp_path / "here" / "s", tmp_path / "other" / "s"
     begun(here).close()
-    claim, mirror = Claim(here), Mirror(url, here)
+    lock, mirror = FolderLock(here), Mirror(url, here)
     assert mirror._send()
-    with pytest.raises(ClaimedError, match=r"/s is being written by process \d+ on"):
+    with pytest.raises(LockedError, match=r"/s is being written by process \d+ on"):
         Mirror(url, other).fetch()
     Mirror(url, here).fetch()  # as after a kill: what is here is that driver's own
-    claim.release()
+    lock.release()
     assert mirror._send()
     Mirror(url, other).fetch()
 
@@ -169,8 +169,8 @@ def test_the_journal_tells_of_nothing_that_has_not_arrived_and_the_claim_waits_f
     (here / "checkpoints").mkdir()
     for number in range(3):
         (here / "checkpoints" / f"{number}.pt").write_bytes(b"1" * 100)
-    claim = here / NAME
-    claim.write_text("null")
+    lock = here / NAME
+    lock.write_text("null")
     sent, send = list[str](), mirror._bucket.send
 
     def slowly(path: Path, name: str) -> None:
@@ -179,7 +179,7 @@ def test_the_journal_tells_of_nothing_that_has_not_arrived_and_the_claim_waits_f
         if name.endswith(".pt"):
             assert not mirror.exists()
             journal.append("note", number=9)
-            claim.write_text("null " * len(sent))  # a sign of life
+            lock.write_text("null " * len(sent))  # a sign of life
 
     monkeypatch.setattr(mirror._bucket, "send", slowly)
     assert mirror._send()
@@ -551,7 +551,7 @@ def test_who_wakes_after_another_has_taken_the_sweep_over_sends_nothing(
 ) -> None:
     laptop, desk = tmp_path / "laptop" / "s", tmp_path / "desk" / "s"
     journal, mirror = begun(laptop), Mirror(url, laptop)
-    first = Claim(laptop, mirror.lost)
+    first = FolderLock(laptop, mirror.lost)
     assert mirror._send()
     first.check()
     monkeypatch.setattr("cnnlib.storage.folder_lock.EXPIRES", 0.0)  # it sleeps
@@ -559,7 +559,7 @@ def test_who_wakes_after_another_has_taken_the_sweep_over_sends_nothing(
     there.fetch()
     monkeypatch.setattr("cnnlib.storage.folder_lock.EXPIRES", 60.0)
     begun(desk, 2, "b").close()
-    second = Claim(desk)
+    second = FolderLock(desk)
     assert there._send()
     before = content(desk)
 
@@ -568,7 +568,7 @@ def test_who_wakes_after_another_has_taken_the_sweep_over_sends_nothing(
     monkeypatch.setattr("cnnlib.storage.folder_lock.HEARTBEAT", -1.0)
     assert mirror._send()
     assert f"{url}/s was taken over by" in str(mirror.close()), "nobody else would tell it"
-    with pytest.raises(ClaimedError, match=rf"^{url}/s was taken over by .*; this one ends$"):
+    with pytest.raises(LockedError, match=rf"^{url}/s was taken over by .*; this one ends$"):
         first.check()
     assert mirror.close() is None, "the driver knows"
     first.release()
@@ -583,7 +583,7 @@ def test_who_sleeps_between_two_files_asks_again(
 ) -> None:
     laptop = tmp_path / "laptop" / "s"
     begun(laptop).close()
-    claim, mirror = Claim(laptop), Mirror(disk, laptop)
+    lock, mirror = FolderLock(laptop), Mirror(disk, laptop)
     for name in "abc":
         (laptop / name).write_text("of the laptop")
     send, now = Bucket.send, time.time()
@@ -600,7 +600,7 @@ def test_who_sleeps_between_two_files_asks_again(
     assert set(Bucket(f"{disk}/s").files()) == {NAME, "a"}
     assert (mirror.lost(False) or "").startswith(f"{disk}/s was taken over by desk (process 7) at")
     monkeypatch.undo()
-    claim.release()
+    lock.release()
 
 
 def test_of_two_that_begin_at_once_one_ends(tmp_path: Path, disk: str) -> None:
@@ -608,24 +608,24 @@ def test_of_two_that_begin_at_once_one_ends(tmp_path: Path, disk: str) -> None:
     mirrors = [Mirror(disk, folder) for folder in (one, two)]
     for folder in (one, two):
         begun(folder, 1, folder.parent.name).close()
-    claims = [Claim(folder) for folder in (one, two)]
+    locks = [FolderLock(folder) for folder in (one, two)]
     assert all(mirror._send() for mirror in mirrors)
     assert [mirror.lost(False) is None for mirror in mirrors] == [True, False]
     assert set(Bucket(f"{disk}/s").files("journal")) == {"journal/000001-one.jsonl"}
-    for claim in claims:
-        claim.release()
+    for lock in locks:
+        lock.release()
 
 
 def test_a_claim_that_is_deleted_there_is_written_again(tmp_path: Path, disk: str) -> None:
     here = tmp_path / "here" / "s"
     begun(here).close()
-    claim, mirror = Claim(here), Mirror(disk, here)
+    lock, mirror = FolderLock(here), Mirror(disk, here)
     assert mirror._send()
     Bucket(f"{disk}/s").delete(NAME)
     assert mirror.lost(True) is None
     assert mirror._send()
     assert NAME in Bucket(f"{disk}/s").files()
-    claim.release()
+    lock.release()
 
 
 def test_a_thread_that_fails_of_whatever_says_so_once_and_goes_on(

@@ -5,7 +5,7 @@ import pytest
 
 from cnnlib.journal.__main__ import main
 from cnnlib.journal.events import Journal, read_events
-from cnnlib.journal.replay import replay, story
+from cnnlib.journal.replay import event_lines, replay
 from tests.events import begin, propose
 from tests.journal.test_ledger import Sweep, finished
 
@@ -19,14 +19,14 @@ def events() -> list[dict[str, Any]]:
 
 
 def test_every_event_is_a_line(events: list[dict[str, Any]]) -> None:
-    lines = list(story(events))
+    lines = list(event_lines(events))
     assert len(lines) == len(events)
     assert lines[0].endswith("sweep     12 trials of up to 6 epochs at 32 px by tpe, seed 3")
     assert lines[1].startswith("2026-11-24 00:00:00  trial 0001 proposed  first_layer_filters ")
     assert any(" epoch     1: val_acc 0." in line and ": go on" in line for line in lines)
     audited = finished(1.0).events
-    assert next(story(audited)).endswith("by tpe, seed 3, audit 100%")
-    assert any(": would stop, goes on as an audit" in line for line in story(audited))
+    assert next(event_lines(audited)).endswith("by tpe, seed 3, audit 100%")
+    assert any(": would stop, goes on as an audit" in line for line in event_lines(audited))
     assert any(" stopped   at epoch 1, below the cutoff 0." in line for line in lines)
 
 

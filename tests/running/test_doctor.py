@@ -30,7 +30,7 @@ from cnnlib.running.doctor import (
 )
 from cnnlib.running.machine import Machine
 from cnnlib.running.sweep import run
-from cnnlib.system.units import size
+from cnnlib.system.units import byte_size
 from cnnlib.tracking import account
 
 SMALL = ("first_layer_filters=8", "conv_layers=2,3", "num_neurons_dense=32", "batch_size=8")
@@ -176,7 +176,7 @@ def test_fault_a_disk_that_is_too_small(plan: Plan, monkeypatch: pytest.MonkeyPa
 def test_the_disk_must_hold_what_the_plan_says(plan: Plan) -> None:
     trial, best = plan.disk
     assert best > replace(plan, finalists=0).disk[1], "finals keep weights too"
-    assert f"{size(2 * trial + best)} at most for weights" in disk_check(plan, at_once=2).text
+    assert f"{byte_size(2 * trial + best)} at most for weights" in disk_check(plan, at_once=2).text
 
 
 def test_an_audit_takes_time(plan: Plan) -> None:

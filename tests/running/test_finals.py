@@ -227,8 +227,8 @@ def test_weights_of_the_best_seed_outlast_a_round_that_was_cut_short(plan: Plan)
     finals = read_finals(sweep.events, sweep.ledger)
     assert finals.winner is not None
     assert len(finals.winner.finals) == 1
-    for standing in finals.standings:
-        taken = finals.taken(plan.folder, standing, retrained=True)
+    for candidate in finals.scores:
+        taken = finals.taken(plan.folder, candidate, retrained=True)
         assert (taken.folder / BEST).is_file()
 
 
@@ -261,7 +261,7 @@ def test_what_diverges_has_no_score_is_told_and_is_not_taken(plan: Plan) -> None
     finals = read_finals(sweep.events, sweep.ledger)
     winner = finals.winner
     assert winner is not None and winner.trial_id != best
-    first = next(s for s in finals.standings if s.trial_id == best)
+    first = next(s for s in finals.scores if s.trial_id == best)
     assert first.diverged and not first.whole and first.scores == [0.54]
     assert f"trial {winner.trial_id} on all photographs for 1 epoch: {line}; the weights of" in said
     taken = finals.taken(plan.folder, winner, retrained=True)

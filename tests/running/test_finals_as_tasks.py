@@ -8,7 +8,7 @@ import pytest
 
 from cnnlib.networks.cnn import TrialConfig
 from cnnlib.running import finals as pool
-from cnnlib.storage.folder_lock import ClaimedError
+from cnnlib.storage.folder_lock import LockedError
 from cnnlib.training.final import Job
 
 
@@ -61,12 +61,12 @@ def test_a_driver_that_may_not_go_on_ends_while_finals_run(monkeypatch: pytest.M
         nonlocal looks
         looks += 1
         if looks == 3:
-            raise ClaimedError("taken over")
+            raise LockedError("taken over")
 
     monkeypatch.setattr(pool, "ray", ray)
     answers = execute(check)
     assert next(answers) == (JOBS[0], {"rows": [], "error": "0001"})
-    with pytest.raises(ClaimedError, match="taken over"):
+    with pytest.raises(LockedError, match="taken over"):
         next(answers)
     assert looks == 3 and ray.ends == [0]
     assert ray.cancelled == JOBS[1:]

@@ -12,7 +12,7 @@ from cnnlib.journal.followers import telling
 from cnnlib.running.progress import Progress
 from cnnlib.running.recorder import METRICS, Recorder, Scheduler, Search
 from cnnlib.search.halving import Decision
-from cnnlib.storage.folder_lock import ClaimedError
+from cnnlib.storage.folder_lock import LockedError
 from tests.journal.test_ledger import TERMS, Sweep
 
 
@@ -172,15 +172,15 @@ def test_checkpoints_are_pruned_as_trials_end(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
 
-    def kept() -> list[str]:
+    def trial_folder() -> list[str]:
         return sorted(f"{p.parent.name} {p.name}" for p in tmp_path.glob("checkpoints/*/*"))
 
     recorder.goes_on("0001", result(1, 0.5))
     recorder.on_trial_complete(0, [], trial(configs[0]))  # type: ignore[arg-type]
-    assert kept() == ["0001 best.safetensors", "0002 best.safetensors", "0002 last.pt"]
+    assert trial_folder() == ["0001 best.safetensors", "0002 best.safetensors", "0002 last.pt"]
     recorder.goes_on("0002", result(1, 0.6))
     recorder.on_trial_complete(0, [], trial(configs[1]))  # type: ignore[arg-type]
-    assert kept() == ["0002 best.safetensors"]
+    assert trial_folder() == ["0002 best.safetensors"]
 
 
 def test_on_a_cluster_they_are_pruned_where_the_nodes_keep_them(
@@ -202,10 +202,10 @@ def test_a_driver_that_may_not_go_on_ends_while_trials_run(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def check() -> None:
-        raise ClaimedError("taken over")
+        raise LockedError("taken over")
 
     recorder = Recorder(sweep.ledger, print, tmp_path, check=check)
     recorder.on_step_begin(0, [])  # not each time: it is asked often
     monkeypatch.setattr("cnnlib.running.recorder.CHECKS", -1.0)
-    with pytest.raises(ClaimedError):
+    with pytest.raises(LockedError):
         recorder.on_step_begin(0, [])

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.storage.folder_lock import EXPIRES, NAME, Claim, ClaimedError, read_claim
+from cnnlib.storage.folder_lock import EXPIRES, NAME, FolderLock, LockedError, read_lock
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """if True:
     import pathlib, sys, time
-    from cnnlib.storage.folder_lock import Claim
-    claim = Claim(pathlib.Path(sys.argv[1]))
+    from cnnlib.storage.folder_lock import FolderLock
+    lock = FolderLock(pathlib.Path(sys.argv[1]))
     print("claimed", flush=True)
     time.sleep(60)
 """
@@ -37,12 +37,12 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_second_driver_is_refused_with_the_firsts_host_and_age(
     tmp_path: Path, holder: subprocess.Popen[str]
 ) -> None:
-    claim = read_claim(tmp_path / NAME)
-    assert claim is not None
-    message = rf"written by process {holder.pid} on {claim['host']}, for \d+ s, last seen \d s ago"
-    with pytest.raises(ClaimedError, match=message):
-        Claim(tmp_path)
-    assert read_claim(tmp_path / NAME) == claim
+    lock = read_lock(tmp_path / NAME)
+    assert lock is not None
+    message = rf"written by process {holder.pid} on {lock['host']}, for \d+ s, last seen \d s ago"
+    with pytest.raises(LockedError, match=message):
+        FolderLock(tmp_path)
+    assert read_lock(tmp_path / NAME) == lock
 
 
 def test_the_claim_of_a_killed_process_expires_at_once(
@@ -50,81 +50,81 @@ def test_the_claim_of_a_killed_process_expires_at_once(
 ) -> None:
     holder.kill()
     holder.wait()
-    Claim(tmp_path).release()
+    FolderLock(tmp_path).release()
 
 
 def test_a_released_claim_is_free(tmp_path: Path) -> None:
-    Claim(tmp_path).release()
-    assert read_claim(tmp_path / NAME) is None
-    Claim(tmp_path).release()
+    FolderLock(tmp_path).release()
+    assert read_lock(tmp_path / NAME) is None
+    FolderLock(tmp_path).release()
 
 
 def test_another_machines_driver_lives_as_long_as_it_shows(tmp_path: Path) -> None:
     def write(silent: float) -> None:
         now = time.time()
-        claim = {"host": "elsewhere", "pid": 7, "since": now - 500, "alive": now - silent}
-        (tmp_path / NAME).write_text(json.dumps(claim))
+        lock = {"host": "elsewhere", "pid": 7, "since": now - 500, "alive": now - silent}
+        (tmp_path / NAME).write_text(json.dumps(lock))
 
     write(EXPIRES - 5)
-    with pytest.raises(ClaimedError, match="process 7 on elsewhere, for 500 s, last seen 55 s ago"):
-        Claim(tmp_path)
+    with pytest.raises(LockedError, match="process 7 on elsewhere, for 500 s, last seen 55 s ago"):
+        FolderLock(tmp_path)
     write(EXPIRES + 5)
-    Claim(tmp_path).release()
+    FolderLock(tmp_path).release()
 
 
 def test_signs_of_life_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnnlib.storage.folder_lock.HEARTBEAT", 0.01)
-    claim = Claim(tmp_path)
-    first = read_claim(tmp_path / NAME)
+    lock = FolderLock(tmp_path)
+    first = read_lock(tmp_path / NAME)
     deadline = time.monotonic() + 10
-    while read_claim(tmp_path / NAME) == first and time.monotonic() < deadline:
+    while read_lock(tmp_path / NAME) == first and time.monotonic() < deadline:
         time.sleep(0.01)
-    last = read_claim(tmp_path / NAME)
-    claim.release()
+    last = read_lock(tmp_path / NAME)
+    lock.release()
     assert first is not None and last is not None
     assert last["alive"] > first["alive"] and last["since"] == first["since"]
 
 
 def taken(folder: Path, **changes: object) -> dict[str, object]:
-    """Another machine's driver writes its claim over the one that is there."""
+    """Another machine's driver writes its lock over the one that is there."""
     now = time.time()
-    claim = {"host": "desk", "pid": 7, "driver": "b", "since": now, "alive": now} | changes
-    (folder / NAME).write_text(json.dumps(claim))
-    return claim
+    lock = {"host": "desk", "pid": 7, "driver": "b", "since": now, "alive": now} | changes
+    (folder / NAME).write_text(json.dumps(lock))
+    return lock
 
 
 def test_who_was_taken_over_learns_it_and_writes_nothing_over_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cnnlib.storage.folder_lock.HEARTBEAT", 0.01)
-    claim = Claim(tmp_path)
-    claim.check()
+    lock = FolderLock(tmp_path)
+    lock.check()
     other = taken(tmp_path, since=1.8e9)
     said = r"was taken over by desk \(process 7\) at 2027-01-15 \d\d:\d\d:\d\d; this one ends"
-    with pytest.raises(ClaimedError, match=said):
-        claim.check()
-    claim._thread.join()  # it gives no sign of life any more
+    with pytest.raises(LockedError, match=said):
+        lock.check()
+    lock._thread.join()  # it gives no sign of life any more
     (tmp_path / NAME).write_text("")  # and the other one has ended
-    with pytest.raises(ClaimedError, match=said):
-        claim.check()
+    with pytest.raises(LockedError, match=said):
+        lock.check()
     taken(tmp_path, since=1.8e9, alive=other["alive"])
-    claim.release()
-    assert read_claim(tmp_path / NAME) == other
+    lock.release()
+    assert read_lock(tmp_path / NAME) == other
 
 
 def test_who_was_taken_over_by_one_that_has_ended_learns_it_too(tmp_path: Path) -> None:
-    claim = Claim(tmp_path)
+    lock = FolderLock(tmp_path)
     (tmp_path / NAME).write_text("")
-    with pytest.raises(ClaimedError, match="taken over by another driver, which has ended"):
-        claim.check()
-    claim.release()
+    with pytest.raises(LockedError, match="taken over by another driver, which has ended"):
+        lock.check()
+    lock.release()
 
 
 def test_a_claim_that_was_deleted_is_nobodys_else(tmp_path: Path) -> None:
-    claim = Claim(tmp_path)
+    lock = FolderLock(tmp_path)
     (tmp_path / NAME).unlink()
-    claim.check()
-    claim.release()
+    lock.check()
+    lock.release()
 
 
 def test_who_has_slept_asks_where_the_copy_is_before_it_writes(
@@ -136,23 +136,23 @@ def test_who_has_slept_asks_where_the_copy_is_before_it_writes(
         asked.append(ask)
         return "s3://x was taken over" if ask else None
 
-    claim = Claim(tmp_path, elsewhere)
-    claim.check()
+    lock = FolderLock(tmp_path, elsewhere)
+    lock.check()
     now = time.time()
     monkeypatch.setattr("cnnlib.storage.folder_lock.time.time", lambda: now + EXPIRES + 1)
-    with pytest.raises(ClaimedError, match="s3://x was taken over"):
-        claim.check()
+    with pytest.raises(LockedError, match="s3://x was taken over"):
+        lock.check()
     assert asked == [False, True]
-    claim.release()
+    lock.release()
 
 
 @pytest.mark.parametrize("content", ["[]", "5", "{}", '"x"', "[" * 100_000, '{"host": "x"}'])
 def test_a_claim_of_another_shape_is_a_line(content: str, tmp_path: Path) -> None:
     (tmp_path / NAME).write_text(content)
-    with pytest.raises(ClaimedError, match=r"claim\.json: line 1 is not a claim of this version"):
-        Claim(tmp_path)
+    with pytest.raises(LockedError, match=r"claim\.json: line 1 is not a lock of this version"):
+        FolderLock(tmp_path)
     (tmp_path / NAME).write_bytes(b"\0" * 300)  # of a power cut
-    Claim(tmp_path).release()
+    FolderLock(tmp_path).release()
 
 
 def test_a_thread_that_fails_says_so_once_and_goes_on(
@@ -161,19 +161,19 @@ def test_a_thread_that_fails_says_so_once_and_goes_on(
     monkeypatch.setattr("cnnlib.storage.folder_lock.HEARTBEAT", 0.01)
     tried = threading.Semaphore(0)
 
-    def fails(self: Claim) -> None:
+    def fails(self: FolderLock) -> None:
         tried.release()
         raise RuntimeError("no idea")
 
-    claim = Claim(tmp_path)
+    lock = FolderLock(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(Claim, "_write", fails)
+        patch.setattr(FolderLock, "_write", fails)
         for _ in range(4):
             assert tried.acquire(timeout=60)
-    first = read_claim(tmp_path / NAME)
-    while read_claim(tmp_path / NAME) == first:
+    first = read_lock(tmp_path / NAME)
+    while read_lock(tmp_path / NAME) == first:
         time.sleep(0.01)
-    claim.release()
+    lock.release()
     assert [r.getMessage() for r in caplog.records].count(
         f"{tmp_path / NAME}: no sign of life could be given (no idea); this is tried again"
     ) == 1

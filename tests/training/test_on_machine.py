@@ -9,7 +9,7 @@ from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.sources import find_dataset
 from cnnlib.pixels.pixels import IN_STORAGE, has_pixels, pixels, send_pixels
 from cnnlib.storage import traffic
-from cnnlib.training.on_machine import Source, kept, photographs, wherever
+from cnnlib.training.on_machine import Source, photographs, trial_folder, wherever
 from tests.conftest import write_photos
 
 
@@ -106,7 +106,7 @@ def test_data_are_named_so_that_others_find_them(
 
 def test_a_trial_goes_on_where_another_machine_has_left_it(tmp_path: Path, disk: str) -> None:
     url = f"{disk}/checkpoints"
-    with kept(tmp_path / "nowhere" / "checkpoints", "0001", url) as (one, keep):
+    with trial_folder(tmp_path / "nowhere" / "checkpoints", "0001", url) as (one, keep):
         assert not list(one.iterdir())
         (one / "last.pt").write_bytes(b"epoch 1")
         (one / "last.7.part").write_bytes(b"half")
@@ -114,7 +114,7 @@ def test_a_trial_goes_on_where_another_machine_has_left_it(tmp_path: Path, disk:
         (one / "last.pt").write_bytes(b"epoch 2!")
         keep()
     assert not one.exists(), "nothing stays on the machine"
-    with kept(tmp_path / "nowhere" / "checkpoints", "0001", url) as (two, _):
+    with trial_folder(tmp_path / "nowhere" / "checkpoints", "0001", url) as (two, _):
         assert {path.name: path.read_bytes() for path in two.iterdir()} == {"last.pt": b"epoch 2!"}
 
 
@@ -122,10 +122,10 @@ def test_a_folder_that_this_machine_does_not_see_is_named(tmp_path: Path) -> Non
     missing = tmp_path / "results" / "first"
     with (
         pytest.raises(StorageError, match=rf"there is no {missing} on .*; give --storage s3://"),
-        kept(missing / "checkpoints", "0001", None),
+        trial_folder(missing / "checkpoints", "0001", None),
     ):
         pass
     missing.mkdir(parents=True)
-    with kept(missing / "checkpoints", "0001", None) as (folder, keep):
+    with trial_folder(missing / "checkpoints", "0001", None) as (folder, keep):
         assert folder == missing / "checkpoints" / "0001"
         keep()

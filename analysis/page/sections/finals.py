@@ -4,7 +4,14 @@ from analysis.page.blocks import Block, Paragraph, Section, Table
 from analysis.reading.folder import SweepFolder
 from analysis.reading.values import signed
 from analysis.statistics.summary import percent
-from cnnlib.journal.scores import REFERENCE, Final, Standing, mean_interval, read_standings, spread
+from cnnlib.journal.scores import (
+    REFERENCE,
+    Final,
+    SeedScores,
+    mean_interval,
+    read_seed_scores,
+    sd_between_seeds,
+)
 from cnnlib.search.halving import DIVERGED
 from cnnlib.system.units import counted
 
@@ -14,19 +21,19 @@ TITLE = "The finals"
 def final_section(sweep: SweepFolder) -> Section:
     """The finals, from champion/finals.csv; empty where there were none."""
     path = sweep.path / "champion" / "finals.csv"
-    table = [s for s in read_standings(path) if s.finals] if path.exists() else []
+    table = [s for s in read_seed_scores(path) if s.finals] if path.exists() else []
     if not table:
         return Section(TITLE, [])
     blocks: list[Block] = [Paragraph(_what(table)), _table(table, sweep)]
-    luck = [standing for standing in table if standing.whole and standing.luck is not None]
+    luck = [candidate for candidate in table if candidate.whole and candidate.luck is not None]
     if luck:
         blocks.append(Paragraph(_luck(luck, table)))
     return Section(TITLE, blocks)
 
 
-def _what(table: list[Standing]) -> str:
-    num_finalists = sum(standing.trial_id != REFERENCE for standing in table)
-    seeds = max(len(standing.finals) for standing in table)
+def _what(table: list[SeedScores]) -> str:
+    num_finalists = sum(candidate.trial_id != REFERENCE for candidate in table)
+    seeds = max(len(candidate.finals) for candidate in table)
     also = " and the reference" if num_finalists < len(table) else ""
     return (
         f"The best {counted(num_finalists, 'trial')} of the search{also} trained again, in full,"
@@ -36,31 +43,31 @@ def _what(table: list[Standing]) -> str:
     )
 
 
-def _table(table: list[Standing], sweep: SweepFolder) -> Table:
-    seeds = list(dict.fromkeys(final.seed for standing in table for final in standing.finals))
+def _table(table: list[SeedScores], sweep: SweepFolder) -> Table:
+    seeds = list(dict.fromkeys(final.seed for candidate in table for final in candidate.finals))
     head = ("candidate", "in the search", *(f"seed {seed}" for seed in seeds), "mean",
             "95% interval", "luck in points")  # fmt: skip
-    rows = [_row(standing, table, seeds) for standing in table]
-    ids = [standing.trial_id for standing in table]
+    rows = [_row(candidate, table, seeds) for candidate in table]
+    ids = [candidate.trial_id for candidate in table]
     champion = sweep.champion.get("trial_id")
     return Table(head, rows, marked=ids.index(champion) if champion in ids else None)
 
 
-def _row(standing: Standing, table: list[Standing], seeds: list[int]) -> list[object]:
-    scores = {final.seed: final for final in standing.finals}
+def _row(candidate: SeedScores, table: list[SeedScores], seeds: list[int]) -> list[object]:
+    scores = {final.seed: final for final in candidate.finals}
     told = [_score(scores[seed]) if seed in scores else "" for seed in seeds]
-    if not standing.whole:
-        return [standing.trial_id, _percent(standing.search_acc), *told, "", "", ""]
-    interval = mean_interval(standing, table)
+    if not candidate.whole:
+        return [candidate.trial_id, _percent(candidate.search_acc), *told, "", "", ""]
+    interval = mean_interval(candidate, table)
     sure = "one seed each: not known"
     if interval:
         sure = f"{percent(interval[0])} to {percent(interval[1])}"
-    luck = "" if standing.luck is None else signed(standing.luck)
+    luck = "" if candidate.luck is None else signed(candidate.luck)
     return [
-        standing.trial_id,
-        _percent(standing.search_acc),
+        candidate.trial_id,
+        _percent(candidate.search_acc),
         *told,
-        percent(standing.mean),
+        percent(candidate.mean),
         sure,
         luck,
     ]
@@ -76,14 +83,14 @@ def _percent(score: float | None) -> str:
     return "" if score is None else percent(score)
 
 
-def _luck(luck: list[Standing], table: list[Standing]) -> str:
+def _luck(luck: list[SeedScores], table: list[SeedScores]) -> str:
     """How much of the scores in the search was luck, on average, and how sure a mean is."""
-    mean = sum(standing.luck or 0.0 for standing in luck) / len(luck)
+    mean = sum(candidate.luck or 0.0 for candidate in luck) / len(luck)
     text = (
         "Luck is the score in the search less the mean on new seeds;"
         f" {counted(len(luck), 'finalist')} had {signed(mean)} points of it on average."
     )
-    found = spread(table)
+    found = sd_between_seeds(table)
     if found is None:
         return text
     return (

@@ -26,7 +26,8 @@ from analysis.reading.predictions import (
 )
 from analysis.reading.values import signed, signed_interval
 from analysis.statistics.effects import SIGNIFICANT
-from analysis.statistics.exam import (
+from analysis.statistics.summary import percent, tested_sentences
+from analysis.statistics.test import (
     Calibration,
     against_reference,
     calibration,
@@ -35,7 +36,6 @@ from analysis.statistics.exam import (
     top_three,
     without_copies,
 )
-from analysis.statistics.summary import percent, tested_sentences
 from cnnlib.system.units import counted
 
 NAMED = 10  # pairs of copies that are listed

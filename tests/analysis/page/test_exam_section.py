@@ -9,7 +9,7 @@ from analysis.page.blocks import Page, Section
 from analysis.page.files import write_page
 from analysis.page.sections.test import exam_blocks
 from analysis.reading.folder import SweepFolder, read_folder
-from analysis.statistics.exam import against_reference
+from analysis.statistics.test import against_reference
 
 
 def said(folder: Path, **known: Any) -> str:

@@ -9,7 +9,7 @@ import pytest
 from analysis.reading.folder import SweepFolder
 from analysis.reading.values import signed
 from analysis.report import main
-from analysis.statistics.claims import SHIPPED, Claim, Range, read_claims, sides
+from analysis.statistics.claims import SHIPPED, Claim, Range, compared_groups, read_claims
 from analysis.statistics.comparison import compare
 from analysis.statistics.findings import Findings, find
 from analysis.statistics.verdicts import (
@@ -181,7 +181,7 @@ TRIALS = pd.DataFrame(
     ],
 )
 def test_sides_are_values_lists_and_ranges_of_known_values(higher, lower, for_, against) -> None:
-    up, down = sides(Claim("text", "else", higher, lower), TRIALS)
+    up, down = compared_groups(Claim("text", "else", higher, lower), TRIALS)
     assert up[up].index.tolist() == for_
     assert down[down].index.tolist() == against
 

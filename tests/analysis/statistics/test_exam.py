@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.statistics.exam import (
+from analysis.statistics.test import (
     RESAMPLES,
     _error,
     against_reference,
