@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 from analysis.page.live import live, waiting_page
 from analysis.reading.place import Place
 from cnnlib.journal.events import JournalTail, journal_exists
+from cnnlib.journal.followers import Event, Follower
 from cnnlib.storage.folder_lock import EXPIRES, NAME, read_lock
 from cnnlib.system.redaction import one_line
 
@@ -58,20 +59,27 @@ def stamp_of(folder: Path) -> Stamp:
 
 
 class State:
-    """How far a sweep is; each look reads what its journal has grown by since the one before."""
+    """How far a sweep is: a follower of its journal."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._tail = JournalTail(folder)
-        self._last: dict[str, Any] = {}  # of the events of a driver
+        self._last: Event = {}  # of the events of a driver
 
-    def look(self) -> str:
-        """How far it is now, in a sentence. Raises ValueError for a line that is no event."""
-        if not journal_exists(self._folder):
-            return "Tables without a journal: the page follows them when they change."
-        for event in self._tail.new():
-            if event["event"] in DRIVING:
-                self._last = event
+    def know(self, events: Iterable[Event]) -> None:
+        """Where it was before."""
+        for event in events:
+            self.see(event)
+
+    def see(self, event: Event) -> None:
+        """Takes note of what a driver did."""
+        if event["event"] in DRIVING:
+            self._last = event
+
+    def close(self) -> None:
+        """Nothing: who watches is never told the end."""
+
+    def __str__(self) -> str:
+        """How far it is now, in a sentence."""
         if self._last.get("event") == "closed":
             reason = self._last["reason"]
             return f"The sweep has ended ({reason}): this page changes only if it goes on."
@@ -91,7 +99,8 @@ class Watch:
         """`build` writes a report into the folder it is given and returns the path of its page."""
         self._place = place
         self._build = build
-        self._state = State(place.folder)
+        self._tail = JournalTail(place.folder)
+        self._state: Follower = State(place.folder)
         self._stamp: Stamp | None = None
         self._failure = ""  # why there is no page of that stamp
         self.view = View(*live(waiting_page(place.folder.name)))
@@ -108,10 +117,18 @@ class Watch:
             if self._failure:
                 note = self._failure
             elif self.view.made:
-                note = f"{self._state.look()} As of {self.view.made}."
+                note = f"{self.how_far()} As of {self.view.made}."
         except Exception as error:  # the next look may do
             note = _failure(error)
         self.view = replace(self.view, note=note)
+
+    def how_far(self) -> str:
+        """The state of the sweep. Raises ValueError for a line of its journal that is no event."""
+        if not journal_exists(self._place.folder):
+            return "Tables without a journal: the page follows them when they change."
+        for event in self._tail.new():  # what it has grown by since the look before
+            self._state.see(event)
+        return str(self._state)
 
     def _make(self) -> str:
         """Makes the page; why it could not, or nothing."""

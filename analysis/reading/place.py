@@ -20,7 +20,7 @@ class Place:
     out: Path | None = None
     """Where the report goes instead of the folder's own report/."""
     remote: Any = None
-    """The cnnlib.journal.mirror.Remote of the bucket's folder, None on this disk."""
+    """The cnnlib.storage.buckets.RemoteFolder of the bucket's folder, None on this disk."""
 
     def refresh(self) -> None:
         """Fetches what is new in the bucket."""
@@ -52,7 +52,7 @@ def opened(folder: str, out: Path | None = None) -> Iterator[Place]:
     if not is_url(folder):
         yield Place(Path(folder), out)
         return
-    from cnnlib.journal.mirror import Remote
+    from cnnlib.storage.buckets import RemoteFolder
     from cnnlib.system.redaction import without_secrets
 
     public = without_secrets(folder).rstrip("/")
@@ -60,7 +60,7 @@ def opened(folder: str, out: Path | None = None) -> Iterator[Place]:
     with tempfile.TemporaryDirectory(prefix="cnnlib-report-") as scratch:
         copy = Path(scratch) / name
         copy.mkdir()
-        place = Place(copy, out or Path(f"{name}-report"), Remote(folder))
+        place = Place(copy, out or Path(f"{name}-report"), RemoteFolder(folder))
         place.refresh()
         try:
             yield place

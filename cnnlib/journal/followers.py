@@ -1,4 +1,4 @@
-"""Whatever follows a sweep's journal: the screen, W&B, later a bucket's copy and the live view.
+"""Whatever follows a sweep's journal: the screen, W&B, a bucket's copy, the live view.
 
 A follower is told each event when it is on the disk, and changes nothing of the sweep.
 """
@@ -24,8 +24,8 @@ class Follower(Protocol):
     def see(self, event: Event) -> None:
         """What was just written; returns soon, as the sweep waits for it."""
 
-    def close(self) -> None:
-        """There are no more events."""
+    def close(self) -> str | None:
+        """There are no more events; a line for the user where something was left undone."""
 
 
 def telling(

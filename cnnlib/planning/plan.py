@@ -42,7 +42,7 @@ class Plan:
     @property
     def bucket(self) -> str | None:
         """Where the machines of a cluster keep what they train; None where it is the folder."""
-        return self.mirror.kept if self.mirror else None
+        return self.mirror.machines_url if self.mirror else None
 
     @property
     def name(self) -> str:

@@ -9,13 +9,12 @@ import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
 from cnnlib.journal.finals import Finals, Retrained, final_folder, retrained_folder
-from cnnlib.journal.mirror import prune_storage
 from cnnlib.journal.scores import Final
 from cnnlib.planning.plan import Plan
 from cnnlib.running.progress import Progress
 from cnnlib.storage.buckets import below
 from cnnlib.storage.traffic import MOVED
-from cnnlib.storage.training_files import LAST, prune
+from cnnlib.storage.training_files import LAST, prune, prune_bucket
 from cnnlib.training.final import Answer, Job, ended, train_job
 from cnnlib.training.trial import Task
 
@@ -137,7 +136,7 @@ def prune_finals(sweep: Path, finals: Finals, bucket: str | None) -> None:
 def _prune(sweep: Path, bucket: str | None, is_needed: Callable[[str, str], bool]) -> None:
     prune(sweep / "finals", is_needed)
     if bucket:
-        prune_storage(below(bucket, "finals"), is_needed)
+        prune_bucket(below(bucket, "finals"), is_needed)
 
 
 def on_ray(

@@ -12,11 +12,10 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from cnnlib.journal.ledger import Ledger
-from cnnlib.journal.mirror import prune_storage
 from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.search.space import searched
 from cnnlib.storage.traffic import MOVED
-from cnnlib.storage.training_files import BEST, prune
+from cnnlib.storage.training_files import BEST, prune, prune_bucket
 from cnnlib.tracking.names import run_name
 from cnnlib.training.on_machine import WAITING
 
@@ -121,7 +120,7 @@ class Recorder(tune.Callback):
 
         prune(self._checkpoints, is_needed)
         if self._bucket:
-            prune_storage(self._bucket, is_needed)
+            prune_bucket(self._bucket, is_needed)
 
 
 def _inner(result: Mapping[str, Any], name: str) -> dict[str, Any]:

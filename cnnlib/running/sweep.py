@@ -31,7 +31,6 @@ from cnnlib.journal.events import Journal, read_events
 from cnnlib.journal.finals import Finals, read_finals
 from cnnlib.journal.followers import Follower, telling
 from cnnlib.journal.ledger import Ledger, read_ledger
-from cnnlib.journal.mirror import Shelf
 from cnnlib.journal.tables import read_json, read_results, write_json
 from cnnlib.networks.saved_files import DamagedError
 from cnnlib.planning.make_plan import make_plan
@@ -46,7 +45,7 @@ from cnnlib.running.progress import Progress
 from cnnlib.running.tuning import session, task_of, tune_trials
 from cnnlib.storage.buckets import below
 from cnnlib.storage.folder_lock import FolderLock, LockedError
-from cnnlib.storage.training_files import OtherEpochError
+from cnnlib.storage.training_files import OtherEpochError, TrialFiles
 from cnnlib.tracking import Tracking
 
 
@@ -85,8 +84,6 @@ def run(plan: Plan) -> SweepResult:
     check_storage(plan)
     plan.folder.mkdir(parents=True, exist_ok=plan.settings.resume)
     lock = FolderLock(plan.folder, plan.mirror.lost if plan.mirror else None)
-    if plan.mirror:
-        plan.mirror.start()
     try:
         return _run(plan, lock)
     finally:
@@ -113,9 +110,11 @@ def _run(plan: Plan, lock: FolderLock) -> SweepResult:
     )
     progress = Progress(plan.trials, folder=plan.folder)
     followers: list[Follower] = [progress, tracking]
-    for follower in followers:
+    copies = [plan.mirror] if plan.mirror else []  # closed last: they take the champion, too
+    for follower in (*followers, *copies):
         follower.know(before)
-    ledger = read_ledger(before, telling(journal.append, followers), plan.family)
+    telling_all = telling(journal.append, (*followers, *copies))
+    ledger = read_ledger(before, telling_all, plan.family)
     finals = read_finals(before, ledger)
     interrupted, trouble = False, None
     try:
@@ -218,7 +217,7 @@ def _fetch_weights(plan: Plan, bucket: str, best: str, finals: Finals) -> None:
             taken = finals.taken(plan.folder, entrant, retrained=plan.settings.retrain)
             folders.append(taken.folder)
     for folder in folders:
-        Shelf(below(bucket, folder.relative_to(plan.folder).as_posix()), folder).fetch()
+        TrialFiles(below(bucket, folder.relative_to(plan.folder).as_posix()), folder).fetch()
 
 
 def _close(plan: Plan, ledger: Ledger, finals: Finals, seconds: float) -> None:

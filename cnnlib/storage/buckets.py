@@ -6,7 +6,7 @@ import mmap
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -150,6 +150,31 @@ class Bucket:
     def delete(self, name: str) -> None:
         with self._answered():
             self._remote.delete_file(f"{self._base}/{name}")
+
+
+class RemoteFolder:
+    """A folder of a storage to read, also while a driver elsewhere writes it."""
+
+    def __init__(self, url: str) -> None:
+        """`url` as Bucket takes it; raises ValueError where it is none."""
+        self._bucket = Bucket(url, "FOLDER")
+        self._fetched: dict[str, tuple[int, int]] = {}  # path -> its size and time there
+
+    def fetch(self, folder: Path, *, without: Collection[str] = ()) -> None:
+        """Copies what is new or changed since the last call into `folder`.
+
+        Nothing that lies below a folder of a name in `without` is copied.
+        """
+        for name, state in self._bucket.states().items():
+            if self._fetched.get(name) == state or set(name.split("/")[:-1]) & set(without):
+                continue
+            self._bucket.fetch(name, folder / name)
+            self._fetched[name] = state
+
+    def send(self, folder: Path, under: str, names: Collection[str]) -> None:
+        """Copies files of `folder`, by their path in it, into the storage's folder `under`."""
+        for name in names:
+            self._bucket.send(folder / name, f"{under}/{name}")
 
 
 def below(url: str, path: str) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 DIGEST_SIZE = 16  # bytes
 
+State = tuple[int, int]  # a file's size and time
+
 
 def replaced(path: Path, write: Callable[[Path], object], *, lasting: bool = True) -> None:
     """Writes a file in one step: whoever reads it finds the old content or the new.
@@ -85,3 +87,9 @@ def digest(weights: Path) -> str | None:
     """What tells these weights from any other; None where there are none."""
     refuse_special(weights)
     return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
+
+
+def state(path: Path) -> State:
+    """Size and time of a file: another state is other content."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from cnnlib.journal.mirror import Shelf, StorageError
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.sources import find_dataset
 from cnnlib.pixels.pixels import fetch_pixels, has_pixels, pixels
 from cnnlib.storage.buckets import below
 from cnnlib.storage.files import exclusive
+from cnnlib.storage.training_files import StorageError, TrialFiles
 from cnnlib.system.redaction import without_secrets
 from cnnlib.system.surroundings import cache_folder, ray_address
 
@@ -83,9 +83,9 @@ def trial_folder(
     """
     if bucket:
         with tempfile.TemporaryDirectory(prefix="cnnlib-trial-") as scratch:
-            shelf = Shelf(below(bucket, trial_id), Path(scratch))
-            shelf.fetch()
-            yield Path(scratch), shelf.send
+            files = TrialFiles(below(bucket, trial_id), Path(scratch))
+            files.fetch()
+            yield Path(scratch), files.send
         return
     if not checkpoints.parent.exists():
         raise StorageError(

@@ -16,7 +16,6 @@ import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint
 from safetensors.torch import save_file
 
-from cnnlib.journal.mirror import StorageError
 from cnnlib.journal.tables import CLASS_COUNTS
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.family import Family
@@ -24,7 +23,7 @@ from cnnlib.photos.dataset import Dataset
 from cnnlib.pixels.datamodule import VAL_SPLIT, CustomDataModule
 from cnnlib.search.halving import diverged
 from cnnlib.storage.files import replaced
-from cnnlib.storage.training_files import epoch_of
+from cnnlib.storage.training_files import StorageError, epoch_of
 from cnnlib.system.redaction import named, without_secrets
 from cnnlib.training.on_machine import Source
 

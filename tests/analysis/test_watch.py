@@ -19,7 +19,7 @@ import requests
 from analysis.page.live import live
 from analysis.reading.place import Place
 from analysis.report import main, write_report
-from analysis.watch import State, Watch
+from analysis.watch import Watch
 from cnnlib.journal.events import Journal
 from cnnlib.storage.folder_lock import NAME
 from tests.conftest import HANG, wait_until
@@ -110,28 +110,28 @@ def test_the_page_is_made_again_only_when_something_grew(tmp_path: Path) -> None
 
 def test_it_says_whether_the_sweep_runs(tmp_path: Path, journal: Journal) -> None:
     folder = tmp_path / "my & sweep"
-    state = State(folder)
+    state = Watch(Place(folder), lambda report: report)
     propose(journal, "0001", 0.5)
-    assert state.look() == "The sweep is running."
+    assert state.how_far() == "The sweep is running."
     lock = {"host": "elsewhere", "pid": 1, "since": 0, "alive": time.time() - 600}
     (folder / NAME).write_text(json.dumps(lock))
-    assert state.look().startswith("No sign of life of the sweep for 10 min")
+    assert state.how_far().startswith("No sign of life of the sweep for 10 min")
     journal.append("closed", reason="all trials ended")
     record = {"champion": "0001", "weights": "w", "number": 1, "test_acc": 0.5}
     journal.append("tested", **record)
-    assert state.look().startswith("The sweep has ended (all trials ended)")
+    assert state.how_far().startswith("The sweep has ended (all trials ended)")
     journal.append("resumed", trials=3, max_epochs=9)
     (folder / NAME).write_text("")
-    assert state.look() == "The sweep is running."
+    assert state.how_far() == "The sweep is running."
 
 
 def test_what_was_read_of_a_journal_is_not_read_again(tmp_path: Path, journal: Journal) -> None:
-    state = State(tmp_path / "my & sweep")
+    state = Watch(Place(tmp_path / "my & sweep"), lambda report: report)
     journal.append("closed", reason="all trials ended")
-    assert state.look().startswith("The sweep has ended")
+    assert state.how_far().startswith("The sweep has ended")
     [segment] = (tmp_path / "my & sweep" / "journal").iterdir()
     segment.write_bytes(b"x" * segment.stat().st_size)  # which would be no event
-    assert state.look().startswith("The sweep has ended")
+    assert state.how_far().startswith("The sweep has ended")
 
 
 def test_only_what_is_served_asks_for_more(tmp_path: Path, journal: Journal) -> None:

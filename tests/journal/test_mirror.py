@@ -14,9 +14,10 @@ from moto.server import ThreadedMotoServer
 from safetensors.numpy import save_file
 
 from cnnlib.journal.events import Journal, journal_exists, read_events
-from cnnlib.journal.mirror import Mirror, Remote, Shelf, StorageError, prune_storage
-from cnnlib.storage.buckets import Bucket
+from cnnlib.journal.mirror import Mirror
+from cnnlib.storage.buckets import Bucket, RemoteFolder
 from cnnlib.storage.folder_lock import NAME, FolderLock, LockedError
+from cnnlib.storage.training_files import StorageError, TrialFiles, prune_bucket
 from cnnlib.training.trial import is_pair
 from tests.events import begin
 from tests.storage.test_buckets import put
@@ -57,9 +58,9 @@ def test_a_journal_is_there_seconds_after_it_is_written(
     mirror = Mirror(url, here)
     assert not mirror.exists()
     journal = begun(here)
-    mirror.start()
+    mirror.know([])
     wait_for(mirror.exists)
-    journal.append("note", number=3)
+    mirror.see(journal.append("note", number=3))
 
     def fetched() -> bool:  # by another machine, while the first one is at work
         Mirror(url, elsewhere).fetch()
@@ -68,6 +69,24 @@ def test_a_journal_is_there_seconds_after_it_is_written(
     wait_for(fetched)
     assert mirror.close() is None
     journal.close()
+
+
+def test_it_looks_for_what_is_new_after_an_event_and_a_sign_of_life(
+    tmp_path: Path, url: str
+) -> None:
+    here = tmp_path / "here" / "s"
+    journal, mirror = begun(here), Mirror(url, here)
+    assert mirror._send()
+    assert not mirror._is_due()
+    mirror.see(journal.append("note", number=3))
+    assert mirror._is_due()
+    journal.close()
+    other = Mirror(url, here)
+    lock = FolderLock(here)
+    assert other._is_due()
+    assert other._send()
+    lock.release()
+    assert other._is_due(), "that the driver has ended is told too"
 
 
 def test_what_is_deleted_here_is_deleted_there(url: str, tmp_path: Path) -> None:
@@ -202,7 +221,7 @@ def test_a_storage_that_does_not_answer_costs_a_line_and_is_made_up_for(
     here = tmp_path / "here" / "s"
     mirror = Mirror(disk, here)
     journal = begun(here)
-    mirror.start()
+    mirror.know([])
     wait_for(lambda: "this is tried again" in caplog.text)
     time.sleep(0.3)
     said = mirror.close()
@@ -229,13 +248,13 @@ def test_a_server_that_is_away_for_a_while_costs_a_line_and_nothing_else(
     monkeypatch.setattr("cnnlib.journal.mirror.PAUSE", 0.1)
     here, there = tmp_path / "here" / "s", tmp_path / "there" / "s"
     mirror, journal = Mirror(bucket, here), begun(here)
-    mirror.start()
+    mirror.know([])
     wait_for(mirror.exists)
     server.stop()
     number = 2
     while "this is tried again" not in caplog.text:  # pyarrow itself tries for six seconds
         number += 1
-        journal.append("note", number=number)  # the sweep goes on all the while
+        mirror.see(journal.append("note", number=number))  # the sweep goes on all the while
         time.sleep(0.1)
     server.start()
     wait_for(lambda: "answers again, all is sent" in caplog.text)
@@ -259,16 +278,16 @@ def test_on_a_cluster_the_checkpoints_are_the_nodes_own(url: str, tmp_path: Path
     here = tmp_path / "here" / "s"
     begun(here).close()
     mirror = Mirror(url, here, nodes=True)
-    assert mirror.kept == f"{url}/s"
+    assert mirror.machines_url == f"{url}/s"
     node = tmp_path / "node"
     node.mkdir()
     for name in ("best.safetensors", "last.pt"):
         (node / name).write_bytes(b"1")
     for trial_id in ("0001", "0002", "0003"):
-        Shelf(f"{mirror.kept}/checkpoints/{trial_id}", node).send()
+        TrialFiles(f"{mirror.machines_url}/checkpoints/{trial_id}", node).send()
     assert mirror._send()
     needed = {("0002", "best.safetensors"), ("0003", "best.safetensors"), ("0003", "last.pt")}
-    prune_storage(f"{mirror.kept}/checkpoints", lambda *file: file in needed)
+    prune_bucket(f"{mirror.machines_url}/checkpoints", lambda *file: file in needed)
     assert set(mirror._bucket.files("checkpoints")) == {
         "checkpoints/0002/best.safetensors",
         "checkpoints/0003/best.safetensors",
@@ -284,12 +303,12 @@ def test_on_a_cluster_the_checkpoints_are_the_nodes_own(url: str, tmp_path: Path
 def test_a_node_waits_for_the_storage_and_then_says_that_it_is_not_the_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
 ) -> None:
-    monkeypatch.setattr("cnnlib.journal.mirror.PAUSE", 0.05)
-    monkeypatch.setattr("cnnlib.journal.mirror.PATIENCE", 0.2)
+    monkeypatch.setattr("cnnlib.storage.training_files.PAUSE", 0.05)
+    monkeypatch.setattr("cnnlib.storage.training_files.PATIENCE", 0.2)
     (tmp_path / "there").write_text("a file where the bucket should be")
     (tmp_path / "trial").mkdir()
     (tmp_path / "trial" / "last.pt").touch()
-    shelf = Shelf(f"{disk}/0001", tmp_path / "trial")
+    shelf = TrialFiles(f"{disk}/0001", tmp_path / "trial")
     with pytest.raises(StorageError, match="there/0001 does not answer: "):
         shelf.send()
     (tmp_path / "there").unlink()
@@ -453,11 +472,11 @@ def test_names_that_lead_out_of_the_folder_are_left_out(
     for key in ("../../evil", "checkpoints/0001/../../../../evil", "./evil", "a//evil", "b/./evil"):
         put(f"{bucket}/s/{key}")
     Mirror(bucket, there).fetch()
-    Remote(f"{bucket}/s").fetch(there.parent / "remote")
+    RemoteFolder(f"{bucket}/s").fetch(there.parent / "remote")
     assert not list(tmp_path.rglob("evil"))
     assert content(there) == content(here) == content(there.parent / "remote")
     assert "is no name of a file below a folder, and is left out" in caplog.text
-    prune_storage(f"{bucket}/s/checkpoints", lambda *_: False)
+    prune_bucket(f"{bucket}/s/checkpoints", lambda *_: False)
     assert "evil" in "".join(key_names(bucket)), "and left alone"
 
 
@@ -474,9 +493,9 @@ def test_foreign_files_below_checkpoints_are_no_trouble_and_stay(
     names = ["0001/best.safetensors", "0001/last.pt", "note", "0001/a/b/last.txt", "0001/mine.txt"]
     for name in names:
         there.write(name, b"1")
-    prune_storage(f"{url}/s/checkpoints", lambda folder, name: name != "last.pt")
+    prune_bucket(f"{url}/s/checkpoints", lambda folder, name: name != "last.pt")
     assert sorted(there.files()) == sorted(set(names) - {"0001/last.pt"})
-    shelf = Shelf(f"{url}/s/checkpoints/0001", tmp_path / "scratch")
+    shelf = TrialFiles(f"{url}/s/checkpoints/0001", tmp_path / "scratch")
     shelf.fetch()
     assert set(content(tmp_path / "scratch")) == {"best.safetensors"}
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
@@ -486,11 +505,11 @@ def test_foreign_files_below_checkpoints_are_no_trouble_and_stay(
 def test_of_a_pair_that_is_sent_halfway_the_other_machine_learns_it(
     first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
 ) -> None:
-    monkeypatch.setattr("cnnlib.journal.mirror.PATIENCE", 0.0)
+    monkeypatch.setattr("cnnlib.storage.training_files.PATIENCE", 0.0)
     here, there = tmp_path / "here", tmp_path / "elsewhere"
     here.mkdir()
     rows = [{"epoch": 1, "val_acc": 0.1}, {"epoch": 2, "val_acc": 0.2}]
-    shelf = Shelf(f"{disk}/0001", here)
+    shelf = TrialFiles(f"{disk}/0001", here)
     for epoch in (1, 2):
         weights = {"w": np.full(3, epoch)}
         save_file(weights, here / "best.safetensors", {"epoch": str(epoch)})
@@ -499,11 +518,11 @@ def test_of_a_pair_that_is_sent_halfway_the_other_machine_learns_it(
             shelf.send()
     with monkeypatch.context() as patch:
         listed = [here / first, here / ({"best.safetensors", "last.pt"} - {first}).pop()]
-        patch.setattr("cnnlib.journal.mirror.sorted", lambda paths: listed, raising=False)
+        patch.setattr("cnnlib.storage.training_files.sorted", lambda paths: listed, raising=False)
         stopped_after(patch, "send", 1)
         with pytest.raises(StorageError):
             shelf.send()
-    other = Shelf(f"{disk}/0001", there)
+    other = TrialFiles(f"{disk}/0001", there)
     other.fetch()
     assert not is_pair(there / "best.safetensors", json.loads((there / "last.pt").read_text()))
     shelf.send()
@@ -516,7 +535,7 @@ def test_what_was_fetched_is_not_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
 ) -> None:
     Bucket(f"{disk}/0001").write("last.pt", b"1")
-    shelf = Shelf(f"{disk}/0001", tmp_path / "scratch")
+    shelf = TrialFiles(f"{disk}/0001", tmp_path / "scratch")
     shelf.fetch()
     monkeypatch.setattr(Bucket, "send", None)  # which nobody calls
     shelf.send()
@@ -573,7 +592,7 @@ def test_who_wakes_after_another_has_taken_the_sweep_over_sends_nothing(
     assert mirror.close() is None, "the driver knows"
     first.release()
     journal.close()
-    Remote(f"{url}/s").fetch(tmp_path / "copy")
+    RemoteFolder(f"{url}/s").fetch(tmp_path / "copy")
     assert content(tmp_path / "copy") == before
     second.release()
 
@@ -642,7 +661,7 @@ def test_a_thread_that_fails_of_whatever_says_so_once_and_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(mirror, "_names", fails)
-        mirror.start()
+        mirror.know([])
         for _ in range(4):
             assert tried.acquire(timeout=60)
     wait_for(mirror.exists)
@@ -700,6 +719,6 @@ def test_what_goes_while_the_storage_is_pruned_is_no_trouble(
             delete(self, name)  # as another one would have
 
     monkeypatch.setattr(Bucket, "delete", delete_late)
-    prune_storage(f"{disk}/s", lambda *_: False)
+    prune_bucket(f"{disk}/s", lambda *_: False)
     assert sorted(asked) == ["0001/last.pt", "0002/last.pt"]
     assert bucket.files() == {}

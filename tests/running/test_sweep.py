@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from cnnlib.journal.finals import read_finals
-from cnnlib.journal.mirror import Mirror, Shelf
+from cnnlib.journal.mirror import Mirror
 from cnnlib.planning.plan import Plan
 from cnnlib.running import sweep as running
 from cnnlib.running.sweep import _fetch_weights, run
-from cnnlib.storage.folder_lock import NAME, ClaimedError
-from cnnlib.storage.training_files import BEST
+from cnnlib.storage.folder_lock import NAME, LockedError
+from cnnlib.storage.training_files import BEST, TrialFiles
 from tests.running.test_finals import Executor, hold, plan, searched  # noqa: F401
 
 
@@ -30,7 +30,7 @@ def test_who_crowns_on_another_machine_has_the_weights_that_others_trained(
     hold(plan, sweep, Executor())
     bucket = f"{disk}/s"
     for folder in (plan.folder / "finals").iterdir():
-        Shelf(f"{bucket}/finals/{folder.name}", folder).send()
+        TrialFiles(f"{bucket}/finals/{folder.name}", folder).send()
     other = replace(plan, folder=tmp_path / "other" / "s", mirror=Mirror(bucket, tmp_path / "s"))
     finals = read_finals(sweep.events, sweep.ledger)
     _fetch_weights(other, bucket, "0001", finals)
@@ -59,7 +59,7 @@ def test_who_is_taken_over_ends_no_run_of_the_others_and_writes_no_table(
             pass
 
         def close(self) -> None:
-            with pytest.raises(ClaimedError, match="was taken over by elsewhere"):
+            with pytest.raises(LockedError, match="was taken over by elsewhere"):
                 self._check()
             ended.append("not the other's")
 
@@ -75,7 +75,7 @@ def test_who_is_taken_over_ends_no_run_of_the_others_and_writes_no_table(
     monkeypatch.setattr(running, "Tracking", Tracking)
     monkeypatch.setattr(running, "session", session)
     monkeypatch.setattr(running, "task_of", lambda *_: (None, {"cpu": 1, "gpu": 0}))
-    with pytest.raises(ClaimedError, match="was taken over by elsewhere"):
+    with pytest.raises(LockedError, match="was taken over by elsewhere"):
         run(plan)
     assert ended == ["not the other's"]
     assert not (plan.folder / "trials.csv").exists()

@@ -10,10 +10,10 @@ from typing import Any
 import boto3
 import pytest
 
-from cnnlib.journal.mirror import Mirror, Remote
+from cnnlib.journal.mirror import Mirror
 from cnnlib.photos.sources import find_dataset
 from cnnlib.storage import traffic
-from cnnlib.storage.buckets import GIVING_UP, TIMEOUTS, Bucket, below, connected
+from cnnlib.storage.buckets import GIVING_UP, TIMEOUTS, Bucket, RemoteFolder, below, connected
 
 
 def put(url: str) -> None:
@@ -61,7 +61,7 @@ def test_a_query_of_the_url_stays_at_its_end(photos: Path, bucket: str, tmp_path
     (tmp_path / "sweep" / "trials.csv").write_text("trial_id")
     for url in (f"{bucket}/a?region=us-east-1", f"{bucket}/b/?region=us-east-1"):
         assert Mirror(url, tmp_path / "sweep").close() is None
-        Remote(below(url, "sweep")).fetch(tmp_path / "back")
+        RemoteFolder(below(url, "sweep")).fetch(tmp_path / "back")
     assert {"a/sweep/trials.csv", "b/sweep/trials.csv"} <= Bucket(bucket).files().keys()
     assert (tmp_path / "back" / "trials.csv").read_text() == "trial_id"
     assert below("s3://b/x/?region=y", "z/w") == "s3://b/x/z/w?region=y"

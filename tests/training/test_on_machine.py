@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnlib.journal.mirror import StorageError
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.sources import find_dataset
 from cnnlib.pixels.pixels import IN_STORAGE, has_pixels, pixels, send_pixels
 from cnnlib.storage import traffic
+from cnnlib.storage.training_files import StorageError
 from cnnlib.training.on_machine import Source, photographs, trial_folder, wherever
 from tests.conftest import write_photos
 

@@ -7,7 +7,8 @@ import pytest
 from analysis.reading.place import NOT_FETCHED, opened
 from analysis.report import main
 from cnnlib.journal.events import Journal
-from cnnlib.journal.mirror import Mirror, Remote
+from cnnlib.journal.mirror import Mirror
+from cnnlib.storage.buckets import RemoteFolder
 from tests.analysis.test_report import EPOCHS_HEAD, write_tables
 from tests.events import begin
 
@@ -44,11 +45,11 @@ def test_a_report_of_a_bucket_is_written_here_and_sent_there_if_asked(
     assert capsys.readouterr().out.strip() == "mine-report/index.html"
     page = Path("mine-report/index.html").read_text("utf-8")
     assert "42.0%" in page and "<h1>mine</h1>" in page
-    Remote(stored).fetch(tmp_path / "before")
+    RemoteFolder(stored).fetch(tmp_path / "before")
     assert "report/index.html" not in names(tmp_path / "before")
 
     assert main([f"{stored}/", "--upload", "--out", "mine-report"]) == 0
-    Remote(stored).fetch(tmp_path / "after")
+    RemoteFolder(stored).fetch(tmp_path / "after")
     sent = {f"report/{name}" for name in names(Path("mine-report"))}
     assert names(tmp_path / "after") == names(tmp_path / "before") | sent
     assert names(tmp_path / "here") == {f"mine-{name}" for name in sent}
@@ -78,7 +79,7 @@ def test_several_sweeps_in_a_bucket_are_compared(stored: str, tmp_path: Path, bu
     assert main([bucket, "--upload"]) == 0
     page = Path(f"{bucket.rpartition('/')[2]}-report", "index.html")
     assert "Comparison of mine, other" in page.read_text("utf-8")
-    Remote(bucket).fetch(tmp_path / "all")
+    RemoteFolder(bucket).fetch(tmp_path / "all")
     assert "comparison/index.html" in names(tmp_path / "all")
 
 
