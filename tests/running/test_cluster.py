@@ -60,6 +60,26 @@ def read(name: str, group: str = "sg-PUT-YOURS") -> dict[str, Any]:
     return config
 
 
+def at_google() -> dict[str, Any]:
+    """cluster.yaml with the difference that docs/CLUSTER.md gives for Google's cloud."""
+    page = (ROOT / "docs" / "CLUSTER.md").read_text()
+    [block] = re.findall(r"^```yaml\n(provider:.*?)^```", page, re.DOTALL | re.MULTILINE)
+    text = (ROOT / "cluster.yaml").read_text()
+    assert "boto3" in text
+    difference = yaml.safe_load(block)
+    config = yaml.safe_load(text.replace("boto3", "google-api-python-client"))
+    config["provider"] = difference["provider"]
+    assert difference["available_node_types"].keys() == config["available_node_types"].keys()
+    for name, node_type in difference["available_node_types"].items():
+        config["available_node_types"][name] |= node_type
+    config = prepare_config(config)
+    validate_config(config)
+    return config
+
+
+CLOUDS = {"amazon": lambda: read("cluster.yaml"), "google": at_google}
+
+
 @pytest.fixture(scope="module")
 def cluster(account: dict[str, str]) -> dict[str, Any]:
     """cluster.yaml as `ray up` has it after its bootstrap."""
@@ -188,19 +208,19 @@ def test_what_is_sent_to_the_machines_is_there(cluster: dict[str, Any]) -> None:
     assert {"cnnlib", "analysis", "jobs"} <= set(map(str, local))
 
 
-@pytest.mark.parametrize("name", ["cluster.yaml", "cluster.gcp.yaml"])
-def test_ray_knows_every_field(name: str) -> None:
-    config = read(name)
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_ray_knows_every_field(cloud: str) -> None:
+    config = CLOUDS[cloud]()
     for commands in ("head_start_ray_commands", "worker_start_ray_commands"):
         assert any(command.startswith("cd ~/cnnlib && ") for command in config[commands])
     assert "0.0.0.0" not in json.dumps(config)
 
 
-@pytest.mark.parametrize("name", ["cluster.yaml", "cluster.gcp.yaml"])
-def test_a_sweep_has_the_time_to_end_when_its_job_is_stopped(name: str) -> None:
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_sweep_has_the_time_to_end_when_its_job_is_stopped(cloud: str) -> None:
     source = inspect.getsource(job_supervisor)  # a part of the head's Ray
     assert re.search(r'os\.environ\.get\(\s*"RAY_JOB_STOP_WAIT_TIME_S"', source)
-    [exports] = [line for line in read(name)["setup_commands"] if "export" in line]
+    [exports] = [line for line in CLOUDS[cloud]()["setup_commands"] if "export" in line]
     assert "RAY_JOB_STOP_WAIT_TIME_S=90" in exports
 
 
