@@ -24,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from cnnlib.journal.ledger import Ledger, Terms, Trial
 from cnnlib.networks.cnn import TrialConfig
 from cnnlib.search import tpe
+from cnnlib.search.halving import Rungs
+from cnnlib.search.searchers import Outcome
 from cnnlib.search.space import Choice, Interval
-from cnnlib.search.tpe import Outcome
 
 EPOCHS, GRACE, FACTOR = 27, 1, 3.0
 
@@ -87,8 +88,8 @@ class Told(Ledger):
 
     def _median_gains(self) -> list[float]:
         """By the number of rungs passed, what trials gained from there to their end."""
-        assert self.terms.halving is not None and self._rungs is not None
-        stages = [self._rungs.scores.get(rung, {}) for rung in self.terms.halving.rungs]
+        assert self.terms.halving is not None and isinstance(self._stopping, Rungs)
+        stages = [self._stopping.scores.get(rung, {}) for rung in self.terms.halving.rungs]
         ends = {t.trial_id: t.best for t in self.trials.values() if t.epoch == t.max_epochs}
         gains = [0.0]
         for before, after in zip(reversed(stages), reversed([*stages[1:], ends]), strict=True):

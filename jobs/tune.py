@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
+from cnnlib.search.searchers import SEARCHERS
 from cnnlib.system.flags import Flags
 from cnnlib.system.redaction import named
 
@@ -44,7 +45,7 @@ def parser() -> Flags:
     add("--name", metavar="NAME", help="of this sweep's folder (default: data and time)")
     add("--resume", action="store_true", help="go on with the sweep of this --name")
     add("--warm-start", metavar="FOLDER", help="begin with what another sweep found")
-    add("--search", choices=("tpe", "random"), help="how configurations are proposed")
+    add("--search", choices=tuple(SEARCHERS), help="how configurations are proposed")
     add("--wandb", choices=("auto", "online", "offline", "off"), help="W&B (default auto)")
     add("--wandb-project", metavar="NAME", help="W&B project (default cnnlib)")
     add("--open-test-again", metavar="REASON", help="test a new champion of a tested sweep too")

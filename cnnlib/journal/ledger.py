@@ -16,9 +16,11 @@ from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.families import family_named
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Hyperparameter, hyperparameter_named
-from cnnlib.search.halving import WORST, Decision, Halving, Rungs, diverged, divergence, finite
+from cnnlib.search.halving import WORST, Decision, Halving, diverged, divergence, finite
+from cnnlib.search.searchers import SEARCHERS, Outcome, Searcher
 from cnnlib.search.space import Choice, Interval, Space, Weighted
-from cnnlib.search.tpe import Outcome, Tpe
+from cnnlib.search.stopping import STOPPING, StoppingRule
+from cnnlib.system.units import short
 
 ENDINGS = {"finished": "completed", "stopped": "stopped", "failed": "failed"}  # event: status
 HOPELESS = 5  # trials that fail for one reason, if they are most of those that ended
@@ -52,6 +54,12 @@ class Terms:
             return None
         return Halving(self.max_epochs, self.grace_period, self.reduction_factor, self.rungs)
 
+    def stopping_rule(self) -> StoppingRule:
+        """The rule, before it has seen a trial."""
+        return STOPPING["asha" if self.halving else "never"](
+            max_epochs=self.max_epochs, halving=self.halving, audit=self.audit, seed=self.seed
+        )
+
     @property
     def augmented(self) -> bool:
         """Whether any trial augments."""
@@ -80,6 +88,8 @@ class Terms:
             )
             values["rungs"] = tuple(event.get("rungs", ()))
             terms = cls(**values)
+            if terms.search not in SEARCHERS:
+                raise ValueError(f"search: {short(terms.search)} is not {' or '.join(SEARCHERS)}")
             assert terms.halving is None or terms.halving.rungs is not None  # it can be made
         except ValueError as error:
             raise ValueError(f"the journal's `sweep` is none of this version: {error}") from None
@@ -122,8 +132,8 @@ class Ledger:
     _ended: int = 0  # since the sweep was begun or resumed
     _reasons: Counter[str] = field(default_factory=Counter)  # of failures, since then
     _terms: Terms | None = None
-    _rungs: Rungs | None = None
-    _tpe: Tpe | None = None
+    _stopping: StoppingRule | None = None
+    _searcher: Searcher | None = None
 
     @property
     def begun(self) -> bool:
@@ -200,8 +210,8 @@ class Ledger:
 
     def proposal(self) -> Configuration | None:
         """What is tried next, None where every configuration was proposed."""
-        assert self._tpe is not None
-        return self._tpe.propose(len(self.trials) + 1, [*self.terms.known, *self._outcomes()])
+        assert self._searcher is not None
+        return self._searcher.propose(len(self.trials) + 1, [*self.terms.known, *self._outcomes()])
 
     def _outcomes(self) -> Iterable[Outcome]:
         for trial in self.trials.values():
@@ -221,9 +231,9 @@ class Ledger:
     def decision(self, trial_id: str, epoch: int, score: float) -> Decision | None:
         """Whether a trial that has this score after this epoch goes on; None between rungs."""
         trial = self.trials[trial_id]
-        if self._rungs is None or epoch >= trial.max_epochs:
+        if self._stopping is None or epoch >= trial.max_epochs:
             return None
-        return self._rungs.decide(trial_id, epoch, self._judged(trial, score))
+        return self._stopping.decide(trial_id, epoch, self._judged(trial, score))
 
     def _judged(self, trial: Trial, score: float) -> float:
         """What counts at a rung, of a trial that has this score there.
@@ -266,13 +276,11 @@ class Ledger:
         kind = event["event"]
         if kind == "sweep":
             self._terms = Terms.from_event(event, self.family)
-            if self._terms.halving:
-                self._rungs = Rungs(self._terms.halving, self._terms.audit, self._terms.seed)
-            self._tpe = Tpe(
-                self._terms.space,
+            self._stopping = self._terms.stopping_rule()
+            self._searcher = SEARCHERS[self._terms.search](
+                space=self._terms.space,
                 image_size=self._terms.image_size,
                 num_initial=self._terms.num_initial,
-                search=self._terms.search,
                 seed=self._terms.seed,
                 family=self._terms.family,
             )
@@ -284,8 +292,8 @@ class Ledger:
             except ValueError as error:
                 trial_id = event["trial_id"]
                 raise ValueError(f"the journal's trial {trial_id}: {error}") from None
-            assert self._tpe is not None
-            self._tpe.seen.add(config)
+            assert self._searcher is not None
+            self._searcher.seen(config)
             trial = Trial(event["trial_id"], config, event.get("max_epochs", self.terms.max_epochs))
             self.trials[trial.trial_id] = trial
         elif kind == "epoch":
@@ -298,8 +306,8 @@ class Ledger:
 
     def _extend(self, trials: int, max_epochs: int) -> None:
         self._terms = replace(self.terms, trials=trials, max_epochs=max_epochs)
-        if self._rungs and self._terms.halving:
-            self._rungs.plan = self._terms.halving
+        assert self._stopping is not None
+        self._stopping.extend(max_epochs)
         self._ended, self._reasons = 0, Counter()
         self.exhausted = False
 
@@ -313,8 +321,8 @@ class Ledger:
             trial.best, trial.best_epoch = score, trial.epoch
         if "decision" in event:
             decision = Decision(**event["decision"])
-            assert self._rungs is not None
-            self._rungs.add(trial.trial_id, decision, self._judged(trial, score))
+            assert self._stopping is not None
+            self._stopping.add(trial.trial_id, decision, self._judged(trial, score))
             trial.stop = decision if decision.stop else None
             trial.audited = decision.audited
 

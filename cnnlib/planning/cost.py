@@ -17,8 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from cnnlib.networks import recipe
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.family import Family
+from cnnlib.search.searchers import SEARCHERS
 from cnnlib.search.space import Choice, Interval, Space, grid
-from cnnlib.search.tpe import Tpe
 
 SAMPLE = 100  # configurations of a space that stand for it
 SHORT = 16  # values of a range that are all tried for the heaviest network
@@ -131,15 +131,14 @@ def _ends(values: Choice | Interval) -> tuple[Any, Any]:
 
 def sampled(space: Space, image_size: int, family: Family = CNN) -> list[Any]:
     """Different configurations that stand for the space, always the same ones."""
-    search = Tpe(
-        space, image_size=image_size, num_initial=0, search="random", seed=0, family=family
-    )
+    made_by = {"space": space, "image_size": image_size, "num_initial": 0, "seed": 0}
+    search = SEARCHERS["random"](**made_by, family=family)
     configs = []
     for number in range(SAMPLE):
         config = search.propose(number, [])
         if config is None:
             break
-        search.seen.add(config)
+        search.seen(config)
         configs.append(config)
     return configs
 

@@ -19,6 +19,7 @@ from cnnlib.planning.settings import Settings, check_flags, seconds_of
 from cnnlib.search.bounds import LARGEST_SEED
 from cnnlib.search.halving import Halving
 from cnnlib.search.reference import read_reference
+from cnnlib.search.searchers import SEARCHERS
 from cnnlib.search.space import LISTABLE, Space, num_configurations, with_set
 from cnnlib.search.sweep_file import SweepFile, read_sweep_file, sweep_from_mapping
 from cnnlib.system.redaction import secrets_withheld, without_secrets
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from cnnlib.journal.ledger import Terms
     from cnnlib.journal.mirror import Mirror
     from cnnlib.planning.plan import Plan
-    from cnnlib.search.tpe import Outcome
+    from cnnlib.search.searchers import Outcome
 
 SWEEPS = Path(str(files("cnnlib"))) / "sweeps"
 TRIALS = 20  # where neither --trials nor the file's run_cap says
@@ -47,8 +48,9 @@ def make_plan(settings: Settings) -> "Plan":
     photographs are decoded here too.
     """
     check_flags(settings)
-    if settings.search not in (None, "tpe", "random"):
-        raise ValueError(f"--search: {short(settings.search)} is not tpe or random")
+    if settings.search is not None and settings.search not in SEARCHERS:
+        names = " or ".join(SEARCHERS)
+        raise ValueError(f"--search: {short(settings.search)} is not {names}")
     time_budget = None if settings.time_budget is None else seconds_of(settings.time_budget)
     folder = _folder(settings)
     file = _sweep_file(settings)

@@ -12,7 +12,7 @@ from cnnlib.photos.dataset import Dataset
 from cnnlib.pixels.datamodule import VAL_SPLIT, stratified_split
 from cnnlib.planning.cost import largest
 from cnnlib.planning.settings import Settings
-from cnnlib.search.halving import Halving, expected
+from cnnlib.search.halving import Halving
 from cnnlib.search.space import Space, searched
 from cnnlib.system.redaction import without_secrets
 from cnnlib.system.units import byte_size
@@ -94,9 +94,7 @@ class Plan:
     @cached_property
     def expected(self) -> tuple[float, float]:
         """Epochs of the search and trials that reach the last, if scores tell nothing apart."""
-        if self.halving:
-            return expected(self.halving, self.trials, self.terms.audit)
-        return float(self.trials * self.max_epochs), float(self.trials)
+        return self.terms.stopping_rule().expected(self.trials)
 
     @cached_property
     def disk(self) -> tuple[int, int]:

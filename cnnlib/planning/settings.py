@@ -65,7 +65,7 @@ class Settings:
     name: str | None = None  # None: from the data and the time
     resume: bool = False  # goes on with the sweep of this name
     warm_start: str | Path | None = None  # another sweep's folder, whose outcomes TPE is told
-    search: str | None = None  # tpe or random; None: as the file's `method` says
+    search: str | None = None  # of SEARCHERS; None: as the file's `method` says
     wandb: str = "auto"  # or online, offline, off
     wandb_project: str = "cnnlib"
     verbose: bool = False  # shows what Ray prints

@@ -7,7 +7,7 @@ import bisect
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -115,6 +115,14 @@ class Rungs:
         bisect.insort(self._ordered.setdefault(decision.rung, []), finite(score))
         if decision.audited:
             self.audited.add(trial_id)
+
+    def extend(self, max_epochs: int) -> None:
+        """From now on trials train up to so many epochs: there may be more rungs."""
+        self.plan = replace(self.plan, max_epochs=max_epochs)
+
+    def expected(self, trials: int) -> tuple[float, float]:
+        """Epochs in all, and trials that reach the last one, when scores tell nothing apart."""
+        return expected(self.plan, trials, self.audit)
 
 
 def finite(score: float) -> float:

@@ -1,4 +1,4 @@
-"""HyperOpt's proposals for a sweep: possible configurations only, and none of them twice.
+"""Searches at random and by TPE: HyperOpt's proposals, possible ones only and none of them twice.
 
 Ray's own HyperOptSearch repeats configurations, forgets failed trials and takes running ones for
 seen (TRAPS 7-14), so this talks to HyperOpt directly.
@@ -18,6 +18,7 @@ from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Value
+from cnnlib.search.searchers import Outcome
 from cnnlib.search.space import Choice, Interval, Points, Space, Weighted, constants, grid, searched
 
 # TPE proposes the most promising of so many candidates; HyperOpt's default. Where that was tried,
@@ -31,28 +32,20 @@ MOST_GOOD = 25
 HISTORY = 150  # outcomes that TPE is told: the good ones and the latest
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A configuration that was tried, and how well it did."""
-
-    config: Configuration
-    score: float | None  # None while it runs
+Numbered = tuple[int, Outcome]
+Algorithm = Callable[[int], Callable[..., Any]]  # by a number of candidates, HyperOpt's function
 
 
 @dataclass
-class Tpe:
-    """Proposes configurations: at first at random, then by HyperOpt's TPE.
-
-    A proposal follows from the seed, its number and the outcomes before it, and from nothing else.
-    """
+class Random:
+    """Proposes what HyperOpt draws at random."""
 
     space: Space
     image_size: int
     num_initial: int  # outcomes before TPE begins
-    search: str  # 'tpe' or 'random'
     seed: int
-    seen: set[Configuration] = field(default_factory=set)  # never proposed again
     family: Family = CNN
+    _seen: set[Configuration] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._constants = constants(self.space)
@@ -72,11 +65,15 @@ class Tpe:
                 return config
         return self._one_of_the_rest(generator)
 
+    def seen(self, config: Configuration) -> None:
+        """This configuration has been proposed: it is not proposed again."""
+        self._seen.add(config)
+
     def _config(self, values: dict[str, Value]) -> Configuration:
         return self.family.configuration({**self._constants, **values})
 
     def _is_new(self, config: Configuration) -> bool:
-        return config not in self.seen and self.family.impossible(config, self.image_size) is None
+        return config not in self._seen and self.family.impossible(config, self.image_size) is None
 
     def _ideas(
         self, outcomes: Sequence[Outcome], generator: random.Random
@@ -100,34 +97,27 @@ class Tpe:
 
     def _question(self, outcomes: Sequence[Outcome]) -> Callable[[int, int], dict[str, Value]]:
         """HyperOpt's answer to a seed and a number of candidates, knowing these outcomes."""
-        ended = sum(outcome.score is not None for outcome in outcomes)
-        by_tpe = self.search == "tpe" and ended >= self.num_initial
-        told, gamma = _told(outcomes) if by_tpe else ([], GAMMA)
+        algorithm, told = self._algorithm(outcomes)
         history = hyperopt.trials_from_docs(
             [_document(tid, outcome, self._searched) for tid, outcome in told], validate=False
         )
 
         def ask(seed: int, candidates: int) -> dict[str, Value]:
-            suggest = hyperopt.rand.suggest
-            if by_tpe:
-                suggest = partial(
-                    hyperopt.tpe.suggest,
-                    n_startup_jobs=0,
-                    n_EI_candidates=candidates,
-                    gamma=gamma,
-                    verbose=False,
-                )
-            [answer] = suggest([len(outcomes)], self._domain, history, seed)
+            [answer] = algorithm(candidates)([len(outcomes)], self._domain, history, seed)
             raw = {name: values[0] for name, values in answer["misc"]["vals"].items()}
             return {name: _value(raw[name], values) for name, values in self._searched.items()}
 
         return ask
 
+    def _algorithm(self, outcomes: Sequence[Outcome]) -> tuple[Algorithm, list[Numbered]]:
+        """What answers, and the outcomes that it is told."""
+        return lambda candidates: hyperopt.rand.suggest, []
+
     def _one_of_the_rest(self, generator: random.Random) -> Configuration | None:
         """A random one of the configurations that are left; None where the space is used up."""
         if not self._is_listable:
             return None
-        numbers = {self._points.number(config) for config in self.seen} - {None}
+        numbers = {self._points.number(config) for config in self._seen} - {None}
         left = len(self._points) - len(numbers)
         if not left:
             return None
@@ -143,7 +133,18 @@ class Tpe:
         return Points(self.space, self.image_size, self.family)
 
 
-def _told(outcomes: Sequence[Outcome]) -> tuple[list[tuple[int, Outcome]], float]:
+class Tpe(Random):
+    """Proposes configurations: at first at random, then by HyperOpt's TPE."""
+
+    def _algorithm(self, outcomes: Sequence[Outcome]) -> tuple[Algorithm, list[Numbered]]:
+        if sum(outcome.score is not None for outcome in outcomes) < self.num_initial:
+            return super()._algorithm(outcomes)
+        told, gamma = _told(outcomes)
+        suggest = partial(hyperopt.tpe.suggest, n_startup_jobs=0, gamma=gamma, verbose=False)
+        return lambda candidates: partial(suggest, n_EI_candidates=candidates), told
+
+
+def _told(outcomes: Sequence[Outcome]) -> tuple[list[Numbered], float]:
     """What TPE is told, numbered, and the gamma with which it finds the same good ones in it.
 
     HyperOpt's time grows with what it is told. Its good ones are the best few, and of the others

@@ -12,8 +12,8 @@ from cnnlib.planning.plan import Plan
 from cnnlib.planning.resume import check_compatible, read_known, read_terms
 from cnnlib.planning.settings import Settings
 from cnnlib.search.halving import WORST
+from cnnlib.search.searchers import Outcome
 from cnnlib.search.space import Choice, Interval, Space
-from cnnlib.search.tpe import Outcome
 from tests.journal.test_ledger import TERMS, Sweep
 
 

@@ -14,7 +14,7 @@ from cnnlib.networks.cnn import TrialConfig
 from cnnlib.search.halving import Halving
 from cnnlib.search.space import Choice, Interval, Points, Weighted, grid, num_configurations
 from cnnlib.search.sweep_file import SweepFile, read_sweep_file, sweep_from_mapping
-from cnnlib.search.tpe import Tpe, _expression, _value
+from cnnlib.search.tpe import Random, _expression, _value
 
 EXPECTED = json.loads((Path(__file__).parent / "wandb_sweeps" / "expected.json").read_text("utf-8"))
 METRIC = {"name": "val_acc", "goal": "maximize"}
@@ -204,10 +204,10 @@ def test_multiples_that_the_hyperparameter_cannot_be_are_left_out_of_count_and_d
     entry = {"min": 0.25, "max": 4, "distribution": "q_uniform", "q": 1}
     space = read({"filter_org": entry}).space
     assert num_configurations(space, 224) == 4
-    tpe = Tpe(space, image_size=224, num_initial=9, search="random", seed=0)
+    tpe = Random(space, image_size=224, num_initial=9, seed=0)
     proposed = set()
     while (config := tpe.propose(len(proposed) + 1, [])) is not None:
-        tpe.seen.add(config)
+        tpe.seen(config)
         proposed.add(config.filter_org)
     assert proposed == {1, 2, 3, 4}
 

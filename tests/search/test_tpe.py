@@ -4,8 +4,9 @@ import pytest
 
 from cnnlib.networks.cnn import TrialConfig, impossible
 from cnnlib.search.halving import WORST
+from cnnlib.search.searchers import Outcome
 from cnnlib.search.space import Choice, Interval, Space, Weighted
-from cnnlib.search.tpe import GAMMA, HISTORY, Outcome, Tpe, _told
+from cnnlib.search.tpe import GAMMA, HISTORY, Random, Tpe, _told
 
 SPACE: Space = {
     "first_layer_filters": Choice((8, 16, 32)),
@@ -17,18 +18,19 @@ SPACE: Space = {
 
 def search(
     space: Space, *, seed: int = 0, search: str = "tpe", image_size: int = 32, initial: int = 8
-) -> Tpe:
-    return Tpe(space, image_size=image_size, num_initial=initial, search=search, seed=seed)
+) -> Random:
+    made = {"tpe": Tpe, "random": Random}[search]
+    return made(space, image_size=image_size, num_initial=initial, seed=seed)
 
 
-def trials(tpe: Tpe, count: int, score: object = None) -> list[TrialConfig]:
+def trials(tpe: Random, count: int, score: object = None) -> list[TrialConfig]:
     """Proposes, scores by `score(config)` and ends trials one after the other."""
     outcomes: list[Outcome] = []
     for number in range(1, count + 1):
         config = tpe.propose(number, outcomes)
         if config is None:
             break
-        tpe.seen.add(config)
+        tpe.seen(config)
         outcomes.append(Outcome(config, score(config) if callable(score) else 0.5))
     return [outcome.config for outcome in outcomes]
 
@@ -125,7 +127,7 @@ def test_a_proposal_follows_from_its_number_and_the_outcomes_alone() -> None:
     outcomes = [Outcome(config, accuracy(config)) for config in configs]
     for number in (3, 12, 20):
         fresh = search(REAL)
-        fresh.seen = set(configs[: number - 1])
+        fresh._seen = set(configs[: number - 1])
         assert fresh.propose(number, outcomes[: number - 1]) == configs[number - 1]
 
 
