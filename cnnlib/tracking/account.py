@@ -4,16 +4,12 @@ wandb is asked in a process of its own, because importing and asking it changes 
 the way in which a process ends.
 """
 
-import json
 import logging
 import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
 from cnnlib.system.redaction import one_line
-from cnnlib.tracking.service import is_silence, leave, quieten
+from cnnlib.tracking.service import answer, asked_elsewhere, is_silence, quieten
 
 logger = logging.getLogger(__name__)
 
@@ -55,24 +51,7 @@ def check_account() -> str | None:
 
 def _ask(question: str) -> dict[str, str]:
     """What wandb's settings say and what is wrong with the account ("" if nothing is)."""
-    answer = subprocess.run(
-        [sys.executable, "-c", f"from {__name__} import tell; tell({question!r})"],
-        capture_output=True,
-        text=True,
-        env=child_environment(),
-        check=False,
-    )
-    if answer.returncode:
-        last = answer.stderr.strip().splitlines()[-1:] or [f"exit code {answer.returncode}"]
-        return {"mode": "", "problem": f"wandb cannot be asked: {last[0]}"}
-    return json.loads(answer.stdout.splitlines()[-1])
-
-
-def child_environment() -> dict[str, str]:
-    """The environment of a process that finds cnnlib, and has a wandb of its own."""
-    environment = {n: v for n, v in os.environ.items() if n != "WANDB_SERVICE"}
-    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
-    return environment | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return {"mode": "", **asked_elsewhere(f"from {__name__} import tell; tell({question!r})")}
 
 
 def _look(question: str) -> dict[str, Any]:
@@ -97,5 +76,4 @@ def _look(question: str) -> dict[str, Any]:
 
 def tell(question: str) -> NoReturn:
     """Prints what `_look` finds, and ends the process."""
-    print(json.dumps(_look(question)))
-    leave(0)
+    answer(_look(question))

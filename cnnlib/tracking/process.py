@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.journal.followers import Event
-from cnnlib.storage.folder_lock import ClaimedError
-from cnnlib.tracking.account import child_environment
+from cnnlib.storage.folder_lock import LockedError
 from cnnlib.tracking.names import where
+from cnnlib.tracking.service import child_environment
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Tracking:
         """The runs of `folder`'s journal; the sweep's name is their group and begins their ids.
 
         When it was `started`, if that is known, tells it from another of that name. `mode` is one
-        that `resolved_mode` gave. `check` raises ClaimedError where another driver has the folder.
+        that `resolved_mode` gave. `check` raises LockedError where another driver has the folder.
         """
         self.mode = mode
         self._check = check
@@ -79,7 +79,7 @@ class Tracking:
             self._wait(self._process)
             if self._process.poll() not in (0, 1):  # it was killed: another one does the rest
                 self._wait(self._start())
-        except ClaimedError:
+        except LockedError:
             self._process.terminate()
             self._thread.join()  # which reads what it says, to the end
             with self._process:

@@ -6,16 +6,15 @@ wandb sends it from a process of its own, which ends where the server does not a
 import json
 import logging
 import shlex
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cnnlib.system.redaction import one_line
-from cnnlib.tracking.account import child_environment, resolved_mode
+from cnnlib.tracking.account import resolved_mode
 from cnnlib.tracking.names import run_id
-from cnnlib.tracking.service import is_silence, leave, quieten, run_settings
+from cnnlib.tracking.service import answer, asked_elsewhere, is_silence, quieten, run_settings
 
 logger = logging.getLogger(__name__)
 
@@ -48,33 +47,23 @@ def send_report(
         "project": project,
         "summary": dict(summary),
     }
-    answer = _ask(asked, mode)
-    if "problem" in answer and mode == "online":
-        logger.warning("W&B: %s; the report goes offline", answer["problem"])
+    said = _ask(asked, mode)
+    if "problem" in said and mode == "online":
+        logger.warning("W&B: %s; the report goes offline", said["problem"])
         mode = "offline"
-        answer = _ask(asked, mode)
-    if "problem" in answer:
-        raise OSError(f"W&B: {answer['problem']}")
+        said = _ask(asked, mode)
+    if "problem" in said:
+        raise OSError(f"W&B: {said['problem']}")
     if mode == "online":
-        return f"W&B: the report online: {answer['url']}"
+        return f"W&B: the report online: {said['url']}"
     files = f"{shlex.quote(asked['folder'])}/wandb/offline-run-*"
     return f"W&B: the report offline; send it with: wandb sync {files}"
 
 
 def _ask(asked: dict[str, Any], mode: str) -> dict[str, str]:
     """What a process that sends it says: its url, or the problem."""
-    answer = subprocess.run(
-        [sys.executable, "-c", f"from {__name__} import tell; tell()"],
-        input=json.dumps({**asked, "mode": mode}),
-        capture_output=True,
-        text=True,
-        env=child_environment(),
-        check=False,
-    )
-    if answer.returncode:
-        last = answer.stderr.strip().splitlines()[-1:] or [f"exit code {answer.returncode}"]
-        return {"problem": last[0]}
-    return json.loads(answer.stdout.splitlines()[-1])
+    given = json.dumps({**asked, "mode": mode})
+    return asked_elsewhere(f"from {__name__} import tell; tell()", given)
 
 
 def tell() -> NoReturn:
@@ -82,12 +71,11 @@ def tell() -> NoReturn:
     asked = json.loads(sys.stdin.read())
     quieten()
     try:
-        answer = {"url": _send(asked)}
+        said = {"url": _send(asked)}
     except Exception as error:
         what = "the server does not answer" if is_silence(error) else one_line(error)
-        answer = {"problem": what}
-    print(json.dumps(answer))
-    leave(0)
+        said = {"problem": what}
+    answer(said)
 
 
 def _send(asked: dict[str, Any]) -> str | None:

@@ -1,7 +1,11 @@
 """wandb in a process that is ours alone: quiet, and gone with all that it started when it ends."""
 
+import json
 import os
+import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 from cnnlib.system.processes import children, end
@@ -51,3 +55,32 @@ def leave(code: int) -> NoReturn:
     sys.stdout.flush()
     end(children(), SERVICE)
     os._exit(code)
+
+
+def asked_elsewhere(code: str, given: str = "") -> dict[str, Any]:
+    """What a process answers that runs this code, given this text; its problem where it fails."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=given,
+        capture_output=True,
+        text=True,
+        env=child_environment(),
+        check=False,
+    )
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        return {"problem": f"wandb cannot be asked: {last[0]}"}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def answer(content: Mapping[str, Any]) -> NoReturn:
+    """Answers whoever has asked, and ends this process."""
+    print(json.dumps(content))
+    leave(0)
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of a process that finds cnnlib, and has a wandb of its own."""
+    environment = {n: v for n, v in os.environ.items() if n != "WANDB_SERVICE"}
+    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+    return environment | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
