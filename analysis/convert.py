@@ -20,8 +20,9 @@ if __name__ == "__main__":  # as a script: see the project's root, not this fold
 
 from analysis.reading.columns import OPTUNA, Choice, add_choice, chosen, sort_columns, statuses
 from analysis.reading.histories import RUN_COLUMNS, Say, named, read_epochs
-from cnnlib.journal.tables import EPOCH_COLUMNS, Results, write_json
+from cnnlib.journal.tables import EPOCH_COLUMNS, Results
 from cnnlib.storage.csv_file import accuracies, numbers, read_table
+from cnnlib.storage.json_file import write_json
 from cnnlib.system.flags import Flags
 from cnnlib.system.redaction import one_line
 from cnnlib.system.units import short

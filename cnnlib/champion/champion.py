@@ -13,7 +13,6 @@ from cnnlib.champion.model_card import card
 from cnnlib.champion.torch_export import PROGRAM, export, preprocessing
 from cnnlib.journal.finals import Finals
 from cnnlib.journal.scores import SeedScores, mean_interval, standard_error
-from cnnlib.journal.tables import read_json, write_json
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.families import family_named
@@ -30,6 +29,7 @@ from cnnlib.networks.saved_files import (
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.levels import UNKNOWN, Levels
 from cnnlib.storage.files import digest, replaced
+from cnnlib.storage.json_file import read_json, write_json
 from cnnlib.storage.training_files import BEST, check_epoch
 
 PREDICTIONS = "test_predictions.csv"

@@ -26,7 +26,7 @@ from cnnlib.champion.model_card import card
 from cnnlib.champion.prediction import GUESSES
 from cnnlib.journal.events import Journal, journal_exists
 from cnnlib.journal.scores import wilson_interval
-from cnnlib.journal.tables import openings, read_json, write_json
+from cnnlib.journal.tables import openings
 from cnnlib.networks.saved_files import check_pair, read_metrics
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.sources import find_dataset
@@ -34,6 +34,7 @@ from cnnlib.pixels.datamodule import CustomDataModule, evaluation_batch
 from cnnlib.search.halving import DIVERGED
 from cnnlib.storage.files import digest
 from cnnlib.storage.folder_lock import FolderLock
+from cnnlib.storage.json_file import read_json, write_json
 from cnnlib.system.limits import cores
 from cnnlib.system.redaction import without_secrets
 

@@ -1,6 +1,5 @@
 """The tables of a sweep, trials, epochs and recalls by class, from its journal or CSV files."""
 
-import json
 import logging
 import math
 from collections.abc import Iterable
@@ -68,18 +67,6 @@ class Results:
             tables["class_recalls"] = self.class_recalls
         for name, table in tables.items():
             replaced(folder / f"{name}.csv", partial(table.to_csv, index=False))
-
-
-def write_json(path: Path, content: object) -> None:
-    """Writes the file, replaced in one step."""
-    text = json.dumps(content, indent=2) + "\n"
-    replaced(path, lambda part: part.write_text(text, encoding="utf-8"))
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file."""
-    refuse_special(path)
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def read_results(folder: str | Path) -> Results:

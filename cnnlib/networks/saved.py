@@ -11,7 +11,6 @@ from torch import Tensor
 
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.saved_files import (
-    LONGEST,
     WEIGHTS,
     DamagedError,
     check_pair,
@@ -19,6 +18,7 @@ from cnnlib.networks.saved_files import (
     read_classes,
     read_config,
 )
+from cnnlib.storage.json_file import LONGEST
 from cnnlib.system.units import short
 
 # (config, num_classes, image_size) -> the network, untrained

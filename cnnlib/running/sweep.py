@@ -31,8 +31,7 @@ from cnnlib.journal.events import Journal, read_events
 from cnnlib.journal.finals import Finals, read_finals
 from cnnlib.journal.followers import Follower, telling
 from cnnlib.journal.ledger import Ledger, read_ledger
-from cnnlib.journal.tables import read_json, read_results, write_json
-from cnnlib.networks.saved_files import DamagedError
+from cnnlib.journal.tables import read_results
 from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.plan import Plan
 from cnnlib.planning.provenance import sweep_facts
@@ -45,6 +44,7 @@ from cnnlib.running.progress import Progress
 from cnnlib.running.tuning import session, task_of, tune_trials
 from cnnlib.storage.buckets import below
 from cnnlib.storage.folder_lock import FolderLock, LockedError
+from cnnlib.storage.json_file import DamagedError, read_json, write_json
 from cnnlib.storage.training_files import OtherEpochError, TrialFiles
 from cnnlib.tracking import Tracking
 

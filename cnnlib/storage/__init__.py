@@ -1,4 +1,4 @@
-"""Files on this disk and in a bucket: written in one step (files), read with checks (yaml_file,
-csv_file), locked for one driver (folder_lock), copied to S3 and GCS (buckets: it alone knows
-pyarrow), and the weights that a training keeps (training_files).
+"""Files on this disk and in a bucket: written in one step (files), read with checks (json_file,
+yaml_file, csv_file), locked for one driver (folder_lock), copied to S3 and GCS (buckets: it alone
+knows pyarrow), and the weights that trainings keep (training_files). Counts the bytes (traffic).
 """

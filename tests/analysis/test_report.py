@@ -404,7 +404,7 @@ def test_the_command_prints_the_page_last(sweep, capsys):
 @pytest.mark.parametrize("spoil, words", [
     (lambda folder: (folder / "trials.csv").unlink(), "trials.csv"),
     (lambda folder: (folder / "sweep.json").write_text("{"), "sweep.json"),
-    (lambda folder: (folder / "sweep.json").write_text("[]"), "holds a list"),
+    (lambda folder: (folder / "sweep.json").write_text("[]"), "a list is not an object"),
     (lambda folder: (folder / "champion" / "test_predictions.csv").write_text("file,label\n"),
      "column predicted is missing"),
 ])  # fmt: skip

@@ -20,12 +20,12 @@ from cnnlib.champion.champion import make_champion, read_champion
 from cnnlib.champion.final_test import test_champion
 from cnnlib.journal.finals import Finals, Retrained, final_folder, retrained_folder
 from cnnlib.journal.scores import Final, mean_interval, read_seed_scores, sd_between_seeds
-from cnnlib.journal.tables import write_json
 from cnnlib.networks.cnn import TrialConfig
 from cnnlib.networks.custom_cnn import CustomCNN
 from cnnlib.networks.saved_files import DamagedError
 from cnnlib.photos.dataset import read_folder
 from cnnlib.photos.levels import Levels
+from cnnlib.storage.json_file import write_json
 from cnnlib.storage.training_files import epoch_of
 from cnnlib.training.trial import Task, save_weights, train
 from tests.conftest import write_photos
