@@ -1,6 +1,6 @@
 """How configurations are proposed: the searchers by name, and what each of them must do.
 
-`--search NAME` chooses one. tests/test_searchers.py holds every member of SEARCHERS to it.
+`--search NAME` chooses one. tests/search/test_searchers.py holds every member of SEARCHERS to it.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,6 +1,6 @@
 """Which trials stop early: the stopping rules by name, and what each of them must do.
 
-The terms of a sweep choose one. tests/test_stopping.py holds every member of STOPPING to it.
+The terms of a sweep choose one. tests/search/test_stopping.py holds every member of STOPPING to it.
 """
 
 from collections.abc import Callable
