@@ -25,7 +25,7 @@ from cnnlib.journal.ledger import Ledger, Terms, Trial
 from cnnlib.networks.cnn import TrialConfig
 from cnnlib.search import tpe
 from cnnlib.search.halving import Rungs
-from cnnlib.search.searchers import Outcome
+from cnnlib.search.searcher import Outcome
 from cnnlib.search.space import Choice, Interval
 
 EPOCHS, GRACE, FACTOR = 27, 1, 3.0

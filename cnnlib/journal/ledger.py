@@ -17,7 +17,8 @@ from cnnlib.networks.families import family_named
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Hyperparameter, hyperparameter_named
 from cnnlib.search.halving import WORST, Decision, Halving, diverged, divergence, finite
-from cnnlib.search.searchers import SEARCHERS, Outcome, Searcher
+from cnnlib.search.searcher import Outcome, Searcher
+from cnnlib.search.searchers import SEARCHERS
 from cnnlib.search.space import Choice, Interval, Space, Weighted
 from cnnlib.search.stopping import STOPPING, StoppingRule
 from cnnlib.system.units import short

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cnnlib.journal.ledger import Terms
     from cnnlib.journal.mirror import Mirror
     from cnnlib.planning.plan import Plan
-    from cnnlib.search.searchers import Outcome
+    from cnnlib.search.searcher import Outcome
 
 SWEEPS = Path(str(files("cnnlib"))) / "sweeps"
 TRIALS = 20  # where neither --trials nor the file's run_cap says

@@ -15,7 +15,7 @@ from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.search.halving import WORST
-from cnnlib.search.searchers import Outcome
+from cnnlib.search.searcher import Outcome
 from cnnlib.search.space import Choice, Interval, Space, Weighted
 from cnnlib.storage import folder_lock
 

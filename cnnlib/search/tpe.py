@@ -18,7 +18,7 @@ from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Value
-from cnnlib.search.searchers import Outcome
+from cnnlib.search.searcher import Outcome
 from cnnlib.search.space import Choice, Interval, Points, Space, Weighted, constants, grid, searched
 
 # TPE proposes the most promising of so many candidates; HyperOpt's default. Where that was tried,

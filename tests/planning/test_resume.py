@@ -12,7 +12,7 @@ from cnnlib.planning.plan import Plan
 from cnnlib.planning.resume import check_compatible, read_known, read_terms
 from cnnlib.planning.settings import Settings
 from cnnlib.search.halving import WORST
-from cnnlib.search.searchers import Outcome
+from cnnlib.search.searcher import Outcome
 from cnnlib.search.space import Choice, Interval, Space
 from tests.journal.test_ledger import TERMS, Sweep
 

@@ -3,7 +3,8 @@
 import pytest
 
 from cnnlib.networks.hyperparameter import TrialConfig, impossible
-from cnnlib.search.searchers import SEARCHERS, Outcome, Searcher
+from cnnlib.search.searcher import Outcome, Searcher
+from cnnlib.search.searchers import SEARCHERS
 from cnnlib.search.space import Choice, Interval, Space
 
 SMALL: Space = {

@@ -4,7 +4,7 @@ import pytest
 
 from cnnlib.networks.cnn import TrialConfig, impossible
 from cnnlib.search.halving import WORST
-from cnnlib.search.searchers import Outcome
+from cnnlib.search.searcher import Outcome
 from cnnlib.search.space import Choice, Interval, Space, Weighted
 from cnnlib.search.tpe import GAMMA, HISTORY, Random, Tpe, _told
 

@@ -1,0 +1,31 @@
+"""What a searcher is told and must do: it proposes the configurations that are tried."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cnnlib.networks.configuration import Configuration
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A configuration that was tried, and how well it did."""
+
+    config: Configuration
+    score: float | None  # None while it runs
+
+
+class Searcher(Protocol):
+    """Made by `space`, `image_size`, `seed`, `family` and `num_initial`, which counts the outcomes
+    that a model waits for.
+    """
+
+    def propose(self, number: int, outcomes: Sequence[Outcome]) -> Configuration | None:
+        """The configuration of trial `number`, or None when nothing new is left.
+
+        It can exist at the image size, was not `seen`, and follows from the seed, the number and
+        the outcomes alone: a replay and a sweep that goes on ask again and expect the same.
+        """
+
+    def seen(self, config: Configuration) -> None:
+        """This configuration has been proposed: it is not proposed again."""
