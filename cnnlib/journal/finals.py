@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.journal.ledger import Ledger
-from cnnlib.journal.scores import REFERENCE, Final, SeedScores, standard_error, seed_scores
+from cnnlib.journal.scores import REFERENCE, Final, SeedScores, seed_scores, standard_error
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family

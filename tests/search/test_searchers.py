@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnnlib.networks.hyperparameter import TrialConfig, impossible
+from cnnlib.networks.cnn import CNN, TrialConfig
 from cnnlib.search.searcher import Outcome, Searcher
 from cnnlib.search.searchers import SEARCHERS
 from cnnlib.search.space import Choice, Interval, Space
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.parametrize("name", SEARCHERS)
 
 
 def searcher(name: str, space: Space, *, image_size: int = 32, seed: int = 3) -> Searcher:
-    return SEARCHERS[name](space=space, image_size=image_size, num_initial=4, seed=seed)
+    return SEARCHERS[name](space=space, image_size=image_size, num_initial=4, seed=seed, family=CNN)
 
 
 def score(config: TrialConfig) -> float:
@@ -50,7 +50,7 @@ def test_a_small_space_is_proposed_whole_without_repeats_and_then_the_search_end
 def test_what_cannot_exist_is_not_proposed(name: str) -> None:
     configs = trials(searcher(name, SMALL, image_size=8), 50)
     assert len(configs) == 8
-    assert all(impossible(config, 8) is None for config in configs)
+    assert all(CNN.impossible(config, 8) is None for config in configs)
 
 
 def test_constants_and_bounds_hold(name: str) -> None:
