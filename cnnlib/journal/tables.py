@@ -13,7 +13,7 @@ import pandas as pd
 from cnnlib.journal.events import journal_exists, read_events
 from cnnlib.networks.saved_files import read_metrics
 from cnnlib.storage.csv_file import accuracies, numbers, read_table
-from cnnlib.storage.files import refuse_special, replaced
+from cnnlib.storage.files import replaced
 from cnnlib.system.units import short
 
 logger = logging.getLogger(__name__)

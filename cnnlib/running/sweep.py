@@ -106,7 +106,7 @@ def _run(plan: Plan, lock: FolderLock) -> SweepResult:
         project=plan.settings.wandb_project,
         sweep=plan.name,
         started=said["started"],
-        check=claim.check,
+        check=lock.check,
     )
     progress = Progress(plan.trials, folder=plan.folder)
     followers: list[Follower] = [progress, tracking]
@@ -158,7 +158,7 @@ def _run(plan: Plan, lock: FolderLock) -> SweepResult:
         journal.close()
         for follower in followers:
             follower.close()
-    claim.check()  # what is in the folder is another driver's, if it was taken over by now
+    lock.check()  # what is in the folder is another driver's, if it was taken over by now
     said |= {
         "seconds": at_work(before) + time.monotonic() - began,
         "slots": progress.slots,

@@ -9,12 +9,12 @@ import pytest
 from analysis.reading.shapes import read_mapping
 from analysis.statistics.claims import read_claims
 from cnnlib.journal.events import read_events
-from cnnlib.journal.tables import read_json
 from cnnlib.search.reference import read_reference
 from cnnlib.search.sweep_file import read_sweep_file
 from cnnlib.storage.csv_file import read_table
 from cnnlib.storage.files import digest, refuse_special
 from cnnlib.storage.folder_lock import read_claim
+from cnnlib.storage.json_file import read_json
 from cnnlib.storage.training_files import epoch_of
 from jobs.train import configuration
 

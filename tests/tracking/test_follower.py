@@ -18,7 +18,7 @@ import pytest
 
 from cnnlib.journal.events import Journal, JournalTail
 from cnnlib.journal.followers import SeenTrial, telling
-from cnnlib.storage.folder_lock import ClaimedError
+from cnnlib.storage.folder_lock import LockedError
 from cnnlib.system.processes import state
 from cnnlib.tracking import Tracking, resolved_mode
 from cnnlib.tracking.follower import Sender, SilentError, follow
@@ -341,7 +341,7 @@ def test_a_follower_outlives_a_killed_driver_and_sends_what_it_wrote(tmp_path: P
 
 
 def taken_over() -> None:
-    raise ClaimedError("taken over")
+    raise LockedError("taken over")
 
 
 def test_a_driver_that_was_taken_over_ends_no_run_of_the_others(
