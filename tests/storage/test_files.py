@@ -13,7 +13,7 @@ from cnnlib.search.reference import read_reference
 from cnnlib.search.sweep_file import read_sweep_file
 from cnnlib.storage.csv_file import read_table
 from cnnlib.storage.files import digest, refuse_special
-from cnnlib.storage.folder_lock import read_claim
+from cnnlib.storage.folder_lock import read_lock
 from cnnlib.storage.json_file import read_json
 from cnnlib.storage.training_files import epoch_of
 from jobs.train import configuration
@@ -27,7 +27,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "the digest of weights": digest,
     "the epoch of weights": epoch_of,
     "JSON": read_json,
-    "a claim": read_claim,
+    "a lock": read_lock,
     "settings": lambda path: read_mapping(path, {}),
 }
 
