@@ -315,7 +315,7 @@ def test_a_kill_while_a_champion_is_written_never_makes_one_of_two(
 
         with monkeypatch.context() as patch:
             patch.setattr("cnnlib.champion.champion.replaced", dying)
-            patch.setattr("cnnlib.journal.tables.replaced", dying)
+            patch.setattr("cnnlib.storage.json_file.replaced", dying)
             try:
                 make_again(sweep, photos, 0.75)
             except KillError:
