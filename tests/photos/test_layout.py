@@ -92,9 +92,18 @@ def test_what_is_left_out_beside_train_is_told() -> None:
     )
 
 
-@pytest.mark.parametrize("place", ["test/1.jpg", "test/test/1.jpg", "test/unknown/1.jpg"])
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("test/1.jpg", "it has no class folders"),
+        ("test/test/1.jpg", "its one folder test is no class"),
+        ("test/unknown/1.jpg", "its one folder unknown is no class"),
+    ],
+)
 @pytest.mark.parametrize("train", ["train", "train/train"])
-def test_a_test_folder_without_labels_is_told_and_left_out(place: str, train: str) -> None:
+def test_a_test_folder_without_labels_is_told_and_left_out(
+    place: str, why: str, train: str
+) -> None:
     write_split(Path("data") / train)
     write_photo(Path("data") / place)
     for found in (
@@ -105,7 +114,7 @@ def test_a_test_folder_without_labels_is_told_and_left_out(place: str, train: st
         assert found.classes == ("Aves", "Fungi")
         assert found.test is None
         [note] = found.notes
-        assert note.startswith("data/test is no test set: ")
+        assert note == f"data/test is no test set: {why}"
     write_split(Path("data/val"), num_photos=1)
     found = find_dataset("data/train")
     assert found.test is not None
