@@ -21,7 +21,9 @@ def parser() -> Flags:
         allow_abbrev=False,
     )
     add = flags.add_argument
-    add("--data", metavar="DATA", help="sample (default), or folder, zip or URL of photographs")
+    add("--data", metavar="DATA", help="sample (default), or folder, table, zip, shards or URL")
+    add("--columns", metavar="C=NAME,...", help="of a table: path, label, split, group or time")
+    add("--min-per-class", type=int, metavar="N", help="leave smaller classes out")
     add("--sweep", metavar="FILE", help="a W&B sweep file (default: the one that fits the data)")
     add("--network", metavar="NAME", help="kind of network (default: the sweep file's, or cnn)")
     add("--set", action="append", metavar="NAME=V[,V]", help="fix or narrow a hyperparameter")

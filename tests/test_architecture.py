@@ -24,7 +24,7 @@ KNOWN_TO = {
     "ray": "cnnlib/running/",
     "wandb": "cnnlib/tracking/",
     "hyperopt": "cnnlib/search/tpe.py",
-    "pyarrow": "cnnlib/storage/buckets.py",
+    "pyarrow": "cnnlib/storage/",
     "matplotlib": "analysis/plots/",
 }
 MODULES = {

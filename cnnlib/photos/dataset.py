@@ -1,10 +1,10 @@
-"""Photos in class folders: which classes they have, which files are broken, and a fingerprint."""
+"""Photos in class folders or in a table: their classes, which are broken, and a fingerprint."""
 
 import hashlib
 import os
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from cnnlib.photos.layout import (
     unwrapped,
 )
 from cnnlib.photos.levels import UNKNOWN, Levels, Range, levels_of
+from cnnlib.photos.table import Row, Table, read_rows
 from cnnlib.photos.unreadable import Complaint, refusal
 
 
@@ -32,6 +33,8 @@ class Split:
     """Each file's index into `Dataset.classes`."""
     copies: tuple[tuple[int, ...], ...] = ()
     """Positions of photos of one class whose files have the same bytes."""
+    groups: tuple[tuple[int, ...], ...] = ()
+    """Positions of photos that a table says belong together, of any class."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,13 @@ class Dataset:
     """Photos to learn from and, if the data have any, photos for the one test at the end."""
 
     train_dir: Path
+    """The folder of class folders, or that of the table."""
     classes: tuple[str, ...]
-    """Names of the class folders of `train_dir`, sorted."""
+    """Names of the class folders of `train_dir`, or of the table's labels, sorted."""
     train: Split
     test: Split | None
     fingerprint: str
-    """Hex digest of every photo's content, split, class and name, wherever the folder lies."""
+    """Hex digest of every photo's content, split, class, name and group, wherever it all lies."""
     levels: Levels = UNKNOWN
     """What is white in photos of more than 8 bits."""
     notes: tuple[str, ...] = field(default=(), compare=False)
@@ -57,6 +61,7 @@ class _Photo:
     name: str  # below the class folder, with forward slashes
     path: Path
     digest: bytes
+    group: str = ""  # photos of one group never stand on both sides of a split
 
     @property
     def shown(self) -> str:
@@ -77,11 +82,14 @@ def permissions_named() -> Iterator[None]:
 
 
 @permissions_named()
-def read_folder(train_dir: Path, *, cache: Path | None = None) -> Dataset:
+def read_folder(
+    train_dir: Path, *, cache: Path | None = None, min_per_class: int | None = None
+) -> Dataset:
     """The data set of a folder of class folders; beside one named `train`, `test` is the test set.
 
     Without a `test` folder that is `val`; with both, `val` is not used. Other spellings of the
-    three are known too. What is told of the files is remembered in `cache`.
+    three are known too. Classes of fewer photographs than `min_per_class` are left out. What is
+    told of the files is remembered in `cache`.
     """
     train_dir = Path(os.path.abspath(os.path.expanduser(train_dir)))  # workers may run elsewhere
     if not train_dir.is_dir():
@@ -90,25 +98,44 @@ def read_folder(train_dir: Path, *, cache: Path | None = None) -> Dataset:
     _class_names(train_dir)  # whose error is the plainer one
     check_height(train_dir)
     read = _Reading(cache)
-    train = read.photos(train_dir)
+    train = read.enough(train_dir, read.photos(train_dir), min_per_class)
     classes = read.classes(train_dir, train)
     test_dir, lines = test_folder(train_dir, classes)
     read.notes += lines
-    test: list[_Photo] = []
+    test: list[_Photo] | None = None
     if test_dir is not None:
-        test = _as_in_train(test_dir, classes, read.photos(test_dir))
+        found = [p for p in read.photos(test_dir) if p.class_name not in read.rare]
+        test = _as_in_train(test_dir, classes, found)
         read.compare(test_dir, classes, train, test)
-    levels, lines = levels_of(read.ranges)
-    read.tell(train, lines)
-    return Dataset(
-        train_dir=train_dir,
-        classes=classes,
-        train=_split(train, classes),
-        test=None if test_dir is None else _split(test, classes),
-        fingerprint=_fingerprint(train, test),
-        levels=levels,
-        notes=tuple(read.notes),
-    )
+    return read.dataset(train_dir, classes, train, test)
+
+
+@permissions_named()
+def read_listed(
+    source: Path,
+    columns: Mapping[str, str] | None = None,
+    *,
+    cache: Path | None = None,
+    min_per_class: int | None = None,
+    table: Table | None = None,
+) -> Dataset:
+    """The data set of a table of paths and labels, see `table.read_rows`; its classes are sorted.
+
+    `table` saves reading it again.
+    """
+    source = Path(os.path.abspath(os.path.expanduser(source)))
+    table = table or read_rows(source, columns)
+    read = _Reading(cache)
+    read.notes += table.notes
+    train = read.enough(source, read.rows(source, table.train), min_per_class)
+    classes = tuple(sorted({photo.class_name for photo in train}))
+    _check_train(source, classes, Counter(photo.class_name for photo in train))
+    test: list[_Photo] | None = None
+    if table.test is not None:
+        found = [p for p in read.rows(source, table.test) if p.class_name not in read.rare]
+        test = _as_in_train(source, classes, found)
+        read.compare(source, classes, train, test)
+    return read.dataset(source.parent, classes, train, test)
 
 
 class _Reading:
@@ -118,6 +145,7 @@ class _Reading:
         self.cache = cache
         self.notes: list[str] = []
         self.ranges: dict[str, Range] = {}
+        self.rare: set[str] = set()
         self._skipped: list[str] = []
         self._special: list[str] = []
 
@@ -126,38 +154,75 @@ class _Reading:
         if hidden := [path.name for path in hidden_folders(folder) if holds_photos(path)]:
             told = listed(hidden)
             self.notes.append(f"left out of {shown(folder)}, because of the dot: {told}; rename")
-        states: dict[Path, os.stat_result | None] = {}
+        listed_files = []
         for class_folder in subfolders(folder):
             _check_name(folder, class_folder.name)
             for path, state in walk(class_folder):
                 _check_name(folder, path.relative_to(folder).as_posix())
                 if state is None or is_regular(state):
-                    states[path] = state
+                    listed_files.append((_named(path, folder), path, state))
                 else:
                     self._special.append(path.relative_to(folder).as_posix())
-        found = sorted((*_named(path, folder), path) for path in states)
-        ordered = {path: states[path] for _, _, path in found}
+        listed_files.sort(key=lambda entry: (entry[0], entry[1]))
+        states = {path: state for _, path, state in listed_files}
+        photos = [_Photo(*named, path, b"") for named, path, _ in listed_files]
+        return self._looked_at(folder, photos, states)
+
+    def rows(self, source: Path, rows: Sequence[Row]) -> list[_Photo]:
+        """The photos of rows of a table, sorted by class and name."""
+        for row in rows:
+            _check_name(source, row.label)
+            _check_name(source, row.name)
+        photos = [_Photo(row.label, row.name, row.path, b"", row.group) for row in rows]
+        photos.sort(key=lambda photo: (photo.class_name, photo.name))
+        states: dict[Path, os.stat_result | None] = {p.path: os.stat(p.path) for p in photos}
+        return self._looked_at(source, photos, states)
+
+    def _looked_at(
+        self, place: Path, found: Sequence[_Photo], states: Mapping[Path, os.stat_result | None]
+    ) -> list[_Photo]:
+        """Those that are photos, with their digests."""
         photos, complaints = [], []
-        known = contents(folder, ordered, cache=self.cache)
-        for (class_name, name, path), content in zip(found, known, strict=True):
-            photo = _Photo(class_name, name, path, content.digest)
+        known = contents(place, states, cache=self.cache)
+        for photo, content in zip(found, known, strict=True):
             if content.error:
                 complaints.append(Complaint(photo.shown, content.error))
             elif not content.is_photo:
                 self._skipped.append(photo.shown)
             else:
-                photos.append(photo)
+                photos.append(replace(photo, digest=content.digest))
                 if content.range:
-                    self.ranges[f"{shown(folder)}/{photo.shown}"] = content.range
+                    self.ranges[f"{shown(place)}/{photo.shown}"] = content.range
         if complaints:
-            raise refusal(complaints, "file", f"in {shown(folder)} cannot be read")
+            raise refusal(complaints, "file", f"in {shown(place)} cannot be read")
         return photos
+
+    def enough(self, place: Path, photos: list[_Photo], min_per_class: int | None) -> list[_Photo]:
+        """Those of classes with at least so many; the others are noted, and `rare`."""
+        if min_per_class is None:
+            return photos
+        counts = Counter(photo.class_name for photo in photos)
+        self.rare = {name for name, number in counts.items() if number < min_per_class}
+        if self.rare:
+            number = sum(counts[name] for name in self.rare)
+            told = listed([f"{name} ({counts[name]})" for name in sorted(self.rare)])
+            self.notes.append(
+                f"classes of {shown(place)} with fewer than {min_per_class} photographs, left out "
+                f"of training, test and report: {len(self.rare)}, {number:,} photographs ({told})"
+            )
+        if photos and len(self.rare) == len(counts):
+            most = max(counts.values())
+            raise ValueError(
+                f"--min-per-class: no class of {shown(place)} has {min_per_class} photographs; the "
+                f"largest has {most}"
+            )
+        return [photo for photo in photos if photo.class_name not in self.rare]
 
     def classes(self, folder: Path, photos: Sequence[_Photo]) -> tuple[str, ...]:
         """Names of the class folders, sorted; empty ones are left out."""
         names = _class_names(folder)
         counts = Counter(photo.class_name for photo in photos)
-        if empty := [name for name in names if not counts[name]]:
+        if empty := [name for name in names if not counts[name] and name not in self.rare]:
             told = listed(empty)
             self.notes.append(f"left out of {shown(folder)}, because without photographs: {told}")
         classes = tuple(name for name in names if counts[name])
@@ -177,6 +242,26 @@ class _Reading:
                 f"photos in {shown(folder)} that the train folder holds too, so the test "
                 f"flatters: {len(leaked)} ({listed(leaked)})"
             )
+
+    def dataset(
+        self,
+        place: Path,
+        classes: tuple[str, ...],
+        train: list[_Photo],
+        test: list[_Photo] | None,
+    ) -> Dataset:
+        """All that was read, with what the user should know of it."""
+        levels, lines = levels_of(self.ranges)
+        self.tell(train, lines)
+        return Dataset(
+            train_dir=place,
+            classes=classes,
+            train=_split(train, classes),
+            test=None if test is None else _split(test, classes),
+            fingerprint=_fingerprint(train, test or []),
+            levels=levels,
+            notes=tuple(self.notes),
+        )
 
     def tell(self, train: Sequence[_Photo], levels: Sequence[str]) -> None:
         """Notes copies among the training photos, and what was read over."""
@@ -247,17 +332,16 @@ def _check_name(folder: Path, name: str) -> None:
 
 def _check_train(folder: Path, classes: tuple[str, ...], counts: Counter[str]) -> None:
     if not classes:
-        raise ValueError(f"no photographs in {shown(folder)}; add some to the class folders")
+        raise ValueError(f"no photographs in {shown(folder)}; add some to its classes")
     if len(classes) == 1:
         raise ValueError(
-            f"only one class in {shown(folder)}: {classes[0]}; "
-            "a classifier needs at least 2 class folders"
+            f"only one class in {shown(folder)}: {classes[0]}; a classifier needs at least 2"
         )
     few = [f"{name} ({counts[name]})" for name in classes if counts[name] < 2]
     if few:
         raise ValueError(
             f"classes with fewer than 2 photos in {shown(folder)}: {listed(few)}; "
-            "add photos or remove the folders"
+            "add photos, or leave them out by --min-per-class 2"
         )
 
 
@@ -281,13 +365,20 @@ def _split(photos: list[_Photo], classes: tuple[str, ...]) -> Split:
         files=tuple(photo.path for photo in photos),
         labels=tuple(index[photo.class_name] for photo in photos),
         copies=_copies(photos),
+        groups=_alike(photos, lambda photo: photo.group or None),
     )
 
 
 def _copies(photos: Sequence[_Photo]) -> tuple[tuple[int, ...], ...]:
+    return _alike(photos, lambda photo: (photo.class_name, photo.digest))
+
+
+def _alike(photos: Sequence[_Photo], by: Callable[[_Photo], object]) -> tuple[tuple[int, ...], ...]:
+    """Positions of photos that `by` says the same of, two at least; None says nothing."""
     alike = defaultdict(list)
     for position, photo in enumerate(photos):
-        alike[photo.class_name, photo.digest].append(position)
+        if (said := by(photo)) is not None:
+            alike[said].append(position)
     return tuple(tuple(positions) for positions in alike.values() if len(positions) > 1)
 
 
@@ -297,4 +388,6 @@ def _fingerprint(train: list[_Photo], test: list[_Photo]) -> str:
         for photo in photos:
             digest.update(os.fsencode(f"{split}/{photo.class_name}/{photo.name}\0"))
             digest.update(photo.digest)
+            if photo.group:
+                digest.update(os.fsencode(f"\0{photo.group}\0"))
     return digest.hexdigest()

@@ -49,12 +49,15 @@ class Content:
 
 
 def contents(
-    folder: Path, files: Mapping[Path, os.stat_result | None], *, cache: Path | None = None
+    place: Path, files: Mapping[Path, os.stat_result | None], *, cache: Path | None = None
 ) -> list[Content]:
-    """What files below `folder` hold, by their state; None is a link to nowhere."""
-    memory = _memory(folder, cache)
+    """What files hold, by their state; None is a link to nowhere.
+
+    They lie below the folder `place`, or are listed by the table `place`.
+    """
+    memory = _memory(place, cache)
     known = _read(memory)
-    keys = {path: path.relative_to(folder).as_posix() for path in files}
+    keys = {path: _key(path, place) for path in files}
     now = time.time_ns()
     fresh = [
         path for path, state in files.items() if _facts(state) != known.get(keys[path], [])[:4]
@@ -69,6 +72,10 @@ def contents(
     if settled != known:
         _write(memory, settled)
     return found
+
+
+def _key(path: Path, place: Path) -> str:
+    return str(path.relative_to(place)) if path.is_relative_to(place) else str(path)
 
 
 def is_called_image(path: Path) -> bool:
@@ -161,9 +168,9 @@ def _content(known: list) -> Content:
     )
 
 
-def _memory(folder: Path, cache: Path | None) -> Path | None:
+def _memory(of: Path, cache: Path | None) -> Path | None:
     """The file that remembers; None where there is no cache to write to."""
-    name = hashlib.blake2b(os.fsencode(os.path.abspath(folder)), digest_size=16).hexdigest()
+    name = hashlib.blake2b(os.fsencode(os.path.abspath(of)), digest_size=16).hexdigest()
     try:
         place = (cache or cache_folder()) / "digests"
         place.mkdir(parents=True, exist_ok=True)

@@ -50,6 +50,12 @@ def is_split_name(name: str) -> bool:
     return any(role.fullmatch(name) for role in _ROLES)
 
 
+def role_of(name: str) -> str | None:
+    """What a name says photographs are for: train, test or val; None where it says nothing."""
+    roles = zip(("train", "test", "val"), _ROLES, strict=True)
+    return next((role for role, pattern in roles if pattern.fullmatch(name.strip())), None)
+
+
 def unwrapped(train_dir: Path) -> Path:
     """train/train of a folder train that holds one folder of that name and nothing else."""
     for _ in range(_WRAPPINGS):

@@ -1,4 +1,4 @@
-"""Where photos come from: the sample, a folder, a zip file, a URL or a bucket."""
+"""Where photos come from: the sample, a folder, a table, a zip file, shards, a URL or a bucket."""
 
 import os
 import re
@@ -6,45 +6,215 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cnnlib.photos.dataset import Dataset, permissions_named, read_folder
+from cnnlib.photos.dataset import Dataset, permissions_named, read_folder, read_listed
 from cnnlib.photos.download import download
-from cnnlib.photos.layout import train_folder
+from cnnlib.photos.folders import listed, shown
+from cnnlib.photos.layout import role_of, train_folder
+from cnnlib.photos.source_text import SourceText
+from cnnlib.photos.table import SUFFIXES, has_labels, joined
 from cnnlib.photos.zips import doubtful_names, unpack
 from cnnlib.system.redaction import secrets_withheld
 from cnnlib.system.surroundings import cache_folder
 
-_SOURCES = "give sample, a folder, a .zip file, the http(s) URL of one, or s3://bucket/path"
+_SOURCES = (
+    "give sample, a folder, a table (.csv, .parquet, .jsonl), a .zip file, .tar shards, the "
+    "http(s) URL of a zip file, or s3://bucket/path"
+)
+_METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # Hugging Face's image folder
 
 
 @permissions_named()
 @secrets_withheld()
 def find_dataset(data: str | Path, *, cache: Path | None = None) -> Dataset:
-    """The data set that `data` names: "sample", or a folder or zip file, here or at a URL.
+    """The data set that `data` names: "sample", or a folder, table, zip file, shards or a URL.
 
     A folder's URL begins with s3:// or gs://, a zip file's may begin with http(s):// too.
     A folder holds `train/<class>/` and perhaps `test/` (or `val/`, the test set when there is no
     `test/`), or is such a `train` itself, or holds the class folders (no test set), or has a
-    single sub-folder of photographs that does any of these. Zips are unpacked, URLs downloaded,
-    once, to `cache`; what is in a bucket is looked at each time, and fetched again when it has
-    changed.
+    single sub-folder of photographs that does any of these; or it is one of Hugging Face's, with
+    `metadata.csv` or `.jsonl` that has labels, or with Parquet files of photographs. A table lists
+    paths and labels, see `table.read_rows`. Shards are WebDataset's, `photos-{000..099}.tar`.
+    Behind a `#` may stand how it is read, see `SourceText`. Zips and the like are unpacked, URLs
+    downloaded, once, to `cache`; what is in a bucket is looked at each time, and fetched again when
+    it has changed.
     """
-    source = str(data)
-    if "\0" in source:
-        raise ValueError(f"data: {source!r} holds a NUL, which no path can; {_SOURCES}")
+    source = SourceText.parse(data)
+    if "\0" in source.place:
+        raise ValueError(f"data: {source.place!r} holds a NUL, which no path can; {_SOURCES}")
     if data == "sample":  # a Path is a folder of that name
         return _sample(cache)
-    if re.match("https?://", source, re.IGNORECASE):
-        return _read_url(source, cache or cache_folder())
-    if re.match("(s3|gs)://[^/]+/.", source):
-        return _read_bucket(source, cache or cache_folder())
-    path = Path(os.path.expanduser(source))
-    if path.is_dir():
-        return _read(path, cache)
-    if path.is_file() and path.suffix.lower() == ".zip":
-        return _read_zip(path, source, cache or cache_folder())
-    if path.exists() or "://" in source:
-        raise ValueError(f"data: {source} is neither a folder nor a zip file; {_SOURCES}")
-    raise FileNotFoundError(f"data: {source} does not exist; {_SOURCES}")
+    return _Finding(source, cache).dataset()
+
+
+class _Finding:
+    """The finding of one data set."""
+
+    def __init__(self, source: SourceText, cache: Path | None) -> None:
+        self._source = source
+        self._place = source.place
+        self._given_cache = cache
+
+    @property
+    def _cache(self) -> Path:
+        return self._given_cache or cache_folder()
+
+    def dataset(self) -> Dataset:
+        place = self._place
+        if re.match("https?://", place, re.IGNORECASE):
+            return self._of_url()
+        if re.match("(s3|gs)://[^/]+/.", place):
+            return self._of_bucket()
+        path = Path(os.path.expanduser(place))
+        if path.is_dir():
+            return self._of_folder(path)
+        if place.lower().endswith(".tar"):
+            from cnnlib.photos.packed import shards
+
+            return self._of_shards([Path(os.path.expanduser(shard)) for shard in shards(place)])
+        if path.is_file():
+            if path.suffix.lower() == ".zip":
+                return self._of_zip(path, place)
+            if path.suffix.lower() in SUFFIXES:
+                return self._of_table(path)
+        if path.exists() or "://" in place:
+            raise ValueError(f"data: {place} is not what photographs are in; {_SOURCES}")
+        raise FileNotFoundError(f"data: {place} does not exist; {_SOURCES}")
+
+    def _of_table(self, path: Path) -> Dataset:
+        if path.suffix.lower() == ".parquet":
+            from cnnlib.photos.packed import holds_images
+
+            if holds_images(path):
+                return self._of_parquet([path])
+        return self._read_table(path)
+
+    def _read_table(self, path: Path) -> Dataset:
+        source = self._source
+        return read_listed(
+            path,
+            source.columns,
+            cache=self._given_cache,
+            min_per_class=source.min_per_class,
+        )
+
+    def _of_folder(self, folder: Path, notes: Sequence[str] = ()) -> Dataset:
+        """The data set in a folder, whichever of its folders holds the classes."""
+        if tables := _described(folder):
+            return _noted(self._read_described(folder, tables), notes)
+        packed = sorted([*folder.glob("*.parquet"), *folder.glob("data/*.parquet")])
+        if packed:
+            from cnnlib.photos.packed import holds_images
+
+            if all(map(holds_images, packed)):
+                return _noted(self._of_parquet(packed), notes)
+        if self._source.columns:
+            raise ValueError(
+                f"--columns: {shown(folder)} is a folder of classes and no table; give the table"
+            )
+        chosen, lines = train_folder(folder)
+        least = self._source.min_per_class
+        found = read_folder(chosen, cache=self._given_cache, min_per_class=least)
+        return _noted(found, [*notes, *lines])
+
+    def _read_described(self, folder: Path, tables: Sequence[Path]) -> Dataset:
+        """Hugging Face's image folder: a table beside the photographs, perhaps one a set."""
+        if len(tables) == 1:
+            return self._read_table(tables[0])
+        parts = {str(role_of(table.parent.name)): table for table in tables}
+        if len(parts) != len(tables) or "None" in parts:
+            told = listed([shown(table) for table in tables])
+            raise ValueError(f"data: {told}: which of these tables? give one")
+        return read_listed(
+            folder / tables[0].name,
+            cache=self._given_cache,
+            min_per_class=self._source.min_per_class,
+            table=joined(parts, self._source.columns),
+        )
+
+    def _of_parquet(self, files: Sequence[Path]) -> Dataset:
+        from cnnlib.photos.packed import key_of, parquet_photos, unpacked
+
+        label = self._source.columns.get("label")
+        table = unpacked(
+            f"{key_of(files)}-{label or ''}",
+            self._cache,
+            lambda: parquet_photos(files, label),
+            said=shown(files[0]),
+            size=sum(os.stat(file).st_size for file in files),
+        )
+        return self._unpacked_table(table)
+
+    def _of_shards(self, files: Sequence[Path]) -> Dataset:
+        from cnnlib.photos.packed import key_of, shard_photos, unpacked
+
+        if missing := [str(file) for file in files if not file.is_file()]:
+            raise FileNotFoundError(
+                f"data: {len(missing):,} of {len(files):,} shards do not exist ({listed(missing)})"
+            )
+        table = unpacked(
+            key_of(files),
+            self._cache,
+            lambda: shard_photos(files),
+            said=shown(files[0]),
+            size=sum(os.stat(file).st_size for file in files),
+        )
+        return self._unpacked_table(table)
+
+    def _unpacked_table(self, table: Path) -> Dataset:
+        return read_listed(
+            table,
+            {"path": "path", "label": "label", "split": "split"},
+            cache=self._given_cache,
+            min_per_class=self._source.min_per_class,
+        )
+
+    def _of_url(self) -> Dataset:
+        zip_path = download(self._place, cache=self._cache)
+        try:
+            unpack(zip_path, cache=self._cache)
+        except ValueError as error:
+            zip_path.unlink(missing_ok=True)  # else the broken download would be met for ever
+            raise ValueError(f"{self._place}: {error}") from error
+        return self._of_zip(zip_path, self._place)
+
+    def _of_bucket(self) -> Dataset:
+        from cnnlib.photos.packed import shards
+        from cnnlib.storage.buckets import brought
+
+        url = self._place
+        if url.lower().endswith(".tar"):
+            return self._of_shards([brought(shard, self._cache) for shard in shards(url)])
+        found = brought(url, self._cache)
+        try:
+            if found.is_file():
+                return self._of_zip(found, url)
+            return self._unpacked(found, url)
+        except ValueError as error:
+            raise ValueError(f"{url}: {str(error).removeprefix(f'{url}: ')}") from error
+
+    def _of_zip(self, zip_path: Path, said: str) -> Dataset:
+        folder = unpack(zip_path, cache=self._cache)
+        return self._unpacked(folder, said, doubtful_names(zip_path))
+
+    def _unpacked(self, folder: Path, said: str, notes: Sequence[str] = ()) -> Dataset:
+        """The data set in a folder of the cache, whose name alone would tell the user nothing."""
+        try:
+            return self._of_folder(folder, notes)
+        except (ValueError, FileNotFoundError) as error:
+            raise type(error)(f"{said}: {error}") from error
+
+
+def _described(folder: Path) -> list[Path]:
+    """Hugging Face's tables of a folder, or of its sets, that name files and labels."""
+    for places in ([folder], sorted(p for p in folder.iterdir() if p.is_dir() and role_of(p.name))):
+        found = [place / name for place in places for name in _METADATA if (place / name).is_file()]
+        if labelled := [table for table in found if has_labels(table)]:
+            return labelled
+    return []
+
+
+def _noted(dataset: Dataset, notes: Sequence[str]) -> Dataset:
+    return replace(dataset, notes=(*notes, *dataset.notes))
 
 
 def _sample(cache: Path | None) -> Dataset:
@@ -56,48 +226,3 @@ def _sample(cache: Path | None) -> Dataset:
     if not os.path.exists("sample"):
         return found
     return _noted(found, ["sample is the generated data set; give ./sample for what is here"])
-
-
-def _read(folder: Path, cache: Path | None, notes: Sequence[str] = ()) -> Dataset:
-    """The data set in a folder, whichever of its folders holds the classes."""
-    chosen, lines = train_folder(folder)
-    return _noted(read_folder(chosen, cache=cache), [*notes, *lines])
-
-
-def _noted(dataset: Dataset, notes: Sequence[str]) -> Dataset:
-    return replace(dataset, notes=(*notes, *dataset.notes))
-
-
-def _read_url(url: str, cache: Path) -> Dataset:
-    zip_path = download(url, cache=cache)
-    try:
-        unpack(zip_path, cache=cache)
-    except ValueError as error:
-        zip_path.unlink(missing_ok=True)  # else the broken download would be met for ever
-        raise ValueError(f"{url}: {error}") from error
-    return _read_zip(zip_path, url, cache)
-
-
-def _read_bucket(url: str, cache: Path) -> Dataset:
-    from cnnlib.storage.buckets import brought
-
-    found = brought(url, cache)
-    try:
-        if found.is_file():
-            return _read_zip(found, url, cache)
-        return _read_unpacked(found, url, cache)
-    except ValueError as error:
-        raise ValueError(f"{url}: {str(error).removeprefix(f'{url}: ')}") from error
-
-
-def _read_zip(zip_path: Path, source: str, cache: Path) -> Dataset:
-    folder = unpack(zip_path, cache=cache)
-    return _read_unpacked(folder, source, cache, doubtful_names(zip_path))
-
-
-def _read_unpacked(folder: Path, source: str, cache: Path, notes: Sequence[str] = ()) -> Dataset:
-    """The data set in a folder of the cache, whose name alone would tell the user nothing."""
-    try:
-        return _read(folder, cache, notes)
-    except (ValueError, FileNotFoundError) as error:
-        raise type(error)(f"{source}: {error}") from error

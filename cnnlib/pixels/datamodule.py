@@ -13,6 +13,7 @@ from pytorch_lightning.trainer.states import TrainerStatus
 from torch import Tensor
 
 from cnnlib.photos.dataset import Dataset, read_folder
+from cnnlib.photos.grouped_split import grouped_split
 from cnnlib.pixels import cpu_batches as compiled
 from cnnlib.pixels.augment import DRAW, Seen, normalised, shown, whole
 from cnnlib.pixels.decode import image_side
@@ -30,22 +31,26 @@ def stratified_split(
     val_split: float,
     seed: int,
     copies: Sequence[Sequence[int]] = (),
+    groups: Sequence[Sequence[int]] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices for training and for validation, both sorted: `val_split` of each class, at random.
 
     Every class keeps at least one image on either side; a `val_split` of 0 holds none out. Those
-    of one group of `copies` stay on one side, where their class has others.
+    that are `copies` stay on one side, where their class has others. Those of one of the `groups`
+    always do, and copies of them too: then see `grouped_split`.
     """
     if not val_split:
         return np.arange(len(labels)), np.arange(0)
+    if groups:
+        return grouped_split(labels, val_split, seed, (*groups, *copies))
     rng = np.random.default_rng(seed)
-    groups = {index: group for group in copies for index in group}
+    group_of = {index: group for group in copies for index in group}
     val = []
     for label in np.unique(labels):
         of_class = np.flatnonzero(np.asarray(labels) == label)
         num_val = min(max(round(len(of_class) * val_split), 1), len(of_class) - 1)
         drawn = rng.permutation(of_class)
-        val.append(_with_copies(drawn, num_val, groups) if groups else drawn[:num_val])
+        val.append(_with_copies(drawn, num_val, group_of) if copies else drawn[:num_val])
     val_indices = np.sort(np.concatenate(val))
     return np.setdiff1d(np.arange(len(labels)), val_indices), val_indices
 
@@ -216,7 +221,9 @@ class CustomDataModule(LightningDataModule):
     def split_indices(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions in dataset.train of the training and of the validation images."""
         train = self.dataset.train
-        return stratified_split(train.labels, self.val_split, self.split_seed, train.copies)
+        return stratified_split(
+            train.labels, self.val_split, self.split_seed, train.copies, train.groups
+        )
 
     def train_dataloader(self) -> Batches:
         """The training photographs, from where `trainer` is in their epochs."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from cnnlib.networks.families import family_named
 from cnnlib.networks.family import Family
+from cnnlib.photos.source_text import SourceText, read_by
 from cnnlib.planning.settings import Settings, check_flags, seconds_of
 from cnnlib.search.bounds import LARGEST_SEED
 from cnnlib.search.halving import Halving
@@ -47,6 +48,7 @@ def make_plan(settings: Settings) -> "Plan":
     What the user may have got wrong raises here: ValueError or OSError, in one line. So the
     photographs are decoded here too.
     """
+    settings = replace(settings, data=_data(settings), columns=None, min_per_class=None)
     check_flags(settings)
     if settings.search is not None and settings.search not in SEARCHERS:
         names = " or ".join(SEARCHERS)
@@ -103,6 +105,19 @@ def make_plan(settings: Settings) -> "Plan":
     )
     _ = plan.disk  # raises where a network of the space has more weights than can be counted
     return plan
+
+
+def _data(settings: Settings) -> str | Path:
+    """The text that names the photographs and how they are read, of an object its table's."""
+    data = settings.data
+    if not isinstance(data, str | Path):
+        from cnnlib.photos.packed import is_dataset_object, object_table
+        from cnnlib.system.surroundings import cache_folder
+
+        if not is_dataset_object(data):
+            raise ValueError(f"--data: {short(data)} is not a text nor a data set")
+        data = object_table(data, cache_folder())
+    return read_by(data, settings.columns, settings.min_per_class)
 
 
 def _sweep_file(settings: Settings) -> SweepFile:
@@ -301,5 +316,6 @@ def _halving(file: SweepFile, max_epochs: int, before: "Terms | None") -> Halvin
 
 def data_name(data: str | Path) -> str:
     """A short name of a data set, for folders: nature_12K of a URL that ends in nature_12K.zip."""
-    stem = Path(without_secrets(str(data)).rstrip("/")).name.removesuffix(".zip")
+    place = without_secrets(SourceText.parse(data).place).rstrip("/")
+    stem = re.sub(r"\.(zip|tar|csv|tsv|parquet|jsonl)$", "", Path(place).name)
     return re.sub(r"[^\w.-]+", "_", stem).strip("._-") or "photos"

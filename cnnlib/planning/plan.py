@@ -160,7 +160,7 @@ class Plan:
 
 def num_photos(dataset: Dataset, seed: int) -> dict[str, int]:
     """Photographs to train on, to validate with and to test with."""
-    labels, copies = dataset.train.labels, dataset.train.copies
-    train, val = stratified_split(labels, VAL_SPLIT, seed, copies)
+    photos = dataset.train
+    train, val = stratified_split(photos.labels, VAL_SPLIT, seed, photos.copies, photos.groups)
     test = len(dataset.test.files) if dataset.test else 0
     return {"train": len(train), "val": len(val), "test": test}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.photos.dataset import Dataset
+from cnnlib.photos.source_text import SourceText
 from cnnlib.planning.plan import Plan, num_photos
 from cnnlib.system.redaction import command, without_secrets
 
@@ -43,9 +44,7 @@ def sweep_facts(plan: Plan) -> dict[str, Any]:
 
 def provenance(data: str | Path, dataset: Dataset, seed: int) -> dict[str, Any]:
     """The photographs and how they are split, the versions of the libraries, the git commit."""
-    source = str(data)
-    if Path(source).exists() and source != "sample":
-        source = str(Path(source).absolute())
+    source = SourceText.parse(data).absolute
     public = without_secrets(source)
     return {
         "data": {

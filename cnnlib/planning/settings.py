@@ -42,7 +42,10 @@ def check_flags(flags: object) -> None:
 class Settings:
     """What the user asks for; the flags of jobs/tune.py by the same names."""
 
-    data: str | Path = "sample"  # sample, or a folder, zip or URL of photographs
+    # sample, or a folder, table, zip, shards or URL of photographs; or a data set object
+    data: Any = "sample"
+    columns: str | None = None  # of a table: 'path=file,label=species,split=set,group=patient'
+    min_per_class: int | None = None  # photographs; smaller classes are left out
     # A W&B sweep file, or wide, or wandb.sweep's dictionary; None: the file that fits the data.
     sweep: str | Path | Mapping[str, Any] | None = None
     network: str | None = None  # the kind; None: the sweep file's, or the cnn

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from cnnlib.photos.dataset import Dataset
+from cnnlib.photos.source_text import SourceText
 from cnnlib.photos.sources import find_dataset
 from cnnlib.pixels.pixels import fetch_pixels, has_pixels, pixels
 from cnnlib.storage.buckets import below
@@ -58,10 +59,7 @@ def photographs(dataset: Dataset, source: Source | None, say: Callable[[str], No
 
 def wherever(data: str | Path) -> str:
     """The same data for whoever runs elsewhere on the machine, or on another."""
-    if data == "sample":  # whatever a folder is called
-        return "sample"
-    path = Path(os.path.expanduser(data))
-    return str(path.absolute()) if path.exists() else str(data)
+    return "sample" if data == "sample" else SourceText.parse(data).absolute
 
 
 @cache

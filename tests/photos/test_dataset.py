@@ -189,8 +189,8 @@ def test_other_files_are_skipped_with_one_note(photos: Path) -> None:
     ("given", "error", "text"),
     [
         ("nowhere", FileNotFoundError, "^data: nowhere does not exist; give sample, a folder, a "),
-        ("s3://photos", ValueError, "^data: s3://photos is neither a folder nor a zip file; give"),
-        ("notes.txt", ValueError, "^data: notes.txt is neither a folder nor a zip file; give"),
+        ("s3://photos", ValueError, "^data: s3://photos is not what photographs are in; give"),
+        ("notes.txt", ValueError, "^data: notes.txt is not what photographs are in; give"),
         ("empty", FileNotFoundError, "^no class folders in empty; expected empty/train/<class>/"),
         ("none", FileNotFoundError, r"^no class folders in none/train; expected none/train/<clas"),
         ("tested", FileNotFoundError, "^no class folders in tested, only Test, val; expected "),
@@ -222,7 +222,7 @@ def test_every_class_needs_two_photos(photos: Path) -> None:
     (photos / "train" / "Single" / "readme.txt").write_text("no photo")
     text = (
         r"^classes with fewer than 2 photos in photos/train: Single \(1\); "
-        "add photos or remove the folders$"
+        "add photos, or leave them out by --min-per-class 2$"
     )
     with pytest.raises(ValueError, match=text):
         find_dataset("photos")
