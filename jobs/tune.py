@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing
 
 from cnnlib.search.searchers import SEARCHERS
 from cnnlib.system.flags import Flags
+from cnnlib.system.mistakes import each
 from cnnlib.system.redaction import named
 
 
@@ -26,6 +27,7 @@ def parser() -> Flags:
     add("--min-per-class", type=int, metavar="N", help="leave smaller classes out")
     add("--sweep", metavar="FILE", help="a W&B sweep file (default: the one that fits the data)")
     add("--network", metavar="NAME", help="kind of network (default: the sweep file's, or cnn)")
+    add("--rename", action="append", metavar="NAME=KNOWN", help="whose a name of the sweep file is")
     add("--set", action="append", metavar="NAME=V[,V]", help="fix or narrow a hyperparameter")
     add("--trials", type=int, metavar="N", help="how many configurations to try")
     add("--max-epochs", type=int, metavar="N", help="epochs of a trial that is not stopped")
@@ -144,8 +146,9 @@ def _run(plan: Any, reason: str | None) -> int:
 
 
 def mistake(error: Exception) -> int:
-    """One line on stderr for what the user can mend, and the exit code for it."""
-    print(named(error), file=sys.stderr)
+    """A line on stderr for each thing that the user can mend, and the exit code for it."""
+    for one in each(error):
+        print(named(one), file=sys.stderr)
     return 2
 
 

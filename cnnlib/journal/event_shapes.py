@@ -153,6 +153,8 @@ NEEDED: dict[str, dict[str, Rule]] = {
 OPTIONAL: dict[str, dict[str, Rule]] = {
     "sweep": {
         "network": _text,
+        "names": _by_name(_text),
+        "rename": _by_name(_text),
         "num_initial": _whole,
         "audit": _number,
         "rungs": _each(_whole),

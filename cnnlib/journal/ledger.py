@@ -47,6 +47,8 @@ class Terms:
     rungs: tuple[int, ...] = ()  # where they do not follow from the grace period
     strict: bool = False  # a trial is judged by its score at the rung, not by its best so far
     target: float | None = None  # the score after which nothing new is tried
+    names: Mapping[str, str] = field(default_factory=dict)  # of hyperparameters, in the sweep file
+    rename: Mapping[str, str] = field(default_factory=dict)  # names of the file by --rename
     family: Family = CNN  # the kind of network, in the journal by its name
 
     @property

@@ -3,9 +3,27 @@
 from dataclasses import dataclass
 
 from cnnlib.networks.configuration import Configuration, Recipe
-from cnnlib.networks.hyperparameter import choice, number, switch
+from cnnlib.networks.hyperparameter import choice, layered, number, switch
 
 IMAGE_SIZE = 224  # px, the study's
+
+
+ORGANIZATIONS = {
+    "same": 1.0, "all_same": 1.0, "constant": 1.0, "equal": 1.0, "uniform": 1.0, "fixed": 1.0,
+    "double": 2.0, "doubling": 2.0, "doubled": 2.0, "doubles": 2.0, "incr": 2.0, "increase": 2.0,
+    "increasing": 2.0, "inc": 2.0, "ascending": 2.0, "x2": 2.0, "twice": 2.0, "up": 2.0,
+    "half": 0.5, "halve": 0.5, "halving": 0.5, "halved": 0.5, "halves": 0.5, "decr": 0.5,
+    "decrease": 0.5, "decreasing": 0.5, "dec": 0.5, "descending": 0.5, "down": 0.5,
+    "config_same": 1.0, "config_all_same": 1.0, "config_incr": 2.0, "config_decr": 0.5,
+    "same_in_all_layers": 1.0, "doubling_in_each_layer": 2.0, "halving_in_each_layer": 0.5,
+}  # fmt: skip
+KERNELS = (
+    "kernel", "filter size", "filter dim", "filter shape", "conv kernel size", "kernel shape",
+    "kernel width", "filter width", "k", "ks", "conv kernel", "conv filter size",
+    "kernel size layer",
+    "kernel size conv", "kernel list", "filter kernel size", "kernel filter size", "kernel layer",
+    "kernel organization", "conv kernel layer", "kernel config", "filter side", "receptive field",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -13,32 +31,77 @@ class _Layers(Configuration):
     """The layers, and the order of the columns: fields of the recipe stand here for that alone."""
 
     first_layer_filters: int = number(
-        128, 1, 4096, scale="log", help="filters of the first convolution"
-    )
-    filter_org: float = number(
-        1.0, 0.25, 4.0, scale="log", help="filters of a layer over those of the layer before"
-    )
-    conv_layers: int = number(5, 1, 10, help="blocks of convolution, activation and pooling")
-    activation: str = choice(
-        "relu", "gelu", "silu", "mish", "elu", "selu", "leaky_relu", "tanh",
-        help="activation after each convolution and the dense layer",
+        128, 1, 4096, scale="log", help="filters of the first convolution",
+        aliases=("filter", "num filter", "first filter", "conv filter", "num conv filter",
+                 "filter layer", "num filter layer", "first conv filter", "num first filter",
+                 "first num filter", "num kernel", "channel", "num channel",
+                 "first channel", "conv channel", "channel layer", "out channel",
+                 "first layer channel", "num first layer filter", "num first channel",
+                 "filter first conv layer", "num filter first layer", "num out channel",
+                 "first out channel", "num filter conv layer", "filter conv layer", "first size",
+                 "first width"),
+        perhaps=("filter size",),
     )  # fmt: skip
-    dropout: float = number(0.3, 0.0, 0.95, help="share of dense activations dropped in training")
-    batch_norm: bool = switch(True, help="batch normalisation after each convolution")
+    filter_org: float = number(
+        1.0, 0.25, 4.0, scale="log", squares=True,
+        help="filters of a layer over those of the layer before",
+        aliases=("filter organization", "filter", "num filter", "channel organization",
+                 "organization", "num filter organization", "filter layer organization",
+                 "filter size organization", "conv filter organization", "multiplier",
+                 "growth factor", "growth rate"),
+        words=ORGANIZATIONS,
+    )  # fmt: skip
+    conv_layers: int = number(
+        5, 1, 10, help="blocks of convolution, activation and pooling",
+        aliases=("num conv layer", "conv", "num conv", "layer", "num layer", "depth",
+                 "conv depth", "network depth", "model depth"),
+    )  # fmt: skip
+    activation: str = choice(
+        "relu", "gelu", "silu", "mish", "elu", "selu", "leaky_relu", "tanh", "sigmoid", "relu6",
+        "prelu", "rrelu", "celu", "softplus", "softsign", "logsigmoid", "hardtanh", "hardsigmoid",
+        "hardswish", "identity",
+        help="activation after each convolution and the dense layer",
+        aliases=("conv activation", "activation layer", "activation conv layer",
+                 "conv layer activation"),
+        words={"swish": "silu", "lrelu": "leaky_relu", "none": "identity", "linear": "identity",
+               "hswish": "hardswish", "parametric_relu": "prelu", "log_sigmoid": "logsigmoid"},
+    )  # fmt: skip
+    dropout: float = number(
+        0.3, 0.0, 0.95, help="share of dense activations dropped in training",
+        aliases=("dense dropout", "dropout dense layer", "prob", "dropout layer",
+                 "head dropout", "classifier dropout"),
+        words={"none": 0.0, "false": 0.0, "null": 0.0},
+    )  # fmt: skip
+    batch_norm: bool = switch(
+        True, help="batch normalisation after each convolution",
+        aliases=("norm", "batch norm layer", "norm layer", "conv batch norm", "norm batch"),
+        words={"batch": True, "batch_norm": True, "batchnorm2d": True,
+               "batch_normalization": True},
+    )  # fmt: skip
     batch_size: int = Recipe.batch_size
     learning_rate: float = Recipe.learning_rate
     use_augmentation: bool = Recipe.use_augmentation
     num_neurons_dense: int = number(
-        256, 1, 65536, scale="log", help="neurons of the dense layer before the classes"
-    )
+        256, 1, 65536, scale="log", help="neurons of the dense layer before the classes",
+        aliases=("dense neuron", "neuron", "num neuron", "dense layer neuron",
+                 "num dense layer neuron", "first dense neuron", "classifier neuron",
+                 "classifier size", "head size", "head neuron"),
+        perhaps=("dense", "num dense", "dense layer", "num dense layer"),
+    )  # fmt: skip
     optimizer: str = Recipe.optimizer
     weight_decay: float = Recipe.weight_decay
     learning_rate_schedule: str = Recipe.learning_rate_schedule
     label_smoothing: float = Recipe.label_smoothing
-    kernel_size: int = choice(3, 5, 7, optional=True, help="side of the convolutions, in pixels")
+    kernel_size: int = number(
+        3, 1, 11, optional=True, squares=True, help="side of the convolutions, in pixels",
+        aliases=KERNELS,
+    )  # fmt: skip
     head: str = choice(
         "flatten", "gap", optional=True,
         help="before the dense layer; gap is global average pooling",
+        aliases=("head pool", "global pool", "gap", "global average pool", "global avg pool"),
+        words={"global_average_pooling": "gap", "avg": "gap", "adaptive_avg_pool": "gap",
+               "global_avg_pool": "gap", "true": "gap", "false": "flatten"},
     )  # fmt: skip
     ema: float = Recipe.ema
     augmentation: str = Recipe.augmentation
@@ -48,22 +111,153 @@ class _Layers(Configuration):
 class TrialConfig(Recipe, _Layers):
     """The study's ten hyperparameters, with its best as defaults, and others that are off."""
 
+    filters: str = layered(
+        "ratio", 1, 4096,
+        help="filters of each convolution, like 32-64-128, in place of first_layer_filters and "
+        "filter_org; ratio: what those say",
+        aliases=("filter", "num filter", "channel", "num channel", "filter organization",
+                 "channel organization", "filter layer", "channel layer", "filter list",
+                 "conv filter", "conv channel", "conv layer", "layer", "hidden channel",
+                 "dense channel", "out channel", "channel size", "conv size",
+                 "num filter layer", "num conv filter", "filter conv layer", "layer filter size"),
+        perhaps=("filter size",),
+        of_a_layer=("f", "nf", "filter", "num filter", "conv filter", "conv", "conv layer filter",
+                    "filter layer", "channel", "conv channel", "out channel", "num channel",
+                    "conv out channel", "conv out", "num filter layer", "layer filter", "c",
+                    "num filter conv", "num kernel", "conv size", "conv num filter", "filter conv",
+                    "conv layer"),
+    )  # fmt: skip
+    kernel_sizes: str = layered(
+        "same", 1, 11,
+        help="sides of the convolutions, one for each, like 3-5-7; same: all are kernel_size",
+        aliases=KERNELS,
+        of_a_layer=("k", "ks", "sf", "fs", "kernel", "kernel size", "filter size", "conv kernel",
+                    "conv kernel size", "kernel size layer", "kernel layer", "conv filter size",
+                    "conv layer kernel size", "kernel size conv", "filter size layer"),
+    )  # fmt: skip
+    padding: str = choice(
+        "same", "valid", "1", "2", "3", "4", "5", optional=True,
+        help="around each convolution: same keeps the size, valid is none, or so many pixels",
+        aliases=("conv padding", "padding size"), words={"0": "valid", "none": "valid"},
+    )  # fmt: skip
+    stride: int = number(
+        1, 1, 4, optional=True, squares=True, help="step of the convolutions, in pixels",
+        aliases=("conv stride", "stride size"),
+    )  # fmt: skip
+    pooling: str = choice(
+        "max", "avg", "none", optional=True, help="after each convolution: maximum, mean or none",
+        aliases=("pool", "pool layer", "pool method", "pool kind", "pool mode", "pool operation"),
+        words={"maxpool": "max", "maxpool2d": "max", "max_pooling": "max", "average": "avg",
+               "avgpool": "avg", "avgpool2d": "avg", "mean": "avg", "average_pooling": "avg",
+               "max_pool": "max", "avg_pool": "avg", "avg_pooling": "avg", "maxpooling": "max",
+               "maxpooling2d": "max", "averagepooling2d": "avg", "false": "none"},
+    )  # fmt: skip
+    pool_size: int = number(
+        2, 1, 5, optional=True, squares=True,
+        help="side of what a pooling takes together, in pixels",
+        aliases=("pool", "pool kernel size", "pool kernel", "max pool size", "pool filter size",
+                 "max pool kernel size", "max pool"),
+    )  # fmt: skip
+    pool_stride: int = number(
+        0, 0, 5, optional=True, squares=True, help="step of the poolings; 0: as large as pool_size",
+        aliases=("stride pool", "max pool stride"),
+    )  # fmt: skip
+    conv_dropout: float = number(
+        0.0, 0.0, 0.95, optional=True,
+        help="share of channels dropped in training, after each convolution's activation",
+        aliases=("dropout conv", "dropout conv layer", "spatial dropout", "feature dropout",
+                 "conv layer dropout"),
+        words={"none": 0.0, "false": 0.0},
+    )  # fmt: skip
+    conv_bias: bool = switch(
+        True, optional=True, help="whether convolutions add a bias",
+        aliases=("bias", "bias conv"),
+    )  # fmt: skip
+    num_dense_layers: int = number(
+        1, 1, 8, optional=True, help="dense layers before the classes, all of num_neurons_dense",
+        aliases=("dense layer", "dense", "num dense", "dense depth"),
+    )  # fmt: skip
+    dense_sizes: str = layered(
+        "same", 1, 65536,
+        help="neurons of each dense layer, like 512-256, in place of num_neurons_dense and "
+        "num_dense_layers; same: what those say",
+        aliases=("dense", "dense neuron", "dense layer", "num dense", "num dense layer",
+                 "dense layer neuron", "neuron", "num neuron", "num dense neuron", "dense config",
+                 "classifier layer", "num dense layer neuron"),
+        of_a_layer=("dense", "dense neuron", "num dense", "dense layer neuron", "neuron",
+                    "num neuron", "dense layer", "num dense neuron"),
+    )  # fmt: skip
+    dense_activation: str = choice(
+        "same", "relu", "gelu", "silu", "mish", "elu", "selu", "leaky_relu", "tanh", "sigmoid",
+        "relu6", "prelu", "rrelu", "celu", "softplus", "softsign", "logsigmoid", "hardtanh",
+        "hardsigmoid", "hardswish", "identity", optional=True,
+        help="activation after the dense layers; same: as `activation`",
+        aliases=("activation dense", "dense layer activation", "activation dense layer",
+                 "head activation", "classifier activation"),
+        words={"swish": "silu", "lrelu": "leaky_relu", "none": "identity", "linear": "identity",
+               "hswish": "hardswish", "parametric_relu": "prelu", "log_sigmoid": "logsigmoid"},
+    )  # fmt: skip
+
 
 def filter_counts(config: TrialConfig) -> list[int]:
     """Channels out of each convolution: 32 filters and filter_org 2.0 give 32, 64, 128."""
+    if config.filters != "ratio":
+        return listed(config.filters)
     counts = [config.first_layer_filters]
     while len(counts) < config.conv_layers:
         counts.append(int(counts[-1] * config.filter_org))
     return counts
 
 
+def listed(text: str) -> list[int]:
+    """The numbers of a list a layer: 32-64-128."""
+    return [int(part) for part in text.split("-")]
+
+
+def kernel_sides(config: TrialConfig) -> list[int]:
+    """The side of each convolution's kernel; of a longer list the first ones."""
+    if config.kernel_sizes == "same":
+        return [config.kernel_size] * config.conv_layers
+    return listed(config.kernel_sizes)[: config.conv_layers]
+
+
+def dense_counts(config: TrialConfig) -> list[int]:
+    """The neurons of each dense layer before the classes."""
+    if config.dense_sizes == "same":
+        return [config.num_neurons_dense] * config.num_dense_layers
+    return listed(config.dense_sizes)
+
+
+def sides(config: TrialConfig, image_size: int) -> list[int]:
+    """The side of the maps after each convolution and its pooling, up to where nothing is left."""
+    found = []
+    side = image_size
+    for kernel in kernel_sides(config):
+        around = {"same": kernel - 1, "valid": 0}.get(config.padding)
+        around = 2 * int(config.padding) if around is None else around
+        side = (side + around - kernel) // config.stride + 1
+        if config.pooling != "none":
+            side = (side - config.pool_size) // (config.pool_stride or config.pool_size) + 1
+        found.append(max(side, 0))
+        if side <= 0:
+            break
+    return found
+
+
 def impossible(config: TrialConfig, image_size: int) -> str | None:
     """Why no network of this configuration can exist for images of this size, or None."""
-    if image_size >> config.conv_layers == 0:
+    if config.filters != "ratio" and len(listed(config.filters)) != config.conv_layers:
         return (
-            f"conv_layers: {config.conv_layers} poolings leave nothing of {image_size} px; "
-            f"at most {image_size.bit_length() - 1} fit, or take a larger image size"
+            f"filters: {config.filters} are {len(listed(config.filters))} layers, and conv_layers "
+            f"is {config.conv_layers}"
         )
+    if len(kernel_sides(config)) < config.conv_layers:
+        return (
+            f"kernel_sizes: {config.kernel_sizes} are {len(kernel_sides(config))} sizes, and "
+            f"conv_layers is {config.conv_layers}; give one for each"
+        )
+    if sides(config, image_size)[-1] == 0:
+        return _nothing_left(config, image_size)
     counts = filter_counts(config)
     if counts[-1] == 0:
         return (
@@ -72,3 +266,19 @@ def impossible(config: TrialConfig, image_size: int) -> str | None:
             f"{config.first_layer_filters}; take more filters or fewer layers"
         )
     return None
+
+
+def _nothing_left(config: TrialConfig, image_size: int) -> str:
+    """What to do where convolutions and poolings make of the image nothing."""
+    plain = (config.padding, config.stride, config.pooling) == ("same", 1, "max")
+    if plain and config.pool_size == 2 and not config.pool_stride:
+        return (
+            f"conv_layers: {config.conv_layers} poolings leave nothing of {image_size} px; "
+            f"at most {image_size.bit_length() - 1} fit, or take a larger image size"
+        )
+    fit = len(sides(config, image_size)) - 1
+    return (
+        f"conv_layers: {config.conv_layers} convolutions and poolings (padding {config.padding}, "
+        f"stride {config.stride}) leave nothing of {image_size} px; {fit} fit, or take a larger "
+        "image size"
+    )

@@ -50,12 +50,24 @@ def _defaults(config_type: Any) -> dict[str, Any]:
 class Batches(Configuration):
     """How photographs come to a network, whatever it is and however it learns."""
 
-    batch_size: int = number(32, 1, 65536, scale="log", help="images per optimiser step")
-    use_augmentation: bool = switch(True, help="random crops, flips and colours in training")
+    batch_size: int = number(
+        32, 1, 65536, scale="log", help="images per optimiser step",
+        aliases=("batch", "mini batch size", "mini batch", "train batch size", "batch size train"),
+    )  # fmt: skip
+    use_augmentation: bool = switch(
+        True, help="random crops, flips and colours in training",
+        aliases=("augment", "data augment", "image augment", "train augment", "augment train"),
+    )  # fmt: skip
     augmentation: str = choice(
         "standard", "light", "strong", optional=True,
         help="standard: random resized crop, flip, colour; light: random crop and flip; "
         "strong: standard with small rotations and shifts",
+        aliases=("data augment", "augment level", "augment strength", "augment policy",
+                 "augment strategy", "augment mode", "augment intensity", "data augment level",
+                 "data augment strength", "data augment policy", "data augment strategy"),
+        words={"weak": "light", "mild": "light", "medium": "standard", "default": "standard",
+               "basic": "light", "normal": "standard", "moderate": "standard", "heavy": "strong",
+               "hard": "strong", "aggressive": "strong", "simple": "light", "advanced": "strong"},
     )  # fmt: skip
 
 
@@ -63,23 +75,67 @@ class Batches(Configuration):
 class Recipe(Batches):
     """How a network is trained that brings no optimiser of its own."""
 
-    learning_rate: float = number(1e-3, 1e-8, 10.0, scale="log", help="step size at its highest")
+    learning_rate: float = number(
+        1e-3, 1e-8, 10.0, scale="log", help="step size at its highest",
+        aliases=("first learning rate", "max learning rate", "learning rate value", "learning",
+                 "adam learning rate", "peak learning rate"),
+    )  # fmt: skip
     optimizer: str = choice(
-        "adam", "adamw", "sgd", optional=True, help="optimiser; sgd has Nesterov momentum of 0.9"
-    )
+        "adam", "adamw", "sgd", "nadam", "rmsprop", "nag", "momentum", "adagrad", "adamax",
+        "adadelta", "radam", optional=True,
+        help="optimiser; sgd and nag have Nesterov momentum of 0.9, momentum has that without "
+        "Nesterov's step",
+        words={"nesterov": "nag", "sgd_momentum": "momentum", "momentum_gd": "momentum",
+               "sgd_nesterov": "nag", "rms": "rmsprop", "adam_w": "adamw",
+               "stochastic_gradient_descent": "sgd"},
+    )  # fmt: skip
     weight_decay: float = number(
         0.0, 0.0, 1.0, optional=True,
         help="decay of the weights: as L2 penalty in adam and sgd, apart from gradients in adamw",
+        aliases=("l 2", "l 2 regularization", "l 2 penalty", "l 2 lambda", "l 2 weight", "l 2 norm",
+                 "l 2 decay", "l 2 strength", "weight decay l 2", "l 2 coef", "weight decay rate"),
+        words={"none": 0.0, "false": 0.0},
     )  # fmt: skip
     learning_rate_schedule: str = choice(
         "constant", "one_cycle", "cosine", "step", optional=True,
         help="the step size over the epochs; step is a tenth after each third of them",
+        aliases=("schedule", "learning rate decay schedule", "schedule policy", "schedule kind"),
+        words={"none": "constant", "false": "constant", "fixed": "constant", "off": "constant",
+               "no": "constant", "constantlr": "constant", "cosineannealing": "cosine",
+               "cosineannealinglr": "cosine", "cosinelr": "cosine", "cosinedecay": "cosine",
+               "onecyclelr": "one_cycle", "1cycle": "one_cycle", "steplr": "step",
+               "stepdecay": "step"},
     )  # fmt: skip
     label_smoothing: float = number(
         0.0, 0.0, 0.9, optional=True,
         help="share of each training label that is spread over all classes",
+        aliases=("smoothing", "label smooth", "smooth"), words={"none": 0.0, "false": 0.0},
     )  # fmt: skip
     ema: float = number(
         0.0, 0.0, 0.9999, optional=True,
         help="decay of the weights' exponential moving average, less in the first steps; 0 is none",
+        aliases=("ema decay", "ema weight"), words={"none": 0.0, "false": 0.0},
+    )  # fmt: skip
+    momentum: float = number(
+        0.9, 0.0, 0.9999, optional=True,
+        help="momentum of sgd, nag and momentum; 0 is none",
+        aliases=("sgd momentum", "optimizer momentum"), words={"none": 0.0, "false": 0.0},
+    )  # fmt: skip
+    nesterov: bool = switch(
+        True, optional=True, help="whether sgd's momentum is Nesterov's",
+        aliases=("nesterov momentum", "sgd nesterov"),
+    )  # fmt: skip
+    beta1: float = number(
+        0.9, 0.0, 0.9999, optional=True, help="decay of the mean gradient in adam and its kin",
+        aliases=("beta 1", "adam beta 1", "b 1", "optimizer beta 1"),
+    )  # fmt: skip
+    beta2: float = number(
+        0.999, 0.0, 0.99999, optional=True,
+        help="decay of the mean squared gradient in adam and its kin",
+        aliases=("beta 2", "adam beta 2", "b 2", "optimizer beta 2"),
+    )  # fmt: skip
+    eps: float = number(
+        0.0, 0.0, 1.0, optional=True,
+        help="added to a divisor of the optimiser's; 0 is the optimiser's own",
+        aliases=("adam eps", "optimizer eps"),
     )  # fmt: skip

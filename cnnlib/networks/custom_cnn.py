@@ -7,7 +7,15 @@ from typing import Any
 from torch import nn
 
 from cnnlib.networks.classifier import Classifier
-from cnnlib.networks.cnn_config import IMAGE_SIZE, TrialConfig, filter_counts, impossible
+from cnnlib.networks.cnn_config import (
+    IMAGE_SIZE,
+    TrialConfig,
+    dense_counts,
+    filter_counts,
+    impossible,
+    kernel_sides,
+    sides,
+)
 from cnnlib.networks.saved import read_network
 from cnnlib.pixels.decode import image_side
 
@@ -20,37 +28,73 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "selu": nn.SELU,
     "leaky_relu": nn.LeakyReLU,
     "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "relu6": nn.ReLU6,
+    "prelu": nn.PReLU,
+    "rrelu": nn.RReLU,
+    "celu": nn.CELU,
+    "softplus": nn.Softplus,
+    "softsign": nn.Softsign,
+    "logsigmoid": nn.LogSigmoid,
+    "hardtanh": nn.Hardtanh,
+    "hardsigmoid": nn.Hardsigmoid,
+    "hardswish": nn.Hardswish,
+    "identity": nn.Identity,
 }
+POOLINGS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 # What never falls commutes with the maximum of pooling, and after it there is a quarter to do.
-RISING = {"relu", "elu", "selu", "leaky_relu", "tanh"}
+RISING = {
+    "relu", "elu", "selu", "leaky_relu", "tanh", "sigmoid", "relu6", "celu", "softplus", "softsign",
+    "logsigmoid", "hardtanh", "hardsigmoid", "identity",
+}  # fmt: skip
 
 
 def network(config: TrialConfig, num_classes: int, image_size: int) -> nn.Sequential:
-    """Blocks of convolution, batch norm if asked, activation and pooling; two dense layers."""
+    """Blocks of convolution, batch norm if asked, activation and pooling; dense layers."""
     layers: list[nn.Module] = []
     channels, activation = 3, ACTIVATIONS[config.activation]
-    for filters in filter_counts(config):
-        side = config.kernel_size
-        layers.append(nn.Conv2d(channels, filters, kernel_size=side, padding=side // 2))
+    for filters, kernel in zip(filter_counts(config), kernel_sides(config), strict=True):
+        layers += _convolution(config, channels, filters, kernel)
         if config.batch_norm:
             layers.append(nn.BatchNorm2d(filters))
-        if config.activation in RISING:
-            layers += [nn.MaxPool2d(2), activation()]
+        pooling = _pooling(config)
+        if config.pooling == "max" and config.activation in RISING:
+            layers += [*pooling, activation()]
         else:
-            layers += [activation(), nn.MaxPool2d(2)]
+            layers += [activation(), *pooling]
+        if config.conv_dropout:
+            layers.append(nn.Dropout2d(config.conv_dropout))
         channels = filters
-    side = image_size >> config.conv_layers  # each pooling halves, rounding down
+    side = sides(config, image_size)[-1]
     if config.head == "gap":
         layers.append(nn.AvgPool2d(side))
         side = 1
-    return nn.Sequential(
-        *layers,
-        nn.Flatten(),
-        nn.Linear(channels * side * side, config.num_neurons_dense),
-        activation(),
-        nn.Dropout(config.dropout),
-        nn.Linear(config.num_neurons_dense, num_classes),
-    )
+    layers.append(nn.Flatten())
+    if config.dense_activation != "same":
+        activation = ACTIVATIONS[config.dense_activation]
+    width = channels * side * side
+    for neurons in dense_counts(config):
+        layers += [nn.Linear(width, neurons), activation(), nn.Dropout(config.dropout)]
+        width = neurons
+    return nn.Sequential(*layers, nn.Linear(width, num_classes))
+
+
+def _convolution(config: TrialConfig, channels: int, filters: int, kernel: int) -> list[nn.Module]:
+    """One convolution, and what pads its input where no padding is as wide on both sides."""
+    more = {"stride": config.stride, "bias": config.conv_bias}
+    if config.padding == "same" and kernel % 2 == 0:
+        before, after = (kernel - 1) // 2, kernel // 2
+        pad = nn.ZeroPad2d((before, after, before, after))
+        return [pad, nn.Conv2d(channels, filters, kernel, **more)]  # type: ignore[arg-type]
+    around = {"same": kernel // 2, "valid": 0}.get(config.padding)
+    around = int(config.padding) if around is None else around
+    return [nn.Conv2d(channels, filters, kernel, padding=around, **more)]  # type: ignore[arg-type]
+
+
+def _pooling(config: TrialConfig) -> list[nn.Module]:
+    if config.pooling == "none":
+        return []
+    return [POOLINGS[config.pooling](config.pool_size, config.pool_stride or config.pool_size)]
 
 
 def _image_size(image_size: int | Sequence[int] | None, shape: Sequence[int] | None) -> int:

@@ -2,13 +2,22 @@
 
 import difflib
 import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, get_type_hints
 
+from cnnlib.networks.words import plain
 from cnnlib.system.units import short
 
 Value = bool | int | float | str
+MOST_LAYERS = 20  # of a list with a number for each
+SWITCHES: dict[str, Value] = {
+    "true": True, "yes": True, "on": True, "1": True, "y": True, "t": True, "enabled": True,
+    "false": False, "no": False, "off": False, "0": False, "n": False, "f": False, "none": False,
+    "disabled": False,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,12 @@ class Hyperparameter:
     high: float | None = None
     scale: str = "linear"  # or "log": how its axis is drawn
     optional: bool = False  # not shown where it has its default
+    aliases: tuple[str, ...] = ()  # other names of it, as words in any order and spelling
+    perhaps: tuple[str, ...] = ()  # names that it has too where the values fit nobody else
+    words: Mapping[str, Value] = field(default_factory=dict)  # what people write for a value
+    squares: bool = False  # whether [3, 3] is 3
+    layered: bool = False  # whole numbers within the bounds, one for each layer: 32-64-128
+    of_a_layer: tuple[str, ...] = ()  # names of one layer's number, without the layer's
 
     @property
     def rule(self) -> str:
@@ -32,6 +47,8 @@ class Hyperparameter:
             return "true or false"
         if self.choices:
             return f"one of {', '.join(map(str, self.choices))}"
+        if self.layered:
+            return f"whole numbers from {self.low:g} to {self.high:g}, one for each layer"
         if self.type is str:
             return "a text"
         kind = "a whole number" if self.type is int else "a number"
@@ -40,13 +57,55 @@ class Hyperparameter:
     def parse(self, raw: object) -> Value:
         """The value that `raw` means, from YAML, JSON or a flag: '1e-3' is 0.001, 'True' is True.
 
-        Raises ValueError with field, value, rule and the nearest valid value.
+        Words are taken as people write them: nn.ReLU is relu, Yes is true, double is 2.0. Raises
+        ValueError with field, value, rule and the nearest valid value.
         """
-        value = _converted(raw, self.type)
+        value = self._converted(raw)
         if value is None or not self.allows(value):
-            near = nearest(raw, self.choices)
+            value = self._meanings.get(plain(raw))
+        if value is None:
+            near = nearest(raw, self.choices or self.words)
             raise ValueError(f"{self.name}: {short(raw)} is not {self.rule}{near}")
         return value
+
+    def _converted(self, raw: object) -> Any:
+        if self.layered:
+            return self._listed(raw)
+        if self.squares and isinstance(raw, Sequence) and not isinstance(raw, str):
+            raw = raw[0] if len(raw) == 2 and raw[0] == raw[1] else raw
+        return _converted(raw, self.type)
+
+    def _listed(self, raw: object) -> str | None:
+        """32-64-128 for [32, 64, 128], for the same as text, and for itself."""
+        if isinstance(raw, str):
+            raw = re.findall(r"\d+", raw) if re.fullmatch(r"[\[(]?[\d\s,-]+[\])]?", raw) else None
+        elif isinstance(raw, int | float):
+            raw = [raw]
+        if not isinstance(raw, Sequence) or not raw:
+            return None
+        counts = []
+        for part in raw:
+            if isinstance(part, Sequence) and len(set(part)) == 1 and not isinstance(part, str):
+                part = part[0]  # [3, 3] for a square kernel
+            count = _converted(part, int)
+            if count is None or not self.low <= count <= self.high:  # type: ignore[operator]
+                return None
+            counts.append(str(count))
+        return "-".join(counts) if len(counts) <= MOST_LAYERS else None
+
+    @property
+    def _meanings(self) -> dict[str, Value]:
+        """What a word in its plain form means."""
+        if self.type is bool:
+            return SWITCHES | {plain(word): value for word, value in self.words.items()}
+        return {plain(value): value for value in (*self.choices, *self.default_word)} | {
+            plain(word): value for word, value in self.words.items()
+        }
+
+    @property
+    def default_word(self) -> tuple[Value, ...]:
+        """The word of lists for a layer that says that there are none."""
+        return (self.default,) if self.layered else ()
 
     def allows(self, value: Any) -> bool:
         """Whether a value of this type is valid; where no rule was declared any finite one is."""
@@ -98,6 +157,12 @@ def switch(default: bool, *, help: str, **more: Any) -> Any:
 def number(default: float, low: float, high: float, *, help: str, **more: Any) -> Any:
     """A field that is a number within bounds; whole where its type is int."""
     return field(default=default, metadata={"low": low, "high": high, "help": help, **more})
+
+
+def layered(default: str, low: float, high: float, *, help: str, **more: Any) -> Any:
+    """A field that is a text of whole numbers, one for each layer, or a word for none."""
+    bounds = {"low": low, "high": high, "layered": True, "optional": True}
+    return field(default=default, metadata={"help": help, **bounds, **more})
 
 
 def hyperparameters(config_type: Any) -> dict[str, Hyperparameter]:

@@ -18,17 +18,35 @@ RISE = 0.3  # of the way, in which one_cycle's learning rate rises, from START o
 START = 0.04
 END = 4e-6  # of its peak, where one_cycle ends
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
-    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+    "sgd": torch.optim.SGD,
+    "nadam": torch.optim.NAdam,
+    "rmsprop": torch.optim.RMSprop,
+    "nag": torch.optim.SGD,
+    "momentum": torch.optim.SGD,
+    "adagrad": torch.optim.Adagrad,
+    "adamax": torch.optim.Adamax,
+    "adadelta": torch.optim.Adadelta,
+    "radam": torch.optim.RAdam,
 }
+WITH_BETAS = {"adam", "adamw", "nadam", "adamax", "radam"}
+FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad)
 
 
 def optimizer(config: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimiser of these parameters."""
-    make = OPTIMIZERS[config.optimizer]
-    return make(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    name, make = config.optimizer, OPTIMIZERS[config.optimizer]
+    more: dict[str, Any] = {"fused": True} if make in FUSED else {}
+    if name in WITH_BETAS:
+        more["betas"] = config.beta1, config.beta2
+    if make is torch.optim.SGD:
+        nesterov = {"nag": True, "momentum": False}.get(name, config.nesterov)
+        more |= {"momentum": config.momentum, "nesterov": nesterov and config.momentum > 0}
+    elif config.eps:
+        more["eps"] = config.eps
+    return make(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, **more)  # type: ignore[call-arg]
 
 
 def _half_cosine(first: float, last: float, share: float) -> float:

@@ -7,6 +7,7 @@ some seconds: a mistake is told at once.
 import os
 import re
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from importlib.resources import files
@@ -55,7 +56,10 @@ def make_plan(settings: Settings) -> "Plan":
         raise ValueError(f"--search: {short(settings.search)} is not {names}")
     time_budget = None if settings.time_budget is None else seconds_of(settings.time_budget)
     folder = _folder(settings)
-    file = _sweep_file(settings)
+    rename = renamed(settings.rename)
+    if settings.resume:
+        rename = _renamed_before(folder) | rename
+    file = _sweep_file(settings, rename)
     family = file.family
     image_size = settings.image_size or file.settings.get("image_size") or default_size(family)
     flags = [settings.set] if isinstance(settings.set, str) else settings.set
@@ -84,6 +88,8 @@ def make_plan(settings: Settings) -> "Plan":
     terms = replace(
         _terms(settings, file, space, image_size, num_points, before),
         fingerprint=dataset.fingerprint,
+        names=file.names,
+        rename=rename,
     )
     if before:
         check_compatible(before, terms)
@@ -120,11 +126,37 @@ def _data(settings: Settings) -> str | Path:
     return read_by(data, settings.columns, settings.min_per_class)
 
 
-def _sweep_file(settings: Settings) -> SweepFile:
+def renamed(flags: object) -> dict[str, str]:
+    """{neurons: num_neurons_dense} for the flags 'neurons=num_neurons_dense'."""
+    if isinstance(flags, Mapping):
+        return {str(said): str(known) for said, known in flags.items()}
+    if isinstance(flags, str) or not isinstance(flags, Iterable):
+        flags = [flags]
+    names: dict[str, str] = {}
+    for text in flags:
+        said, _, known = str(text).partition("=")
+        if not said.strip() or not known.strip():
+            raise ValueError(f"--rename {short(text)}: write NAME=KNOWN")
+        if names.setdefault(said.strip(), known.strip()) != known.strip():
+            raise ValueError(f"--rename {short(said)}: is given twice")
+    return names
+
+
+def _renamed_before(folder: Path) -> dict[str, str]:
+    """What the sweep that goes on was begun with; nothing where its journal is not here yet."""
+    from cnnlib.journal.events import journal_exists, read_events
+
+    if not journal_exists(folder):
+        return {}
+    begun = next((event for event in read_events(folder) if event["event"] == "sweep"), {})
+    return dict(begun.get("rename", {}))
+
+
+def _sweep_file(settings: Settings, rename: Mapping[str, str]) -> SweepFile:
     family = None if settings.network is None else family_named(settings.network)
     if settings.sweep is None or isinstance(settings.sweep, str | Path):
-        return read_sweep_file(_sweep_path(settings.sweep, settings.data), family)
-    return sweep_from_mapping(settings.sweep, family)
+        return read_sweep_file(_sweep_path(settings.sweep, settings.data), family, rename=rename)
+    return sweep_from_mapping(settings.sweep, family, rename=rename)
 
 
 def default_size(family: Family) -> int:
@@ -135,7 +167,9 @@ def default_size(family: Family) -> int:
 def _notes(settings: Settings, file: SweepFile) -> tuple[str, ...]:
     """What of the sweep file is read otherwise than W&B would, and is not to be seen so."""
     shipped = settings.sweep is None or str(settings.sweep) == "wide"
-    if shipped or not file.early_terminate or file.grace_period:
+    if shipped:
+        return ()
+    if not file.early_terminate or file.grace_period:
         return file.notes
     rungs = "early_terminate: there is none, so W&B would stop no trial; null stops none here"
     return (*file.notes, rungs)

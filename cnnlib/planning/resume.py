@@ -20,7 +20,7 @@ from cnnlib.search.space import Choice, Interval, Space, Weighted
 from cnnlib.storage import folder_lock
 
 MAY_GROW = ("trials", "max_epochs")
-FIRST_ONES = ("num_initial", "known", "family")  # of the first driver, or looked at before
+FIRST_ONES = ("num_initial", "known", "family", "names", "rename")  # of the first driver
 
 
 def read_terms(folder: Path, family: Family | None = None) -> Terms | None:

@@ -50,6 +50,7 @@ class Settings:
     sweep: str | Path | Mapping[str, Any] | None = None
     network: str | None = None  # the kind; None: the sweep file's, or the cnn
     set: Iterable[str] = ()  # 'name=value' fixes, 'name=value,value' narrows
+    rename: Iterable[str] = ()  # 'name=known': whose a name of the sweep file is
     trials: int | None = None
     max_epochs: int | None = None
     image_size: int | None = None  # px

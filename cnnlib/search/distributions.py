@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
-from cnnlib.networks.cnn import CNN
-from cnnlib.networks.family import Family
-from cnnlib.networks.hyperparameter import Hyperparameter, Value, hyperparameter_named, nearest
+from cnnlib.networks.hyperparameter import Hyperparameter, Value, nearest
 from cnnlib.search.bounds import real
 from cnnlib.search.space import LISTABLE, Choice, Interval, Weighted
 from cnnlib.system.units import short
@@ -46,13 +44,13 @@ PARAMETER_KEYS = (
 
 
 def read_values(
-    name: str, entry: object, *, method: str, notes: list[str], family: Family = CNN
+    hyperparameter: Hyperparameter, entry: object, *, method: str, notes: list[str]
 ) -> Choice | Interval:
     """What one entry of `parameters` means: value, values, or min and max with a distribution.
 
     What W&B would understand otherwise is added to `notes`.
     """
-    hyperparameter = hyperparameter_named(family.config, name)
+    name = hyperparameter.name
     if not isinstance(entry, Mapping) or not entry:
         raise ValueError(f"{name}: {short(entry)} is not `value:`, `values:` or `min:` and `max:`")
     for key in entry:
@@ -264,7 +262,7 @@ def _within_limits(
 ) -> Choice | Interval:
     """The multiples that the hyperparameter may be: rounding goes beyond min and max."""
     name, q, steps = hyperparameter.name, drawn.step, drawn.multiples
-    if hyperparameter.low is None or hyperparameter.high is None:  # no rule was declared
+    if hyperparameter.low is None or hyperparameter.high is None:
         return drawn
     first, last = steps[0], steps[-1]
     first += drawn.after(first) < hyperparameter.low

@@ -187,9 +187,10 @@ class Shapes:
                 least[name] = _ends(self._values[name])[order > 0]
         unordered = {name: self._columns[name] for name in self._orders if name not in least}
         for values in itertools.product(*unordered.values()):
-            fault = self._fault(least | dict(zip(unordered, values, strict=True)))
-            if fault is None:
-                break
+            found = self._fault(least | dict(zip(unordered, values, strict=True)))
+            if found is None:
+                return None
+            fault = fault or found
         return fault
 
     def __len__(self) -> int:

@@ -8,17 +8,16 @@ from typing import Any
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.families import family_named
 from cnnlib.networks.family import Family
-from cnnlib.networks.hyperparameter import nearest
+from cnnlib.networks.hyperparameter import hyperparameters, nearest
 from cnnlib.search.bounds import real, whole
-from cnnlib.search.distributions import read_values
 from cnnlib.search.early_terminate import early_terminate
+from cnnlib.search.parameters import read_parameters
 from cnnlib.search.space import Space
 from cnnlib.storage.yaml_file import read_yaml
+from cnnlib.system.mistakes import Collected, MistakesError, lines_of
 from cnnlib.system.units import short
 
 METHODS = {"bayes": "tpe", "random": "random", "grid": "random"}  # without repeats, all of a grid
-# Constants that W&B users keep among the parameters.
-SETTINGS = ("max_epochs", "image_size", "finalists", "seeds")
 NETWORK = "network"  # the constant that names the kind of network
 KEYS = ("method", "metric", "parameters", "early_terminate", "run_cap")
 # What belongs to W&B's agents and has no meaning here; of the first few nobody expects one.
@@ -44,53 +43,75 @@ class SweepFile:
     target: float | None = None  # val_acc after which nothing new is tried
     trials: int | None = None  # run_cap
     settings: Mapping[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()  # what is read otherwise than W&B would, a line each
+    names: Mapping[str, str] = field(default_factory=dict)  # ours: what the file calls it
+    notes: tuple[str, ...] = ()  # what was read as what, and otherwise than W&B would, a line each
 
 
-def read_sweep_file(path: str | Path, family: Family | None = None) -> SweepFile:
-    """The sweep file, checked. ValueError names field, value, rule and the nearest right name."""
+def read_sweep_file(
+    path: str | Path, family: Family | None = None, *, rename: Mapping[str, str] | None = None
+) -> SweepFile:
+    """The sweep file, checked. MistakesError name field, value, rule and the nearest right name."""
     try:
         content = read_yaml(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"no sweep file {path}") from None
     try:
-        return sweep_from_mapping(content, family)
+        return sweep_from_mapping(content, family, rename=rename)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise MistakesError([f"{path}: {line}" for line in lines_of(error)]) from None
 
 
-def sweep_from_mapping(content: object, family: Family | None = None) -> SweepFile:
+def sweep_from_mapping(
+    content: object, family: Family | None = None, *, rename: Mapping[str, str] | None = None
+) -> SweepFile:
     """The same from the dictionary that wandb.sweep takes.
 
     `family` is the kind of network that a flag asks for; None: the one that the file names.
+    `rename` says of names of the file whose they are. Raises MistakesError, all of them at once.
     """
     if not isinstance(content, Mapping) or not isinstance(content.get("parameters"), Mapping):
         raise ValueError("a sweep needs `parameters:` with a name and its values each")
-    notes = _ignored(content)
+    found, notes = Collected(), list[str]()
+    with found.kept():
+        notes += _ignored(content)
     method = content.get("method", "bayes")
     if not isinstance(method, str) or method not in METHODS:
         near = nearest(method, METHODS)
-        raise ValueError(f"method: {short(method)} is not one of {', '.join(METHODS)}{near}")
-    target = _metric(content.get("metric", {"name": "val_acc", "goal": "maximize"}), notes)
-    parameters = content["parameters"]
-    family = family or _family(parameters)
-    trials = whole("run_cap", content["run_cap"], "trials") if "run_cap" in content else None
+        found.lines.append(f"method: {short(method)} is not one of {', '.join(METHODS)}{near}")
+        method = "bayes"
+    target, trials, early = None, None, dict[str, Any]()
+    with found.kept():
+        target = _metric(content.get("metric", {"name": "val_acc", "goal": "maximize"}), notes)
+    with found.kept():
+        if "run_cap" in content:
+            trials = whole("run_cap", content["run_cap"], "trials")
     if trials and method == "grid":
         notes.append("run_cap: of a grid so many points are drawn at random; W&B takes the first")
+    with found.kept():
+        early = early_terminate(content.get("early_terminate", {}), notes)
+    entries = {str(name): entry for name, entry in content["parameters"].items()}
+    with found.kept():
+        family = family or _family(entries)
+    entries.pop(NETWORK, None)
+    read = read_parameters(
+        entries,
+        hyperparameters((family or CNN).config),
+        method=method,
+        rename=rename or {},
+        found=found,
+    )
+    found.raise_any()
     return SweepFile(
-        space={
-            n: read_values(n, v, method=method, notes=notes, family=family)
-            for n, v in parameters.items()
-            if n not in (*SETTINGS, NETWORK)
-        },
-        family=family,
-        settings={n: _setting(n, v) for n, v in parameters.items() if n in SETTINGS},
+        space=read.space,
+        family=family or CNN,
+        settings=read.settings,
         search=METHODS[method],
         is_grid=method == "grid",
         target=target,
         trials=trials,
-        **early_terminate(content.get("early_terminate", {}), notes),
-        notes=tuple(notes),
+        **early,
+        names=read.names,
+        notes=(*read.notes, *notes),
     )
 
 
@@ -157,9 +178,3 @@ def _metric(content: object, notes: list[str]) -> float | None:
     if not 0 < target <= 1:
         raise ValueError(f"metric: target {target:g} is not an accuracy above 0 and up to 1")
     return target
-
-
-def _setting(name: str, entry: object) -> int:
-    if not isinstance(entry, Mapping) or list(entry) != ["value"]:
-        raise ValueError(f"{name}: is a setting of the whole sweep; write {name}: {{value: N}}")
-    return whole(name, entry["value"], name)

@@ -15,13 +15,28 @@ STUDY = [
 
 
 RECIPE = [
-    "optimizer", "weight_decay", "learning_rate_schedule", "label_smoothing", "kernel_size",
-    "head", "ema", "augmentation",
+    "optimizer",
+    "weight_decay",
+    "learning_rate_schedule",
+    "label_smoothing",
+    "kernel_size",
+    "head",
+    "ema",
+    "augmentation",
+    "momentum",
+    "nesterov",
+    "beta1",
+    "beta2",
+    "eps",
+]
+LAYERS = [
+    "filters", "kernel_sizes", "padding", "stride", "pooling", "pool_size", "pool_stride",
+    "conv_dropout", "conv_bias", "num_dense_layers", "dense_sizes", "dense_activation",
 ]  # fmt: skip
 
 
 def test_the_hyperparameters_are_the_ten_of_the_study_and_the_recipe() -> None:
-    assert list(hyperparameters(TrialConfig)) == [*STUDY, *RECIPE]
+    assert list(hyperparameters(TrialConfig)) == [*STUDY, *RECIPE, *LAYERS]
 
 
 def test_the_recipe_is_off_by_default() -> None:
@@ -43,7 +58,7 @@ def test_a_configuration_from_before_the_recipe_has_it_off() -> None:
     assert TrialConfig.from_mapping(ten) == TrialConfig()
 
 
-@pytest.mark.parametrize("name", [*STUDY, *RECIPE])
+@pytest.mark.parametrize("name", [*STUDY, *RECIPE, *LAYERS])
 def test_every_hyperparameter_has_help_and_a_valid_default(name: str) -> None:
     hyperparameter = hyperparameter_named(TrialConfig, name)
     assert hyperparameter.help
@@ -78,16 +93,20 @@ def test_a_value_is_understood_however_it_is_written(name: str, raw: object, val
         ("filter_org", 30, "filter_org: 30 is not a number from 0.25 to 4"),
         ("batch_size", 2.5, "batch_size: 2.5 is not a whole number from 1 to 65536"),
         ("batch_size", True, "batch_size: True is not a whole number"),
-        ("batch_norm", 1, "batch_norm: 1 is not true or false"),
+        ("batch_norm", 2, "batch_norm: 2 is not true or false"),
         ("dropout", "nan", "dropout: nan is not a number from 0 to 0.95"),
         ("learning_rate", None, "learning_rate: None is not a number"),
-        ("kernel_size", 4, "kernel_size: 4 is not one of 3, 5, 7"),
-        ("kernel_size", True, "kernel_size: True is not one of 3, 5, 7"),
+        ("kernel_size", 12, "kernel_size: 12 is not a whole number from 1 to 11"),
+        ("kernel_size", True, "kernel_size: True is not a whole number from 1 to 11"),
+        ("kernel_size", [3, 5], "kernel_size: .3, 5. is not a whole number"),
+        ("kernel_sizes", [3, 12], "kernel_sizes: .3, 12. is not whole numbers from 1 to 11, one"),
+        ("filters", "16-0", "filters: 16-0 is not whole numbers from 1 to 4096"),
+        ("filters", "", "filters:  is not whole numbers"),
         ("ema", 1, "ema: 1 is not a number from 0 to 0.9999"),
         (
             "optimizer",
             "adamv",
-            "optimizer: adamv is not one of adam, adamw, sgd; did you mean adam",
+            "optimizer: adamv is not one of adam, adamw, sgd, .*; did you mean adam",
         ),
         ("activation", "rleu", "activation: rleu is not one of relu.*did you mean relu"),
     ],

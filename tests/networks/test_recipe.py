@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.custom_cnn import CustomCNN
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.networks.recipe import MovingAverage, optimizer, schedule
@@ -100,6 +101,34 @@ def test_a_weight_without_gradient_decays_as_the_optimiser_defines(name: str, af
     weight.grad = torch.zeros(1)
     optimiser.step()
     assert weight.item() == pytest.approx(after)
+
+
+@pytest.mark.parametrize(
+    ("config", "kind", "defaults"),
+    [
+        ({"optimizer": "sgd"}, "SGD", {"momentum": 0.9, "nesterov": True}),
+        ({"optimizer": "sgd", "momentum": 0.0}, "SGD", {"momentum": 0.0, "nesterov": False}),
+        ({"optimizer": "sgd", "momentum": 0.5, "nesterov": False}, "SGD",
+         {"momentum": 0.5, "nesterov": False}),
+        ({"optimizer": "nag", "momentum": 0.8, "nesterov": False}, "SGD",
+         {"momentum": 0.8, "nesterov": True}),
+        ({"optimizer": "momentum"}, "SGD", {"momentum": 0.9, "nesterov": False}),
+        ({"optimizer": "nadam", "beta1": 0.8}, "NAdam", {"betas": (0.8, 0.999), "eps": 1e-8}),
+        ({"optimizer": "radam", "beta2": 0.9}, "RAdam", {"betas": (0.9, 0.9)}),
+        ({"optimizer": "adamax", "eps": 0.1}, "Adamax", {"eps": 0.1}),
+        ({"optimizer": "rmsprop", "weight_decay": 0.1}, "RMSprop",
+         {"weight_decay": 0.1, "momentum": 0, "eps": 1e-8}),
+        ({"optimizer": "adagrad"}, "Adagrad", {"eps": 1e-10}),
+        ({"optimizer": "adadelta", "learning_rate": 0.5}, "Adadelta", {"lr": 0.5, "eps": 1e-6}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_optimiser_has_the_settings_that_are_asked_for(
+    config: dict[str, Any], kind: str, defaults: dict[str, Any]
+) -> None:
+    made = optimizer(TrialConfig(**config), [torch.nn.Parameter(torch.zeros(1))])
+    assert type(made).__name__ == kind
+    assert {name: made.defaults[name] for name in defaults} == defaults
 
 
 def test_the_default_is_adam_without_decay() -> None:
@@ -292,15 +321,25 @@ VARIANTS: list[dict[str, Any]] = [
     {name: value}
     for name, hyperparameter in hyperparameters(TrialConfig).items()
     for value in hyperparameter.choices[1:]
-    if name not in ("activation", "augmentation")
+    if name in hyperparameters(Recipe) and name != "augmentation"
 ]
-VARIANTS += [{"weight_decay": 0.01}, {"label_smoothing": 0.1}, {"ema": 0.9}]
+VARIANTS += [
+    {"head": "gap"},
+    {"weight_decay": 0.01},
+    {"label_smoothing": 0.1},
+    {"ema": 0.9},
+    {"optimizer": "sgd", "momentum": 0.0},
+    {"optimizer": "sgd", "nesterov": False},
+    {"beta1": 0.5, "beta2": 0.9, "eps": 1e-3},
+]
+RATES = {"adadelta": 1.0, "sgd": 0.05}  # 0.01 is little for these
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_every_value_of_the_recipe_learns_eight_images(variant: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    model = CustomCNN(**SMALL, **variant, dropout=0.0, learning_rate=0.01)
+    rate = RATES.get(variant.get("optimizer", ""), 0.01)
+    model = CustomCNN(**SMALL, **variant, dropout=0.0, learning_rate=rate)
     before = val_loss(model)
     trainer(max_epochs=30).fit(model, batches(8, 8), batches(8, 8))
     assert val_loss(model) < 0.8 * before

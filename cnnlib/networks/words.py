@@ -1,0 +1,235 @@
+"""Words as people write them: nn.ReLU() and relu are one value, lr and learning_rate one name."""
+
+import re
+from contextlib import suppress
+from functools import cache
+from numbers import Real
+
+from cnnlib.system.units import short
+
+
+def plain(word: object) -> str:
+    """A word in its plain form: nn.LeakyReLU() and leaky_relu are leakyrelu, None is none.
+
+    Nothing for what is no word and no number.
+    """
+    if not (word is None or isinstance(word, str | Real)):
+        return ""
+    text = short(word).strip().lower().removesuffix("()")
+    with suppress(ValueError):
+        return f"{float(text):g}"
+    return re.sub(r"[^a-z0-9+]", "", text.rpartition(".")[2])
+
+
+# Words of a name, each by the one that stands for it; several for a compound.
+SPELLINGS = {
+    "filters": "filter", "filt": "filter", "fils": "filter", "channels": "channel",
+    "chan": "channel", "ch": "channel", "kernels": "kernel", "ker": "kernel", "maps": "map",
+    "neurons": "neuron", "unit": "neuron", "units": "neuron", "node": "neuron", "nodes": "neuron",
+    "features": "feature", "feat": "feature", "layers": "layer", "block": "layer",
+    "blocks": "layer", "lyr": "layer", "lyrs": "layer",
+    "number": "num", "no": "num", "n": "num", "nb": "num", "nr": "num", "count": "num",
+    "counts": "num", "nums": "num", "total": "num",
+    "sizes": "size", "dim": "size", "dims": "size", "dimension": "size", "dimensions": "size",
+    "fc": "dense", "fcs": "dense", "linear": "dense", "hidden": "dense", "mlp": "dense",
+    "ffn": "dense", "fcn": "dense", "fcl": "dense", "fully": "dense", "denses": "dense",
+    "dnn": "dense", "nfc": "num dense", "nf": "num filter", "ndense": "num dense",
+    "cnn": "conv", "convs": "conv", "convolution": "conv", "convolutional": "conv",
+    "convolutions": "conv", "convnet": "conv", "nconv": "num conv",
+    "normalization": "norm", "normalisation": "norm", "normalize": "norm", "normalise": "norm",
+    "norma": "norm", "norms": "norm", "batchnorm": "batch norm", "bn": "batch norm",
+    "bnorm": "batch norm", "batchnormalization": "batch norm", "batchnormalisation": "batch norm",
+    "aug": "augment", "augs": "augment", "augmentation": "augment", "augmentations": "augment",
+    "augmented": "augment", "augmenting": "augment", "augm": "augment", "dataaug": "data augment",
+    "act": "activation", "activations": "activation", "activ": "activation",
+    "nonlinearity": "activation", "nonlin": "activation", "nonlinear": "activation",
+    "organisation": "organization", "org": "organization", "organize": "organization",
+    "organise": "organization", "orgs": "organization",
+    "optimiser": "optimizer", "optim": "optimizer", "opt": "optimizer", "optimizers": "optimizer",
+    "lr": "learning rate", "learningrate": "learning rate", "learn": "learning",
+    "lrate": "learning rate", "wd": "weight decay", "weightdecay": "weight decay",
+    "regularisation": "regularization", "regularizer": "regularization", "reg": "regularization",
+    "drop": "dropout", "dropouts": "dropout", "drp": "dropout", "dropoutrate": "dropout rate",
+    "probability": "prob", "probabilities": "prob", "p": "prob", "rate": "rate", "rates": "rate",
+    "ratio": "ratio", "epochs": "epoch", "nepochs": "num epoch", "numepochs": "num epoch",
+    "maxepochs": "max epoch", "ep": "epoch",
+    "img": "image", "images": "image", "im": "image", "imgs": "image", "imgsize": "image size",
+    "imagesize": "image size", "imsize": "image size", "imgsz": "image size", "imsz": "image size",
+    "pooling": "pool", "pools": "pool", "strides": "stride", "pad": "padding",
+    "paddings": "padding", "scheduler": "schedule", "sched": "schedule", "schedulers": "schedule",
+    "mom": "momentum", "base": "first", "initial": "first", "start": "first", "starting": "first",
+    "init": "first", "bs": "batch size", "batchsize": "batch size", "minibatch": "mini batch",
+    "kernelsize": "kernel size", "ksize": "kernel size", "actfn": "activation",
+    "droprate": "dropout", "filtersize": "filter size", "numfilters": "num filter",
+    "nfilters": "num filter", "numlayers": "num layer", "nlayers": "num layer",
+    "hiddensize": "dense size", "epsilon": "eps", "betas": "beta", "iterations": "iteration",
+    "iters": "iteration", "steps": "step", "labels": "label", "training": "train",
+}  # fmt: skip
+FILLERS = frozenset(
+    [
+        "the",
+        "of",
+        "for",
+        "to",
+        "use",
+        "using",
+        "used",
+        "do",
+        "is",
+        "with",
+        "apply",
+        "enable",
+        "enabled",
+        "type",
+        "name",
+        "value",
+        "values",
+        "fn",
+        "func",
+        "function",
+        "functions",
+        "choice",
+        "option",
+        "at",
+        "on",
+        "per",
+        "each",
+        "my",
+        "a",
+        "an",
+        "and",
+        "in",
+        "list",
+        "connected",
+        "flag",
+    ]
+)
+# What stands before a name and says where in a program it belongs.
+PREFIXES = frozenset(
+    [
+        "model",
+        "models",
+        "network",
+        "net",
+        "cnn",
+        "conv",
+        "optimizer",
+        "optim",
+        "opt",
+        "hparams",
+        "hparam",
+        "hyperparameters",
+        "hp",
+        "hps",
+        "hyperparams",
+        "hyper",
+        "config",
+        "cfg",
+        "conf",
+        "args",
+        "arg",
+        "params",
+        "param",
+        "parameters",
+        "train",
+        "training",
+        "trainer",
+        "data",
+        "dataset",
+        "dataloader",
+        "datamodule",
+        "loader",
+        "loss",
+        "criterion",
+        "regularization",
+        "regularisation",
+        "init_args",
+        "architecture",
+        "arch",
+        "global",
+        "general",
+        "experiment",
+        "fit",
+        "lit",
+        "module",
+    ]
+)
+# With filters or channels these say how their number changes from layer to layer.
+_ORGANIZATIONS = frozenset(
+    [
+        "strategy",
+        "scheme",
+        "pattern",
+        "growth",
+        "progression",
+        "mode",
+        "arrangement",
+        "structure",
+        "scaling",
+        "scale",
+        "config",
+        "configuration",
+        "layout",
+        "setup",
+        "design",
+        "distribution",
+        "style",
+        "trend",
+        "policy",
+        "method",
+        "architecture",
+        "arch",
+        "variation",
+        "multiplier",
+        "factor",
+        "ratio",
+        "expansion",
+        "change",
+        "organization",
+        "increment",
+        "order",
+        "orders",
+        "multiply",
+        "mult",
+    ]
+)
+_COMPOUNDS = (
+    (r"fully[ _-]?connected", "dense"),
+    (r"(conv|pool|norm)(olution)?[ _-]?2d", r"\1"),
+    (r"drop(out)?[ _-]?2d", "conv dropout"),
+    (r"\bk[ _-]size", "kernel size"),
+    (r"drop[ _-]out", "dropout"),
+    (r"\bin[ _-](channels?|features?|dims?|depth|size|shape)", r"input \1"),
+    (r"feature[ _-]?maps?", "filter"),
+    (r"(max|avg|average)[ _-]?pool", r"\1 pool"),
+)
+
+
+@cache
+def key(name: str) -> frozenset[str]:
+    """The words of a name, in one spelling and without fillers: n_filters is {num, filter}."""
+    text = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
+    text = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", text).lower()
+    for pattern, instead in _COMPOUNDS:
+        text = re.sub(pattern, instead, text)
+    words = " ".join(SPELLINGS.get(word, word) for word in re.findall(r"[a-z]+|\d+", text)).split()
+    found = {word for word in words if word not in FILLERS}
+    if found & {"filter", "channel"} and found & _ORGANIZATIONS:
+        found = found - _ORGANIZATIONS | {"organization"}
+    if "dense" in found and found & {"neuron", "size", "feature", "width", "out", "output"}:
+        found = found - {"size", "feature", "width", "out", "output"} | {"neuron"}
+    if "dropout" in found:
+        found -= {"rate", "prob", "ratio", "percent", "pct", "fraction", "factor"}
+    return frozenset(found)
+
+
+def keys(name: str) -> list[frozenset[str]]:
+    """What a name may mean: as a whole, and without what says where in a program it belongs."""
+    parts = re.split(r"[./:]|__", name)
+    whole = [key(name)]
+    while len(parts) > 1 and parts[0].lower() in PREFIXES:
+        parts = parts[1:]
+        whole.append(key(".".join(parts)))
+    bare = key(parts[-1] if len(parts) == 1 else ".".join(parts))
+    whole.append(bare - {"model", "network", "net", "train", "hparam", "hp", "param", "config"})
+    return [found for found in dict.fromkeys(whole) if found]

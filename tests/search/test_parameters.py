@@ -1,0 +1,330 @@
+"""Sweep files in the words that people write: names, values, lists a layer, plumbing, mistakes."""
+
+import re
+from typing import Any
+
+import pytest
+
+from cnnlib.search.space import Choice, Interval, num_configurations
+from cnnlib.search.sweep_file import SweepFile, sweep_from_mapping
+from cnnlib.system.mistakes import MistakesError
+
+
+def read(rename: dict[str, str] | None = None, /, **parameters: Any) -> SweepFile:
+    entries = {
+        name: entry if isinstance(entry, dict) else {"values": entry}
+        for name, entry in parameters.items()
+    }
+    return sweep_from_mapping({"method": "random", "parameters": entries}, rename=rename)
+
+
+def refusals(rename: dict[str, str] | None = None, /, **parameters: Any) -> list[str]:
+    with pytest.raises(MistakesError) as caught:
+        read(rename, **parameters)
+    return caught.value.lines
+
+
+def told(sweep: SweepFile) -> str:
+    return "\n".join(sweep.notes)
+
+
+@pytest.mark.parametrize(
+    ("said", "values", "name"),
+    [
+        ("lr", [0.1, 0.01], "learning_rate"),
+        ("optimizer.lr", [0.1, 0.01], "learning_rate"),
+        ("hparams.model.dropout", [0.1, 0.2], "dropout"),
+        ("BatchSize", [8, 16], "batch_size"),
+        ("mini-batch-size", [8, 16], "batch_size"),
+        ("n_filters", [8, 16], "first_layer_filters"),
+        ("Number_of_Filters", [8, 16], "first_layer_filters"),
+        ("base_channels", [8, 16], "first_layer_filters"),
+        ("filterStrategy", [0.5, 2], "filter_org"),
+        ("channel_multiplier", [0.5, 2], "filter_org"),
+        ("no_of_conv_blocks", [2, 3], "conv_layers"),
+        ("depth", [2, 3], "conv_layers"),
+        ("size_of_kernel", [3, 5], "kernel_size"),
+        ("filter_size", [3, 5], "kernel_size"),
+        ("filter_size", [16, 32], "first_layer_filters"),
+        ("conv_act_fn", ["relu", "tanh"], "activation"),
+        ("fc_activation", ["relu", "tanh"], "dense_activation"),
+        ("use_bn", [True, False], "batch_norm"),
+        ("data_aug", [True, False], "use_augmentation"),
+        ("augmentation", [True, False], "use_augmentation"),
+        ("data_augmentation", ["light", "strong"], "augmentation"),
+        ("fully_connected_units", [32, 64], "num_neurons_dense"),
+        ("hidden_size", [32, 64], "num_neurons_dense"),
+        ("num_dense", [32, 64], "num_neurons_dense"),
+        ("num_dense", [1, 2], "num_dense_layers"),
+        ("fc_layers", [1, 2, 3], "num_dense_layers"),
+        ("cnn_dropout", [0.1, 0.2], "conv_dropout"),
+        ("L2_reg", [0.1, 0.01], "weight_decay"),
+        ("lr_scheduler", ["cosine", "step"], "learning_rate_schedule"),
+        ("pool", ["max", "avg"], "pooling"),
+        ("pool", [2, 3], "pool_size"),
+    ],
+)
+def test_a_name_is_known_in_any_spelling_and_its_values_say_which_of_several(
+    said: str, values: list[Any], name: str
+) -> None:
+    sweep = read(**{said: values})
+    assert sweep.space[name] == Choice(tuple(values))
+    assert sweep.names == ({} if said == name else {name: said})
+    assert (f"{said} is {name}" in told(sweep)) == (said != name)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "meant"),
+    [
+        ("activation", ["ReLU", "nn.LeakyReLU", "SiLU()", "torch.nn.GELU", "swish", "PReLU"],
+         ("relu", "leaky_relu", "silu", "gelu", "silu", "prelu")),
+        ("optimizer", ["Adam", "SGD", "torch.optim.NAdam", "RMSProp"],
+         ("adam", "sgd", "nadam", "rmsprop")),
+        ("filter_org", ["same", "Double", "halving", "constant", "doubled", "half", 3],
+         (1.0, 2.0, 0.5, 1.0, 2.0, 0.5, 3.0)),
+        ("batch_norm", ["Yes", "No"], (True, False)),
+        ("dropout", [None, 0.2], (0.0, 0.2)),
+        ("dropout", ["None", "0.2"], (0.0, 0.2)),
+        ("kernel_size", [[3, 3], [5, 5]], (3, 5)),
+        ("pooling", ["MaxPool2d", "nn.AvgPool2d"], ("max", "avg")),
+        ("padding", [0, 2], ("valid", "2")),
+        ("learning_rate_schedule", ["CosineAnnealingLR", "StepLR", None],
+         ("cosine", "step", "constant")),
+    ],
+)  # fmt: skip
+def test_values_are_taken_as_people_write_them(
+    name: str, values: list[Any], meant: tuple[Any, ...]
+) -> None:
+    sweep = read(**{name: values})
+    assert sweep.space[name] == Choice(tuple(dict.fromkeys(meant)))
+    line = next(note for note in sweep.notes if note.startswith(f"{name} is {name}: "))
+    assert " as " in line
+
+
+def test_what_is_written_as_declared_is_told_nowhere() -> None:
+    sweep = read(learning_rate=["0.1", "1e-3"], dropout=[0, 0.5], kernel_size=[3, 5],
+                 batch_norm=["True", "False"], padding=["same", 1])  # fmt: skip
+    assert sweep.notes == ()
+    assert sweep.space["batch_norm"] == Choice((True, False))
+    assert sweep.space["padding"] == Choice(("same", "1"))
+    assert sweep.space["learning_rate"] == Choice((0.1, 0.001))
+
+
+@pytest.mark.parametrize(
+    ("entry", "largest", "more"),
+    [
+        ({"values": [5, 10]}, 10, ": a trial trains up to the largest, and early stopping ends"),
+        ({"values": ["5", "20"]}, 20, ": a trial trains"),
+        ({"values": [7]}, 7, ""),
+        ({"min": 2, "max": 9}, 9, ": a trial trains"),
+        ({"min": 2, "max": 9, "distribution": "int_uniform"}, 9, ": a trial trains"),
+        ({"value": 4}, 4, ""),
+    ],
+)
+def test_epochs_count_up_to_the_largest(entry: dict[str, Any], largest: int, more: str) -> None:
+    sweep = read(n_epochs=entry)
+    assert sweep.settings == {"max_epochs": largest}
+    assert sweep.space == {}
+    [note] = sweep.notes
+    assert note.startswith(f"n_epochs is max_epochs, {largest}{more}")
+    assert bool(more) == (note != f"n_epochs is max_epochs, {largest}")
+
+
+@pytest.mark.parametrize(
+    ("value", "side"), [(64, 64), ([64, 64], 64), ([64, 64, 3], 64), ([3, 64, 64], 64)]
+)
+def test_images_have_one_side(value: Any, side: int) -> None:
+    assert read(input_shape={"value": value}).settings == {"image_size": side}
+    assert read(img_size=[32, value]).settings == {"image_size": side}
+
+
+def test_images_of_two_sides_are_refused() -> None:
+    [line] = refusals(image_size={"value": [64, 48]})
+    assert line.startswith("image_size: [64, 48] is not a whole number")
+
+
+def test_filters_may_be_listed_for_each_layer() -> None:
+    sweep = read(num_filters=[[16, 32, 64], [64, 32, 16]])
+    assert sweep.space["filters"] == Choice(("16-32-64", "64-32-16"))
+    assert sweep.space["conv_layers"] == Choice((3,))
+    assert "num_filters: conv_layers is 3, as many as filters are listed" in told(sweep)
+    assert num_configurations(sweep.space, 32) == 2
+
+
+def test_lists_of_several_lengths_make_networks_of_several_depths() -> None:
+    sweep = read(filters=[[16, 32], [16, 32, 64], [8, 8]], dropout=[0.1, 0.2])
+    assert sweep.space["conv_layers"] == Choice((2, 3))
+    assert num_configurations(sweep.space, 32) == 6, "each list has one depth"
+
+
+@pytest.mark.parametrize(
+    ("entries", "name", "lists"),
+    [
+        ({"nf1": [8], "nf2": [16, 32]}, "filters", ("8-16", "8-32")),
+        ({"conv1_filters": [8, 4], "conv2_filters": {"value": 16}}, "filters", ("8-16", "4-16")),
+        ({"k1": [3, 5], "k2": [3]}, "kernel_sizes", ("3-3", "5-3")),
+        ({"kernel_size_0": [3], "kernel_size_1": [7]}, "kernel_sizes", ("3-7",)),
+        ({"fc1": [64], "fc2": [32, 16]}, "dense_sizes", ("64-32", "64-16")),
+        ({"num_dense": [[64], [64, 32]]}, "dense_sizes", ("64", "64-32")),
+        ({"kernel_size": [[3, 5, 7], [[3, 3], [5, 5], [5, 5]]]}, "kernel_sizes",
+         ("3-5-7", "3-5-5")),
+    ],
+)  # fmt: skip
+def test_numbers_of_single_layers_become_lists(
+    entries: dict[str, Any], name: str, lists: tuple[str, ...]
+) -> None:
+    sweep = read(**entries)
+    assert sweep.space[name] == Choice(lists)
+    if name != "dense_sizes":
+        assert sweep.space["conv_layers"] == Choice((lists[0].count("-") + 1,))
+
+
+def test_of_longer_lists_of_kernels_the_first_count_and_that_is_told() -> None:
+    sweep = read(kernel_size=[[3, 5, 7], [5, 5, 5, 5]])
+    assert sweep.space["kernel_sizes"] == Choice(("3-5-7", "5-5-5"))
+    assert "of 5-5-5-5 the first 3 sizes count" in told(sweep)
+
+
+@pytest.mark.parametrize(
+    ("entries", "line"),
+    [
+        ({"filters": [[8, 16]], "conv_layers": [3, 4]}, "lists of 2 layers do not fit conv_layers"),
+        ({"kernels": [[3, 5]], "n_layers": [2, 3]}, "kernels: 3-5 are 2 sizes, and conv_layers"),
+        ({"filters": [[8, 16]], "filter_org": [1, 2]}, "filters says each layer's own, so filter_"),
+        ({"nf1": [8], "nf3": [8]}, "nf1, nf3: filters of layer 2 is not there"),
+        ({"k2": [3], "k3": [3]}, "kernel_sizes of layer 1 is not there"),
+        ({"fc_sizes": [[8, 8]], "num_dense_layers": [1]}, "lists of 2 layers do not fit num_dense"),
+        ({"kernel_size": [[3, 13]]}, "kernel_size: .* is not a whole number from 1 to 11"),
+        ({"kernel_size": [13]}, "kernel_size: 13 is not a whole number from 1 to 11"),
+        ({"constant_filter": [8, 16]}, "constant_filter: counts where filter_org is the same"),
+    ],
+)  # fmt: skip
+def test_lists_that_fit_nothing_are_refused(entries: dict[str, Any], line: str) -> None:
+    assert any(re.search(line, told) for told in refusals(**entries)), refusals(**entries)
+
+
+def test_filters_of_their_own_for_constant_networks() -> None:
+    sweep = read(filter_org=["constant", "doubling"], constant_filter=[8, 16], base_filter=[4],
+                 conv_layers={"value": 3})  # fmt: skip
+    assert sweep.space["filters"] == Choice(("8-8-8", "16-16-16", "4-8-16"))
+    assert not {"filter_org", "first_layer_filters", "constant_filters"} & sweep.space.keys()
+
+
+def test_lists_and_words_of_one_organisation() -> None:
+    sweep = read(filter_organization=["all_same", "custom[8, 8, 4]", "my_alt_pattern"],
+                 num_filters={"value": 16})  # fmt: skip
+    assert sweep.space["filters"] == Choice(("8-8-4", "16-16-16"))
+    assert "without my_alt_pattern, which only its program knows" in told(sweep)
+    text = read(filter_organisation={"value": "[4, 8],[8, 4]"})
+    assert text.space["filters"] == Choice(("4-8", "8-4"))
+
+
+def test_whether_there_is_dropout_and_how_much() -> None:
+    sweep = read(dropout=["Yes", "No"], prob=[0.2, 0.3])
+    assert sweep.space["dropout"] == Choice((0.0, 0.2, 0.3))
+    assert "dropout and prob are dropout, 0, 0.2, 0.3" in told(sweep)
+    assert refusals(dropout=["Yes", "No"]) == [
+        "dropout: true, false is no share; write values: [0, 0.3]"
+    ]
+
+
+def test_momentum_means_sgd_and_plain_momentum() -> None:
+    sweep = read(momentum=[0.8, 0.9])
+    assert sweep.space["optimizer"] == Choice(("sgd",))
+    assert sweep.space["nesterov"] == Choice((False,))
+    assert "nesterov" not in read(momentum=[0.8], nesterov=[True], optimizer=["sgd"]).notes
+    assert "momentum" not in read(momentum=[0.8, 0.9], optimizer=["adam"]).space
+    assert "momentum: left out, as adam has none" in told(read(momentum=[0.8], optimizer=["Adam"]))
+    assert "sgd has Nesterov momentum of 0.9 here" in told(read(optimizer=["sgd", "adam"]))
+    assert read(beta1={"min": 0.8, "max": 0.95}).space["beta1"] == Interval(0.8, 0.95)
+
+
+def test_what_is_fixed_and_unknown_is_left_out_with_a_line() -> None:
+    sweep = read(data_dir={"value": "/photos"}, n_classes={"value": 10}, seed=[1], in_channels=[3],
+                 num_workers={"value": 4}, loss=["cross_entropy"], dropout=[0.1, 0.2])  # fmt: skip
+    assert list(sweep.space) == ["dropout"]
+    for name in ("data_dir", "n_classes", "seed", "in_channels", "num_workers", "loss"):
+        assert f"{name}: " in told(sweep)
+    assert "(--seed says it here)" in told(sweep)
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        ({"model_name": {"value": "resnet50"}}, "model_name: resnet50 is another network"),
+        ({"pretrained": {"value": True}}, "networks here are trained from their beginning"),
+        ({"loss": {"value": "focal"}}, "focal is not cross-entropy"),
+        ({"dropuot": {"value": 0.1}}, "dropuot: no such hyperparameter; did you mean dropout?"),
+        ({"conv_layerz": [3]}, "did you mean conv_layers?"),
+    ],
+)
+def test_what_is_fixed_and_would_change_what_is_trained_is_refused(
+    entry: dict[str, Any], line: str
+) -> None:
+    assert line in refusals(**entry)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("freeze_layers", "fine-tunes a pretrained network"),
+        ("mixup_alpha", "search augmentation"),
+        ("loss_function", "the loss is cross-entropy"),
+        ("random_seed", "--seeds"),
+        ("dropuot", "did you mean dropout?"),
+        ("filter_growthh", "did you mean f"),
+        ("neuron_numbers_of_densest_layer", "did you mean num_neurons_dense?"),
+        ("zeta", "nothing here is like it; if it is one by another name write --rename zeta=KNOWN"),
+    ],
+)
+def test_a_searched_name_that_nobody_has_is_refused_with_a_hint(name: str, hint: str) -> None:
+    [line] = refusals(**{name: [1, 2]})
+    assert line.startswith(f"{name}: ")
+    assert hint in line
+
+
+def test_two_names_of_one_thing_are_refused_and_both_are_named() -> None:
+    [line] = refusals(n_filters=[8, 16], base_filter=[8, 16])
+    assert line.startswith("n_filters and base_filter: all of them are first_layer_filters")
+    assert read({"base_filter": "num_neurons_dense"}, n_filters=[8], base_filter=[8]).space
+
+
+def test_a_name_can_be_renamed() -> None:
+    sweep = read({"cells": "num_neurons_dense", "rounds": "max_epochs"}, cells=[8, 16], rounds=[3])
+    assert sweep.space == {"num_neurons_dense": Choice((8, 16))}
+    assert sweep.settings == {"max_epochs": 3}
+    assert sweep.names == {"num_neurons_dense": "cells", "max_epochs": "rounds"}
+    assert "--rename nobody: no such name in the sweep file" in refusals({"nobody": "dropout"})
+    [line] = refusals({"cells": "dense_neuron"}, cells=[8])
+    assert (
+        line
+        == "--rename cells=dense_neuron: no such hyperparameter; did you mean num_neurons_dense?"
+    )
+
+
+def test_all_mistakes_are_told_at_once_each_in_a_line() -> None:
+    with pytest.raises(MistakesError) as caught:
+        sweep_from_mapping(
+            {
+                "method": "bayesian",
+                "early_terminate": {"type": "hyperband"},
+                "run_cap": 0,
+                "parameters": {
+                    "dropout": {"values": [2]},
+                    "zeta": {"values": [1, 2]},
+                    "activation": {"values": ["rellu", "gelu"]},
+                },
+            }
+        )
+    lines = caught.value.lines
+    assert [line.partition(":")[0] for line in lines] == [
+        "method", "run_cap", "early_terminate", "dropout", "zeta", "activation"
+    ]  # fmt: skip
+    assert lines[-1].endswith("did you mean relu?")
+
+
+def test_nested_parameters_are_names_with_dots() -> None:
+    nested = {"parameters": {"name": {"values": ["Adam"]}, "lr": {"values": [0.1, 0.2]}}}
+    sweep = read(optimizer=nested)
+    assert sweep.space["learning_rate"] == Choice((0.1, 0.2))
+    assert sweep.names == {"optimizer": "optimizer.name", "learning_rate": "optimizer.lr"}
