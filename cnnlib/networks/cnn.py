@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from cnnlib.networks.cnn_config import IMAGE_SIZE, TrialConfig, impossible
+from cnnlib.networks.cnn_config import IMAGE_SIZE, TrialConfig
+from cnnlib.networks.cnn_shapes import impossible
 from cnnlib.networks.family import Family
 
 

@@ -7,7 +7,7 @@ some seconds: a mistake is told at once.
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from importlib.resources import files
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from cnnlib.networks.families import family_named
 from cnnlib.networks.family import Family
 from cnnlib.photos.source_text import SourceText, read_by
-from cnnlib.planning.settings import Settings, check_flags, seconds_of
+from cnnlib.planning.settings import Settings, check_flags, renamed, seconds_of
 from cnnlib.search.bounds import LARGEST_SEED
 from cnnlib.search.halving import Halving
 from cnnlib.search.reference import read_reference
@@ -58,7 +58,9 @@ def make_plan(settings: Settings) -> "Plan":
     folder = _folder(settings)
     rename = renamed(settings.rename)
     if settings.resume:
-        rename = _renamed_before(folder) | rename
+        from cnnlib.planning.resume import renamed_before
+
+        rename = renamed_before(folder) | rename
     file = _sweep_file(settings, rename)
     family = file.family
     image_size = settings.image_size or file.settings.get("image_size") or default_size(family)
@@ -124,32 +126,6 @@ def _data(settings: Settings) -> str | Path:
             raise ValueError(f"--data: {short(data)} is not a text nor a data set")
         data = object_table(data, cache_folder())
     return read_by(data, settings.columns, settings.min_per_class)
-
-
-def renamed(flags: object) -> dict[str, str]:
-    """{neurons: num_neurons_dense} for the flags 'neurons=num_neurons_dense'."""
-    if isinstance(flags, Mapping):
-        return {str(said): str(known) for said, known in flags.items()}
-    if isinstance(flags, str) or not isinstance(flags, Iterable):
-        flags = [flags]
-    names: dict[str, str] = {}
-    for text in flags:
-        said, _, known = str(text).partition("=")
-        if not said.strip() or not known.strip():
-            raise ValueError(f"--rename {short(text)}: write NAME=KNOWN")
-        if names.setdefault(said.strip(), known.strip()) != known.strip():
-            raise ValueError(f"--rename {short(said)}: is given twice")
-    return names
-
-
-def _renamed_before(folder: Path) -> dict[str, str]:
-    """What the sweep that goes on was begun with; nothing where its journal is not here yet."""
-    from cnnlib.journal.events import journal_exists, read_events
-
-    if not journal_exists(folder):
-        return {}
-    begun = next((event for event in read_events(folder) if event["event"] == "sweep"), {})
-    return dict(begun.get("rename", {}))
 
 
 def _sweep_file(settings: Settings, rename: Mapping[str, str]) -> SweepFile:

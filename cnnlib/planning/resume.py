@@ -23,6 +23,14 @@ MAY_GROW = ("trials", "max_epochs")
 FIRST_ONES = ("num_initial", "known", "family", "names", "rename")  # of the first driver
 
 
+def renamed_before(folder: Path) -> dict[str, str]:
+    """What the sweep that goes on was begun with; nothing where its journal is not here yet."""
+    if not journal_exists(folder):
+        return {}
+    begun = next((event for event in read_events(folder) if event["event"] == "sweep"), {})
+    return dict(begun.get("rename", {}))
+
+
 def read_terms(folder: Path, family: Family | None = None) -> Terms | None:
     """The terms of the sweep in a folder, None where it was killed before they were written.
 

@@ -87,3 +87,19 @@ def seconds_of(text: str) -> float:
     if not total:
         raise ValueError("--time-budget: there is nothing to do in no time")
     return total
+
+
+def renamed(flags: object) -> dict[str, str]:
+    """{neurons: num_neurons_dense} for the flags 'neurons=num_neurons_dense'."""
+    if isinstance(flags, Mapping):
+        return {str(said): str(known) for said, known in flags.items()}
+    if isinstance(flags, str) or not isinstance(flags, Iterable):
+        flags = [flags]
+    names: dict[str, str] = {}
+    for text in flags:
+        said, _, known = str(text).partition("=")
+        if not said.strip() or not known.strip():
+            raise ValueError(f"--rename {short(text)}: write NAME=KNOWN")
+        if names.setdefault(said.strip(), known.strip()) != known.strip():
+            raise ValueError(f"--rename {short(said)}: is given twice")
+    return names
