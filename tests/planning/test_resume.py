@@ -9,7 +9,7 @@ from cnnlib.journal.ledger import Ledger, Terms
 from cnnlib.networks.cnn import TrialConfig
 from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.plan import Plan
-from cnnlib.planning.resume import check_compatible, read_known, read_terms
+from cnnlib.planning.resume import check_compatible, read_known, read_terms, renamed_before
 from cnnlib.planning.settings import Settings
 from cnnlib.search.halving import WORST
 from cnnlib.search.searcher import Outcome
@@ -33,6 +33,19 @@ def test_the_terms_of_a_sweep_are_read_from_its_journal(tmp_path: Path) -> None:
     ledger.resume(20, 9)
     journal.close()
     assert read_terms(tmp_path) == replace(TERMS, known=known, trials=20, max_epochs=9)
+
+
+def test_the_names_of_the_users_file_are_in_the_journal(tmp_path: Path) -> None:
+    names, rename = {"num_neurons_dense": "cells"}, {"cells": "num_neurons_dense"}
+    terms = replace(TERMS, names=names, rename=rename)
+    journal = Journal(tmp_path)
+    assert renamed_before(tmp_path) == {}, "it was killed before it began"
+    Ledger(journal.append).begin(terms)
+    journal.close()
+    assert renamed_before(tmp_path) == rename
+    read = read_terms(tmp_path)
+    assert read == terms
+    check_compatible(terms, replace(terms, names={}, rename={}))
 
 
 def test_more_of_the_same_is_compatible() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from cnnlib.networks.cnn import TrialConfig
 from cnnlib.planning.make_plan import data_name, make_plan
-from cnnlib.planning.settings import Settings, seconds_of
+from cnnlib.planning.settings import Settings, renamed, seconds_of
 
 FAST = {"image_size": 32, "wandb": "off"}
 
@@ -302,3 +302,24 @@ def test_results_of_a_ray_job_do_not_go_into_its_throwaway_folder(
 def test_a_field_that_is_no_text_is_a_line(field: str, value: object, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"^--{field.replace('_', '-')}"):
         make_plan(Settings(**{"wandb": "off", "data": tmp_path, field: value}))
+
+
+@pytest.mark.parametrize("flags", [["a=dropout", " b = ema "], {"a": "dropout", "b": "ema"}])
+def test_renames_are_flags_or_a_dictionary(flags: object) -> None:
+    assert renamed(flags) == {"a": "dropout", "b": "ema"}
+    assert renamed("a=dropout") == {"a": "dropout"}
+    assert renamed(()) == {}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["dropout"], "--rename dropout: write NAME=KNOWN"),
+        (["=dropout"], "write NAME=KNOWN"),
+        (["a=dropout", "a=ema"], "--rename a: is given twice"),
+        (5, "--rename 5: write NAME=KNOWN"),
+    ],
+)
+def test_renames_that_say_nothing_are_refused(flags: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        renamed(flags)
