@@ -15,7 +15,7 @@ from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.families import family_named
 from cnnlib.networks.family import Family
-from cnnlib.networks.hyperparameter import Hyperparameter, hyperparameter_named
+from cnnlib.networks.hyperparameter import Hyperparameter, hyperparameter_named, hyperparameters
 from cnnlib.search.halving import WORST, Decision, Halving, diverged, divergence, finite
 from cnnlib.search.searcher import Outcome, Searcher
 from cnnlib.search.searchers import SEARCHERS
@@ -67,6 +67,11 @@ class Terms:
     def augmented(self) -> bool:
         """Whether any trial augments."""
         return self.space.get("use_augmentation") != Choice((False,))  # True by default
+
+    def written(self, config: Configuration) -> dict[str, Any]:
+        """A configuration as events have it: without what is quiet and not in the space."""
+        known = hyperparameters(type(config))
+        return {n: v for n, v in asdict(config).items() if n in self.space or not known[n].quiet}
 
     def as_event(self) -> dict[str, Any]:
         content = {name: v for name, v in vars(self).items() if name != "family"}
@@ -207,7 +212,7 @@ class Ledger:
             self.exhausted = True
             return None
         trial_id = f"{len(self.trials) + 1:04d}"
-        content = {"config": asdict(config), "max_epochs": self.terms.max_epochs}
+        content = {"config": self.terms.written(config), "max_epochs": self.terms.max_epochs}
         self._record("proposed", trial_id=trial_id, **content)
         return self.trials[trial_id]
 

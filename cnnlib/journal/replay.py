@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from cnnlib.journal import finals
@@ -155,5 +154,5 @@ def _proposal_difference(ledger: Ledger, event: Event) -> str | None:
     if event["trial_id"] != trial_id:
         return f"the next trial is {trial_id}"
     config = ledger.proposal()
-    derived = asdict(config) if config else None
+    derived = ledger.terms.written(config) if config else None
     return None if derived == event["config"] else f"derived {derived}, written {event['config']}"

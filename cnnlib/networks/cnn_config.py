@@ -4,26 +4,9 @@ from dataclasses import dataclass
 
 from cnnlib.networks.configuration import Configuration, Recipe
 from cnnlib.networks.hyperparameter import choice, layered, number, switch
+from cnnlib.networks.words import ACTIVATION_WORDS, KERNELS, ORGANIZATIONS
 
 IMAGE_SIZE = 224  # px, the study's
-
-
-ORGANIZATIONS = {
-    "same": 1.0, "all_same": 1.0, "constant": 1.0, "equal": 1.0, "uniform": 1.0, "fixed": 1.0,
-    "double": 2.0, "doubling": 2.0, "doubled": 2.0, "doubles": 2.0, "incr": 2.0, "increase": 2.0,
-    "increasing": 2.0, "inc": 2.0, "ascending": 2.0, "x2": 2.0, "twice": 2.0, "up": 2.0,
-    "half": 0.5, "halve": 0.5, "halving": 0.5, "halved": 0.5, "halves": 0.5, "decr": 0.5,
-    "decrease": 0.5, "decreasing": 0.5, "dec": 0.5, "descending": 0.5, "down": 0.5,
-    "config_same": 1.0, "config_all_same": 1.0, "config_incr": 2.0, "config_decr": 0.5,
-    "same_in_all_layers": 1.0, "doubling_in_each_layer": 2.0, "halving_in_each_layer": 0.5,
-}  # fmt: skip
-KERNELS = (
-    "kernel", "filter size", "filter dim", "filter shape", "conv kernel size", "kernel shape",
-    "kernel width", "filter width", "k", "ks", "conv kernel", "conv filter size",
-    "kernel size layer",
-    "kernel size conv", "kernel list", "filter kernel size", "kernel filter size", "kernel layer",
-    "kernel organization", "conv kernel layer", "kernel config", "filter side", "receptive field",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,8 +46,7 @@ class _Layers(Configuration):
         help="activation after each convolution and the dense layer",
         aliases=("conv activation", "activation layer", "activation conv layer",
                  "conv layer activation"),
-        words={"swish": "silu", "lrelu": "leaky_relu", "none": "identity", "linear": "identity",
-               "hswish": "hardswish", "parametric_relu": "prelu", "log_sigmoid": "logsigmoid"},
+        words=ACTIVATION_WORDS,
     )  # fmt: skip
     dropout: float = number(
         0.3, 0.0, 0.95, help="share of dense activations dropped in training",
@@ -136,16 +118,18 @@ class TrialConfig(Recipe, _Layers):
                     "conv layer kernel size", "kernel size conv", "filter size layer"),
     )  # fmt: skip
     padding: str = choice(
-        "same", "valid", "1", "2", "3", "4", "5", optional=True,
+        "same", "valid", "1", "2", "3", "4", "5", optional=True, quiet=True,
         help="around each convolution: same keeps the size, valid is none, or so many pixels",
         aliases=("conv padding", "padding size"), words={"0": "valid", "none": "valid"},
     )  # fmt: skip
     stride: int = number(
-        1, 1, 4, optional=True, squares=True, help="step of the convolutions, in pixels",
+        1, 1, 4, optional=True, quiet=True, squares=True,
+        help="step of the convolutions, in pixels",
         aliases=("conv stride", "stride size"),
     )  # fmt: skip
     pooling: str = choice(
-        "max", "avg", "none", optional=True, help="after each convolution: maximum, mean or none",
+        "max", "avg", "none", optional=True, quiet=True,
+        help="after each convolution: maximum, mean or none",
         aliases=("pool", "pool layer", "pool method", "pool kind", "pool mode", "pool operation"),
         words={"maxpool": "max", "maxpool2d": "max", "max_pooling": "max", "average": "avg",
                "avgpool": "avg", "avgpool2d": "avg", "mean": "avg", "average_pooling": "avg",
@@ -153,28 +137,30 @@ class TrialConfig(Recipe, _Layers):
                "maxpooling2d": "max", "averagepooling2d": "avg", "false": "none"},
     )  # fmt: skip
     pool_size: int = number(
-        2, 1, 5, optional=True, squares=True,
+        2, 1, 5, optional=True, quiet=True, squares=True,
         help="side of what a pooling takes together, in pixels",
         aliases=("pool", "pool kernel size", "pool kernel", "max pool size", "pool filter size",
                  "max pool kernel size", "max pool"),
     )  # fmt: skip
     pool_stride: int = number(
-        0, 0, 5, optional=True, squares=True, help="step of the poolings; 0: as large as pool_size",
+        0, 0, 5, optional=True, quiet=True, squares=True,
+        help="step of the poolings; 0: as large as pool_size",
         aliases=("stride pool", "max pool stride"),
     )  # fmt: skip
     conv_dropout: float = number(
-        0.0, 0.0, 0.95, optional=True,
+        0.0, 0.0, 0.95, optional=True, quiet=True,
         help="share of channels dropped in training, after each convolution's activation",
         aliases=("dropout conv", "dropout conv layer", "spatial dropout", "feature dropout",
                  "conv layer dropout"),
         words={"none": 0.0, "false": 0.0},
     )  # fmt: skip
     conv_bias: bool = switch(
-        True, optional=True, help="whether convolutions add a bias",
+        True, optional=True, quiet=True, help="whether convolutions add a bias",
         aliases=("bias", "bias conv"),
     )  # fmt: skip
     num_dense_layers: int = number(
-        1, 1, 8, optional=True, help="dense layers before the classes, all of num_neurons_dense",
+        1, 1, 8, optional=True, quiet=True,
+        help="dense layers before the classes, all of num_neurons_dense",
         aliases=("dense layer", "dense", "num dense", "dense depth"),
     )  # fmt: skip
     dense_sizes: str = layered(
@@ -190,10 +176,9 @@ class TrialConfig(Recipe, _Layers):
     dense_activation: str = choice(
         "same", "relu", "gelu", "silu", "mish", "elu", "selu", "leaky_relu", "tanh", "sigmoid",
         "relu6", "prelu", "rrelu", "celu", "softplus", "softsign", "logsigmoid", "hardtanh",
-        "hardsigmoid", "hardswish", "identity", optional=True,
+        "hardsigmoid", "hardswish", "identity", optional=True, quiet=True,
         help="activation after the dense layers; same: as `activation`",
         aliases=("activation dense", "dense layer activation", "activation dense layer",
                  "head activation", "classifier activation"),
-        words={"swish": "silu", "lrelu": "leaky_relu", "none": "identity", "linear": "identity",
-               "hswish": "hardswish", "parametric_relu": "prelu", "log_sigmoid": "logsigmoid"},
+        words=ACTIVATION_WORDS,
     )  # fmt: skip

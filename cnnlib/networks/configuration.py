@@ -117,25 +117,26 @@ class Recipe(Batches):
         aliases=("ema decay", "ema weight"), words={"none": 0.0, "false": 0.0},
     )  # fmt: skip
     momentum: float = number(
-        0.9, 0.0, 0.9999, optional=True,
+        0.9, 0.0, 0.9999, optional=True, quiet=True,
         help="momentum of sgd, nag and momentum; 0 is none",
         aliases=("sgd momentum", "optimizer momentum"), words={"none": 0.0, "false": 0.0},
     )  # fmt: skip
     nesterov: bool = switch(
-        True, optional=True, help="whether sgd's momentum is Nesterov's",
+        True, optional=True, quiet=True, help="whether sgd's momentum is Nesterov's",
         aliases=("nesterov momentum", "sgd nesterov"),
     )  # fmt: skip
     beta1: float = number(
-        0.9, 0.0, 0.9999, optional=True, help="decay of the mean gradient in adam and its kin",
+        0.9, 0.0, 0.9999, optional=True, quiet=True,
+        help="decay of the mean gradient in adam and its kin",
         aliases=("beta 1", "adam beta 1", "b 1", "optimizer beta 1"),
     )  # fmt: skip
     beta2: float = number(
-        0.999, 0.0, 0.99999, optional=True,
+        0.999, 0.0, 0.99999, optional=True, quiet=True,
         help="decay of the mean squared gradient in adam and its kin",
         aliases=("beta 2", "adam beta 2", "b 2", "optimizer beta 2"),
     )  # fmt: skip
     eps: float = number(
-        0.0, 0.0, 1.0, optional=True,
+        0.0, 0.0, 1.0, optional=True, quiet=True,
         help="added to a divisor of the optimiser's; 0 is the optimiser's own",
         aliases=("adam eps", "optimizer eps"),
     )  # fmt: skip

@@ -33,6 +33,7 @@ class Hyperparameter:
     high: float | None = None
     scale: str = "linear"  # or "log": how its axis is drawn
     optional: bool = False  # not shown where it has its default
+    quiet: bool = False  # in no event or table of a sweep that does not search it
     aliases: tuple[str, ...] = ()  # other names of it, as words in any order and spelling
     perhaps: tuple[str, ...] = ()  # names that it has too where the values fit nobody else
     words: Mapping[str, Value] = field(default_factory=dict)  # what people write for a value
@@ -161,7 +162,7 @@ def number(default: float, low: float, high: float, *, help: str, **more: Any) -
 
 def layered(default: str, low: float, high: float, *, help: str, **more: Any) -> Any:
     """A field that is a text of whole numbers, one for each layer, or a word for none."""
-    bounds = {"low": low, "high": high, "layered": True, "optional": True}
+    bounds = {"low": low, "high": high, "layered": True, "optional": True, "quiet": True}
     return field(default=default, metadata={"help": help, **bounds, **more})
 
 

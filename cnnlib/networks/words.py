@@ -154,6 +154,27 @@ PREFIXES = frozenset(
         "module",
     ]
 )
+# What people write for values, and other names of one thing that several hyperparameters have.
+ORGANIZATIONS = {
+    "same": 1.0, "all_same": 1.0, "constant": 1.0, "equal": 1.0, "uniform": 1.0, "fixed": 1.0,
+    "double": 2.0, "doubling": 2.0, "doubled": 2.0, "doubles": 2.0, "incr": 2.0, "increase": 2.0,
+    "increasing": 2.0, "inc": 2.0, "ascending": 2.0, "x2": 2.0, "twice": 2.0, "up": 2.0,
+    "half": 0.5, "halve": 0.5, "halving": 0.5, "halved": 0.5, "halves": 0.5, "decr": 0.5,
+    "decrease": 0.5, "decreasing": 0.5, "dec": 0.5, "descending": 0.5, "down": 0.5,
+    "config_same": 1.0, "config_all_same": 1.0, "config_incr": 2.0, "config_decr": 0.5,
+    "same_in_all_layers": 1.0, "doubling_in_each_layer": 2.0, "halving_in_each_layer": 0.5,
+}  # fmt: skip
+KERNELS = (
+    "kernel", "filter size", "filter dim", "filter shape", "conv kernel size", "kernel shape",
+    "kernel width", "filter width", "k", "ks", "conv kernel", "conv filter size",
+    "kernel size layer",
+    "kernel size conv", "kernel list", "filter kernel size", "kernel filter size", "kernel layer",
+    "kernel organization", "conv kernel layer", "kernel config", "filter side", "receptive field",
+)  # fmt: skip
+ACTIVATION_WORDS = {
+    "swish": "silu", "lrelu": "leaky_relu", "none": "identity", "linear": "identity",
+    "hswish": "hardswish", "parametric_relu": "prelu", "log_sigmoid": "logsigmoid",
+}  # fmt: skip
 # With filters or channels these say how their number changes from layer to layer.
 _ORGANIZATIONS = frozenset(
     [

@@ -280,3 +280,12 @@ def test_named_rungs_and_weights_go_through_the_journal() -> None:
     assert read == terms
     assert read.halving is not None
     assert read.halving.rungs == (3, 5)
+
+
+def test_what_a_sweep_does_not_search_of_the_layers_is_in_no_event() -> None:
+    config = TrialConfig(filters="8-16", conv_layers=2, optimizer="adam")
+    written = TERMS.written(config)
+    assert {"dropout", "optimizer", "augmentation"} <= written.keys()
+    assert not {"filters", "momentum", "padding"} & written.keys()
+    space = {**TERMS.space, "filters": Choice(("8-16", "4-8"))}
+    assert replace(TERMS, space=space).written(config)["filters"] == "8-16"
