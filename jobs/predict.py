@@ -20,6 +20,7 @@ def parser() -> Flags:
         "folder", metavar="FOLDER", help="of a sweep, its champion, or jobs/train.py"
     )
     flags.add_argument("photos", metavar="PHOTO", nargs="+", help="files, or folders of files")
+    flags.add_argument("--network", metavar="NAME", help="file.py:NAME, where it is your own")
     flags.add_argument("--csv", action="store_true", help="print the table as CSV")
     return flags
 
@@ -35,9 +36,11 @@ def main() -> int:
         return mistake(error)
     from cnnlib.champion.champion import read_champion
     from cnnlib.champion.prediction import GUESSES, find_photos, predict
+    from cnnlib.networks.own_code import family_asked
 
     try:
-        champion, files = read_champion(asked.folder), find_photos(asked.photos)
+        family = family_asked(asked.network) if asked.network else None
+        champion, files = read_champion(asked.folder, family), find_photos(asked.photos)
         if not files:
             raise FileNotFoundError(f"no files in {', '.join(asked.photos)}")
         table, unreadable = predict(champion, files)

@@ -9,13 +9,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing
 
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration
-from cnnlib.networks.families import family_named, told
+from cnnlib.networks.families import told
 from cnnlib.networks.family import Family
+from cnnlib.networks.own_code import family_asked
 from cnnlib.photos.sources import find_dataset
 from cnnlib.planning.make_plan import default_size
 from cnnlib.planning.settings import check_flags
 from cnnlib.search.reference import read_hyperparameters
-from cnnlib.search.space import constants, with_set
+from cnnlib.search.space import Choice, Space, constants, with_set
 from cnnlib.system.flags import Flags
 from cnnlib.system.surroundings import check_surroundings
 from cnnlib.tracking.account import resolved_mode
@@ -27,7 +28,12 @@ def parser() -> Flags:
     flags = Flags(description="Trains one configuration of the CNN.", allow_abbrev=False)
     add = flags.add_argument
     add("--config", metavar="FILE", help="JSON or YAML: hyperparameters, or a champion's config")
-    add("--network", default=CNN.name, metavar="NAME", help="kind of network (default cnn)")
+    add(
+        "--network",
+        default=CNN.name,
+        metavar="NAME",
+        help="cnn (default), or file.py:NAME of your own",
+    )
     add("--set", action="append", default=[], metavar="NAME=V", help="one hyperparameter")
     add("--data", default="sample", help="sample (default), or a folder, zip or URL")
     add("--image-size", type=int, metavar="PX", help="side of the images (default 224; sample 32)")
@@ -49,7 +55,7 @@ def main() -> int:
         out = Path(flags.out)
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ValueError(f"--out: {out} exists; nothing is overwritten: choose a new folder")
-        family = family_named(flags.network)
+        family = family_asked(flags.network)
         config = configuration(flags.config, flags.set, family)
         image_size = default_size(family) if flags.data != "sample" else 32
         if flags.image_size is not None:
@@ -57,6 +63,11 @@ def main() -> int:
         if reason := family.impossible(config, image_size):
             raise ValueError(reason)
         dataset = find_dataset(flags.data)
+        if family.digest is not None:
+            from cnnlib.planning.trial_run import try_out
+
+            fixed: Space = {name: Choice((value,)) for name, value in vars(config).items()}
+            try_out(family, fixed, num_classes=len(dataset.classes), image_size=image_size)
         check_memory(config, num_classes=len(dataset.classes), image_size=image_size, family=family)
         # From here on it takes time: W&B, PyTorch, decoding.
         flags.wandb = resolved_mode(flags.wandb)
@@ -129,13 +140,14 @@ def _train(config: Configuration, task: Any, out: Path, flags: argparse.Namespac
     from cnnlib.champion.champion import WEIGHTS, Champion, write_champion
     from cnnlib.journal.events import Journal
     from cnnlib.journal.tables import CLASS_COUNTS
+    from cnnlib.networks.summary import scorer, summary
     from cnnlib.planning.provenance import provenance
     from cnnlib.search.halving import diverged, divergence
     from cnnlib.tracking import Tracking
     from cnnlib.training.trial import train
 
     model: Any = task.family.build(config, len(task.dataset.classes), task.image_size)
-    print(model.summary(), flush=True)
+    print(summary(scorer(model), task.image_size), flush=True)
     # What W&B follows; below wandb/, because the folder is no sweep's.
     journal = Journal(out / "wandb") if flags.wandb != "off" else None
     note = journal.append if journal else lambda *_, **__: None
@@ -154,12 +166,9 @@ def _train(config: Configuration, task: Any, out: Path, flags: argparse.Namespac
         metrics = {name: value for name, value in metrics.items() if name != CLASS_COUNTS}
         rows.append(metrics)
         note("epoch", trial_id="train", **metrics)
-        print(
-            f"epoch {metrics['epoch']:>3}  train_loss {metrics['train_loss']:.3f}  "
-            f"train_acc {metrics['train_acc']:.3f}  val_loss {metrics['val_loss']:.3f}  "
-            f"val_acc {metrics['val_acc']:.3f}  {metrics['seconds']:.1f} s",
-            flush=True,
-        )
+        names = ("train_loss", "train_acc", "val_loss", "val_acc")
+        shown = "".join(f"  {name} {metrics[name]:.3f}" for name in names if name in metrics)
+        print(f"epoch {metrics['epoch']:>3}{shown}  {metrics['seconds']:.1f} s", flush=True)
 
     best_model = ModelCheckpoint(dirpath=out, monitor="val_acc", mode="max", filename="best_model")
     try:

@@ -26,7 +26,7 @@ def parser() -> Flags:
     add("--columns", metavar="C=NAME,...", help="of a table: path, label, split, group or time")
     add("--min-per-class", type=int, metavar="N", help="leave smaller classes out")
     add("--sweep", metavar="FILE", help="a W&B sweep file (default: the one that fits the data)")
-    add("--network", metavar="NAME", help="kind of network (default: the sweep file's, or cnn)")
+    add("--network", metavar="NAME", help="cnn (default), or file.py:NAME of your own")
     add("--rename", action="append", metavar="NAME=KNOWN", help="whose a name of the sweep file is")
     add("--set", action="append", metavar="NAME=V[,V]", help="fix or narrow a hyperparameter")
     add("--trials", type=int, metavar="N", help="how many configurations to try")
@@ -126,7 +126,9 @@ def _run(plan: Any, reason: str | None) -> int:
     tested = ""
     if plan.dataset.test:
         try:
-            metrics = test_champion(result.folder, dataset=plan.dataset, reason=reason)
+            metrics = test_champion(
+                result.folder, dataset=plan.dataset, reason=reason, family=plan.family
+            )
             tested = (
                 f", test {metrics['test_acc']:.3f} ({metrics['test_low']:.3f} to "
                 f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"

@@ -1,5 +1,6 @@
 """The winner of a sweep: its weights and what to know of them."""
 
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from cnnlib.journal.finals import Finals
 from cnnlib.journal.scores import SeedScores, mean_interval, standard_error
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration
-from cnnlib.networks.families import family_named
+from cnnlib.networks.families import check_here, family_of, written_down
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.networks.saved import WEIGHTS, configuration, with_weights
@@ -26,11 +27,13 @@ from cnnlib.networks.saved_files import (
     read_classes,
     read_config,
 )
+from cnnlib.networks.summary import scorer, summary
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.levels import UNKNOWN, Levels
 from cnnlib.storage.files import digest, replaced
 from cnnlib.storage.json_file import read_json, write_json
 from cnnlib.storage.training_files import BEST, check_epoch
+from cnnlib.system.units import short
 
 PREDICTIONS = "test_predictions.csv"
 
@@ -64,12 +67,14 @@ class Champion:
 
     def with_weights(self, path: Path) -> Any:
         """The network with the weights in another file."""
+        check_here(self.family, None, self.folder)
         return with_weights(
             self.family.build,
             self.config,
             num_classes=len(self.classes),
             image_size=self.image_size,
             path=path,
+            device="meta" if self.family.digest is None else "cpu",
         )
 
 
@@ -245,10 +250,23 @@ def write_champion(
     _write_facts(champion, about or {}, metrics or {})
     folder, model = champion.folder, champion.model()
     write_json(folder / "preprocessing.json", preprocessing(champion.image_size, champion.levels))
-    (folder / "summary.txt").write_text(model.summary() + "\n", encoding="utf-8")
+    table = summary(scorer(model), champion.image_size)
+    (folder / "summary.txt").write_text(table + "\n", encoding="utf-8")
     if exported:
-        export(model, champion.classes, folder / PROGRAM, champion.levels)
+        _export(model, champion)
     write_card(champion)
+
+
+def _export(model: Any, champion: Champion) -> None:
+    """Writes model.pt2; of a user's own network only where torch.export takes it."""
+    path, size = champion.folder / PROGRAM, champion.image_size
+    try:
+        export(model, champion.classes, path, champion.levels, image_size=size)
+    except Exception as error:
+        if champion.family.digest is None or isinstance(error, OSError):
+            raise
+        said = short(f"{type(error).__name__}: {' '.join(str(error).split())}", 200)
+        logging.getLogger(__name__).warning("no %s, torch.export refuses it: %s", PROGRAM, said)
 
 
 def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
@@ -258,7 +276,7 @@ def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[
     """
     config = {
         "trial_id": champion.trial_id,
-        "network": champion.family.name,
+        **written_down(champion.family),
         "config": asdict(champion.config),
         "image_size": champion.image_size,
         "epoch": champion.epoch,
@@ -276,14 +294,17 @@ def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[
     write_json(champion.folder / "config.json", config)
 
 
-def read_champion(folder: str | Path) -> Champion:
+def read_champion(folder: str | Path, family: Family | None = None) -> Champion:
     """The champion of a sweep's folder, or of its own; FileNotFoundError where there is none.
 
-    DamagedError where a file of it is not what it should be.
+    `family` is a network of the user's own that the champion may be of; nothing is imported
+    because the folder names it. DamagedError where a file of it is not what it should be.
     """
     own = network_folder(folder)
     content = read_config(own, "trial_id", "config", "image_size", "epoch", "val_acc")
-    family = family_named(content.get("network", CNN.name))
+    asked, family = family, family_of(content, family)
+    if asked is not None:
+        check_here(family, asked, own)
     return Champion(
         folder=own,
         trial_id=str(content["trial_id"]),

@@ -27,6 +27,7 @@ from cnnlib.champion.prediction import GUESSES
 from cnnlib.journal.events import Journal, journal_exists
 from cnnlib.journal.scores import wilson_interval
 from cnnlib.journal.tables import openings
+from cnnlib.networks.family import Family
 from cnnlib.networks.saved_files import check_pair, read_metrics
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.sources import find_dataset
@@ -51,6 +52,7 @@ def test_champion(
     data: str | None = None,
     dataset: Dataset | None = None,
     reason: str | None = None,
+    family: Family | None = None,
 ) -> dict[str, Any]:
     """The champion's metrics with its test, which is made where it was not made yet.
 
@@ -58,10 +60,10 @@ def test_champion(
     saves reading them again. `reason` allows to open the test again, for another champion than it
     was opened for: OpenedBeforeError without. Raises ValueError where the photographs are other
     ones, there is no test set, or the network diverged and predicts nothing; LockedError while the
-    sweep runs.
+    sweep runs. `family` is the champion's kind of network, where that is the user's own.
     """
     folder = Path(sweep_folder)
-    champion = read_champion(folder)
+    champion = read_champion(folder, family)
     check_pair(champion.folder, champion.weights)
     card(champion.folder)  # what could not be written later is told before the test is opened
     with _locked(folder):
@@ -133,7 +135,9 @@ def _open(
     leaks = find_leaks(dataset, champion.image_size)
     predictions = predict_test(champion, dataset)
     if (champion.folder / "reference" / WEIGHTS).exists():
-        reference = predict_test(read_champion(champion.folder / "reference"), dataset)
+        reference = predict_test(
+            read_champion(champion.folder / "reference", champion.family), dataset
+        )
         predictions["reference_predicted"] = reference["predicted"]
     predictions.to_csv(_unsettled(champion, PREDICTIONS), index=False)
     leaks.to_csv(_unsettled(champion, LEAKS), index=False)

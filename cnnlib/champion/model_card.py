@@ -49,9 +49,14 @@ def _head(config: Mapping[str, Any], classes: Sequence[str]) -> str:
     title = "Trained network" if trained else f"Champion: trial {config['trial_id']}"
     sweep = f" It won the sweep `{config['name']}`." if "name" in config and not trained else ""
     return (
-        f"# {title}\n\nA convolutional network that tells {len(classes)} classes of photographs "
+        f"# {title}\n\n{_kind(config)} that tells {len(classes)} classes of photographs "
         f"apart, at {config['image_size']} x {config['image_size']} px.{sweep}"
     )
+
+
+def _kind(config: Mapping[str, Any]) -> str:
+    name = config.get("network", CNN.name)
+    return "A convolutional network" if name == CNN.name else f"A network (`{name}`)"
 
 
 def _accuracy(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
@@ -167,6 +172,16 @@ probabilities = model(torch.rand(1, 3, {size}, {size}))  # normalisation and sof
 classes = json.loads(extra["classes.json"])
 ```
 """
+    if config.get("network", CNN.name) != CNN.name:
+        flag = f" --network {config['network']}" if "network_digest" in config else ""
+        return f"""## How to load it
+
+From the shell, for files and folders:
+
+```sh
+python jobs/predict.py champion{flag} photo.jpg
+```
+{torch_alone if exported else ""}""".rstrip()
     return f"""## How to load it
 
 From the shell, for files and folders:

@@ -1,7 +1,7 @@
 """What a trained network makes of photographs that belong to no data set."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 
 from cnnlib.champion.champion import Champion
-from cnnlib.champion.torch_export import Probabilities
+from cnnlib.champion.torch_export import PROGRAM, Probabilities
+from cnnlib.networks.families import Written
+from cnnlib.networks.saved_files import check_pair
+from cnnlib.networks.summary import scorer
 from cnnlib.photos.folders import is_regular, walk
 from cnnlib.photos.levels import Levels
 from cnnlib.photos.unreadable import UnreadableError
@@ -41,7 +44,7 @@ def predict(champion: Champion, files: Sequence[Path]) -> tuple[pd.DataFrame, di
     Photographs are seen as in training. Columns are file, the GUESSES, as many as there are
     classes, and `<guess>_confidence` of each, from 0 to 1.
     """
-    classifier = Probabilities(champion.model().network).eval()
+    probabilities = _network(champion)
     rows: list[dict[str, Any]] = []
     unreadable: dict[Path, str] = {}
     for batch in _decoded(files, champion.image_size, champion.levels):
@@ -51,13 +54,25 @@ def predict(champion: Champion, files: Sequence[Path]) -> tuple[pd.DataFrame, di
             continue
         pixels = torch.from_numpy(np.stack(list(seen.values())))
         with torch.no_grad():
-            scores = classifier.scores(shown(pixels, whole(len(pixels)), champion.image_size))
-        for file, outputs in zip(seen, scores, strict=True):
+            found = probabilities(shown(pixels, whole(len(pixels)), champion.image_size))
+        for file, outputs in zip(seen, found, strict=True):
             if outputs.isfinite().all():
-                rows.append(_row(file, outputs.softmax(0), champion.classes))
+                rows.append(_row(file, outputs, champion.classes))
             else:  # argmax would make it the first class
                 unreadable[file] = "the network has no finite outputs for it"
     return pd.DataFrame(rows), unreadable
+
+
+def _network(champion: Champion) -> Callable[[Tensor], Tensor]:
+    """Probabilities of images of 0 to 1; of a user's own network that is not at hand model.pt2's.
+
+    Nothing that the folder names is imported.
+    """
+    exported = champion.folder / PROGRAM
+    if isinstance(champion.family.code, Written) and exported.is_file():
+        check_pair(champion.folder, champion.weights)
+        return torch.export.load(exported).module()
+    return Probabilities(scorer(champion.model())).eval()
 
 
 def _decoded(

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cnnlib.networks.classifier import Classifier
+from cnnlib.networks.summary import scorer
 from cnnlib.photos.levels import UNKNOWN, Levels
 from cnnlib.pixels.augment import MEAN, STD
 from cnnlib.storage.files import replaced
@@ -58,10 +58,17 @@ def preprocessing(image_size: int, levels: Levels = UNKNOWN) -> dict[str, Any]:
     }
 
 
-def export(model: Classifier, classes: Sequence[str], path: Path, levels: Levels = UNKNOWN) -> None:
+def export(
+    model: nn.Module,
+    classes: Sequence[str],
+    path: Path,
+    levels: Levels = UNKNOWN,
+    *,
+    image_size: int,
+) -> None:
     """Writes the network as a program of torch.export, with classes and preprocessing in it."""
-    size = model.image_size
-    classifier = Probabilities(model.network).cpu().eval()
+    size = image_size
+    classifier = Probabilities(scorer(model)).cpu().eval()
     program = torch.export.export(
         classifier,
         (torch.zeros(EXAMPLE, 3, size, size),),

@@ -155,6 +155,8 @@ OPTIONAL: dict[str, dict[str, Rule]] = {
         "network": _text,
         "names": _by_name(_text),
         "rename": _by_name(_text),
+        "network_digest": _text,
+        "declared": _each(lambda entry: isinstance(entry, dict)),
         "num_initial": _whole,
         "audit": _number,
         "rungs": _each(_whole),

@@ -13,7 +13,7 @@ from typing import Any
 
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration
-from cnnlib.networks.families import family_named
+from cnnlib.networks.families import family_of, written_down
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Hyperparameter, hyperparameter_named, hyperparameters
 from cnnlib.search.halving import WORST, Decision, Halving, diverged, divergence, finite
@@ -77,14 +77,14 @@ class Terms:
         content = {name: v for name, v in vars(self).items() if name != "family"}
         content["space"] = {name: asdict(values) for name, values in self.space.items()}
         content["known"] = [asdict(outcome) for outcome in self.known]
-        return {"network": self.family.name, **content}
+        return {**written_down(self.family), **content}
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any], family: Family | None = None) -> "Terms":
         """The terms of an event; `family` is what is known of its kind of network."""
         values = {name: event[name] for name in cls.__dataclass_fields__ if name in event}
         try:
-            family = family or family_named(event.get("network", CNN.name))
+            family = family_of(event, family)
             values["family"] = family
             values["space"] = {
                 n: _values(hyperparameter_named(family.config, n), v)

@@ -1,9 +1,9 @@
 """Configurations: the class that those of a family extend, and what all networks have in common."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from cnnlib.networks.hyperparameter import (
     choice,
@@ -18,6 +18,8 @@ from cnnlib.networks.hyperparameter import (
 class Configuration:
     """One point of a search space: a frozen dataclass whose fields are hyperparameters."""
 
+    code: ClassVar[Any] = None  # of a user's own network, from which other processes make it
+
     def __post_init__(self) -> None:
         for name, hyperparameter in hyperparameters(type(self)).items():
             object.__setattr__(self, name, hyperparameter.parse(getattr(self, name)))
@@ -31,6 +33,12 @@ class Configuration:
         for name in values:
             hyperparameter_named(cls, name)
         return cls(**values)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A class that was made of a signature is made again where it arrives."""
+        if self.code is None:
+            return super().__reduce_ex__(protocol)
+        return self.code.configuration, ({f.name: getattr(self, f.name) for f in fields(self)},)
 
     @classmethod
     def unchecked(cls, values: Mapping[str, Any]) -> Self:

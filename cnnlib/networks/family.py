@@ -26,13 +26,23 @@ class Family:
     impossible: Callable[[Any, int], str | None] = _always
     shapes: tuple[str, ...] = ()  # fields that the shapes of the weights depend on
     image_size: int | None = None  # px, where nobody says one
-    prepare: Callable[[], None] | None = None  # once a machine, before trials
+    # (config) -> None, on each machine before it trains one: fetches what the network needs
+    prepare: Callable[[Any], None] | None = None
     # Fields that `impossible` depends on: 1 where more of it never makes a network impossible,
     # -1 where less never does, 0 where there is no such order. None: any of `shapes`, without one.
     limited: Mapping[str, int] | None = None
     heavier: tuple[str, ...] = ()  # those of `shapes` of which more always makes more weights
     reference: Configuration | None = None  # what a champion is compared with, if all of it fits
     short_names: Mapping[str, str] = field(default_factory=dict)  # for runs, in this order
+    code: Any = None  # the user's own, from which it is made in other processes
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return super().__reduce_ex__(protocol) if self.code is None else (self.code.family, ())
+
+    @property
+    def digest(self) -> str | None:
+        """Of the user's own code; None of what is part of this package."""
+        return None if self.code is None else self.code.digest
 
     @property
     def limits(self) -> dict[str, int]:

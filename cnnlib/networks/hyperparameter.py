@@ -55,6 +55,11 @@ class Hyperparameter:
         kind = "a whole number" if self.type is int else "a number"
         return kind if self.low is None else f"{kind} from {self.low:g} to {self.high:g}"
 
+    @property
+    def has_rule(self) -> bool:
+        """Whether it says what its values can be, so that they can be searched unasked."""
+        return bool(self.choices) or self.type is bool or self.low is not None
+
     def parse(self, raw: object) -> Value:
         """The value that `raw` means, from YAML, JSON or a flag: '1e-3' is 0.001, 'True' is True.
 

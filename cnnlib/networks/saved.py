@@ -58,16 +58,18 @@ def with_weights(
     num_classes: int,
     image_size: int,
     path: Path,
+    device: str = "meta",
 ) -> LightningModule:
     """The network of this configuration with the weights in a file, ready to predict.
 
-    Memory is taken for what the file holds, and for nothing that a configuration alone asks for.
+    On the device `meta` memory is taken for what the file holds, and for nothing that a
+    configuration alone asks for; a network that cannot be built there is built on the CPU.
     FileNotFoundError without the file, DamagedError where it does not fit or is not finite.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no weights: {path} does not exist")
     try:
-        with torch.device("meta"):
+        with torch.device(device):
             model = build(config, num_classes, image_size)
     except (ValueError, RuntimeError, OverflowError) as error:  # it cannot exist, or is too large
         raise DamagedError(path.with_name("config.json"), short(error, LONGEST)) from None
@@ -78,7 +80,7 @@ def with_weights(
             raise DamagedError(path, fault)
     model.load_state_dict(weights, assign=True)
     for name, value in vars(model).items():  # no weights, so they are on meta still
-        if isinstance(value, Tensor):
+        if isinstance(value, Tensor) and device == "meta":
             setattr(model, name, torch.zeros_like(value, device="cpu"))
     return model.cpu().eval()  # so that Lightning knows where it is
 

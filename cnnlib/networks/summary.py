@@ -6,6 +6,12 @@ import torch
 from torch import Tensor, nn
 
 
+def scorer(model: nn.Module) -> nn.Module:
+    """What makes class scores of images: of a Classifier its network, else the module itself."""
+    network = getattr(model, "network", None)
+    return network if isinstance(network, nn.Module) and hasattr(model, "class_counts") else model
+
+
 def summary(network: nn.Module, image_size: int) -> str:
     """A row for each layer that an image passes, output shapes without N; then the total."""
     rows: list[tuple[str, str, int]] = []
@@ -22,7 +28,7 @@ def summary(network: nn.Module, image_size: int) -> str:
         layer.register_forward_hook(note(f"{name} {type(layer).__name__}"))
         for name, layer in network.named_children()
     ]
-    training, device = network.training, next(network.parameters()).device
+    training, device = network.training, next((p.device for p in network.parameters()), None)
     with torch.no_grad():
         network.eval()(torch.zeros(1, 3, image_size, image_size, device=device))
     network.train(training)

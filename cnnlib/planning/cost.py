@@ -16,13 +16,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cnnlib.networks import recipe
 from cnnlib.networks.cnn import CNN
+from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.family import Family
 from cnnlib.search.searchers import SEARCHERS
 from cnnlib.search.space import Choice, Interval, Space, grid
 
 SAMPLE = 100  # configurations of a space that stand for it
 SHORT = 16  # values of a range that are all tried for the heaviest network
-MOST_TRIED = 512  # configurations that are
+MOST_TRIED = 64  # configurations that are
+FEW = 2  # images of a network that is not on the meta device
 TIMED = 1.0  # seconds that a measurement takes at least
 CPU_MACS = 3e10  # of a measured CPU batch at most: some seconds
 RAY_SHARES = 10_000  # of a GPU: Ray rounds to these, and six times 0.1667 is too much
@@ -48,23 +50,43 @@ def training_bytes(config: Any, *, num_classes: int, image_size: int, family: Fa
 
 
 def _unfilled(family: Family, config: Any, num_classes: int, image_size: int) -> nn.Module:
-    """The network without memory for its weights: on it all can be counted and nothing computed."""
-    with torch.device("meta"):
+    """The network without memory for its weights: on it all can be counted and nothing computed.
+
+    A user's own that needs its numbers is one with memory.
+    """
+    image = torch.empty(1, 3, image_size, image_size, device="meta")
+    try:
+        with torch.device("meta"):
+            model = family.build(config, num_classes, image_size)
+        if family.digest is not None:
+            with torch.no_grad():
+                model.eval()(image)
+        return model
+    except Exception:
+        if family.digest is None:
+            raise
         return family.build(config, num_classes, image_size)
 
 
+def _device(module: nn.Module) -> torch.device:
+    return next((p.device for p in module.parameters()), torch.device("cpu"))
+
+
 def forward_macs(module: nn.Module, image_size: int) -> float:
-    """Multiplications and additions of the forward pass of a module on the meta device for one
-    image; convolutions, matrix products and attention count, as torch counts them."""
-    image = torch.empty(1, 3, image_size, image_size, device="meta")
+    """Multiplications and additions of the forward pass of a module for one image, best on the meta
+    device; convolutions, matrix products and attention count, as torch counts them."""
+    image = torch.zeros(1, 3, image_size, image_size, device=_device(module))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         module.eval()(image)
     return counter.get_total_flops() / 2
 
 
 def stored_bytes(module: nn.Module, batch_size: int, image_size: int) -> list[int]:
-    """Bytes of each tensor that a training step of a module on the meta device keeps for its way
-    back, but for the weights themselves."""
+    """Bytes of each tensor that a training step of a module keeps for its way back, but for the
+    weights themselves. Where it is not on the meta device they are those of a few images, scaled.
+    """
+    device = _device(module)
+    num_images = batch_size if device.type == "meta" else min(batch_size, FEW)
     weights = {p.untyped_storage()._cdata for p in module.parameters()}
     kept: dict[int, Tensor] = {}
 
@@ -72,10 +94,11 @@ def stored_bytes(module: nn.Module, batch_size: int, image_size: int) -> list[in
         kept[tensor.untyped_storage()._cdata] = tensor  # alive, so that no other has its place
         return tensor
 
-    images = torch.empty(batch_size, 3, image_size, image_size, device="meta")
+    images = torch.zeros(num_images, 3, image_size, image_size, device=device)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         module.train()(images)
-    return [t.untyped_storage().nbytes() for place, t in kept.items() if place not in weights]
+    found = [t.untyped_storage().nbytes() for place, t in kept.items() if place not in weights]
+    return [size * batch_size // num_images for size in found] or [0]
 
 
 def largest(
@@ -94,7 +117,11 @@ def largest(
             continue
         try:
             model = _unfilled(family, config, num_classes, image_size)
-        except (RuntimeError, TypeError) as error:  # sizes beyond 64 bits
+        except Exception as error:
+            if family.digest is not None:
+                continue  # such a trial fails, and says why
+            if not isinstance(error, RuntimeError | TypeError):  # sizes beyond 64 bits
+                raise
             said = ", ".join(f"{name} {values[name]}" for name in family.shapes if name in space)
             raise ValueError(f"no memory holds a network of {said}; take smaller ones") from error
         most = max(most, sum(t.numel() * t.element_size() for t in model.state_dict().values()))
@@ -174,7 +201,11 @@ def measure(
         torch.cuda.reset_peak_memory_stats()
     model: nn.Module = family.build(config, num_classes, image_size)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = recipe.optimizer(config, model.parameters())
+    optimizer: torch.optim.Optimizer
+    if isinstance(config, Recipe):
+        optimizer = recipe.optimizer(config, model.parameters())
+    else:  # its own is not known before it trains
+        optimizer = torch.optim.Adam(model.parameters())
     images = torch.randn(size, 3, image_size, image_size, device=device)
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.arange(size, device=device) % num_classes

@@ -14,16 +14,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnlib.networks.families import family_named
+from cnnlib.networks.cnn import CNN
 from cnnlib.networks.family import Family
+from cnnlib.networks.own_code import family_asked
 from cnnlib.photos.source_text import SourceText, read_by
 from cnnlib.planning.settings import Settings, check_flags, renamed, seconds_of
 from cnnlib.search.bounds import LARGEST_SEED
+from cnnlib.search.default_sweep import default_sweep
 from cnnlib.search.halving import Halving
 from cnnlib.search.reference import read_reference
 from cnnlib.search.searchers import SEARCHERS
-from cnnlib.search.space import LISTABLE, Space, num_configurations, with_set
+from cnnlib.search.space import LISTABLE, Space, check_given, num_configurations, with_set
 from cnnlib.search.sweep_file import SweepFile, read_sweep_file, sweep_from_mapping
+from cnnlib.storage.yaml_file import read_yaml
 from cnnlib.system.redaction import secrets_withheld, without_secrets
 from cnnlib.system.units import short
 from cnnlib.tracking.account import resolved_mode
@@ -66,6 +69,7 @@ def make_plan(settings: Settings) -> "Plan":
     image_size = settings.image_size or file.settings.get("image_size") or default_size(family)
     flags = [settings.set] if isinstance(settings.set, str) else settings.set
     space = with_set(file.space, flags, family)
+    check_given(space, family)
     num_points = num_configurations(space, image_size, family)
     if not settings.resume:
         _num_trials(settings, file, num_points)
@@ -95,6 +99,10 @@ def make_plan(settings: Settings) -> "Plan":
     )
     if before:
         check_compatible(before, terms)
+    if family.digest is not None:
+        from cnnlib.planning.trial_run import try_out
+
+        try_out(family, space, num_classes=len(dataset.classes), image_size=image_size)
     began = time.monotonic()
     decode_ahead(dataset, image_size, augmented=terms.augmented)
     plan = Plan(
@@ -129,7 +137,10 @@ def _data(settings: Settings) -> str | Path:
 
 
 def _sweep_file(settings: Settings, rename: Mapping[str, str]) -> SweepFile:
-    family = None if settings.network is None else family_named(settings.network)
+    family = None if settings.network is None else family_asked(settings.network)
+    if settings.sweep is None and family is not None and family is not CNN:
+        base = read_yaml(_sweep_path(None, settings.data))
+        return sweep_from_mapping(default_sweep(family, base), family, rename=rename)
     if settings.sweep is None or isinstance(settings.sweep, str | Path):
         return read_sweep_file(_sweep_path(settings.sweep, settings.data), family, rename=rename)
     return sweep_from_mapping(settings.sweep, family, rename=rename)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from cnnlib.networks.families import written_down
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.source_text import SourceText
 from cnnlib.planning.plan import Plan, num_photos
@@ -24,7 +25,7 @@ def sweep_facts(plan: Plan) -> dict[str, Any]:
         "name": plan.name,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command(sys.argv),
-        "network": plan.family.name,
+        **written_down(plan.family),
         "search": plan.search,
         "trials": plan.trials,
         "max_epochs": plan.max_epochs,

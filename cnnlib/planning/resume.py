@@ -67,8 +67,13 @@ def check_compatible(before: Terms, now: Terms) -> None:
     that are proposed from now on. Those proposed before keep theirs.
     """
     differences = []
-    if before.family != now.family:
+    if before.family.name != now.family.name:
         differences.append(f"network was {before.family.name} and is now {now.family.name}")
+    elif before.family.digest != now.family.digest:
+        raise ValueError(
+            f"--resume: {now.family.name} was changed since the sweep began; bring it back as it "
+            "was, or begin a new sweep by another --name"
+        )
     for name in (f.name for f in fields(Terms) if f.name not in FIRST_ONES):
         old, new = getattr(before, name), getattr(now, name)
         if name == "space":

@@ -10,8 +10,8 @@ from cnnlib.search.bounds import LIMITS, checked
 from cnnlib.search.reference import STUDY
 from cnnlib.system.units import short
 
-NAMES = ("data", "sweep", "network", "reference", "storage", "name", "warm_start", "wandb_project")
-OPEN = ("network", "storage", "name", "warm_start")  # of those, where None is the default
+NAMES = ("data", "sweep", "reference", "storage", "name", "warm_start", "wandb_project")
+OPEN = ("storage", "name", "warm_start")  # of those, where None is the default
 
 
 def check_flags(flags: object) -> None:
@@ -48,7 +48,9 @@ class Settings:
     min_per_class: int | None = None  # photographs; smaller classes are left out
     # A W&B sweep file, or wide, or wandb.sweep's dictionary; None: the file that fits the data.
     sweep: str | Path | Mapping[str, Any] | None = None
-    network: str | None = None  # the kind; None: the sweep file's, or the cnn
+    # A kind of network, file.py:NAME or package.module:NAME of your own, or the function or class
+    # itself; None: the sweep file's, or the cnn.
+    network: Any = None
     set: Iterable[str] = ()  # 'name=value' fixes, 'name=value,value' narrows
     rename: Iterable[str] = ()  # 'name=known': whose a name of the sweep file is
     trials: int | None = None

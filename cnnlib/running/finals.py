@@ -110,7 +110,7 @@ def _said(training: Final | Retrained) -> str:
     if isinstance(training, Final):
         at = f"at epoch {training.best_epoch} of {training.epochs}"
         return f"val_acc {training.val_acc:.3f} {at}"
-    return f"train_acc {training.train_acc:.3f}"
+    return "trained" if training.train_acc is None else f"train_acc {training.train_acc:.3f}"
 
 
 def prune_finals(sweep: Path, finals: Finals, bucket: str | None) -> None:

@@ -79,7 +79,7 @@ class Recorder(tune.Callback):
             self._ledger.moved(result["node"], moved)
         if "error" in result or result["epoch"] <= self._ledger.trials[trial_id].epoch:
             return True  # a failure, which ends by itself, or what a trial repeats
-        metrics = {name: result[name] for name in METRICS}
+        metrics = {name: result[name] for name in METRICS if name in result}
         more = {"node": result["node"]} if "node" in result else {}
         if counts := _inner(result, CLASS_COUNTS):
             more[CLASS_COUNTS] = counts

@@ -132,7 +132,8 @@ def finite(score: float) -> float:
 
 def diverged(metrics: Mapping[str, Any]) -> bool:
     """Whether an epoch's network has no accuracy: in validation, or where none is in training."""
-    return not math.isfinite(metrics["val_acc" if "val_acc" in metrics else "train_acc"])
+    names = ("val_acc", "train_acc", "train_loss")  # a network of the user's own may log few
+    return not math.isfinite(next((metrics[name] for name in names if name in metrics), 0.0))
 
 
 def divergence(epoch: int) -> str:

@@ -103,6 +103,16 @@ def with_set(space: Space, settings: Iterable[str], family: Family = CNN) -> Spa
     return {**space, **narrowed}
 
 
+def check_given(space: Space, family: Family) -> None:
+    """Raises ValueError where the space leaves out what has no default."""
+    for name, hyperparameter in hyperparameters(family.config).items():
+        if hyperparameter.default is None and name not in space:
+            raise ValueError(
+                f"{name}: has no default in {family.name}; give it one, or its value by --set "
+                f"{name}=..., or its values in the sweep file"
+            )
+
+
 def constants(space: Space) -> dict[str, Value]:
     """The hyperparameters that the space fixes to one value."""
     return {

@@ -76,12 +76,12 @@ def ended(job: Job, answer: Answer) -> Final | Retrained:
         error = error or divergence(rows[-1]["epoch"])
     seconds = sum(row["seconds"] for row in rows)
     if job.epochs is not None:
-        train_acc = rows[-1]["train_acc"] if rows and not error else None
+        train_acc = rows[-1].get("train_acc") if rows and not error else None
         return Retrained(job.trial_id, job.seed, job.epochs, train_acc, seconds, error)
     final = Final(job.trial_id, job.seed, epochs=len(rows), seconds=seconds, error=error)
     if error or not rows:
         return final
     best = max(rows, key=lambda row: row["val_acc"])
     return replace(
-        final, best_epoch=best["epoch"], val_acc=best["val_acc"], val_loss=best["val_loss"]
+        final, best_epoch=best["epoch"], val_acc=best["val_acc"], val_loss=best.get("val_loss")
     )

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import math
 import time
 import traceback
 import warnings
@@ -17,6 +18,7 @@ from pytorch_lightning.callbacks import Callback, Checkpoint
 from safetensors.torch import save_file
 
 from cnnlib.journal.tables import CLASS_COUNTS
+from cnnlib.networks.classifier import Classifier
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.family import Family
 from cnnlib.photos.dataset import Dataset
@@ -26,6 +28,7 @@ from cnnlib.storage.files import replaced
 from cnnlib.storage.training_files import StorageError, epoch_of
 from cnnlib.system.redaction import named, without_secrets
 from cnnlib.training.on_machine import Source
+from cnnlib.training.own_metrics import is_finite, our_names
 
 CPU = Path("/proc/cpuinfo")
 
@@ -87,11 +90,14 @@ class EpochReport(Checkpoint):
         trainer.train_dataloader.epoch = trainer.current_epoch  # type: ignore[union-attr]
         torch.manual_seed(self._seed * 100_003 + trainer.current_epoch)
         # At its end a schedule has moved on to the next epoch's.
-        self._learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
+        if trainer.optimizers:
+            self._learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
         self._began = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        if not isinstance(pl_module, Classifier):
+            metrics = _of_own(pl_module, metrics)
         best = max((row.get("val_acc", -1.0) for row in self._rows), default=-1.0)
         if not diverged(metrics) and ("val_acc" not in metrics or metrics["val_acc"] > best):
             save_weights(pl_module, self._weights, trainer.current_epoch + 1)
@@ -122,7 +128,21 @@ class EpochReport(Checkpoint):
         self._rows = list(state_dict["rows"])
 
 
+def _of_own(model: pl.LightningModule, logged: dict[str, float]) -> dict[str, float]:
+    """What a LightningModule of the user's own has logged, by our names.
+
+    An accuracy is NaN where the network is not finite, as Classifier has it.
+    """
+    metrics = our_names(logged)
+    losses = [value for name, value in metrics.items() if name in ("train_loss", "val_loss")]
+    if not is_finite(model, losses):
+        metrics |= {name: math.nan for name in ("train_acc", "val_acc") if name in metrics}
+    return metrics
+
+
 def _class_counts(trainer: Any, model: Any) -> dict[str, Any]:
+    if not isinstance(model, Classifier):
+        return {}
     counts = model.class_counts.int().T.tolist()
     return {CLASS_COUNTS: dict(zip(trainer.datamodule.classes, counts, strict=True))}
 
@@ -144,7 +164,10 @@ def is_over(rows: Sequence[dict[str, Any]], max_epochs: int | None, patience: in
 
 def save_weights(model: pl.LightningModule, path: Path, epoch: int | None = None) -> None:
     """Writes the weights as safetensors, in one step; the epoch after which stands in them."""
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    weights: dict[str, torch.Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        shared = any(tensor.data_ptr() == other.data_ptr() for other in weights.values())
+        weights[name] = tensor.clone() if shared else tensor.contiguous()
     metadata = None if epoch is None else {"epoch": str(epoch)}
     replaced(path, lambda part: save_file(weights, part, metadata=metadata))
 
@@ -225,6 +248,8 @@ def train(
         val_split=task.val_split,
         dtype=task.dtype,
     )
+    if task.family.prepare:
+        task.family.prepare(config)
     model = task.family.build(config, data.num_classes, task.image_size)
     model = model.to(memory_format=torch.channels_last)  # as the images come; faster
     report = EpochReport(

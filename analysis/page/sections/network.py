@@ -23,6 +23,8 @@ def network_section(sweep: SweepFolder, folders: list[Path]) -> Section:
     title = "What the network looks for"
     if not sweep.champion:
         return Section(title, [])
+    if sweep.network != "cnn":
+        return Section(title, [Paragraph("Filters are drawn of the network `cnn` alone.")])
     if not (sweep.path / "champion" / "weights.safetensors").is_file():
         text = "The champion's weights are not in champion/, so its filters cannot be shown."
         return Section(title, [Paragraph(text)])

@@ -1,0 +1,30 @@
+"""What a LightningModule of the user's own logs, under the names of this package."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import get_total_norm
+
+STAGES = {"training": "train", "valid": "val", "validation": "val", "dev": "val"}
+KINDS = {"accuracy": "acc", "top1": "acc"}
+
+
+def our_names(logged: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values; those named like validation/accuracy or val_acc_epoch are val_acc."""
+    found = dict(logged)
+    for name, value in logged.items():
+        words = re.findall(r"[a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower())
+        words = [STAGES.get(word, KINDS.get(word, word)) for word in words if word != "epoch"]
+        found.setdefault("_".join(words), value)
+    return found
+
+
+def is_finite(model: nn.Module, losses: list[float]) -> bool:
+    """Whether a network predicts anything: argmax makes of what is not finite the first class."""
+    weights = [t for t in model.state_dict().values() if t.is_floating_point()]
+    whole = torch.isfinite(get_total_norm(weights, math.inf)).item() if weights else True
+    return bool(whole) and all(map(math.isfinite, losses))
