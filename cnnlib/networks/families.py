@@ -1,7 +1,7 @@
 """The families that there are, by name; and what of a configuration is shown."""
 
 from collections.abc import Container, Mapping
-from dataclasses import asdict, dataclass, field, make_dataclass
+from dataclasses import asdict, dataclass, field, fields, make_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Hyperparameter, hyperparameters, nearest
 from cnnlib.system.units import short
 
+SAID = {f.name for f in fields(Hyperparameter)} - {"name", "type", "default"}
 TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}
 FAMILIES = {family.name: family for family in (CNN,)}
 
@@ -56,8 +57,7 @@ def _described(content: Mapping[str, Any]) -> Family:
 
     columns = []
     for entry in content["declared"]:
-        of = {name: v for name, v in entry.items() if name not in ("name", "type", "default")}
-        of["choices"] = tuple(of.get("choices", ()))
+        of = {n: tuple(v) if isinstance(v, list) else v for n, v in entry.items() if n in SAID}
         default: Any = field(default=entry["default"], metadata=of)
         columns.append((entry["name"], TYPES[entry["type"]], default))
     config = make_dataclass("Described", columns, bases=(Configuration,), frozen=True)

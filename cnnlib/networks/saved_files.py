@@ -47,8 +47,9 @@ def _is_test(value: Any) -> bool:
 # What the entries of a file are where they are there; who cannot do without one says so.
 CONFIG: Entries = {
     "trial_id": either(TEXT, WHOLE), "network": TEXT, "network_digest": TEXT,
-    "config": {}, "image_size": SIDE, "epoch": WHOLE, "val_acc": SHARE, "val_acc_is": TEXT, "origin": TEXT,
-    "seed": either(WHOLE, NULL), "name": TEXT,
+    "config": {}, "image_size": SIDE, "epoch": WHOLE,
+    "val_acc": SHARE,
+    "val_acc_is": TEXT, "origin": TEXT, "seed": either(WHOLE, NULL), "name": TEXT,
     "data": {
         "source": TEXT, "fingerprint": TEXT, "classes": list_of(TEXT), "train": WHOLE,
         "val": WHOLE, "test": WHOLE,

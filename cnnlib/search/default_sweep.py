@@ -5,7 +5,7 @@ from typing import Any
 
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Hyperparameter, hyperparameters
-from cnnlib.search.sweep_file import SETTINGS
+from cnnlib.search.names import SETTINGS
 
 # Of the recipe, as the study searched it.
 RECIPE: dict[str, Any] = {

@@ -164,10 +164,11 @@ def is_over(rows: Sequence[dict[str, Any]], max_epochs: int | None, patience: in
 
 def save_weights(model: pl.LightningModule, path: Path, epoch: int | None = None) -> None:
     """Writes the weights as safetensors, in one step; the epoch after which stands in them."""
-    weights: dict[str, torch.Tensor] = {}
+    weights, seen = {}, set()
     for name, tensor in model.state_dict().items():
-        shared = any(tensor.data_ptr() == other.data_ptr() for other in weights.values())
-        weights[name] = tensor.clone() if shared else tensor.contiguous()
+        is_shared = tensor.data_ptr() in seen  # which a file of safetensors cannot say
+        weights[name] = tensor.clone() if is_shared else tensor.contiguous()
+        seen.add(tensor.data_ptr())
     metadata = None if epoch is None else {"epoch": str(epoch)}
     replaced(path, lambda part: save_file(weights, part, metadata=metadata))
 

@@ -97,17 +97,15 @@ class KilledError(BaseException):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
-    write_photos(folder, {name: 8 for name in "abc"}, size=SIDE)
-    return folder
+    return write_photos(tmp_path_factory.mktemp("photos"), train=10, size=SIDE)
 
 
 def test_it_goes_on_bit_for_bit_where_it_was_killed(
     family: Family, photos: Path, tmp_path: Path
 ) -> None:
     task = Task(
-        read_folder(photos), SIDE, max_epochs=3, patience=0, seed=1, cpus=1, accelerator="cpu",
-        family=family,
+        read_folder(photos / "train"), SIDE, max_epochs=3, patience=0, seed=1, cpus=1,
+        accelerator="cpu", family=family,
     )  # fmt: skip
     run = partial(train, small(family), task)
     whole: list[dict[str, Any]] = []

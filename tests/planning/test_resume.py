@@ -7,6 +7,7 @@ import pytest
 from cnnlib.journal.events import Journal
 from cnnlib.journal.ledger import Ledger, Terms
 from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.own_code import family_asked
 from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.plan import Plan
 from cnnlib.planning.resume import check_compatible, read_known, read_terms, renamed_before
@@ -189,3 +190,19 @@ def test_terms_of_another_form_are_a_line(
         read_terms(tmp_path)
     where = ("the journal's `sweep` is none of this version: ", str(tmp_path / "journal"))
     assert str(caught.value).startswith(where)
+
+
+def test_a_sweep_of_changed_code_does_not_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("def net(num_classes, width: int = 2): ...")
+    before = family_asked(f"{path}:net")
+    path.write_text("def net(num_classes, width: int = 2):\n    raise KeyError")
+    after = family_asked(f"{path}:net")
+    began = replace(TERMS, family=before, space={"width": Choice((2, 3))})
+    read = Terms.from_event(began.as_event(), after)
+    assert read.family.digest == before.digest
+    with pytest.raises(ValueError, match="was changed since the sweep began; bring it back"):
+        check_compatible(read, replace(began, family=after))
+    check_compatible(Terms.from_event(began.as_event(), before), began)
+    with pytest.raises(ValueError, match="network was cnn and is now"):
+        check_compatible(TERMS, replace(TERMS, family=after))
