@@ -92,7 +92,7 @@ def seconds_of(text: str) -> float:
 
 
 def renamed(flags: object) -> dict[str, str]:
-    """{neurons: num_neurons_dense} for the flags 'neurons=num_neurons_dense'."""
+    """{speed: learning_rate} for the flags 'speed=learning_rate'."""
     if isinstance(flags, Mapping):
         return {str(said): str(known) for said, known in flags.items()}
     if isinstance(flags, str) or not isinstance(flags, Iterable):

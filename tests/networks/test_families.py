@@ -20,9 +20,10 @@ from cnnlib.networks.saved import with_weights
 from cnnlib.networks.summary import scorer, summary
 from cnnlib.photos.dataset import read_folder
 from cnnlib.planning.cost import largest, macs, measure, sampled, training_bytes
+from cnnlib.planning.make_plan import SWEEPS
 from cnnlib.search.default_sweep import default_sweep
 from cnnlib.search.space import Choice, Space, num_configurations
-from cnnlib.search.sweep_file import sweep_from_mapping
+from cnnlib.search.sweep_file import read_sweep_file, sweep_from_mapping
 from cnnlib.training.trial import Task, save_weights, train
 from tests.conftest import write_photos
 
@@ -62,6 +63,8 @@ def small(family: Family, **changes: Any) -> Any:
 
 
 def space_of(family: Family) -> Space:
+    if family.name == "cnn":
+        return read_sweep_file(SWEEPS / "sample.yaml").space
     base = {"method": "random", "parameters": {}}
     return sweep_from_mapping(default_sweep(family, base), family).space
 

@@ -16,7 +16,9 @@ from cnnlib.search.space import Choice, Interval, Points, num_configurations
 from cnnlib.search.sweep_file import sweep_from_mapping
 
 ROOT = Path(__file__).parent.parent.parent
-OWN = [f"cnnlib/networks/{name}.py" for name in ("cnn", "cnn_config", "custom_cnn")]
+OWN = [f"cnnlib/networks/{name}.py" for name in ("cnn", "cnn_config", "cnn_shapes", "custom_cnn")]
+# How sweep files say the layers of the cnn, which have words of their own.
+OWN += [f"cnnlib/search/{name}.py" for name in ("layers", "names", "parameters")]
 FIELDS = re.compile("first_layer_filters|conv_layers|filter_org|num_neurons_dense|kernel_size")
 
 

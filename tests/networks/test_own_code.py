@@ -98,8 +98,8 @@ def test_arguments_with_a_plain_type_are_hyperparameters(folder: Path) -> None:
     assert known["kind"].rule == "a text"
     with pytest.raises(ValueError, match="width: wide is not a whole number"):
         known["width"].parse("wide")
-    with pytest.raises(ValueError, match="widht: no such hyperparameter; did you mean width"):
-        sweep_from_mapping({"parameters": {"widht": {"value": 3}}}, family)
+    with pytest.raises(ValueError, match="did you mean width"):
+        sweep_from_mapping({"parameters": {"widht": {"values": [3, 4]}}}, family)
 
 
 class Pooled(nn.Module):
