@@ -140,9 +140,10 @@ def _train(config: Configuration, task: Any, out: Path, flags: argparse.Namespac
     from cnnlib.champion.champion import WEIGHTS, Champion, write_champion
     from cnnlib.journal.events import Journal
     from cnnlib.journal.tables import CLASS_COUNTS
+    from cnnlib.networks.metric import VAL_ACC
     from cnnlib.networks.summary import scorer, summary
     from cnnlib.planning.provenance import provenance
-    from cnnlib.search.halving import diverged, divergence
+    from cnnlib.search.halving import divergence
     from cnnlib.tracking import Tracking
     from cnnlib.training.trial import train
 
@@ -177,10 +178,10 @@ def _train(config: Configuration, task: Any, out: Path, flags: argparse.Namespac
         tracking.close()
         raise KeyboardInterrupt from None
     pd.DataFrame(rows).to_csv(out / "epochs.csv", index=False)
-    if diverged(rows[-1]):
+    if VAL_ACC.diverged(rows[-1]):
         print(divergence(len(rows)) + "; lower the learning_rate", file=sys.stderr)
-    able = [row for row in rows if not diverged(row)]
-    note("failed" if diverged(rows[-1]) else "finished", trial_id="train")
+    able = [row for row in rows if not VAL_ACC.diverged(row)]
+    note("failed" if VAL_ACC.diverged(rows[-1]) else "finished", trial_id="train")
     if journal:
         journal.close()
     tracking.close()

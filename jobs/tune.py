@@ -28,6 +28,12 @@ def parser() -> Flags:
     add("--sweep", metavar="FILE", help="a W&B sweep file (default: the one that fits the data)")
     add("--network", metavar="NAME", help="cnn (default), or file.py:NAME of your own")
     add("--rename", action="append", metavar="NAME=KNOWN", help="whose a name of the sweep file is")
+    add(
+        "--metric",
+        metavar="NAME",
+        help="what is optimised: val_acc (default), val_loss, val_f1 ...",
+    )
+    add("--goal", choices=("maximize", "minimize"), help="of a metric whose name does not say it")
     add("--set", action="append", metavar="NAME=V[,V]", help="fix or narrow a hyperparameter")
     add("--trials", type=int, metavar="N", help="how many configurations to try")
     add("--max-epochs", type=int, metavar="N", help="epochs of a trial that is not stopped")
@@ -115,7 +121,10 @@ def _run(plan: Any, reason: str | None) -> int:
         print(f"{result.trouble}; go on by the same command with --resume", file=sys.stderr)
         return 1
     if result.champion is None and not (result.interrupted and len(result.epochs)):
-        print(f"no trial reached a val_acc; see {result.folder}/trials.csv", file=sys.stderr)
+        print(
+            f"no trial reached a {plan.terms.metric.said}; see {result.folder}/trials.csv",
+            file=sys.stderr,
+        )
         return 130 if result.interrupted else 1
     if result.interrupted:
         print(
@@ -140,10 +149,7 @@ def _run(plan: Any, reason: str | None) -> int:
         print(problem, file=sys.stderr)
     champion = result.champion
     on_seeds = "" if champion.origin == "search" else " on new seeds"
-    print(
-        f"champion: trial {champion.trial_id}, val_acc {champion.val_acc:.3f}{on_seeds}{tested}; "
-        f"report: {page}"
-    )
+    print(f"champion: trial {champion.trial_id}, {champion.said}{on_seeds}{tested}; report: {page}")
     return 0
 
 

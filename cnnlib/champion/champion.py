@@ -19,10 +19,12 @@ from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.families import check_here, family_of, written_down
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import hyperparameters
+from cnnlib.networks.metric import VAL_ACC, Metric
 from cnnlib.networks.saved import WEIGHTS, configuration, with_weights
 from cnnlib.networks.saved_files import (
     DamagedError,
     check_pair,
+    metric_of,
     network_folder,
     read_classes,
     read_config,
@@ -48,12 +50,22 @@ class Champion:
     classes: tuple[str, ...]
     image_size: int
     epoch: int  # after which these weights were kept
-    val_acc: float  # what it is of follows from the origin: MEANINGS
+    val_acc: float | None  # what it is of follows from the origin: MEANINGS
     origin: str = "search"
     seed: int | None = None  # of the training of these weights, where it is not the sweep's
     levels: Levels = UNKNOWN  # what is white in photographs of more than 8 bits
     weights: str | None = None  # digest of its weights, where config.json says it
     family: Family = CNN  # the kind of network
+    metric: Metric = VAL_ACC  # that it was chosen by
+    value: float | None = None  # of that metric; None: it is val_acc
+
+    @property
+    def said(self) -> str:
+        """Its validation accuracy, or what else it was chosen by and then its accuracy too."""
+        parts = [] if self.value is None else [f"{self.metric.said} {self.value:.3f}"]
+        if self.val_acc is not None and (not parts or self.metric.name != VAL_ACC.name):
+            parts.append(f"val_acc {self.val_acc:.3f}")
+        return ", ".join(parts)
 
     def model(self) -> Any:
         """The network with its trained weights, ready to predict.
@@ -97,6 +109,7 @@ def make_champion(
     finals: Finals | None = None,
     *,
     family: Family = CNN,
+    metric: Metric = VAL_ACC,
     retrained: bool = True,
     exported: bool = True,
 ) -> Champion:
@@ -112,7 +125,8 @@ def make_champion(
     winner = finals.winner if finals else None
     taken: list[tuple[Champion, Path, dict[str, Any]]]  # with weights, and what was measured
     if finals is None or winner is None:
-        taken = [(*_best_of_search(sweep_folder, best, dataset, image_size, family), {})]
+        found = _best_of_search(sweep_folder, best, dataset, image_size, family, metric)
+        taken = [(*found, {})]
     else:
         entrant = partial(_entrant, sweep_folder, finals, dataset, image_size, retrained=retrained)
         places = [(winner, folder), (finals.reference, folder / "reference")]
@@ -167,7 +181,12 @@ def _kept(predictions: Path, weights: str) -> Path:
 
 
 def _best_of_search(
-    sweep_folder: Path, best: pd.Series, dataset: Dataset, image_size: int, family: Family
+    sweep_folder: Path,
+    best: pd.Series,
+    dataset: Dataset,
+    image_size: int,
+    family: Family,
+    metric: Metric,
 ) -> tuple[Champion, Path]:
     """The best trial, and where its weights are."""
     champion = Champion(
@@ -181,7 +200,9 @@ def _best_of_search(
         levels=dataset.levels,
         image_size=image_size,
         epoch=int(best["best_epoch"]),
-        val_acc=float(best["val_acc"]),
+        val_acc=None if pd.isna(best.get("val_acc")) else float(best["val_acc"]),
+        metric=metric,
+        value=float(best[metric.name]),
     )
     return champion, sweep_folder / "checkpoints" / champion.trial_id / BEST
 
@@ -207,7 +228,9 @@ def _entrant(
         levels=dataset.levels,
         image_size=image_size,
         epoch=taken.epoch,
-        val_acc=candidate.mean,
+        val_acc=candidate.val_acc,
+        metric=candidate.metric,
+        value=candidate.mean,
         origin=taken.origin,
         seed=taken.seed,
     )
@@ -223,12 +246,15 @@ def _copy(weights: Path, place: Path) -> None:
 
 def _measured(candidate: SeedScores, table: Sequence[SeedScores]) -> dict[str, Any]:
     """What the finals say of one of them."""
+    accs = [final.val_acc for final in candidate.finals]
+    is_val_acc = candidate.metric.name == VAL_ACC.name
     return {
-        "search_val_acc": candidate.search_acc,
+        "search_val_acc" if is_val_acc else "search_value": candidate.search,
         "luck": candidate.luck,
         "finals": {
             "seeds": [final.seed for final in candidate.finals],
-            "val_accs": candidate.scores,
+            "val_accs": [acc for acc in accs if acc is not None],
+            **({} if is_val_acc else {"values": candidate.values}),
             "sd": candidate.sd,
             "standard_error": standard_error(candidate, table),
             "interval": mean_interval(candidate, table),
@@ -282,6 +308,7 @@ def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[
         "epoch": champion.epoch,
         "val_acc": champion.val_acc,
         "val_acc_is": MEANINGS[champion.origin],
+        **_metric(champion),
         "origin": champion.origin,
         "seed": champion.seed,
         "levels": asdict(champion.levels),
@@ -289,9 +316,21 @@ def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[
         **{name: about[name] for name in ("name", "data", "versions", "commit") if name in about},
     }
     write_json(champion.folder / "classes.json", list(champion.classes))
-    measured = {"val_acc": champion.val_acc, "val_acc_is": MEANINGS[champion.origin], **metrics}
+    measured = {
+        "val_acc": champion.val_acc,
+        "val_acc_is": MEANINGS[champion.origin],
+        **_metric(champion),
+        **metrics,
+    }
     write_json(champion.folder / "metrics.json", measured)
     write_json(champion.folder / "config.json", config)
+
+
+def _metric(champion: Champion) -> dict[str, Any]:
+    """What it was chosen by and what it has of that, where that is not the validation accuracy."""
+    if champion.metric == VAL_ACC:
+        return {}
+    return {"metric": asdict(champion.metric) | {"value": champion.value}}
 
 
 def read_champion(folder: str | Path, family: Family | None = None) -> Champion:
@@ -318,6 +357,8 @@ def read_champion(folder: str | Path, family: Family | None = None) -> Champion:
         levels=Levels(**content.get("levels", {})),
         weights=content.get("weights"),
         family=family,
+        metric=metric_of(content),
+        value=content.get("metric", {}).get("value"),
     )
 
 

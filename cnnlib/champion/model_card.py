@@ -10,8 +10,10 @@ from typing import Any
 from cnnlib.journal.scores import REFERENCE, mean_interval, read_seed_scores, sd_between_seeds
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.families import told
+from cnnlib.networks.metric import MAXIMIZE, VAL_ACC, Metric
 from cnnlib.networks.saved_files import (
     DamagedError,
+    metric_of,
     read_classes,
     read_config,
     read_entries,
@@ -62,7 +64,12 @@ def _kind(config: Mapping[str, Any]) -> str:
 def _accuracy(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     data = config.get("data", {})
     photos = f" ({data['val']:,} photographs)" if "val" in data else ""
-    lines = [f"- Validation accuracy{photos}: {metrics['val_acc']:.3f}, {config['val_acc_is']}."]
+    told, metric = [], config.get("metric")
+    if metric and metric["value"] is not None:
+        told.append(f"{metric['said']}{photos}: {metric['value']:.3f}")
+    if metrics["val_acc"] is not None and (not metric or metric["name"] != "val_acc"):
+        told.append(f"Validation accuracy{'' if told else photos}: {metrics['val_acc']:.3f}")
+    lines = [f"- {'. '.join(told)}, {config['val_acc_is']}."] if told else []
     tested = "not tested yet"
     if "test_acc" in metrics:
         tested = (
@@ -80,8 +87,10 @@ def _chosen(folder: Path, metrics: Mapping[str, Any]) -> str:
     """The finals: each finalist over its seeds, and the luck of the champion."""
     if not (folder / "finals.csv").exists():
         return ""
-    table = read_seed_scores(folder / "finals.csv")
-    needed = {"luck", "search_val_acc", "finals"} - metrics.keys()
+    metric = metric_of(metrics)
+    table = read_seed_scores(folder / "finals.csv", metric)
+    search = "search_val_acc" if metric.name == "val_acc" else "search_value"
+    needed = {"luck", search, "finals"} - metrics.keys()
     if needed or {*FINALS_NEEDED} - metrics["finals"].keys():
         raise DamagedError(folder / "metrics.json", "does not tell what finals.csv tells of")
     rows = []
@@ -91,12 +100,12 @@ def _chosen(folder: Path, metrics: Mapping[str, Any]) -> str:
             rows.append(f"| {candidate.trial_id} | a training {ended} | | | | |")
             continue
         name = "the reference" if candidate.trial_id == REFERENCE else candidate.trial_id
-        search = "" if candidate.search_acc is None else f"{candidate.search_acc:.3f}"
-        scores = ", ".join(f"{score:.3f}" for score in candidate.scores)
+        searched = "" if candidate.search is None else f"{candidate.search:.3f}"
+        values = ", ".join(f"{value:.3f}" for value in candidate.values)
         sd = "" if candidate.sd is None else f"{candidate.sd:.3f}"
         interval = mean_interval(candidate, table)
         sure = "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
-        rows.append(f"| {name} | {search} | {scores} | {candidate.mean:.3f} | {sd} | {sure} |")
+        rows.append(f"| {name} | {searched} | {values} | {candidate.mean:.3f} | {sd} | {sure} |")
     seeds = ", ".join(map(str, metrics["finals"]["seeds"]))
     return "\n".join(
         [
@@ -104,24 +113,33 @@ def _chosen(folder: Path, metrics: Mapping[str, Any]) -> str:
             "",
             "The best trials of the search were trained again, in full, on the same training and "
             f"validation photographs with new seeds ({seeds}) for weights and order, and the one "
-            "with the highest mean was taken. Its score in the search had no say in that.",
+            f"with the {metric.best} mean{_of(metric)} was taken. Its score in the search had no "
+            "say in that.",
             "",
             "| candidate | in the search | on new seeds | mean | sd | 95% interval of the mean |",
             "|---|---|---|---|---|---|",
             *rows,
             "",
-            _luck(metrics, sd_between_seeds(table)),
+            _luck(metrics, metrics[search], metric, sd_between_seeds(table)),
         ]
     )
 
 
-def _luck(metrics: Mapping[str, Any], found: tuple[float, int] | None) -> str:
+def _of(metric: Metric) -> str:
+    return "" if metric == VAL_ACC else f" of {metric.said}"
+
+
+def _luck(
+    metrics: Mapping[str, Any], search: float, metric: Metric, found: tuple[float, int] | None
+) -> str:
     luck = metrics["luck"]
+    more = (luck >= 0) == (metric.goal == MAXIMIZE)
     text = (
-        f"In the search it had {metrics['search_val_acc']:.3f}, {abs(luck):.3f} "
-        f"{'more' if luck >= 0 else 'less'} than its mean on new seeds"
+        f"In the search it had {search:.3f}, {abs(luck):.3f} {'more' if more else 'less'} than its "
+        "mean on new seeds"
     )
-    text += ": that much of a score picked for being high was luck." if luck > 0 else "."
+    high = "high" if metric.goal == MAXIMIZE else "low"
+    text += f": that much of a score picked for being {high} was luck." if luck > 0 else "."
     if found is None:
         return f"{text} With one seed each it is not known how sure that mean is."
     return (

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from cnnlib.networks.metric import MAXIMIZE, MINIMIZE, VAL_ACC, Metric
+
 Rule = Callable[[Any], bool]
 Event = Mapping[str, Any]
 
@@ -86,6 +88,7 @@ _known = _only({"config": _config, "score": _maybe(_number)})
 _decision = _only({"stop": _flag, "rung": _whole, "cutoff": _maybe(_number)}, {"audited": _flag})
 _counts = _by_name(lambda counts: _each(_whole)(counts) and len(counts) == 2)
 _trial: dict[str, Rule] = {"trial_id": _trial_id}
+_metric = _only({"name": _text, "goal": lambda value: value in (MAXIMIZE, MINIMIZE), "said": _text})
 _training = _trial | {"seed": _whole}
 
 # Kind of event: the fields that it has.
@@ -108,7 +111,7 @@ NEEDED: dict[str, dict[str, Rule]] = {
     "moved": {"node": _text},
     "proposed": _trial | {"config": _config},
     "started": _trial,
-    "epoch": _trial | {"epoch": _whole, "val_acc": _number},
+    "epoch": _trial | {"epoch": _whole},
     "lost": _trial | {"error": _text, "preempted": _flag},
     "stopped": _trial | {"rung": _whole, "cutoff": _number},
     "finished": _trial,
@@ -162,12 +165,14 @@ OPTIONAL: dict[str, dict[str, Rule]] = {
         "rungs": _each(_whole),
         "strict": _flag,
         "target": _maybe(_number),
+        "metric": _metric,
     },
     "machines": {"accelerator": _maybe(_text)},
     "moved": {"fetched": _whole, "sent": _whole},
     "proposed": {"max_epochs": _whole},
     "started": {"after_epoch": _whole},
     "epoch": {
+        "val_acc": _number,
         "val_loss": _number,
         "seconds": _number,
         **dict.fromkeys(
@@ -177,6 +182,7 @@ OPTIONAL: dict[str, dict[str, Rule]] = {
         "class_counts": _counts,
         "decision": _decision,
     },
+    "final": {"value": _maybe(_number)},
     "failed": {"traceback": _text},
     "tested": {
         "reason": _maybe(_text),
@@ -187,6 +193,8 @@ OPTIONAL: dict[str, dict[str, Rule]] = {
         "leaks": _by_name(_whole),
     },
 }
+# Fields of an epoch that are not what a network logs.
+OWN_FIELDS = {"event", "time", "trial_id", "epoch", "node", "class_counts", "decision", "seconds"}
 OF_TRIALS = ("started", "epoch", "lost", "stopped", "finished", "failed")
 
 
@@ -195,6 +203,7 @@ class EventOrder:
 
     def __init__(self) -> None:
         self._begun = self._has_rungs = False
+        self._metric = VAL_ACC
         self._proposed: set[str] = set()
 
     def fault(self, event: Any) -> str | None:
@@ -202,6 +211,7 @@ class EventOrder:
         fault = _fault(event) or self._fault(event)
         if fault is None and event["event"] == "sweep":
             self._begun = True
+            self._metric = Metric(**event.get("metric", {}))
             self._has_rungs = None not in (event["grace_period"], event["reduction_factor"])
         if fault is None and event["event"] == "proposed":
             self._proposed.add(event["trial_id"])
@@ -216,6 +226,8 @@ class EventOrder:
             return f"trial {unknown[0]} was not proposed before it"
         if kind == "epoch" and event["epoch"] < 1:
             return f"epoch: {event['epoch']} is not at least 1"
+        if kind == "epoch" and not _number(event.get(self._metric.name)):
+            return _faulty(event, self._metric.name)
         if kind == "epoch" and "decision" in event and not self._has_rungs:
             return "decision: the sweep has no rungs"
         return None
@@ -230,14 +242,22 @@ def _fault(event: Any) -> str | None:
     kind = event["event"]
     needed, optional = NEEDED.get(kind, {}), OPTIONAL.get(kind, {})
     for name, rule in needed.items():
-        if name not in event:
-            return f"`{kind}` without {name}"
-        if not rule(event[name]):
-            return f"`{kind}` with {name}: {_short(event[name])}"
+        if name not in event or not rule(event[name]):
+            return _faulty(event, name)
     for name, rule in optional.items():
         if name in event and not rule(event[name]):
-            return f"`{kind}` with {name}: {_short(event[name])}"
+            return _faulty(event, name)
     return None
+
+
+def _faulty(event: Event, name: str) -> str:
+    """Says that a field is not there, or not as it must be."""
+    kind = event["event"]
+    return (
+        f"`{kind}` with {name}: {_short(event[name])}"
+        if name in event
+        else f"`{kind}` without {name}"
+    )
 
 
 def _short(value: Any) -> str:

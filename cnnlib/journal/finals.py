@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.journal.ledger import Ledger
-from cnnlib.journal.scores import REFERENCE, Final, SeedScores, seed_scores, standard_error
+from cnnlib.journal.scores import REFERENCE, Final, SeedScores, row_of, seed_scores, standard_error
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
@@ -147,19 +147,21 @@ class Finals:
         """Finalists in the order of the search, then the reference."""
         if self.draw is None:
             return []
-        trials = self.ledger.trials
-        search = {t: trials[t].best if t in trials else None for t in self.draw.entrants}
+        trials, metric = self.ledger.trials, self.ledger.terms.metric
+        search = {
+            t: metric.value(trials[t].best) if t in trials else None for t in self.draw.entrants
+        }
         ended = {pair: final for pair, final in self.ended.items() if pair[1] in self.draw.seeds}
-        return seed_scores(ended, search)
+        return seed_scores(ended, search, metric)
 
     @property
     def winner(self) -> SeedScores | None:
-        """The finalist with the highest mean, the search's better one of equals.
+        """The finalist with the best mean, the search's better one of equals.
 
         None where no seed was finished by all, or a training of each raised.
         """
         able = [s for s in self.scores if s.whole and s.trial_id != REFERENCE]
-        return max(able, key=lambda candidate: candidate.mean, default=None)
+        return max(able, key=lambda candidate: candidate.score, default=None)
 
     @property
     def reference(self) -> SeedScores | None:
@@ -215,11 +217,12 @@ class Finals:
             self.retrained = {t: r for t, r in self.retrained.items() if t not in stale}
             self.draw = drawn
         elif kind == "final":
-            self.ended[event["trial_id"], event["seed"]] = Final(**_content(event, Final))
+            self.ended[event["trial_id"], event["seed"]] = Final.from_event(event)
         elif kind == "champion":
             self.chosen = _without_time(event)
         elif kind == "retrained":
-            self.retrained[event["trial_id"]] = Retrained(**_content(event, Retrained))
+            content = {f.name: event[f.name] for f in fields(Retrained)}
+            self.retrained[event["trial_id"]] = Retrained(**content)
 
     def difference(self, event: Mapping[str, Any]) -> str | None:
         """How an event of the finals differs from what follows from those before it, else None."""
@@ -239,9 +242,14 @@ class Finals:
         return None
 
     def best(self, trial_id: str) -> Final:
-        """Of all its finals the one with the highest score."""
-        finals = (final for final in self.ended.values() if final.trial_id == trial_id)
-        return max(finals, key=lambda final: (final.val_acc or 0.0, -final.seed))
+        """Of all its finals the best one."""
+        metric = self.ledger.terms.metric
+
+        def rank(final: Final) -> tuple[float, int]:
+            value = final.by(metric)
+            return metric.worst if value is None else metric.score(value), -final.seed
+
+        return max((f for f in self.ended.values() if f.trial_id == trial_id), key=rank)
 
     def taken(self, sweep: Path, candidate: SeedScores, *, retrained: bool) -> Taken:
         """Whose weights stand for an entrant: retrained if asked for and done."""
@@ -258,7 +266,7 @@ class Finals:
         for candidate in self.scores:
             for seed in self.draw.seeds if self.draw else ():
                 if final := self.ended.get((candidate.trial_id, seed)):
-                    yield {**asdict(final), "search_val_acc": candidate.search_acc}
+                    yield row_of(final, candidate)
 
 
 def final_folder(sweep: Path, trial_id: str, seed: int) -> Path:
@@ -271,10 +279,6 @@ def retrained_folder(sweep: Path, trial_id: str, epochs: int) -> Path:
 
 def _without_time(event: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in event.items() if name not in ("event", "time")}
-
-
-def _content(event: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    return {f.name: event[f.name] for f in fields(kind)}
 
 
 def read_finals(events: Iterable[Mapping[str, Any]], ledger: Ledger) -> Finals:

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.families import told
-from cnnlib.search.halving import WORST, Decision, finite
+from cnnlib.networks.metric import VAL_ACC, Metric
+from cnnlib.search.halving import Decision, finite
 
 Event = Mapping[str, Any]
 ENDINGS = {"finished": "completed", "stopped": "stopped", "failed": "failed"}  # event: status
@@ -51,7 +52,7 @@ class SeenTrial:
     config: dict[str, Any]
     started: bool = False
     rows: list[dict[str, float]] = field(default_factory=list)  # the numbers of each epoch
-    best: float = WORST
+    best: float = VAL_ACC.worst  # its best score
     best_epoch: int = 0
     decision: Decision | None = None  # at its last epoch, where there is a rung
     audited: bool = False  # it would have been stopped
@@ -71,6 +72,7 @@ class SeenTrials:
     trials: dict[str, SeenTrial] = field(default_factory=dict)
     searched: set[str] = field(default_factory=set)  # hyperparameters of more than one value
     network: str = CNN.name  # the kind of network
+    metric: Metric = VAL_ACC
 
     def see(self, event: Event) -> SeenTrial | None:
         """Takes an event into account; the trial that it is about, None where it is about none."""
@@ -78,16 +80,19 @@ class SeenTrials:
         if kind == "sweep":
             self.network = event.get("network", CNN.name)
             self.searched = {n for n, v in event["space"].items() if len(v.get("values", ())) != 1}
+            self.metric = Metric(**event.get("metric", {}))
         elif kind == "proposed":
             trial_id = event["trial_id"]
-            self.trials[trial_id] = SeenTrial(trial_id, dict(event["config"]))
+            self.trials[trial_id] = SeenTrial(
+                trial_id, dict(event["config"]), best=self.metric.worst
+            )
         trial = self.trials.get(event.get("trial_id", ""))
         if trial is None:
             return None
         if kind == "started":
             trial.started = True
         elif kind == "epoch":
-            _add(trial, event)
+            _add(trial, event, self.metric)
         elif kind in ENDINGS:
             trial.status = ENDINGS[kind]
         return trial
@@ -101,12 +106,12 @@ class SeenTrials:
         return {name: value for name, value in trial.config.items() if name in self.searched}
 
 
-def _add(trial: SeenTrial, event: Event) -> None:
+def _add(trial: SeenTrial, event: Event, metric: Metric) -> None:
     trial.rows.append({n: v for n, v in event.items() if type(v) in (int, float)})
-    score = finite(trial.rows[-1].get("val_acc", WORST))
-    trial.diverged |= score == WORST
+    score = finite(metric.of(trial.rows[-1]), metric.worst)
+    trial.diverged |= metric.name not in trial.rows[-1] or metric.diverged(trial.rows[-1])
     if trial.diverged:
-        trial.best, trial.best_epoch = WORST, 0
+        trial.best, trial.best_epoch = metric.worst, 0
     elif score > trial.best:
         trial.best, trial.best_epoch = score, trial.epoch
     trial.decision = Decision(**event["decision"]) if "decision" in event else None

@@ -16,7 +16,8 @@ from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.families import family_of, written_down
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Hyperparameter, hyperparameter_named, hyperparameters
-from cnnlib.search.halving import WORST, Decision, Halving, diverged, divergence, finite
+from cnnlib.networks.metric import VAL_ACC, Metric
+from cnnlib.search.halving import Decision, Halving, divergence, finite
 from cnnlib.search.searcher import Outcome, Searcher
 from cnnlib.search.searchers import SEARCHERS
 from cnnlib.search.space import Choice, Interval, Space, Weighted
@@ -46,7 +47,8 @@ class Terms:
     audit: float = 0.0  # share of the trials that would stop and run on
     rungs: tuple[int, ...] = ()  # where they do not follow from the grace period
     strict: bool = False  # a trial is judged by its score at the rung, not by its best so far
-    target: float | None = None  # the score after which nothing new is tried
+    metric: Metric = VAL_ACC
+    target: float | None = None  # of the metric, after which nothing new is tried
     names: Mapping[str, str] = field(default_factory=dict)  # of hyperparameters, in the sweep file
     rename: Mapping[str, str] = field(default_factory=dict)  # names of the file by --rename
     family: Family = CNN  # the kind of network, in the journal by its name
@@ -60,7 +62,11 @@ class Terms:
     def stopping_rule(self) -> StoppingRule:
         """The rule, before it has seen a trial."""
         return STOPPING["asha" if self.halving else "never"](
-            max_epochs=self.max_epochs, halving=self.halving, audit=self.audit, seed=self.seed
+            max_epochs=self.max_epochs,
+            halving=self.halving,
+            audit=self.audit,
+            seed=self.seed,
+            worst=self.metric.worst,
         )
 
     @property
@@ -77,6 +83,7 @@ class Terms:
         content = {name: v for name, v in vars(self).items() if name != "family"}
         content["space"] = {name: asdict(values) for name, values in self.space.items()}
         content["known"] = [asdict(outcome) for outcome in self.known]
+        content["metric"] = asdict(self.metric)
         return {**written_down(self.family), **content}
 
     @classmethod
@@ -95,6 +102,8 @@ class Terms:
                 for known in event["known"]
             )
             values["rungs"] = tuple(event.get("rungs", ()))
+            if "metric" in event:
+                values["metric"] = Metric(**event["metric"])
             terms = cls(**values)
             if terms.search not in SEARCHERS:
                 raise ValueError(f"search: {short(terms.search)} is not {' or '.join(SEARCHERS)}")
@@ -120,7 +129,7 @@ class Trial:
     config: Configuration
     max_epochs: int  # those of the sweep when it was proposed
     epoch: int = 0  # the last that was reported
-    best: float = WORST
+    best: float = VAL_ACC.worst  # its best score
     best_epoch: int = 0
     stop: Decision | None = None  # the decision that ended it
     audited: bool = False  # it would have been stopped
@@ -161,10 +170,11 @@ class Ledger:
 
     @property
     def reached(self) -> Trial | None:
-        """The first trial whose score is the target of the sweep, None while there is none."""
+        """The first trial that reached the target of the sweep, None while there is none."""
         if self.terms.target is None:
             return None
-        return next((t for t in self.trials.values() if t.best >= self.terms.target), None)
+        target = self.terms.metric.score(self.terms.target)
+        return next((t for t in self.trials.values() if t.best >= target), None)
 
     @property
     def best(self) -> Trial | None:
@@ -231,14 +241,14 @@ class Ledger:
 
     def epoch(self, trial_id: str, metrics: Mapping[str, Any]) -> Decision | None:
         """Takes note of a trial's epoch; the decision on it where there is a rung."""
-        decision = self.decision(trial_id, metrics["epoch"], metrics["val_acc"])
+        decision = self.decision(trial_id, metrics)
         content = {} if decision is None else {"decision": asdict(decision)}
         self._record("epoch", trial_id=trial_id, **metrics, **content)
         return decision
 
-    def decision(self, trial_id: str, epoch: int, score: float) -> Decision | None:
-        """Whether a trial that has this score after this epoch goes on; None between rungs."""
-        trial = self.trials[trial_id]
+    def decision(self, trial_id: str, row: Mapping[str, Any]) -> Decision | None:
+        """Whether a trial goes on after an epoch with these metrics; None between rungs."""
+        trial, epoch, score = self.trials[trial_id], row["epoch"], self.terms.metric.of(row)
         if self._stopping is None or epoch >= trial.max_epochs:
             return None
         return self._stopping.decide(trial_id, epoch, self._judged(trial, score))
@@ -302,7 +312,9 @@ class Ledger:
                 raise ValueError(f"the journal's trial {trial_id}: {error}") from None
             assert self._searcher is not None
             self._searcher.seen(config)
-            trial = Trial(event["trial_id"], config, event.get("max_epochs", self.terms.max_epochs))
+            max_epochs = event.get("max_epochs", self.terms.max_epochs)
+            worst = self.terms.metric.worst
+            trial = Trial(event["trial_id"], config, max_epochs, best=worst)
             self.trials[trial.trial_id] = trial
         elif kind == "epoch":
             self._apply_epoch(self.trials[event["trial_id"]], event)
@@ -320,11 +332,12 @@ class Ledger:
         self.exhausted = False
 
     def _apply_epoch(self, trial: Trial, event: Mapping[str, Any]) -> None:
-        trial.epoch, score = event["epoch"], finite(event["val_acc"])
-        if diverged(event):
+        metric = self.terms.metric
+        trial.epoch, score = event["epoch"], finite(metric.of(event), metric.worst)
+        if metric.diverged(event):
             trial.diverged = trial.diverged or divergence(trial.epoch)
         if trial.diverged:
-            trial.best, trial.best_epoch = WORST, 0
+            trial.best, trial.best_epoch = metric.worst, 0
         elif score > trial.best:
             trial.best, trial.best_epoch = score, trial.epoch
         if "decision" in event:

@@ -1,11 +1,13 @@
 """A sweep told from its journal in lines, and its decisions derived from the journal again."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from cnnlib.journal import finals
 from cnnlib.journal.ledger import ENDINGS, Ledger
+from cnnlib.journal.scores import Final
+from cnnlib.networks.metric import MAXIMIZE, VAL_ACC, Metric
 from cnnlib.search.halving import Decision
 from cnnlib.storage.traffic import WAYS
 
@@ -14,31 +16,35 @@ Event = Mapping[str, Any]
 
 def event_lines(events: Iterable[Event], *, logs: bool = False) -> Iterator[str]:
     """A readable line for each event; with `logs` the traceback of a failure too."""
+    metric = VAL_ACC
     for event in events:
-        said = SAID.get(event["event"], lambda event: "")(event)
+        if event["event"] == "sweep":
+            metric = Metric(**event.get("metric", {}))
+        said = SAID.get(event["event"], lambda event, metric: "")(event, metric)
         trial = f"trial {event['trial_id']} " if "trial_id" in event else ""
         yield f"{event['time'][:19].replace('T', ' ')}  {trial}{event['event']:<9} {said}".rstrip()
         if logs and "traceback" in event:
             yield event["traceback"].rstrip()
 
 
-def _sweep(event: Event) -> str:
+def _sweep(event: Event, metric: Metric) -> str:
     known = f", {len(event['known'])} outcomes known" if event["known"] else ""
     audit = f", audit {event['audit']:.0%}" if event.get("audit") else ""
+    wanted = "" if metric == VAL_ACC else f", the {metric.best} {metric.said}"
     return (
         f"{event['trials']} trials of up to {event['max_epochs']} epochs at {event['image_size']} "
-        f"px by {event['search']}, seed {event['seed']}{audit}{known}"
+        f"px by {event['search']}, seed {event['seed']}{wanted}{audit}{known}"
     )
 
 
-def _epoch(event: Event) -> str:
-    text = f"{event['epoch']}: val_acc {event['val_acc']:.3f}"
-    if "val_loss" in event:
-        text += f", val_loss {event['val_loss']:.3f}"
+def _epoch(event: Event, metric: Metric) -> str:
+    names = dict.fromkeys((metric.name, "val_acc", "val_loss"))
+    told = [f"{_name(n, metric)} {event[n]:.3f}" for n in names if n in event]
+    text = f"{event['epoch']}: {', '.join(told)}"
     if "decision" in event:
         decision = event["decision"]
         cutoff = decision["cutoff"]
-        against = "first there" if cutoff is None else f"cutoff {cutoff:.3f}"
+        against = "first there" if cutoff is None else f"cutoff {metric.value(cutoff):.3f}"
         then = "stop" if decision["stop"] else "go on"
         if decision.get("audited"):
             then = "would stop, goes on as an audit"
@@ -46,11 +52,15 @@ def _epoch(event: Event) -> str:
     return text
 
 
-def _proposed(event: Event) -> str:
+def _name(name: str, metric: Metric) -> str:
+    return metric.said if name == metric.name else name
+
+
+def _proposed(event: Event, metric: Metric) -> str:
     return ", ".join(f"{name} {value}" for name, value in event["config"].items())
 
 
-def _moved(event: Event) -> str:
+def _moved(event: Event, metric: Metric) -> str:
     ways = [f"{event[way]:,} bytes {way}" for way in WAYS if way in event]
     return f"{event['node']}: {', '.join(ways)}"
 
@@ -59,38 +69,48 @@ def _listed(seeds: Iterable[int]) -> str:
     return ", ".join(map(str, seeds))
 
 
-def _final(event: Event) -> str:
-    if event["val_acc"] is None:
-        return "no epoch"
-    return f"val_acc {event['val_acc']:.3f} at epoch {event['best_epoch']} of {event['epochs']}"
+def _final(event: Event, metric: Metric) -> str:
+    final = Final.from_event(event)
+    if final.error:
+        return f"on seed {final.seed}: {final.error}"
+    if (found := final.by(metric)) is None:
+        return f"on seed {final.seed}: no epoch"
+    value = f"{metric.said} {found:.3f}"
+    return f"on seed {final.seed}: {value} at epoch {final.best_epoch} of {final.epochs}"
 
 
-def _champion(event: Event) -> str:
+def _champion(event: Event, metric: Metric) -> str:
+    lucky = event["luck"] >= 0  # and then it had more of what is maximised
+    less = "less" if lucky == (metric.goal == MAXIMIZE) else "more"
     return (
-        f"val_acc {event['mean']:.3f} on average on seeds {_listed(event['seeds'])}, "
-        f"{abs(event['luck']):.3f} {'less' if event['luck'] >= 0 else 'more'} than in the search"
+        f"{metric.said} {event['mean']:.3f} on average on seeds {_listed(event['seeds'])}, "
+        f"{abs(event['luck']):.3f} {less} than in the search"
     )
 
 
-SAID = {
+def _stopped(event: Event, metric: Metric) -> str:
+    return Decision(True, event["rung"], event["cutoff"]).why(metric)
+
+
+SAID: dict[str, Callable[[Event, Metric], str]] = {
     "sweep": _sweep,
-    "resumed": lambda e: f"up to {e['trials']} trials of up to {e['max_epochs']} epochs",
-    "machines": lambda e: f"{e['units']:g} of {e['unit']}, {e['units_per_trial']:g} for a trial",
+    "resumed": lambda e, _: f"up to {e['trials']} trials of up to {e['max_epochs']} epochs",
+    "machines": lambda e, _: f"{e['units']:g} of {e['unit']}, {e['units_per_trial']:g} for a trial",
     "proposed": _proposed,
     "moved": _moved,
-    "started": lambda e: f"after epoch {e['after_epoch']}" if e.get("after_epoch") else "",
+    "started": lambda e, _: f"after epoch {e['after_epoch']}" if e.get("after_epoch") else "",
     "epoch": _epoch,
-    "lost": lambda e: f"its worker{' (preempted)' if e['preempted'] else ''}: {e['error']}",
-    "stopped": lambda e: f"at epoch {e['rung']}, below the cutoff {e['cutoff']:.3f}",
-    "failed": lambda e: e["error"],
-    "tested": lambda e: f"opening {e['number']}, trial {e['champion']}: {e['test_acc']:.3f}",
-    "closed": lambda e: e["reason"],
-    "finals": lambda e: f"trials {', '.join(e['finalists'])} on seeds {_listed(e['seeds'])}",
-    "final_started": lambda e: f"on seed {e['seed']}",
-    "final": lambda e: f"on seed {e['seed']}: {e['error'] or _final(e)}",
+    "lost": lambda e, _: f"its worker{' (preempted)' if e['preempted'] else ''}: {e['error']}",
+    "stopped": _stopped,
+    "failed": lambda e, _: e["error"],
+    "tested": lambda e, _: f"opening {e['number']}, trial {e['champion']}: {e['test_acc']:.3f}",
+    "closed": lambda e, _: e["reason"],
+    "finals": lambda e, _: f"trials {', '.join(e['finalists'])} on seeds {_listed(e['seeds'])}",
+    "final_started": lambda e, _: f"on seed {e['seed']}",
+    "final": _final,
     "champion": _champion,
-    "retrain_started": lambda e: f"on all photographs for {e['epochs']} epochs",
-    "retrained": lambda e: e["error"] or f"on all photographs for {e['epochs']} epochs",
+    "retrain_started": lambda e, _: f"on all photographs for {e['epochs']} epochs",
+    "retrained": lambda e, _: e["error"] or f"on all photographs for {e['epochs']} epochs",
 }
 
 
@@ -139,7 +159,7 @@ def _difference(ledger: Ledger, event: Event) -> str | None:
     if kind == "epoch":
         if trial.stop or trial.diverged or event["epoch"] != trial.epoch + 1:
             return f"epoch {event['epoch']} follows epoch {trial.epoch}"
-        decision = ledger.decision(trial.trial_id, event["epoch"], event["val_acc"])
+        decision = ledger.decision(trial.trial_id, event)
         written = Decision(**event["decision"]) if "decision" in event else None
         return None if decision == written else f"derived {decision}, written {written}"
     if kind in ENDINGS and kind != "failed" and trial.diverged:
@@ -154,5 +174,8 @@ def _proposal_difference(ledger: Ledger, event: Event) -> str | None:
     if event["trial_id"] != trial_id:
         return f"the next trial is {trial_id}"
     config = ledger.proposal()
+    # A journal of a former version lacks the hyperparameters that came later, which were off.
+    if config == ledger.terms.family.configuration(event["config"]):
+        return None
     derived = ledger.terms.written(config) if config else None
-    return None if derived == event["config"] else f"derived {derived}, written {event['config']}"
+    return f"derived {derived}, written {event['config']}"

@@ -3,15 +3,18 @@
 import math
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
+from cnnlib.networks.metric import VAL_ACC, Metric
 from cnnlib.search.halving import DIVERGED
 from cnnlib.storage.csv_file import numbers, read_table
 
 REFERENCE = "reference"  # in place of a trial's id where the reference is no finalist
 TEXT = {"trial_id", "error"}  # of the columns of finals.csv; the others are numbers
 Z_95 = 1.959964
+OWN = ("val_acc", "val_loss")  # metrics that each final has
 WHOLE = ("seed", "epochs", "best_epoch")
 
 
@@ -27,24 +30,41 @@ class Final:
     val_loss: float | None = None
     seconds: float = 0.0
     error: str | None = None
+    value: float | None = None  # of the sweep's metric, where it is neither of these
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> "Final":
+        return cls(**{f.name: event[f.name] for f in fields(cls) if f.name in event})
+
+    def by(self, metric: Metric) -> float | None:
+        """Its value of the sweep's metric."""
+        return getattr(self, metric.name) if metric.name in OWN else self.value
 
 
 @dataclass(frozen=True)
 class SeedScores:
-    """One of them over its seeds."""
+    """One of them over its seeds, by the metric of the sweep."""
 
     trial_id: str
-    search_acc: float | None  # its score in the search; None for a reference
+    search: float | None  # its value in the search; None for a reference
     finals: tuple[Final, ...]
+    metric: Metric = VAL_ACC
 
     @property
-    def scores(self) -> list[float]:
-        return [final.val_acc for final in self.finals if final.val_acc is not None]
+    def values(self) -> list[float]:
+        found = (final.by(self.metric) for final in self.finals)
+        return [value for value in found if value is not None]
+
+    @property
+    def val_acc(self) -> float | None:
+        """The mean validation accuracy over its seeds, where networks log one."""
+        known = [final.val_acc for final in self.finals if final.val_acc is not None]
+        return statistics.fmean(known) if known else None
 
     @property
     def whole(self) -> bool:
-        """Whether there are scores, and no training raised."""
-        return 0 < len(self.finals) == len(self.scores)
+        """Whether there are values, and no training raised."""
+        return 0 < len(self.finals) == len(self.values)
 
     @property
     def diverged(self) -> bool:
@@ -53,17 +73,22 @@ class SeedScores:
 
     @property
     def mean(self) -> float:
-        return statistics.fmean(self.scores)
+        return statistics.fmean(self.values)
+
+    @property
+    def score(self) -> float:
+        """Its mean so that the higher is better."""
+        return self.metric.score(self.mean)
 
     @property
     def sd(self) -> float | None:
         """Their standard deviation; None for one seed."""
-        return statistics.stdev(self.scores) if len(self.scores) > 1 else None
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
 
     @property
     def luck(self) -> float | None:
-        """How much higher it came out in the search, where it was picked for its score."""
-        return None if self.search_acc is None else self.search_acc - self.mean
+        """How much better it came out in the search, where it was picked for its score."""
+        return None if self.search is None else self.metric.score(self.search) - self.score
 
     @property
     def epochs(self) -> int:
@@ -72,9 +97,11 @@ class SeedScores:
 
 
 def seed_scores(
-    finals: Mapping[tuple[str, int], Final], search: Mapping[str, float | None]
+    finals: Mapping[tuple[str, int], Final],
+    search: Mapping[str, float | None],
+    metric: Metric = VAL_ACC,
 ) -> list[SeedScores]:
-    """One for each that `search` has a score of, in its order.
+    """A candidate for each that `search` has a value of, in its order.
 
     They are compared on the seeds that all finalists ended on, because some seeds are luckier.
     """
@@ -82,8 +109,10 @@ def seed_scores(
     seeds = dict.fromkeys(seed for _, seed in finals)
     common = [s for s in seeds if all((trial_id, s) in finals for trial_id in finalists)]
     return [
-        SeedScores(trial_id, score, tuple(f for s in common if (f := finals.get((trial_id, s)))))
-        for trial_id, score in search.items()
+        SeedScores(
+            trial_id, value, tuple(f for s in common if (f := finals.get((trial_id, s)))), metric
+        )
+        for trial_id, value in search.items()
     ]
 
 
@@ -92,16 +121,16 @@ def sd_between_seeds(table: Iterable[SeedScores]) -> tuple[float, int] | None:
 
     A few seeds of one tell little of it, those of all more. None where each has one seed.
     """
-    groups = [candidate.scores for candidate in table if len(candidate.scores) > 1]
-    freedom = sum(len(scores) - 1 for scores in groups)
-    squares = sum(statistics.variance(scores) * (len(scores) - 1) for scores in groups)
+    groups = [candidate.values for candidate in table if len(candidate.values) > 1]
+    freedom = sum(len(values) - 1 for values in groups)
+    squares = sum(statistics.variance(values) * (len(values) - 1) for values in groups)
     return (math.sqrt(squares / freedom), freedom) if freedom else None
 
 
 def standard_error(candidate: SeedScores, table: Iterable[SeedScores]) -> float | None:
     """Of the mean over its seeds, from the spread of all; None where each has one seed."""
     found = sd_between_seeds(table)
-    return found[0] / math.sqrt(len(candidate.scores)) if found else None
+    return found[0] / math.sqrt(len(candidate.values)) if found else None
 
 
 def mean_interval(candidate: SeedScores, table: Iterable[SeedScores]) -> tuple[float, float] | None:
@@ -113,7 +142,8 @@ def mean_interval(candidate: SeedScores, table: Iterable[SeedScores]) -> tuple[f
     if error is None or found is None:
         return None
     half = float(t.ppf(0.975, found[1])) * error
-    return max(0.0, candidate.mean - half), min(1.0, candidate.mean + half)
+    low, high = candidate.metric.bounds
+    return max(low, candidate.mean - half), min(high, candidate.mean + half)
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:
@@ -126,13 +156,25 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def read_seed_scores(csv: Path) -> list[SeedScores]:
-    """The scores in a finals.csv. Raises ValueError where it is none."""
+def row_of(final: Final, candidate: SeedScores) -> dict[str, Any]:
+    """A final as a row of finals.csv, its value by the metric's name."""
+    row, name = asdict(final), candidate.metric.name
+    value = row.pop("value")
+    return {**row, **({} if name in OWN else {name: value}), f"search_{name}": candidate.search}
+
+
+def read_seed_scores(csv: Path, metric: Metric = VAL_ACC) -> list[SeedScores]:
+    """The scores in a finals.csv of this metric. Raises ValueError where it is none."""
     table, _ = read_table(csv, TEXT)
-    names = [f.name for f in fields(Final)]
-    needed = [*names, "search_val_acc"]
+    if metric.name in OWN:
+        table["value"] = math.nan
+    elif metric.name in table:
+        table["value"] = table[metric.name]
+    names, search = [f.name for f in fields(Final)], f"search_{metric.name}"
+    needed = [*names, search]
     if missing := [name for name in needed if name not in table]:
-        raise ValueError(f"{csv} is not a table of finals: column {missing[0]} is missing")
+        column = metric.name if missing[0] == "value" else missing[0]
+        raise ValueError(f"{csv} is not a table of finals: column {column} is missing")
     for name in (name for name in needed if name not in TEXT):
         table[name] = numbers(table[name], table["trial_id"], str(csv))
     for name in ("trial_id", *WHOLE):
@@ -143,5 +185,5 @@ def read_seed_scores(csv: Path) -> list[SeedScores]:
     table = table.astype(dict.fromkeys(WHOLE, int))
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     finals = [Final(**{name: row[name] for name in names}) for row in rows]
-    search = {row["trial_id"]: row["search_val_acc"] for row in rows}
-    return seed_scores({(final.trial_id, final.seed): final for final in finals}, search)
+    found = {row["trial_id"]: row[search] for row in rows}
+    return seed_scores({(final.trial_id, final.seed): final for final in finals}, found, metric)

@@ -11,17 +11,20 @@ from typing import Any
 import pandas as pd
 
 from cnnlib.journal.events import journal_exists, read_events
+from cnnlib.networks.metric import SHARES, VAL_ACC, Metric
 from cnnlib.networks.saved_files import read_metrics
 from cnnlib.storage.csv_file import accuracies, numbers, read_table
 from cnnlib.storage.files import replaced
+from cnnlib.storage.json_file import read_json
 from cnnlib.system.units import short
 
 logger = logging.getLogger(__name__)
 
 FIXED_TRIAL_COLUMNS = [
-    "trial_id", "status", "epochs", "best_epoch", "val_acc", "val_loss", "seconds", "node",
-    "error", "started", "audited",
+    "trial_id", "status", "epochs", "best_epoch", "val_acc", "val_loss", "val_balanced_acc",
+    "val_f1", "seconds", "node", "error", "started", "audited",
 ]  # fmt: skip
+SOMETIMES = ("val_balanced_acc", "val_f1", "audited")  # there only where something is known of it
 EPOCH_COLUMNS = [
     "trial_id", "epoch", "train_loss", "train_acc", "val_loss", "val_acc", "learning_rate",
     "seconds", "images_per_second",
@@ -32,12 +35,15 @@ TABLES = {  # and the columns without which nothing can be told
     "class_recalls": ["trial_id", "class", "val_recall"],
 }
 TEXT = {"trial_id", "status", "node", "error", "started", "class"}  # a class may be called "7"
-ACCURACIES = {"val_acc", "train_acc", "val_recall"}
+ACCURACIES = {*SHARES, "train_acc", "val_recall"}
 COUNTS = {"epoch", "epochs", "best_epoch", "audited", "n"}
 LOSSES = {"train_loss", "val_loss"}  # may be infinite: the network diverged
 CLASS_COLUMNS = ["trial_id", "epoch", "class", "val_recall", "n"]
 CLASS_COUNTS = "class_counts"
 """What an epoch that is its trial's best so far reports: of each class, [recognised, all]."""
+
+LOGGED = "logged"
+"""By this name a trial reports what its network logs beside the EPOCH_COLUMNS."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +54,20 @@ class Results:
     epochs: pd.DataFrame
     class_recalls: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CLASS_COLUMNS))
     """Validation recall by class, at the epochs that were their trial's best so far."""
+    metric: Metric = VAL_ACC
 
     @property
     def hyperparameters(self) -> list[str]:
         """Every column of `trials` that is not a fixed one."""
-        return [c for c in self.trials.columns if c not in FIXED_TRIAL_COLUMNS]
+        fixed = {*FIXED_TRIAL_COLUMNS, self.metric.name}
+        return [c for c in self.trials.columns if c not in fixed]
 
     def best(self) -> pd.Series | None:
-        """The trial with the highest val_acc, the first of equals; None where none has one."""
-        if "val_acc" not in self.trials or self.trials["val_acc"].isna().all():
+        """The best trial by the metric, the first of equals; None where none has a value."""
+        name = self.metric.name
+        if name not in self.trials or self.trials[name].isna().all():
             return None
-        return self.trials.loc[self.trials["val_acc"].idxmax()]
+        return self.trials.loc[scores(self.trials, self.metric).idxmax()]
 
     def write(self, folder: Path) -> None:
         """Writes trials.csv, epochs.csv and what is known by class, each replaced in one step."""
@@ -67,6 +76,11 @@ class Results:
             tables["class_recalls"] = self.class_recalls
         for name, table in tables.items():
             replaced(folder / f"{name}.csv", partial(table.to_csv, index=False))
+
+
+def scores(table: pd.DataFrame, metric: Metric) -> pd.Series:
+    """The metric's column so that the higher is better."""
+    return table[metric.name].astype(float) * metric.score(1.0)
 
 
 def read_results(folder: str | Path) -> Results:
@@ -87,7 +101,15 @@ def read_results(folder: str | Path) -> Results:
     if twice.any():
         name = short(trials.loc[twice, "trial_id"].iloc[0])
         raise ValueError(f"{folder / 'trials.csv'}: two rows are of trial {name}; remove one")
-    return Results(trials, epochs, class_recalls)
+    return Results(trials, epochs, class_recalls, _metric(folder))
+
+
+def _metric(folder: Path) -> Metric:
+    """What sweep.json says of it; of tables from elsewhere it is the validation accuracy."""
+    try:
+        return Metric(**read_json(folder / "sweep.json")["metric"])
+    except (OSError, ValueError, TypeError, LookupError):
+        return VAL_ACC
 
 
 def _read(path: Path, keys: list[str]) -> pd.DataFrame:
@@ -150,17 +172,23 @@ def fold(events: Iterable[dict[str, Any]]) -> Results:
     epochs: dict[tuple[str, int], dict[str, Any]] = {}
     recalls: list[tuple] = []
     audited: dict[str, Any] = {}  # the column is there only where trials were to be audited
+    diverged: set[str] = set()  # trials of which what came before does not count
+    metric = VAL_ACC
     for event in events:
         kind, trial_id = event["event"], str(event.get("trial_id"))
-        if kind == "sweep" and event.get("audit"):
-            audited = {"audited": None}
+        if kind == "sweep":
+            metric = Metric(**event.get("metric", {}))
+            audited = {"audited": None} if event.get("audit") else {}
         elif kind == "proposed":
             own = {"trial_id": trial_id, "status": "running", **audited}
             trials[trial_id] = {**own, **event["config"]}
         elif kind == "started":
             trials[trial_id].setdefault("started", event["time"])
         elif kind == "epoch":
-            epochs[trial_id, event["epoch"]] = {c: event.get(c) for c in EPOCH_COLUMNS}
+            epochs[trial_id, event["epoch"]] = {c: event.get(c) for c in EPOCH_COLUMNS} | {
+                name: value for name, value in event.items() if type(value) in (int, float)
+            }
+            diverged |= {trial_id} if metric.diverged(event) else set()
             for name, (hits, n) in event.get(CLASS_COUNTS, {}).items():
                 recalls.append((trial_id, event["epoch"], name, hits / n if n else math.nan, n))
             trials[trial_id]["node"] = event.get("node")
@@ -169,17 +197,25 @@ def fold(events: Iterable[dict[str, Any]]) -> Results:
         elif kind in ("finished", "stopped", "failed"):
             status = "completed" if kind == "finished" else kind
             trials[trial_id] |= {"status": status, "error": event.get("error")}
-    epoch_table = pd.DataFrame(list(epochs.values()), columns=EPOCH_COLUMNS)
+    rows = list(epochs.values())
+    columns = dict.fromkeys([*EPOCH_COLUMNS, *(name for row in rows for name in row)])
+    epoch_table = pd.DataFrame(rows, columns=list(columns))
+    table = pd.DataFrame(list(trials.values()))
     return Results(
-        _with_bests(pd.DataFrame(list(trials.values())), epoch_table),
+        _with_bests(table, epoch_table, metric, diverged),
         epoch_table,
         pd.DataFrame(recalls, columns=CLASS_COLUMNS),
+        metric,
     )
 
 
-def _with_bests(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
+def _with_bests(
+    trials: pd.DataFrame, epochs: pd.DataFrame, metric: Metric, diverged: set[str]
+) -> pd.DataFrame:
     """`trials` in DESIGN.md's order of columns, completed by what its epochs say."""
-    fixed = [c for c in FIXED_TRIAL_COLUMNS if c != "audited" or c in trials]
+    fixed = [c for c in FIXED_TRIAL_COLUMNS if c not in SOMETIMES or c in trials or c in epochs]
+    if metric.name not in fixed:
+        fixed.insert(fixed.index("seconds"), metric.name)
     names = [c for c in trials.columns if c not in fixed]
     order = [*fixed[:2], *names, *fixed[2:]]
     trials = trials.reindex(columns=order)
@@ -188,14 +224,14 @@ def _with_bests(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     if epochs.empty:
         return trials[order]
     by_trial = epochs.groupby("trial_id")
-    is_scored = epochs["val_acc"].notna()
-    diverged = epochs.loc[~is_scored, "trial_id"]  # so what came before does not count
-    scored = epochs[is_scored & ~epochs["trial_id"].isin(diverged)]
-    best = scored.loc[scored.groupby("trial_id")["val_acc"].idxmax()].set_index("trial_id")
+    scored = epochs[~epochs["trial_id"].isin(diverged)]
+    found = scores(scored, metric).groupby(scored["trial_id"]).idxmax()
+    best = scored.loc[found].set_index("trial_id")
     trials = trials.set_index("trial_id")
     trials["epochs"] = by_trial["epoch"].max().astype("Int64")
     trials["best_epoch"] = best["epoch"].astype("Int64")
-    trials["val_acc"] = best["val_acc"]
-    trials["val_loss"] = best["val_loss"]
+    for name in dict.fromkeys(("val_acc", "val_loss", *SHARES, metric.name)):
+        if name in best:
+            trials[name] = best[name]
     trials["seconds"] = by_trial["seconds"].sum()
     return trials.reset_index()[order]

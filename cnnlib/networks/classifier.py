@@ -21,8 +21,10 @@ class Classifier(LightningModule):
     """A network that gives class scores, trained as its configuration's recipe says.
 
     Logs train_loss, train_acc, val_loss, val_acc, test_loss and test_acc once an epoch, each
-    counted over images. An accuracy is NaN where any output, loss or weight is not finite: such a
-    network predicts nothing, though argmax would make it the first class.
+    counted over images, and of validation and test the balanced accuracy and the macro F1
+    (val_balanced_acc, val_f1), as scikit-learn has them. All but the losses are NaN where any
+    output, loss or weight is not finite: such a network predicts nothing, though argmax would make
+    it the first class.
     """
 
     def __init__(
@@ -38,8 +40,9 @@ class Classifier(LightningModule):
         self.network = network
         self._average = recipe.MovingAverage(self.network, config.ema) if config.ema else None
         self._totals: dict[str, list[Tensor]] = {}
-        self.class_counts = torch.zeros(2, num_classes)
-        """Validation images of the last epoch by class: recognised, all."""
+        self._class_weights: Tensor | None = None  # in the loss of training
+        self.class_counts = torch.zeros(3, num_classes)
+        """Validation images of the last epoch by class: recognised, all, taken for it."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores before softmax, (N, num_classes), for normalised images (N, 3, H, W)."""
@@ -58,16 +61,22 @@ class Classifier(LightningModule):
         """The mean loss of a batch; sums are kept on the device, so that no step waits for them."""
         images, labels = batch
         scores = self(images)
-        smoothing = self.config.label_smoothing if stage == "train" else 0.0
-        loss = F.cross_entropy(scores, labels, label_smoothing=smoothing)
+        if stage == "train":
+            smoothing = self.config.label_smoothing
+            weights = self._class_weights
+            loss = F.cross_entropy(scores, labels, weight=weights, label_smoothing=smoothing)
+        else:
+            loss = F.cross_entropy(scores, labels)
         with torch.no_grad():
-            hits = (scores.argmax(1) == labels).float()
+            guesses = scores.argmax(1)
+            hits = (guesses == labels).float()
             # The sum of all scores is finite only if each is: no step has to wait for the answer.
             shown = scores.sum(dtype=torch.float32)
             sums = torch.stack([loss.detach().float() * len(labels), hits.sum(), shown])
-            if stage == "val":
-                counts = torch.stack([hits, torch.ones_like(hits)])
-                self.class_counts.index_add_(1, labels, counts)
+            if stage != "train":
+                ones = torch.ones_like(hits)
+                self.class_counts[:2].index_add_(1, labels, torch.stack([hits, ones]))
+                self.class_counts[2].index_add_(0, guesses, ones)
         total = self._totals.setdefault(stage, [torch.zeros_like(sums), sums.new_zeros(())])
         total[0] += sums
         total[1] += len(labels)
@@ -80,11 +89,14 @@ class Classifier(LightningModule):
         # 0 if losses, scores and weights are finite, else NaN, which a sum hands on.
         nothing = 0 * (sums.sum() + get_total_norm(weights, math.inf))
         acc = acc + nothing
-        if stage == "val":
-            self.class_counts[0] += nothing
         # Lightning needs a batch size to weigh with, and there is one value an epoch.
         self.log(f"{stage}_loss", loss, batch_size=1)
         self.log(f"{stage}_acc", acc, batch_size=1, prog_bar=True)
+        if stage != "train":
+            self.class_counts[0] += nothing
+            balanced_acc, f1 = class_means(self.class_counts)
+            self.log(f"{stage}_balanced_acc", balanced_acc, batch_size=1)
+            self.log(f"{stage}_f1", f1, batch_size=1)
 
     def on_fit_start(self) -> None:
         """Warns where a callback takes the worst epoch for the best: Lightning's default mode."""
@@ -100,11 +112,19 @@ class Classifier(LightningModule):
                     f'write mode="{meant}"'
                 )
 
+    def on_train_start(self) -> None:
+        if self.config.class_weights == "balanced":
+            labels = recipe.training_labels(self.trainer.train_dataloader)
+            weights = recipe.balanced_weights(labels, self.class_counts.shape[1])
+            self._class_weights = weights.to(self.device)
+
     def on_train_epoch_end(self) -> None:
         self._log_epoch("train")
 
     def on_validation_epoch_start(self) -> None:
         self.class_counts = torch.zeros_like(self.class_counts, device=self.device)
+
+    on_test_epoch_start = on_validation_epoch_start
 
     def on_validation_epoch_end(self) -> None:
         self._log_epoch("val")
@@ -140,3 +160,17 @@ class Classifier(LightningModule):
     def summary(self) -> str:
         """A table of the layers: name, output shape without N, number of parameters."""
         return summary(self.network, self.image_size)
+
+
+def class_means(class_counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Balanced accuracy and macro F1 of (recognised, all, taken for it) by class.
+
+    A class counts in the first where there are images of it, and in the second also where any
+    image was taken for it: classes of few images as much as those of many.
+    """
+    hits, there, taken = class_counts
+    counts = there > 0
+    recall = hits / there.clamp(min=1)
+    balanced_acc = (recall * counts).sum() / counts.sum()
+    f1 = 2 * hits / (there + taken).clamp(min=1)
+    return balanced_acc, f1.sum() / (there + taken > 0).sum()

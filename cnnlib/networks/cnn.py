@@ -95,5 +95,6 @@ CNN = Family(
         "num_dense_layers": "ndense",
         "dense_sizes": "denses",
         "dense_activation": "dense_ac",
+        "class_weights": "weights",
     },
 )

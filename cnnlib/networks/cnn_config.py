@@ -87,6 +87,7 @@ class _Layers(Configuration):
     )  # fmt: skip
     ema: float = Recipe.ema
     augmentation: str = Recipe.augmentation
+    class_weights: str = Recipe.class_weights
 
 
 @dataclass(frozen=True)

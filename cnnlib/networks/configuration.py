@@ -119,6 +119,11 @@ class Recipe(Batches):
         help="share of each training label that is spread over all classes",
         aliases=("smoothing", "label smooth", "smooth"), words={"none": 0.0, "false": 0.0},
     )  # fmt: skip
+    class_weights: str = choice(
+        "none", "balanced", optional=True,
+        help="balanced: in the training loss a class of few photographs weighs as much as one of "
+        "many",
+    )  # fmt: skip
     ema: float = number(
         0.0, 0.0, 0.9999, optional=True,
         help="decay of the weights' exponential moving average, less in the first steps; 0 is none",

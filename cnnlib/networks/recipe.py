@@ -49,6 +49,23 @@ def optimizer(config: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim
     return make(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, **more)  # type: ignore[call-arg]
 
 
+def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """The weight of each class in the loss: n / (classes * images of it), as in scikit-learn.
+
+    All images together weigh n; a class of which there is none weighs nothing.
+    """
+    counts = torch.bincount(labels, minlength=num_classes)
+    weights = len(labels) / (int((counts > 0).sum()) * counts.clamp(min=1))
+    return weights * (counts > 0)
+
+
+def training_labels(loader: Any) -> Tensor:
+    """The labels of a training loader: ours knows them, another one is read through once."""
+    if hasattr(loader, "labels") and hasattr(loader, "indices"):
+        return torch.from_numpy(loader.labels[loader.indices])
+    return torch.cat([labels for _, labels in loader])
+
+
 def _half_cosine(first: float, last: float, share: float) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 

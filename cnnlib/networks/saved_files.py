@@ -3,10 +3,12 @@
 Whatever the bytes of such a file are, it is read whole or refused in one line. Knows no torch.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cnnlib.networks.metric import MAXIMIZE, MINIMIZE, Metric
 from cnnlib.storage.files import digest
 from cnnlib.storage.json_file import (
     NULL,
@@ -44,11 +46,24 @@ def _is_test(value: Any) -> bool:
     )
 
 
+def _is_metric(value: Any) -> bool:
+    """Whether this is a metric of the sweep with its value."""
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"name", "goal", "said", "value"}
+        and all(TEXT.holds(value[key]) for key in ("name", "said"))
+        and value["goal"] in (MAXIMIZE, MINIMIZE)
+        and (value["value"] is None or NUMBER.holds(value["value"]))
+    )
+
+
+# What a network was chosen by, with what it has of that; there where it is not val_acc.
+METRIC = Kind("a metric with name, goal, said and value", _is_metric)
 # What the entries of a file are where they are there; who cannot do without one says so.
 CONFIG: Entries = {
     "trial_id": either(TEXT, WHOLE), "network": TEXT, "network_digest": TEXT,
     "config": {}, "image_size": SIDE, "epoch": WHOLE,
-    "val_acc": SHARE,
+    "val_acc": either(SHARE, NULL), "metric": METRIC,
     "val_acc_is": TEXT, "origin": TEXT, "seed": either(WHOLE, NULL), "name": TEXT,
     "data": {
         "source": TEXT, "fingerprint": TEXT, "classes": list_of(TEXT), "train": WHOLE,
@@ -57,15 +72,17 @@ CONFIG: Entries = {
     "versions": {}, "commit": either(TEXT, NULL), "weights": either(TEXT, NULL),
 }  # fmt: skip
 METRICS: Entries = {
-    "val_acc": SHARE, "val_acc_is": TEXT, "search_val_acc": either(SHARE, NULL),
+    "val_acc": either(SHARE, NULL), "val_acc_is": TEXT, "metric": METRIC,
+    "search_value": either(NUMBER, NULL), "search_val_acc": either(SHARE, NULL),
     "luck": either(NUMBER, NULL),
     "finals": {
-        "seeds": list_of(WHOLE), "val_accs": list_of(SHARE), "sd": either(NUMBER, NULL),
+        "seeds": list_of(WHOLE), "val_accs": list_of(SHARE), "values": list_of(NUMBER),
+        "sd": either(NUMBER, NULL),
         "standard_error": either(NUMBER, NULL), "interval": either(list_of(NUMBER), NULL),
     },
     "openings": list_of(Kind("a test with time, champion and test_acc", _is_test)),
     "test_acc": SHARE, "test_low": SHARE, "test_high": SHARE, "test_correct": WHOLE,
-    "test_n": WHOLE,
+    "test_n": WHOLE, "test_balanced_acc": SHARE, "test_f1": SHARE,
 }  # fmt: skip
 
 
@@ -102,6 +119,11 @@ def check_pair(folder: Path, written_for: str | None) -> None:
 def read_metrics(folder: Path, *needed: str) -> dict[str, Any]:
     """The entries of metrics.json, with those `needed`; DamagedError as in read_entries."""
     return read_entries(folder / "metrics.json", METRICS, *needed)
+
+
+def metric_of(content: Mapping[str, Any]) -> Metric:
+    """The metric that a config.json or metrics.json tells of; where it tells none, val_acc."""
+    return Metric(**{n: v for n, v in content.get("metric", {}).items() if n != "value"})
 
 
 def read_classes(folder: Path) -> tuple[str, ...]:

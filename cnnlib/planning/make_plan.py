@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.family import Family
+from cnnlib.networks.hyperparameter import nearest
+from cnnlib.networks.metric import LOGGED, read_metric
 from cnnlib.networks.own_code import family_asked
 from cnnlib.photos.source_text import SourceText, read_by
 from cnnlib.planning.settings import Settings, check_flags, renamed, seconds_of
@@ -64,7 +66,7 @@ def make_plan(settings: Settings) -> "Plan":
         from cnnlib.planning.resume import renamed_before
 
         rename = renamed_before(folder) | rename
-    file = _sweep_file(settings, rename)
+    file = _with_metric(_sweep_file(settings, rename), settings)
     family = file.family
     image_size = settings.image_size or file.settings.get("image_size") or default_size(family)
     flags = [settings.set] if isinstance(settings.set, str) else settings.set
@@ -151,6 +153,24 @@ def default_size(family: Family) -> int:
     return family.image_size or IMAGE_SIZE
 
 
+def _with_metric(file: SweepFile, settings: Settings) -> SweepFile:
+    """The file with the metric of --metric in place of its own; ValueError for one never logged."""
+    field = "metric"
+    if settings.metric is not None:
+        field = "--metric"
+        metric, notes = read_metric(settings.metric, settings.goal, field=field)
+        kept = [note for note in file.notes if not note.startswith("metric: ")]
+        target = file.target if metric.name == file.metric.name else None
+        file = replace(file, metric=metric, target=target, notes=(*kept, *notes))
+    elif settings.goal is not None:
+        raise ValueError("--goal: of which metric? give its --metric too")
+    # What code of the user's own logs is known when it trains.
+    if (name := file.metric.name) not in LOGGED and file.family.code is None:
+        near = nearest(name, LOGGED) or f"; known are {', '.join(LOGGED)}"
+        raise ValueError(f"{field}: {name} is nothing that the network logs{near}")
+    return file
+
+
 def _notes(settings: Settings, file: SweepFile) -> tuple[str, ...]:
     """What of the sweep file is read otherwise than W&B would, and is not to be seen so."""
     shipped = settings.sweep is None or str(settings.sweep) == "wide"
@@ -210,24 +230,27 @@ def _terms(
         grace_period=halving.grace_period if halving else None,
         reduction_factor=halving.reduction_factor if halving else None,
         fingerprint="",
-        known=_known(settings, space, file.family, before),
+        known=_known(settings, space, file, before),
         audit=settings.audit,
         rungs=halving.named if halving else (),
         strict=file.strict,
+        metric=file.metric,
         target=file.target,
         family=file.family,
     )
 
 
 def _known(
-    settings: Settings, space: Space, family: Family, before: "Terms | None"
+    settings: Settings, space: Space, file: SweepFile, before: "Terms | None"
 ) -> "tuple[Outcome, ...]":
     """What TPE is told of another sweep; a sweep that goes on has it in its journal."""
     from cnnlib.planning.resume import read_known
 
     if before:
         return before.known
-    return read_known(settings.warm_start, space, family) if settings.warm_start else ()
+    if settings.warm_start is None:
+        return ()
+    return read_known(settings.warm_start, space, file.family, file.metric)
 
 
 def _check_machine(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from cnnlib.journal.ledger import Terms
 from cnnlib.journal.mirror import Mirror
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
+from cnnlib.networks.metric import VAL_ACC
 from cnnlib.photos.dataset import Dataset
 from cnnlib.pixels.datamodule import VAL_SPLIT, stratified_split
 from cnnlib.planning.cost import largest
@@ -115,20 +116,30 @@ class Plan:
             best = f"the best {1 / self.halving.reduction_factor:.0%}"
             rungs = f"after epoch {epochs} a trial goes on if it is among {best} so far"
             if self.terms.strict:
-                rungs += ", by that epoch's val_acc"
+                rungs += f", by that epoch's {self.terms.metric.said}"
             if self.terms.audit:
                 rungs += f"; {self.terms.audit:.0%} of the others go on all the same, as an audit"
         if self.terms.target is not None:
-            rungs += f"; nothing new is tried after a val_acc of {self.terms.target:g}"
+            said = self.terms.metric.said
+            rungs += f"; nothing new is tried after a {said} of {self.terms.target:g}"
         data = without_secrets(str(self.settings.data))
         return (
             f"{self.trials} trials of {points} configurations ({len(searched(self.space))} "
             f"hyperparameters, {self.search}) on {data} ({len(self.dataset.classes)} "
             f"classes; {photos['train']:,} photographs to train on, {photos['val']:,} to validate, "
             f"{photos['test']:,} to test) -> {self._whereto}\n"
-            f"up to {self.max_epochs} epochs at {self.image_size} px; {rungs}\n{self._cost}"
+            f"up to {self.max_epochs} epochs at {self.image_size} px{self._sought}; {rungs}\n"
+            f"{self._cost}"
             + "".join(f"\nnote: {note}" for note in (*self.notes, *self.dataset.notes))
         )
+
+    @property
+    def _sought(self) -> str:
+        """What is optimised, where it is not the validation accuracy by its own name."""
+        metric = self.terms.metric
+        if metric == VAL_ACC:
+            return ""
+        return f", for the {metric.best} {metric.said}"
 
     @property
     def _whereto(self) -> str:

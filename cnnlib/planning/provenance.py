@@ -32,6 +32,7 @@ def sweep_facts(plan: Plan) -> dict[str, Any]:
         "image_size": plan.image_size,
         "seed": settings.seed,
         "patience": settings.patience,
+        "metric": asdict(plan.terms.metric),
         "audit": settings.audit,
         "decode_seconds": plan.decode_seconds,
         "rungs": list(plan.halving.rungs) if plan.halving else [],

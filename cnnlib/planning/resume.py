@@ -14,7 +14,7 @@ from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import hyperparameters
-from cnnlib.search.halving import WORST
+from cnnlib.networks.metric import VAL_ACC, Metric
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.space import Choice, Interval, Space, Weighted
 from cnnlib.storage import folder_lock
@@ -76,12 +76,21 @@ def check_compatible(before: Terms, now: Terms) -> None:
         )
     for name in (f.name for f in fields(Terms) if f.name not in FIRST_ONES):
         old, new = getattr(before, name), getattr(now, name)
-        if name == "space":
+        if name == "metric":
+            differences += _metric_differences(old, new)
+        elif name == "space":
             differences += _space_differences(old, new)
         elif (name in MAY_GROW and new < old) or (name not in MAY_GROW and new != old):
             differences.append(f"{name} was {old} and is now {new}")
     if differences:
         raise ValueError(f"--resume: this is another sweep: {'; '.join(differences)}")
+
+
+def _metric_differences(old: Metric, new: Metric) -> list[str]:
+    """What a metric is called is no difference."""
+    if (old.name, old.goal) == (new.name, new.goal):
+        return []
+    return [f"metric was the {old.best} {old.said} and is now the {new.best} {new.said}"]
 
 
 def _space_differences(old: Space, new: Space) -> list[str]:
@@ -105,18 +114,26 @@ def _said(values: Choice | Interval | None) -> str:
     return f"{values.low:g} to {values.high:g}{' (log)' if values.log else ''}{steps}"
 
 
-def read_known(folder: str | Path, space: Space, family: Family = CNN) -> tuple[Outcome, ...]:
+def read_known(
+    folder: str | Path, space: Space, family: Family = CNN, metric: Metric = VAL_ACC
+) -> tuple[Outcome, ...]:
     """What the ended trials of another sweep say of this space, in their order.
 
-    Raises ValueError where none of its configurations lies in the space.
+    Raises ValueError where none of its configurations lies in the space, or it had another metric.
     """
-    table = read_results(folder).trials
+    results = read_results(folder)
+    table, theirs = results.trials, results.metric
+    if _metric_differences(theirs, metric):
+        raise ValueError(
+            f"--warm-start: {folder} was searched for the {theirs.best} {theirs.said}, and this "
+            f"sweep is for the {metric.best} {metric.said}"
+        )
     if "status" in table:
         table = table[table["status"] != "running"]
     known = tuple(
         Outcome(config, score)
         for row in table.to_dict("records")
-        if (config := _config(row, space, family)) and (score := _score(row)) is not None
+        if (config := _config(row, space, family)) and (score := _score(row, metric)) is not None
     )
     if not known:
         raise ValueError(
@@ -141,8 +158,8 @@ def _config(row: Mapping[Any, Any], space: Space, family: Family) -> Configurati
     return config
 
 
-def _score(row: Mapping[Any, Any]) -> float | None:
-    score = row.get("val_acc")
-    if not pd.isna(score):
-        return float(score)  # type: ignore[arg-type]
-    return WORST if row.get("status") == "failed" else None
+def _score(row: Mapping[Any, Any], metric: Metric) -> float | None:
+    value = row.get(metric.name)
+    if not pd.isna(value):
+        return metric.score(float(value))  # type: ignore[arg-type]
+    return metric.worst if row.get("status") == "failed" else None

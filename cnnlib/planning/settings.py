@@ -10,8 +10,11 @@ from cnnlib.search.bounds import LIMITS, checked
 from cnnlib.search.reference import STUDY
 from cnnlib.system.units import short
 
-NAMES = ("data", "sweep", "reference", "storage", "name", "warm_start", "wandb_project")
-OPEN = ("storage", "name", "warm_start")  # of those, where None is the default
+NAMES = (
+    "data", "sweep", "metric", "goal", "reference", "storage", "name", "warm_start",
+    "wandb_project",
+)  # fmt: skip
+OPEN = ("metric", "goal", "storage", "name", "warm_start")  # of those, where None is the default
 
 
 def check_flags(flags: object) -> None:
@@ -51,6 +54,8 @@ class Settings:
     # A kind of network, file.py:NAME or package.module:NAME of your own, or the function or class
     # itself; None: the sweep file's, or the cnn.
     network: Any = None
+    metric: str | None = None  # such as val_loss or val_f1; None: as the file says, or val_acc
+    goal: str | None = None  # of --metric: maximize or minimize; None: as its name says
     set: Iterable[str] = ()  # 'name=value' fixes, 'name=value,value' narrows
     rename: Iterable[str] = ()  # 'name=known': whose a name of the sweep file is
     trials: int | None = None
@@ -61,7 +66,7 @@ class Settings:
     max_concurrent: int | None = None  # None: as many trials as fit
     time_budget: str | None = None  # '2h', '90m', '1h30m'
     audit: float = 0.0  # share of the trials that ASHA would stop and that run on all the same
-    patience: int = 5  # epochs without a better val_acc that end a trial; 0: none do
+    patience: int = 5  # epochs without a better value of the metric that end a trial; 0: none do
     seed: int = 42
     finalists: int | None = None  # trials that are trained again at the end; 0 or 1: none are
     seeds: int | None = None  # for each of them; 0: none are

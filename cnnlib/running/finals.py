@@ -10,6 +10,7 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
 from cnnlib.journal.finals import Finals, Retrained, final_folder, retrained_folder
 from cnnlib.journal.scores import Final
+from cnnlib.networks.metric import Metric
 from cnnlib.planning.plan import Plan
 from cnnlib.running.progress import Progress
 from cnnlib.storage.buckets import below
@@ -55,8 +56,8 @@ def hold_finals(plan: Plan, finals: Finals, execute: Execute, progress: Progress
     if winner is None:
         return progress.note("finals: no seed was finished by all, so they decide nothing")
     progress.note(
-        f"finals: trial {winner.trial_id} has the highest mean, {winner.mean:.3f} on "
-        f"{len(winner.scores)} new seeds; in the search it had {winner.search_acc:.3f}"
+        f"finals: trial {winner.trial_id} has the {winner.metric.best} mean, {winner.mean:.3f} on "
+        f"{len(winner.values)} new seeds; in the search it had {winner.search:.3f}"
     )
     _train(_retrainings(plan, finals), finals, execute, progress, bucket)
 
@@ -96,20 +97,20 @@ def _train(
             raise OSError(errno.ENOSPC, f"{job} cannot write: {answer['error']}")
         if moved := answer.get(MOVED):
             finals.ledger.moved(answer["node"], moved)
-        training = ended(job, answer)
+        training = ended(job, answer, finals.ledger.terms.metric)
         finals.end(training)
         prune_finals(job.folder.parent.parent, finals, bucket)
         progress.finals(done, len(jobs))
-        progress.note(f"{job}: {_said(training)}")
+        progress.note(f"{job}: {_said(training, finals.ledger.terms.metric)}")
 
 
-def _said(training: Final | Retrained) -> str:
+def _said(training: Final | Retrained, metric: Metric) -> str:
     if training.error:
         instead = "" if isinstance(training, Final) else "; the weights of its best seed are taken"
         return f"{training.error}{instead}"
     if isinstance(training, Final):
         at = f"at epoch {training.best_epoch} of {training.epochs}"
-        return f"val_acc {training.val_acc:.3f} {at}"
+        return f"{metric.said} {training.by(metric):.3f} {at}"
     return "trained" if training.train_acc is None else f"train_acc {training.train_acc:.3f}"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cnnlib.journal.followers import ENDINGS, Event, SeenTrial, SeenTrials
+from cnnlib.networks.metric import Metric
 from cnnlib.system.redaction import without_secrets
 from cnnlib.system.units import clock
 from cnnlib.tracking.names import run_name
@@ -32,7 +33,7 @@ class Progress:
         default_factory=lambda: {"completed": 0, "stopped": 0, "failed": 0}
     )
     running: dict[str, float] = field(default_factory=dict)  # trial_id -> seconds when it began
-    scores: dict[str, float] = field(default_factory=dict)  # trial_id -> its best
+    scores: dict[str, float] = field(default_factory=dict)  # trial_id -> its best score
     num_audited: int = 0
     trainings: tuple[int, int, float] | None = None  # of finals: done, in all, when they began
     _seen: SeenTrials = field(default_factory=SeenTrials)
@@ -60,9 +61,10 @@ class Progress:
         if kind == "started":
             self.started(trial_id, run_name(self._seen.varied(trial)), event["after_epoch"])
         elif kind == "epoch":
-            self.epoch(trial_id, trial.rows[-1].get("val_acc", math.nan))
+            score = self.metric.of(trial.rows[-1])
+            self.epoch(trial_id, math.nan if trial.diverged else score)
             if trial.decision and trial.decision.audited:
-                self.audited(trial_id, f"{trial.decision.why}, goes on all the same")
+                self.audited(trial_id, f"{trial.decision.why(self.metric)}, goes on all the same")
         elif kind == "lost":
             self.lost(trial_id, trial.epoch)
         elif kind in ENDINGS:
@@ -77,8 +79,8 @@ class Progress:
             log = f"python -m cnnlib.journal {self.folder} --trial {trial.trial_id}"
             text = f"{event['error']}; its log: {log}"
         elif trial.status == "stopped" and trial.decision:
-            text = trial.decision.why
-        return f"val_acc {trial.best:.3f}  {text}" if trial.best_epoch else text
+            text = trial.decision.why(self.metric)
+        return f"{self._said(trial.best)}  {text}" if trial.best_epoch else text
 
     def go_on(self, trials: Iterable[SeenTrial]) -> None:
         """Counts what was there before."""
@@ -98,16 +100,24 @@ class Progress:
         going_on = f"  from epoch {after_epoch + 1}" if after_epoch else ""
         self._say(f"trial {trial_id} started    {text}{going_on}")
 
-    def epoch(self, trial_id: str, val_acc: float) -> None:
-        if math.isfinite(val_acc):
-            self.scores[trial_id] = max(val_acc, self.scores.get(trial_id, -1.0))
+    def epoch(self, trial_id: str, score: float) -> None:
+        if math.isfinite(score):
+            self.scores[trial_id] = max(score, self.scores.get(trial_id, score))
         else:  # it has diverged, and counts as the worst
             self.scores.pop(trial_id, None)
         self._say(None)
 
     @property
+    def metric(self) -> Metric:
+        """That of the sweep, once its first event was seen."""
+        return self._seen.metric
+
+    def _said(self, score: float) -> str:
+        return f"{self.metric.said} {self.metric.value(score):.3f}"
+
+    @property
     def best(self) -> tuple[float, str] | None:
-        """The highest val_acc so far and its trial, the first of equals."""
+        """The best score so far and its trial, the first of equals."""
         best = max(self.scores, key=self.scores.__getitem__, default=None)
         return (self.scores[best], best) if best is not None else None
 
@@ -158,7 +168,7 @@ class Progress:
         if self.num_audited:
             parts.append(f"{self.num_audited} audited")
         if self.best:
-            parts.append(f"best val_acc {self.best[0]:.3f} (trial {self.best[1]})")
+            parts.append(f"best {self._said(self.best[0])} (trial {self.best[1]})")
         if self._seconds and done < self.num_trials:
             left = self.num_trials - done
             each = sum(self._seconds) / len(self._seconds)

@@ -11,8 +11,9 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from cnnlib.journal.event_shapes import OWN_FIELDS
 from cnnlib.journal.ledger import Ledger
-from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS
+from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS, LOGGED
 from cnnlib.search.space import searched
 from cnnlib.storage.traffic import MOVED
 from cnnlib.storage.training_files import BEST, prune, prune_bucket
@@ -80,6 +81,8 @@ class Recorder(tune.Callback):
         if "error" in result or result["epoch"] <= self._ledger.trials[trial_id].epoch:
             return True  # a failure, which ends by itself, or what a trial repeats
         metrics = {name: result[name] for name in METRICS if name in result}
+        logged = _inner(result, LOGGED)
+        metrics |= {name: value for name, value in logged.items() if name not in OWN_FIELDS}
         more = {"node": result["node"]} if "node" in result else {}
         if counts := _inner(result, CLASS_COUNTS):
             more[CLASS_COUNTS] = counts

@@ -56,7 +56,7 @@ class SweepResult:
     folder: Path
     trials: pd.DataFrame
     epochs: pd.DataFrame
-    champion: Champion | None  # None where no trial reached a val_acc
+    champion: Champion | None  # None where no trial has a value of the metric
     interrupted: bool = False
     trouble: str | None = None  # what ended it before its time, in a line
 
@@ -198,6 +198,7 @@ def _results(plan: Plan, said: dict[str, Any], finals: Finals, *, exported: bool
                 plan.image_size,
                 finals if plan.holds_finals else None,
                 family=plan.family,
+                metric=results.metric,
                 retrained=plan.settings.retrain,
                 exported=exported,  # it takes some seconds, which Ctrl-C does not wait for
             )

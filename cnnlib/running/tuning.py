@@ -24,6 +24,7 @@ from ray.tune.execution import class_cache
 from ray.util.metrics import Gauge
 
 from cnnlib.journal.ledger import Ledger
+from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS, LOGGED
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.pixels.pixels import send_pixels, sizes_of
 from cnnlib.planning.plan import Plan
@@ -114,6 +115,7 @@ def task_of(plan: Plan, progress: Progress) -> tuple[Task, dict[str, float]]:
         image_size=plan.image_size,
         max_epochs=plan.max_epochs,
         patience=settings.patience,
+        metric=plan.terms.metric,
         seed=settings.seed,
         cpus=cpus,
         accelerator="gpu" if gpus else "cpu",
@@ -166,6 +168,12 @@ def tune_trials(
         ).fit()
 
 
+def as_reported(row: dict[str, Any]) -> dict[str, Any]:
+    """An epoch for Tune: what else a network logs stands apart, as it may be called like Tune's."""
+    more = {n: v for n, v in row.items() if n not in EPOCH_COLUMNS and n != CLASS_COUNTS}
+    return {n: v for n, v in row.items() if n not in more} | {LOGGED: more}
+
+
 def ray_trial(
     config: dict[str, Any], task: Task, checkpoints: Path, bucket: str | None = None
 ) -> None:
@@ -185,7 +193,7 @@ def ray_trial(
             def report(row: dict[str, Any]) -> None:
                 keep()
                 if row["epoch"] > config["after_epoch"]:
-                    tune.report({**row, "node": node, MOVED: traffic.since()})
+                    tune.report({**as_reported(row), "node": node, MOVED: traffic.since()})
                     _name_process(name)
                     _show_epoch(name, row)
 

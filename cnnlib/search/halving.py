@@ -6,14 +6,13 @@ Successive halving, asynchronous (Li et al. 2020, arxiv.org/abs/1810.05934).
 import bisect
 import math
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+
+from cnnlib.networks.metric import VAL_ACC, Metric
 
 MOST_RUNGS = 100  # W&B's bound, for factors near 1
 SIMULATED = 10_000  # trials of which the epochs of more are reckoned
-WORST = -1.0  # below every accuracy: what a score that is not finite counts as
 DIVERGED = "diverged"  # so begins the error of a training whose network has no accuracy
 
 
@@ -60,17 +59,20 @@ class Halving:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is done with a trial at a rung: it stops if its score is below the cutoff."""
+    """What is done with a trial at a rung: it stops if its score is below the cutoff.
+
+    A score is the higher the better, whatever the metric is.
+    """
 
     stop: bool
     rung: int
     cutoff: float | None  # None for the first trial at a rung
     audited: bool = False  # it is below the cutoff, and runs on to tell whether stopping is right
 
-    @property
-    def why(self) -> str:
+    def why(self, metric: Metric) -> str:
         """Why a trial stops, or would: at epoch 3, below the cutoff 0.310."""
-        return f"at epoch {self.rung}, below the cutoff {self.cutoff:.3f}"
+        assert self.cutoff is not None
+        return f"at epoch {self.rung}, {metric.beyond} the cutoff {metric.value(self.cutoff):.3f}"
 
 
 @dataclass
@@ -85,6 +87,7 @@ class Rungs:
     plan: Halving
     audit: float = 0.0
     seed: int = 0
+    worst: float = VAL_ACC.worst  # what a score that is not finite counts as
     audited: set[str] = field(default_factory=set)
     scores: dict[int, dict[str, float]] = field(default_factory=dict)  # rung -> trial_id -> score
     _ordered: dict[int, list[float]] = field(default_factory=dict)  # rung -> scores, rising
@@ -101,7 +104,7 @@ class Rungs:
         if trial_id in self.audited:
             return None
         cutoff = _quantile(self._ordered.get(epoch, []), 1 - 1 / self.plan.reduction_factor)
-        below = cutoff is not None and finite(score) < cutoff
+        below = cutoff is not None and finite(score, self.worst) < cutoff
         audited = below and math.isfinite(score) and self._is_drawn(trial_id, epoch)
         return Decision(below and not audited, epoch, cutoff, audited)
 
@@ -111,8 +114,9 @@ class Rungs:
 
     def add(self, trial_id: str, decision: Decision, score: float) -> None:
         """Takes note of the decision on a trial and of the score that it had."""
-        self.scores.setdefault(decision.rung, {})[trial_id] = finite(score)
-        bisect.insort(self._ordered.setdefault(decision.rung, []), finite(score))
+        counts = finite(score, self.worst)
+        self.scores.setdefault(decision.rung, {})[trial_id] = counts
+        bisect.insort(self._ordered.setdefault(decision.rung, []), counts)
         if decision.audited:
             self.audited.add(trial_id)
 
@@ -125,15 +129,9 @@ class Rungs:
         return expected(self.plan, trials, self.audit)
 
 
-def finite(score: float) -> float:
-    """The score, or WORST where it is NaN or infinite."""
-    return score if math.isfinite(score) else WORST
-
-
-def diverged(metrics: Mapping[str, Any]) -> bool:
-    """Whether an epoch's network has no accuracy: in validation, or where none is in training."""
-    names = ("val_acc", "train_acc", "train_loss")  # a network of the user's own may log few
-    return not math.isfinite(next((metrics[name] for name in names if name in metrics), 0.0))
+def finite(score: float, worst: float) -> float:
+    """The score, or the worst where it is NaN, infinite or lower still."""
+    return max(score, worst) if math.isfinite(score) else worst
 
 
 def divergence(epoch: int) -> str:

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from cnnlib.networks.metric import VAL_ACC
 from cnnlib.search.halving import Decision, Halving, Rungs
 
 
 class StoppingRule(Protocol):
     """Decides at a rung whether a trial trains on.
 
-    Made by `max_epochs`, `halving` (the rungs), `audit` and `seed`. It is pure: a decision follows
-    from what was added before, so a replay and a sweep that goes on decide alike.
+    Made by `max_epochs`, `halving` (the rungs), `audit`, `seed` and the `worst` score. It is pure:
+    what it decides follows from what was added, so a replay and a sweep that goes on decide alike.
     """
 
     def decide(self, trial_id: str, epoch: int, score: float) -> Decision | None:
@@ -49,8 +50,10 @@ class Never:
         return float(trials * self.max_epochs), float(trials)
 
 
-def _asha(halving: Halving, audit: float, seed: int, **_: Any) -> StoppingRule:
-    return Rungs(halving, audit, seed)
+def _asha(
+    halving: Halving, audit: float, seed: int, worst: float = VAL_ACC.worst, **_: Any
+) -> StoppingRule:
+    return Rungs(halving, audit, seed, worst)
 
 
 def _never(max_epochs: int, **_: Any) -> StoppingRule:

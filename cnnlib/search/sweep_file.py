@@ -9,6 +9,7 @@ from cnnlib.networks.cnn import CNN
 from cnnlib.networks.families import family_named
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import hyperparameters, nearest
+from cnnlib.networks.metric import VAL_ACC, Metric, read_metric
 from cnnlib.search.bounds import real, whole
 from cnnlib.search.early_terminate import early_terminate
 from cnnlib.search.parameters import read_parameters
@@ -40,7 +41,8 @@ class SweepFile:
     reduction_factor: float = 3.0
     rungs: tuple[int, ...] = ()  # those of max_iter and s; (): what follows from the grace period
     strict: bool = False  # a trial is judged by its score at the rung, not by its best so far
-    target: float | None = None  # val_acc after which nothing new is tried
+    metric: Metric = VAL_ACC
+    target: float | None = None  # of the metric, after which nothing new is tried
     trials: int | None = None  # run_cap
     settings: Mapping[str, int] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)  # ours: what the file calls it
@@ -79,9 +81,9 @@ def sweep_from_mapping(
         near = nearest(method, METHODS)
         found.lines.append(f"method: {short(method)} is not one of {', '.join(METHODS)}{near}")
         method = "bayes"
-    target, trials, early = None, None, dict[str, Any]()
+    metric, target, trials, early = VAL_ACC, None, None, dict[str, Any]()
     with found.kept():
-        target = _metric(content.get("metric", {"name": "val_acc", "goal": "maximize"}), notes)
+        metric, target = _metric(content.get("metric"), notes)
     with found.kept():
         if "run_cap" in content:
             trials = whole("run_cap", content["run_cap"], "trials")
@@ -107,6 +109,7 @@ def sweep_from_mapping(
         settings=read.settings,
         search=METHODS[method],
         is_grid=method == "grid",
+        metric=metric,
         target=target,
         trials=trials,
         **early,
@@ -140,21 +143,18 @@ def _ignored(content: Mapping[Any, Any]) -> list[str]:
     return [f"{', '.join(names)}: for W&B's agents, without meaning here{hint}"]
 
 
-def _metric(content: object, notes: list[str]) -> float | None:
-    """The target of a metric, None where it has none; only val_acc is searched for."""
+def _metric(content: object, notes: list[str]) -> tuple[Metric, float | None]:
+    """What is searched for, and its target where it has one."""
     known = ("name", "goal", "target", "impute", "impute_while_running")
-    if not isinstance(content, Mapping) or content.get("name") != "val_acc":
+    if content is None:
+        return VAL_ACC, None
+    if not isinstance(content, Mapping) or "name" not in content:
         raise ValueError(f"metric: {short(content)} is not {{name: val_acc, goal: maximize}}")
     for key in content:
         if key not in known:
             raise ValueError(f"metric: no key {short(key)}{nearest(key, known)}")
-    if content.get("goal", "maximize") != "maximize":
-        raise ValueError(
-            f"metric: goal {short(content['goal'])}: val_acc is maximised here; "
-            "write goal: maximize"
-        )
-    if "goal" not in content:
-        notes.append("metric: without a goal W&B would minimise val_acc; here it is maximised")
+    metric, more = read_metric(content["name"], content.get("goal"))
+    notes += more
     imputed = content.get("impute", "best")
     if imputed not in ("latest", "best", "worst"):
         raise ValueError(f"metric: impute {short(imputed)} is not latest, best or worst")
@@ -173,8 +173,8 @@ def _metric(content: object, notes: list[str]) -> float | None:
             f"metric: impute_while_running {running}: a trial that runs counts here as the worst"
         )
     if "target" not in content:
-        return None
+        return metric, None
     target = real("metric: target", content["target"])
-    if not 0 < target <= 1:
+    if metric.is_share and not 0 < target <= 1:
         raise ValueError(f"metric: target {target:g} is not an accuracy above 0 and up to 1")
-    return target
+    return metric, target

@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from cnnlib.journal.events import JournalTail, journal_exists
 from cnnlib.journal.followers import SeenTrial, SeenTrials
+from cnnlib.networks.metric import LOGGED
 from cnnlib.system.flags import Flags
 from cnnlib.system.processes import children, end
 from cnnlib.system.redaction import named, one_line
@@ -219,11 +220,20 @@ class Sender:
         # The epoch is the step, not only a step metric: W&B's x axis is then right by itself.
         for row in trial.rows:
             if row["epoch"] > after:
-                run.log(row, step=int(row["epoch"]), commit=True)
+                run.log(self._as_said(row), step=int(row["epoch"]), commit=True)
+
+    def _as_said(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The values with the metric by the user's name too, which W&B's own charts look for."""
+        metric = self.seen.metric
+        return {metric.said: values[metric.name], **values} if metric.name in values else values
 
     def _finish(self, run: Any, trial: SeenTrial) -> None:
         status = INTERRUPTED if trial.status == "running" else trial.status
-        best = {"val_acc": trial.best, "best_epoch": trial.best_epoch} if trial.best_epoch else {}
+        best: dict[str, Any] = {}
+        if trial.best_epoch:
+            row = trial.rows[trial.best_epoch - 1]
+            values = {name: row[name] for name in (*LOGGED, self.seen.metric.name) if name in row}
+            best = self._as_said(values) | {"best_epoch": trial.best_epoch}
         run.summary.update({**best, "status": status})
         run.finish(exit_code=0 if status in ("completed", "stopped") else 1)
 

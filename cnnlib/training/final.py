@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.journal.finals import Retrained
-from cnnlib.journal.scores import Final
+from cnnlib.journal.scores import OWN, Final
 from cnnlib.networks.configuration import Configuration
-from cnnlib.search.halving import diverged, divergence
+from cnnlib.networks.metric import Metric
+from cnnlib.search.halving import divergence
 from cnnlib.storage import traffic
 from cnnlib.storage.buckets import below
 from cnnlib.storage.traffic import MOVED
 from cnnlib.storage.training_files import BEST, LAST
 from cnnlib.training.on_machine import photographs, trial_folder
-from cnnlib.training.trial import Task, failure, train
+from cnnlib.training.trial import Task, best_epoch, failure, train
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,10 @@ def _moved() -> dict[str, Any]:
     return {"node": os.uname().nodename, MOVED: traffic.since()}
 
 
-def ended(job: Job, answer: Answer) -> Final | Retrained:
+def ended(job: Job, answer: Answer, metric: Metric) -> Final | Retrained:
     """What the journal keeps of a training."""
     rows, error = answer["rows"], answer.get("error")
-    if rows and diverged(rows[-1]):
+    if rows and metric.diverged(rows[-1]):
         error = error or divergence(rows[-1]["epoch"])
     seconds = sum(row["seconds"] for row in rows)
     if job.epochs is not None:
@@ -81,7 +82,11 @@ def ended(job: Job, answer: Answer) -> Final | Retrained:
     final = Final(job.trial_id, job.seed, epochs=len(rows), seconds=seconds, error=error)
     if error or not rows:
         return final
-    best = max(rows, key=lambda row: row["val_acc"])
+    best = rows[best_epoch(rows, metric) - 1]
     return replace(
-        final, best_epoch=best["epoch"], val_acc=best["val_acc"], val_loss=best.get("val_loss")
+        final,
+        best_epoch=best["epoch"],
+        val_acc=best.get("val_acc"),
+        val_loss=best.get("val_loss"),
+        value=None if metric.name in OWN else best[metric.name],
     )

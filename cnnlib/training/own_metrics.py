@@ -9,17 +9,22 @@ import torch
 from torch import nn
 from torch.nn.utils import get_total_norm
 
+from cnnlib.networks.metric import read_metric
+
 STAGES = {"training": "train", "valid": "val", "validation": "val", "dev": "val"}
 KINDS = {"accuracy": "acc", "top1": "acc"}
 
 
 def our_names(logged: Mapping[str, Any]) -> dict[str, Any]:
-    """The same values; those named like validation/accuracy or val_acc_epoch are val_acc."""
+    """The same values; those named like validation/accuracy or val_acc_epoch are val_acc too."""
     found = dict(logged)
     for name, value in logged.items():
         words = re.findall(r"[a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower())
         words = [STAGES.get(word, KINDS.get(word, word)) for word in words if word != "epoch"]
-        found.setdefault("_".join(words), value)
+        known = "_".join(words)
+        found.setdefault(known, value)
+        if known.startswith("val_"):
+            found.setdefault(read_metric(name)[0].name, value)
     return found
 
 

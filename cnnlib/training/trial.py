@@ -21,9 +21,9 @@ from cnnlib.journal.tables import CLASS_COUNTS
 from cnnlib.networks.classifier import Classifier
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.family import Family
+from cnnlib.networks.metric import VAL_ACC, Metric
 from cnnlib.photos.dataset import Dataset
 from cnnlib.pixels.datamodule import VAL_SPLIT, CustomDataModule
-from cnnlib.search.halving import diverged
 from cnnlib.storage.files import replaced
 from cnnlib.storage.training_files import StorageError, epoch_of
 from cnnlib.system.redaction import named, without_secrets
@@ -40,7 +40,7 @@ class Task:
     dataset: Dataset
     image_size: int
     max_epochs: int
-    patience: int  # epochs without a better val_acc after which a trial ends
+    patience: int  # epochs without a better value of the metric after which a trial ends
     seed: int
     cpus: int  # threads
     accelerator: str = "auto"  # cpu, gpu, or auto for what is there
@@ -50,6 +50,7 @@ class Task:
     stop_after: int | None = None  # epochs, on the schedule of max_epochs
     source: Source | None = None  # where a machine of a cluster finds the photographs
     family: Family = CNN  # the kind of network
+    metric: Metric = VAL_ACC  # by which epochs are compared
 
     @property
     def dtype(self) -> torch.dtype:
@@ -73,6 +74,7 @@ class EpochReport(Checkpoint):
         last: Path | None,
         patience: int,
         seed: int,
+        metric: Metric = VAL_ACC,
         stop_after: int | None = None,
     ) -> None:
         self._on_epoch = on_epoch
@@ -80,6 +82,7 @@ class EpochReport(Checkpoint):
         self._last = last
         self._patience = patience
         self._seed = seed
+        self._metric = metric
         self._stop_after = stop_after
         self._rows: list[dict[str, Any]] = []
         self._began = 0.0
@@ -98,28 +101,31 @@ class EpochReport(Checkpoint):
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
         if not isinstance(pl_module, Classifier):
             metrics = _of_own(pl_module, metrics)
-        best = max((row.get("val_acc", -1.0) for row in self._rows), default=-1.0)
-        if not diverged(metrics) and ("val_acc" not in metrics or metrics["val_acc"] > best):
-            save_weights(pl_module, self._weights, trainer.current_epoch + 1)
+        validated = sum(trainer.num_val_batches) > 0
+        if validated and self._metric.name not in metrics:
+            told = ", ".join(sorted(metrics)) or "nothing"
+            raise ValueError(f"the network logs no {self._metric.said}; it logs {told}")
+        epoch = trainer.current_epoch + 1
+        is_best = best_epoch([*self._rows, metrics], self._metric) == len(self._rows) + 1
+        if is_best:
+            save_weights(pl_module, self._weights, epoch)
         seconds = time.perf_counter() - self._began
         num_images = len(trainer.datamodule.split_indices[0])  # type: ignore[attr-defined]
         self._rows.append(
             {
-                "epoch": trainer.current_epoch + 1,
+                "epoch": epoch,
                 **metrics,
                 "learning_rate": self._learning_rate,
                 "seconds": seconds,
                 "images_per_second": num_images / seconds,
-                **(
-                    _class_counts(trainer, pl_module) if metrics.get("val_acc", -1.0) > best else {}
-                ),
+                **(_class_counts(trainer, pl_module) if is_best and validated else {}),
             }
         )
         if self._last is not None:
             replaced(self._last, trainer.save_checkpoint)
         self._on_epoch(self._rows[-1])
         last_epoch = self._stop_after or trainer.max_epochs
-        trainer.should_stop = is_over(self._rows, last_epoch, self._patience)
+        trainer.should_stop = is_over(self._rows, last_epoch, self._patience, self._metric)
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self._rows}
@@ -143,23 +149,24 @@ def _of_own(model: pl.LightningModule, logged: dict[str, float]) -> dict[str, fl
 def _class_counts(trainer: Any, model: Any) -> dict[str, Any]:
     if not isinstance(model, Classifier):
         return {}
-    counts = model.class_counts.int().T.tolist()
+    counts = model.class_counts[:2].int().T.tolist()
     return {CLASS_COUNTS: dict(zip(trainer.datamodule.classes, counts, strict=True))}
 
 
-def is_over(rows: Sequence[dict[str, Any]], max_epochs: int | None, patience: int) -> bool:
-    """Whether a trial has trained all its epochs, or `patience` of them without a better val_acc,
-    or has diverged.
+Rows = Sequence[dict[str, Any]]
 
-    A patience of 0 is endless, and so is that of a trial without a val_acc.
+
+def is_over(rows: Rows, max_epochs: int | None, patience: int, metric: Metric = VAL_ACC) -> bool:
+    """Whether a trial has trained all its epochs, or `patience` of them without a better value of
+    its metric, or has diverged.
+
+    A patience of 0 is endless, and so is that of a trial that nothing validates.
     """
-    if len(rows) == max_epochs or (rows and diverged(rows[-1])):
+    if len(rows) == max_epochs or (rows and metric.diverged(rows[-1])):
         return True
-    if not patience or any("val_acc" not in row for row in rows):
+    if not patience or any(metric.name not in row for row in rows):
         return False
-    scores = [-1.0] + [row["val_acc"] for row in rows]  # NaN is never above another
-    best = max(range(len(scores)), key=lambda epoch: (scores[epoch] > -1, scores[epoch]))
-    return len(rows) - best >= patience
+    return len(rows) - best_epoch(rows, metric) >= patience
 
 
 def save_weights(model: pl.LightningModule, path: Path, epoch: int | None = None) -> None:
@@ -173,22 +180,26 @@ def save_weights(model: pl.LightningModule, path: Path, epoch: int | None = None
     replaced(path, lambda part: save_file(weights, part, metadata=metadata))
 
 
-def best_epoch(rows: Sequence[dict[str, Any]]) -> int:
-    """The epoch after which EpochReport kept the best weights; 0 where it kept none."""
-    best, epoch = -1.0, 0
-    for row in rows:
-        if "val_acc" not in row or row["val_acc"] > best:  # false for NaN
-            best, epoch = row.get("val_acc", best), row["epoch"]
+def best_epoch(rows: Rows, metric: Metric = VAL_ACC) -> int:
+    """The best epoch so far, after which weights are kept, or the last where nothing validates.
+
+    0 where there is none: an epoch whose network diverged is no best one.
+    """
+    best, epoch = metric.worst, 0
+    for number, row in enumerate(rows, 1):
+        score = metric.of(row)  # NaN where nothing validates
+        if not metric.diverged(row) and not score <= best:
+            best, epoch = score, number
     return epoch
 
 
-def is_pair(weights: Path, rows: Sequence[dict[str, Any]]) -> bool:
+def is_pair(weights: Path, rows: Rows, metric: Metric = VAL_ACC) -> bool:
     """Whether these weights are the best of the epochs in a last state.
 
     A kill, or a copy that ended between the two files, leaves one that is ahead of the other.
     Weights of an older version do not say their epoch and prove nothing.
     """
-    epoch = best_epoch(rows)
+    epoch = best_epoch(rows, metric)
     try:
         return epoch == 0 or epoch_of(weights) == epoch
     except OSError:
@@ -225,14 +236,14 @@ def train(
     """
     quiet_libraries()
     rows = reported(last) if last else []
-    if rows and not is_pair(weights, rows):
+    if rows and not is_pair(weights, rows, task.metric):
         logging.getLogger(__name__).warning(
             "%s: not the best weights of %s, so from epoch 1", weights, last
         )
         rows = []
     for row in rows:
         on_epoch(row)
-    if rows and is_over(rows, task.stop_after or task.max_epochs, task.patience):
+    if rows and is_over(rows, task.stop_after or task.max_epochs, task.patience, task.metric):
         return
     torch.set_num_threads(task.cpus)
     if task.gpu_share < 1 and task.accelerator == "gpu":  # Ray's shares are bookkeeping only
@@ -259,6 +270,7 @@ def train(
         last=last,
         patience=task.patience,
         seed=task.seed,
+        metric=task.metric,
         stop_after=task.stop_after,
     )
     trainer = pl.Trainer(

@@ -160,7 +160,7 @@ def test_who_won_the_finals_is_kept_with_what_its_figures_mean(final: Path) -> N
     assert champion.val_acc == metrics["val_acc"] == table[1].mean == pytest.approx(0.65625)
     assert "nothing but a test can measure them" in metrics["val_acc_is"]
     assert metrics["luck"] == table[1].luck
-    assert metrics["finals"]["val_accs"] == table[1].scores
+    assert metrics["finals"]["val_accs"] == table[1].values
     kept = load_file(final / "champion" / "weights.safetensors")
     source = retrained_folder(final, champion.trial_id, 5) / "best.safetensors"
     assert all(torch.equal(kept[name], tensor) for name, tensor in load_file(source).items())
@@ -220,7 +220,7 @@ def test_every_figure_of_the_card_is_one_of_its_sources(final: Path) -> None:
         for value in leaves(json.loads((folder / f"{name}.json").read_text())):
             known.add(f"{abs(value):.3f}")
     for candidate in table:
-        figures = [*candidate.scores, candidate.mean, candidate.sd, candidate.search_acc]
+        figures = [*candidate.values, candidate.mean, candidate.sd, candidate.search]
         figures += mean_interval(candidate, table) or ()
         known |= {f"{figure:.3f}" for figure in figures if figure is not None}
         known |= numbers(candidate.trial_id)

@@ -10,7 +10,8 @@ import pytest
 from cnnlib.journal.ledger import HOPELESS, Ledger, Terms, Trial, error_kind, read_ledger
 from cnnlib.journal.replay import replay
 from cnnlib.networks.cnn import TrialConfig
-from cnnlib.search.halving import WORST, Decision
+from cnnlib.networks.metric import VAL_ACC
+from cnnlib.search.halving import Decision
 from cnnlib.search.space import Choice, Interval, Weighted
 
 TERMS = Terms(
@@ -205,12 +206,16 @@ def test_a_trial_that_diverges_is_the_worst_whatever_it_had_before(score: float)
     again.begin()
     for ledger in (sweep.ledger, again.ledger):
         trial = ledger.trials[bad.trial_id]
-        assert (trial.best, trial.best_epoch) == (WORST, 0)
+        assert (trial.best, trial.best_epoch) == (VAL_ACC.worst, 0)
         assert trial.diverged == ("diverged: outputs, loss or weights are not finite after epoch 2")
         assert ledger.best is not None and ledger.best.trial_id == good.trial_id
     assert again.ledger.trials[bad.trial_id].status == "failed", "its end was decided"
     assert again.events[-1]["error"].startswith("diverged: ")
-    assert [outcome.score for outcome in again.ledger._outcomes()] == [0.1, WORST, WORST]
+    assert [outcome.score for outcome in again.ledger._outcomes()] == [
+        0.1,
+        VAL_ACC.worst,
+        VAL_ACC.worst,
+    ]
     assert replay(again.events)[0] is None
     finished = {"event": "finished", "trial_id": bad.trial_id, "time": ""}
     assert "derived failed" in str(replay([*sweep.events, finished])[0])
@@ -266,7 +271,9 @@ def test_a_strict_rung_judges_by_its_own_epoch(strict: bool) -> None:
     assert decision.stop is strict
     read = read_ledger(json.loads(json.dumps(sweep.events)), lambda *_, **__: {})
     assert read.terms.strict is strict
-    assert read.decision(trial.trial_id, 2, late) is None, "it is in the rung already"
+    assert read.decision(trial.trial_id, {"epoch": 2, "val_acc": late}) is None, (
+        "it is in the rung already"
+    )
     assert replay(sweep.events)[0] is None
 
 

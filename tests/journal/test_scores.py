@@ -23,9 +23,9 @@ def final(trial_id: str, seed: int, val_acc: float | None, best_epoch: int = 4) 
     return Final(trial_id, seed, 9, best_epoch, val_acc, error=None if val_acc else "it raised")
 
 
-def candidate(trial_id: str, search_acc: float | None, *scores: float) -> SeedScores:
+def candidate(trial_id: str, search: float | None, *scores: float) -> SeedScores:
     finals = (final(trial_id, seed, score) for seed, score in enumerate(scores))
-    return SeedScores(trial_id, search_acc, tuple(finals))
+    return SeedScores(trial_id, search, tuple(finals))
 
 
 def test_luck_is_what_the_search_had_above_the_mean_on_new_seeds() -> None:
@@ -48,11 +48,11 @@ def test_finalists_are_compared_on_the_seeds_that_all_of_them_ended_on() -> None
     ended.append(final(REFERENCE, 2, 0.7))
     search = {"0001": 0.8, "0002": 0.7, REFERENCE: None}
     table = seed_scores({(f.trial_id, f.seed): f for f in ended}, search)
-    assert [s.scores for s in table] == [[0.5], [0.6], []]
+    assert [s.values for s in table] == [[0.5], [0.6], []]
     assert not table[2].whole
     ended.append(final("0002", 2, None))
     table = seed_scores({(f.trial_id, f.seed): f for f in ended}, search)
-    assert [s.scores for s in table] == [[0.5, 0.9], [0.6], [0.7]]
+    assert [s.values for s in table] == [[0.5, 0.9], [0.6], [0.7]]
     assert [s.whole for s in table] == [True, False, True]
 
 
@@ -96,7 +96,7 @@ def test_what_finalists_and_errors_are_called_in_a_csv_stays_their_name(tmp_path
     table = read_seed_scores(tmp_path / "finals.csv")
     assert [candidate.trial_id for candidate in table] == ["NA", "null", "007"]
     assert [candidate.finals[0].error for candidate in table] == [None, "None", "nan"]
-    assert table[1].scores == [] and table[2].search_acc is None
+    assert table[1].values == [] and table[2].search is None
 
 
 @pytest.mark.parametrize(

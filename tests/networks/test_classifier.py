@@ -5,6 +5,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from cnnlib.networks.classifier import class_means
 from cnnlib.networks.cnn import TrialConfig
 from cnnlib.networks.custom_cnn import ACTIVATIONS, RISING, CustomCNN, network
 from cnnlib.pixels.datamodule import Batches
@@ -170,8 +171,30 @@ def test_a_network_that_is_not_finite_has_no_accuracy(value: float, where: str) 
     [metrics] = fit.test(spoilt(model, value, where), batches(10, 7), verbose=False)
     assert math.isnan(metrics["test_acc"])
     [metrics] = fit.validate(model, batches(10, 7), verbose=False)
-    assert math.isnan(metrics["val_acc"])
+    assert all(math.isnan(metrics[name]) for name in ("val_acc", "val_balanced_acc", "val_f1"))
     assert model.class_counts[0].isnan().all(), "nor a recall of a class"
+
+
+def test_balanced_accuracy_and_macro_f1_are_those_of_the_counts() -> None:
+    recognised, there, taken = [6.0, 1.0, 0.0, 0.0], [8.0, 2.0, 0.0, 0.0], [7.0, 2.0, 1.0, 0.0]
+    balanced_acc, f1 = class_means(torch.tensor([recognised, there, taken]))
+    assert balanced_acc.item() == pytest.approx((6 / 8 + 1 / 2) / 2)
+    assert f1.item() == pytest.approx((12 / 15 + 2 / 4 + 0) / 3), "none of the third is right"
+
+
+def test_what_counts_classes_alike_is_logged_of_validation_and_test() -> None:
+    model = CustomCNN(conv_layers=2, first_layer_filters=4, image_size=8, num_classes=3)
+    data, fit = batches(10, 4), trainer()
+    with torch.no_grad():
+        guesses = torch.cat([model.eval()(images).argmax(1) for images, _ in data])
+    labels = torch.cat([labels for _, labels in data])
+    recalls = [(guesses[labels == n] == n).float().mean().item() for n in labels.unique()]
+    for stage, [metrics] in (
+        ("val", fit.validate(model, data, verbose=False)),
+        ("test", fit.test(model, data, verbose=False)),
+    ):
+        assert metrics[f"{stage}_balanced_acc"] == pytest.approx(sum(recalls) / len(recalls))
+        assert model.class_counts[2].tolist() == torch.bincount(guesses, minlength=3).tolist()
 
 
 @pytest.mark.parametrize("value", [1e30, -1e30])

@@ -13,7 +13,7 @@ from cnnlib.networks.cnn import TrialConfig
 from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.custom_cnn import CustomCNN
 from cnnlib.networks.hyperparameter import hyperparameters
-from cnnlib.networks.recipe import MovingAverage, optimizer, schedule
+from cnnlib.networks.recipe import MovingAverage, balanced_weights, optimizer, schedule
 from tests.networks.test_classifier import batches, trainer
 
 SMALL: dict[str, Any] = {
@@ -315,6 +315,36 @@ def test_label_smoothing_changes_the_training_loss_only() -> None:
     labels = torch.cat([labels for _, labels in data])
     target = 0.5 * torch.nn.functional.one_hot(labels, 3) + 0.5 / 3
     assert smooth == pytest.approx(-(target * scores).sum(1).mean().item(), rel=1e-4)
+
+
+def test_balanced_weights_are_those_of_scikit_learn() -> None:
+    labels = torch.tensor([0] * 6 + [1] * 3 + [3])
+    weights = balanced_weights(labels, 4)  # n / (classes that are there * images of each)
+    assert weights.tolist() == pytest.approx([10 / 18, 10 / 9, 0.0, 10 / 3])
+    assert weights[labels].sum().item() == pytest.approx(10)
+
+
+def test_uneven_classes_weigh_the_same_in_the_training_loss_and_only_there() -> None:
+    data = batches(12, 12)
+    labels = torch.tensor([0] * 8 + [1] * 3 + [2])
+    data.labels = labels.numpy()
+    torch.manual_seed(0)
+    model = CustomCNN(**SMALL, class_weights="balanced", dropout=0.0, batch_norm=False)
+    [images] = [images for images, _ in data]
+    losses = torch.nn.functional.cross_entropy(model(images), labels, reduction="none")
+    means = torch.stack([losses[labels == label].mean() for label in range(3)])
+    expected = torch.autograd.grad(means.mean(), list(model.parameters()), retain_graph=True)
+    with torch.no_grad():
+        before = [p.clone() for p in model.parameters()]
+    model.configure_optimizers = lambda: torch.optim.SGD(model.parameters(), lr=1.0)  # type: ignore
+    fit = trainer(max_epochs=1)
+    fit.fit(model, data, data)
+    moved = [b - p for b, p in zip(before, model.parameters(), strict=True)]
+    for step, gradient in zip(moved, expected, strict=True):
+        assert torch.allclose(step, gradient, atol=1e-5)
+    assert fit.callback_metrics["train_loss"].item() == pytest.approx(means.mean().item(), rel=1e-4)
+    after = torch.nn.functional.cross_entropy(model(images), labels).item()
+    assert fit.callback_metrics["val_loss"].item() == pytest.approx(after, rel=1e-4)
 
 
 VARIANTS: list[dict[str, Any]] = [

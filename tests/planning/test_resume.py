@@ -7,12 +7,12 @@ import pytest
 from cnnlib.journal.events import Journal
 from cnnlib.journal.ledger import Ledger, Terms
 from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.metric import VAL_ACC
 from cnnlib.networks.own_code import family_asked
 from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.plan import Plan
 from cnnlib.planning.resume import check_compatible, read_known, read_terms, renamed_before
 from cnnlib.planning.settings import Settings
-from cnnlib.search.halving import WORST
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.space import Choice, Interval, Space
 from tests.journal.test_ledger import TERMS, Sweep
@@ -101,7 +101,7 @@ def test_what_another_sweep_found_is_read_from_its_journal_or_its_table(tmp_path
     space: Space = {"dropout": Interval(0.1, 0.3), "conv_layers": Choice((3, 4))}
     assert read_known(tmp_path / "csv", space) == (
         Outcome(TrialConfig(dropout=0.1, conv_layers=3), 0.4),
-        Outcome(TrialConfig(dropout=0.2, conv_layers=3), WORST),
+        Outcome(TrialConfig(dropout=0.2, conv_layers=3), VAL_ACC.worst),
         Outcome(TrialConfig(dropout=0.2, conv_layers=4), 0.2),
     )
     journal = Journal(tmp_path / "journal")

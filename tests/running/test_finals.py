@@ -262,7 +262,7 @@ def test_what_diverges_has_no_score_is_told_and_is_not_taken(plan: Plan) -> None
     winner = finals.winner
     assert winner is not None and winner.trial_id != best
     first = next(s for s in finals.scores if s.trial_id == best)
-    assert first.diverged and not first.whole and first.scores == [0.54]
+    assert first.diverged and not first.whole and first.values == [0.54]
     assert f"trial {winner.trial_id} on all photographs for 1 epoch: {line}; the weights of" in said
     taken = finals.taken(plan.folder, winner, retrained=True)
     assert taken.origin == "final" and (taken.folder / BEST).is_file()

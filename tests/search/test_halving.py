@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from cnnlib.search.halving import WORST, Decision, Halving, Rungs, expected
+from cnnlib.networks.metric import VAL_ACC
+from cnnlib.search.halving import Decision, Halving, Rungs, expected
 
 
 def report(rungs: Rungs, trial_id: str, epoch: int, score: float) -> Decision | None:
@@ -63,7 +64,7 @@ def test_a_score_that_is_not_finite_is_the_worst(score: float) -> None:
     decision = report(rungs, "bad", 1, score)
     assert decision is not None
     assert decision.stop
-    assert rungs.scores[1]["bad"] == WORST
+    assert rungs.scores[1]["bad"] == VAL_ACC.worst
 
 
 def test_between_rungs_and_twice_nothing_is_decided() -> None:

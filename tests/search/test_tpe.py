@@ -3,7 +3,7 @@ import math
 import pytest
 
 from cnnlib.networks.cnn import TrialConfig, impossible
-from cnnlib.search.halving import WORST
+from cnnlib.networks.metric import VAL_ACC
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.space import Choice, Interval, Space, Weighted
 from cnnlib.search.tpe import GAMMA, HISTORY, Random, Tpe, _told
@@ -113,10 +113,10 @@ def test_failed_trials_are_avoided_rather_than_forgotten() -> None:
 
     def late_failures(seed: int) -> int:
         def score(config: TrialConfig) -> float:
-            return WORST if config.learning_rate == 0.1 else 0.3
+            return VAL_ACC.worst if config.learning_rate == 0.1 else 0.3
 
         configs = trials(search(space, seed=seed), 30, score)
-        return sum(score(config) == WORST for config in configs[10:])
+        return sum(score(config) == VAL_ACC.worst for config in configs[10:])
 
     assert sum(map(late_failures, range(4))) < 0.35 * 4 * 20
 

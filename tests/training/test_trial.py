@@ -16,6 +16,7 @@ from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.networks.cnn import CNN, TrialConfig
 from cnnlib.networks.custom_cnn import CustomCNN
 from cnnlib.networks.family import Family
+from cnnlib.networks.metric import VAL_ACC, Metric
 from cnnlib.photos.dataset import read_folder
 from cnnlib.storage.files import replaced
 from cnnlib.storage.training_files import epoch_of
@@ -55,7 +56,7 @@ def test_every_epoch_is_reported_with_the_columns_of_the_design(
     assert [row["epoch"] for row in epochs] == [1, 2, 3]
     for row in epochs:
         counts = row.pop(CLASS_COUNTS, None)
-        assert set(row) == set(EPOCH_COLUMNS) - {"trial_id"}
+        assert set(row) == {*EPOCH_COLUMNS, "val_balanced_acc", "val_f1"} - {"trial_id"}
         assert all(math.isfinite(value) for value in row.values())
         if counts:
             assert list(counts) == ["blue", "green", "red"]
@@ -92,27 +93,36 @@ def test_an_epochs_learning_rate_is_the_one_that_it_began_with(
     assert [row["learning_rate"] for row in epochs] == pytest.approx([1e-3, 1e-4, 1e-5])
 
 
+LOSS = Metric("val_loss", "minimize", "validation loss")
+
+
+@pytest.mark.parametrize(
+    ("metric", "values"),
+    [(VAL_ACC, (0.2, 0.6, 0.6, 0.4, math.nan)), (LOSS, (2.3, 0.6, 0.6, 1.4, math.inf))],
+    ids=str,
+)
 def test_only_a_better_epoch_replaces_the_best_weights_and_tells_its_classes(
-    tmp_path: Path,
+    metric: Metric, values: tuple[float, ...], tmp_path: Path
 ) -> None:
     model = torch.nn.Linear(1, 1)
     weights = tmp_path / "best.safetensors"
     told: list[dict[str, Any]] = []
-    report = EpochReport(told.append, weights, last=None, patience=0, seed=1)
+    report = EpochReport(told.append, weights, last=None, patience=0, seed=1, metric=metric)
     trainer = SimpleNamespace(
         current_epoch=0,
         max_epochs=9,
+        num_val_batches=[1],
         optimizers=[SimpleNamespace(param_groups=[{"lr": 0.1}])],
         datamodule=SimpleNamespace(split_indices=([0], [1]), classes=("a",)),
     )
     model.class_counts = torch.tensor([[3.0], [5.0]])
     kept = []
-    for val_acc in (0.2, 0.6, 0.6, 0.4, math.nan):
-        torch.nn.init.constant_(model.bias, val_acc)
-        trainer.callback_metrics = {"val_acc": torch.tensor(val_acc)}
+    for value in values:
+        torch.nn.init.constant_(model.bias, value)
+        trainer.callback_metrics = {metric.name: torch.tensor(value)}
         report.on_train_epoch_end(trainer, model)  # type: ignore[arg-type]
         kept.append(round(load_file(weights)["bias"].item(), 1))
-    assert kept == [0.2, 0.6, 0.6, 0.6, 0.6]
+    assert kept == [values[0], 0.6, 0.6, 0.6, 0.6]
     assert [row.get(CLASS_COUNTS) for row in told] == [{"a": [3, 5]}] * 2 + [None] * 3
 
 
@@ -401,6 +411,17 @@ def test_a_kill_between_any_two_files_of_a_trial_changes_nothing(
     one, two = (tmp_path / name / "best.safetensors" for name in "ab")
     assert epoch_of(one) == epoch_of(two) == best_epoch(unbroken)
     assert all(torch.equal(load_file(one)[name], load_file(two)[name]) for name in load_file(one))
+
+
+def test_a_loss_that_is_minimised_ends_a_trial_and_says_its_best_epoch() -> None:
+    def told(*losses: float) -> list[dict[str, Any]]:
+        return [{"epoch": n, "val_loss": loss} for n, loss in enumerate(losses, 1)]
+
+    assert best_epoch(told(2.0, 0.5, 0.5, 0.9), LOSS) == 2
+    assert best_epoch(told(math.inf), LOSS) == 0
+    assert is_over(told(2.0, 1.0, 1.5, 1.0), 9, 2, LOSS), "an equal is no better one"
+    assert not is_over(told(2.0, 1.9, 1.8), 9, 2, LOSS)
+    assert is_over(told(math.inf), 9, 2, LOSS)
 
 
 def test_the_best_epoch_is_the_first_of_equals_and_the_last_without_validation() -> None:

@@ -57,7 +57,7 @@ def _row(candidate: SeedScores, table: list[SeedScores], seeds: list[int]) -> li
     scores = {final.seed: final for final in candidate.finals}
     told = [_score(scores[seed]) if seed in scores else "" for seed in seeds]
     if not candidate.whole:
-        return [candidate.trial_id, _percent(candidate.search_acc), *told, "", "", ""]
+        return [candidate.trial_id, _percent(candidate.search), *told, "", "", ""]
     interval = mean_interval(candidate, table)
     sure = "one seed each: not known"
     if interval:
@@ -65,7 +65,7 @@ def _row(candidate: SeedScores, table: list[SeedScores], seeds: list[int]) -> li
     luck = "" if candidate.luck is None else signed(candidate.luck)
     return [
         candidate.trial_id,
-        _percent(candidate.search_acc),
+        _percent(candidate.search),
         *told,
         percent(candidate.mean),
         sure,
