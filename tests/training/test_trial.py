@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS
+from cnnlib.networks.classifier import Classifier
 from cnnlib.networks.cnn import CNN, TrialConfig
 from cnnlib.networks.custom_cnn import CustomCNN
 from cnnlib.networks.family import Family
@@ -104,7 +105,7 @@ LOSS = Metric("val_loss", "minimize", "validation loss")
 def test_only_a_better_epoch_replaces_the_best_weights_and_tells_its_classes(
     metric: Metric, values: tuple[float, ...], tmp_path: Path
 ) -> None:
-    model = torch.nn.Linear(1, 1)
+    model = Classifier(torch.nn.Linear(1, 1), TrialConfig(), num_classes=1, image_size=8)
     weights = tmp_path / "best.safetensors"
     told: list[dict[str, Any]] = []
     report = EpochReport(told.append, weights, last=None, patience=0, seed=1, metric=metric)
@@ -115,13 +116,13 @@ def test_only_a_better_epoch_replaces_the_best_weights_and_tells_its_classes(
         optimizers=[SimpleNamespace(param_groups=[{"lr": 0.1}])],
         datamodule=SimpleNamespace(split_indices=([0], [1]), classes=("a",)),
     )
-    model.class_counts = torch.tensor([[3.0], [5.0]])
+    model.class_counts = torch.tensor([[3.0], [5.0], [4.0]])
     kept = []
     for value in values:
-        torch.nn.init.constant_(model.bias, value)
+        torch.nn.init.constant_(model.network.bias, value)
         trainer.callback_metrics = {metric.name: torch.tensor(value)}
         report.on_train_epoch_end(trainer, model)  # type: ignore[arg-type]
-        kept.append(round(load_file(weights)["bias"].item(), 1))
+        kept.append(round(load_file(weights)["network.bias"].item(), 1))
     assert kept == [values[0], 0.6, 0.6, 0.6, 0.6]
     assert [row.get(CLASS_COUNTS) for row in told] == [{"a": [3, 5]}] * 2 + [None] * 3
 
