@@ -104,7 +104,8 @@ def make_plan(settings: Settings) -> "Plan":
     if family.digest is not None:
         from cnnlib.planning.trial_run import try_out
 
-        try_out(family, space, num_classes=len(dataset.classes), image_size=image_size)
+        sizes = {"num_classes": len(dataset.classes), "image_size": image_size}
+        try_out(family, space, **sizes, metric=file.metric)
     began = time.monotonic()
     decode_ahead(dataset, image_size, augmented=terms.augmented)
     plan = Plan(

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from cnnlib.networks.classifier import Classifier
 from cnnlib.networks.family import Family
+from cnnlib.networks.metric import VAL_ACC, Metric
 from cnnlib.planning.cost import sampled
 from cnnlib.search.space import Space
 from cnnlib.system.units import short
@@ -20,7 +21,14 @@ TRIED = 3  # configurations; where one of them trains, the others may fail in th
 IMAGES = 2
 
 
-def try_out(family: Family, space: Space, *, num_classes: int, image_size: int) -> None:
+def try_out(
+    family: Family,
+    space: Space,
+    *,
+    num_classes: int,
+    image_size: int,
+    metric: Metric = VAL_ACC,
+) -> None:
     """Raises ValueError, in one line, where the network cannot be trained as it is.
 
     One that fails for some configurations only is none of these: such trials fail.
@@ -35,7 +43,7 @@ def try_out(family: Family, space: Space, *, num_classes: int, image_size: int) 
             continue
         _check_scores(scores, family.name, num_classes, image_size)
         try:
-            _step(model, family.name, num_classes, image_size)
+            _step(model, family.name, num_classes, image_size, metric)
         except NoMetricError:
             raise
         except Exception as error:
@@ -59,7 +67,7 @@ def _check_scores(scores: Any, name: str, num_classes: int, image_size: int) -> 
         )
 
 
-def _step(model: Any, name: str, num_classes: int, image_size: int) -> None:
+def _step(model: Any, name: str, num_classes: int, image_size: int, metric: Metric) -> None:
     """One step of training, and of a LightningModule of the user's own one of validation."""
     images = torch.randn(IMAGES, 3, image_size, image_size)
     labels = torch.arange(IMAGES) % num_classes
@@ -81,9 +89,9 @@ def _step(model: Any, name: str, num_classes: int, image_size: int) -> None:
         )
         trainer.fit(model, train_dataloaders=data, val_dataloaders=data)
     logged = our_names(trainer.callback_metrics)
-    if "val_acc" not in logged:
+    if metric.name not in logged:
         there = ", ".join(trainer.callback_metrics) or "nothing"
         raise NoMetricError(
-            f"network: {name} logs no val_acc, it logs {short(there, 200)}; write "
-            'self.log("val_acc", accuracy) in validation_step'
+            f"network: {name} logs no {metric.said}, it logs {short(there, 200)}; write "
+            f'self.log("{metric.name}", ...) in validation_step'
         )

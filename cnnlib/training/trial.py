@@ -100,7 +100,7 @@ class EpochReport(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
         if not isinstance(pl_module, Classifier):
-            metrics = _of_own(pl_module, metrics)
+            metrics = _of_own(pl_module, metrics, self._metric.name)
         validated = sum(trainer.num_val_batches) > 0
         if validated and self._metric.name not in metrics:
             told = ", ".join(sorted(metrics)) or "nothing"
@@ -134,15 +134,15 @@ class EpochReport(Checkpoint):
         self._rows = list(state_dict["rows"])
 
 
-def _of_own(model: pl.LightningModule, logged: dict[str, float]) -> dict[str, float]:
+def _of_own(model: pl.LightningModule, logged: dict[str, float], metric: str) -> dict[str, float]:
     """What a LightningModule of the user's own has logged, by our names.
 
-    An accuracy is NaN where the network is not finite, as Classifier has it.
+    An accuracy and the sweep's metric are NaN where the network is not finite.
     """
     metrics = our_names(logged)
     losses = [value for name, value in metrics.items() if name in ("train_loss", "val_loss")]
     if not is_finite(model, losses):
-        metrics |= {name: math.nan for name in ("train_acc", "val_acc") if name in metrics}
+        metrics |= {name: math.nan for name in ("train_acc", "val_acc", metric) if name in metrics}
     return metrics
 
 
