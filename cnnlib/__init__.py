@@ -7,13 +7,15 @@ if TYPE_CHECKING:
     from cnnlib.journal.tables import read_results
     from cnnlib.networks.cnn import TrialConfig
     from cnnlib.networks.custom_cnn import CustomCNN
+    from cnnlib.networks.fine_tuned import LitClassifier
     from cnnlib.pixels.datamodule import CustomDataModule
     from cnnlib.running.sweep import Sweep
 
-__all__ = ["CustomCNN", "CustomDataModule", "Sweep", "TrialConfig", "read_results"]
+__all__ = ["CustomCNN", "CustomDataModule", "LitClassifier", "Sweep", "TrialConfig", "read_results"]
 
 _HOMES = {
     "CustomCNN": "networks.custom_cnn",
+    "LitClassifier": "networks.fine_tuned",
     "CustomDataModule": "pixels.datamodule",
     "Sweep": "running.sweep",
     "TrialConfig": "networks.cnn",

@@ -74,7 +74,7 @@ BACKBONES: dict[str, Backbone] = {
         ),
         _torchvision(
             "googlenet", 224, "googlenet-1378be20.pth", "dropout", "fc",
-            auxiliary=("aux1.fc2", "aux2.fc2"), auxiliary_weight=0.3,
+            auxiliary=("aux1.fc2", "aux2.fc2"), auxiliary_weight=0.3, smallest=15,
         ),
         _torchvision(
             "efficientnet_v2_s", 384, "efficientnet_v2_s-dd5fe13b.pth", "classifier",

@@ -57,16 +57,22 @@ class Classifier(LightningModule):
     def test_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         return self._step("test", batch)
 
+    def scores_and_loss(self, stage: str, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The class scores, and the mean loss."""
+        scores = self(images)
+        return scores, self.loss(stage, scores, labels)
+
+    def loss(self, stage: str, scores: Tensor, labels: Tensor) -> Tensor:
+        """The mean cross-entropy; training weighs the classes and smooths the labels, if asked."""
+        if stage != "train":
+            return F.cross_entropy(scores, labels)
+        smoothing, weights = self.config.label_smoothing, self._class_weights
+        return F.cross_entropy(scores, labels, weight=weights, label_smoothing=smoothing)
+
     def _step(self, stage: str, batch: tuple[Tensor, Tensor]) -> Tensor:
         """The mean loss of a batch; sums are kept on the device, so that no step waits for them."""
         images, labels = batch
-        scores = self(images)
-        if stage == "train":
-            smoothing = self.config.label_smoothing
-            weights = self._class_weights
-            loss = F.cross_entropy(scores, labels, weight=weights, label_smoothing=smoothing)
-        else:
-            loss = F.cross_entropy(scores, labels)
+        scores, loss = self.scores_and_loss(stage, images, labels)
         with torch.no_grad():
             guesses = scores.argmax(1)
             hits = (guesses == labels).float()
@@ -156,6 +162,12 @@ class Classifier(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self._average:
             self._average.load(checkpoint)
+
+    @property
+    def num_parameters(self) -> tuple[int, int]:
+        """In all, and those that train."""
+        sizes = [(p.numel(), p.requires_grad) for p in self.network.parameters()]
+        return sum(n for n, _ in sizes), sum(n for n, trains in sizes if trains)
 
     def summary(self) -> str:
         """A table of the layers: name, output shape without N, number of parameters."""

@@ -38,6 +38,7 @@ CNN = Family(
         "dense_sizes",
     ),
     image_size=IMAGE_SIZE,
+    face="CustomCNN",
     limited={
         "first_layer_filters": 1,
         "filter_org": 1,

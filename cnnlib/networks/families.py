@@ -9,11 +9,12 @@ from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration, Recipe
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Hyperparameter, hyperparameters, nearest
+from cnnlib.networks.pretrained import PRETRAINED
 from cnnlib.system.units import short
 
 SAID = {f.name for f in fields(Hyperparameter)} - {"name", "type", "default"}
 TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}
-FAMILIES = {family.name: family for family in (CNN,)}
+FAMILIES = {family.name: family for family in (CNN, PRETRAINED)}
 
 
 def family_named(name: str) -> Family:

@@ -28,6 +28,14 @@ class Family:
     image_size: int | None = None  # px, where nobody says one
     # (config) -> None, on each machine before it trains one: fetches what the network needs
     prepare: Callable[[Any], None] | None = None
+    # (network, batches of photographs, autocast) -> the batches that it trains on, where others
+    batches: Callable[[Any, Any, Any], Any] | None = None
+    # Fields that mean something only where another has one of these values: k_layers where the
+    # strategy is freeze_partial. Elsewhere a space has only the first of their values.
+    conditions: Mapping[str, tuple[str, tuple[Any, ...]]] = field(default_factory=dict)
+    face: str = ""  # the class that notebooks import from cnnlib, where there is one
+    # config -> what a champion's card says of where its weights began
+    origin: Callable[[Any], Mapping[str, str]] | None = None
     # Fields that `impossible` depends on: 1 where more of it never makes a network impossible,
     # -1 where less never does, 0 where there is no such order. None: any of `shapes`, without one.
     limited: Mapping[str, int] | None = None

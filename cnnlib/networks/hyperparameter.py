@@ -155,6 +155,11 @@ def choice(default: Value, *others: Value, help: str, **more: Any) -> Any:
     return field(default=default, metadata={"choices": (default, *others), "help": help, **more})
 
 
+def text(default: str, *, help: str, **more: Any) -> Any:
+    """A field that is any text."""
+    return field(default=default, metadata={"help": help, **more})
+
+
 def switch(default: bool, *, help: str, **more: Any) -> Any:
     """A field that is true or false."""
     return field(default=default, metadata={"help": help, **more})

@@ -35,8 +35,10 @@ WITH_BETAS = {"adam", "adamw", "nadam", "adamax", "radam"}
 FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad)
 
 
-def optimizer(config: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimiser of these parameters."""
+def optimizer(
+    config: Recipe, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]]
+) -> torch.optim.Optimizer:
+    """The optimiser of these parameters, or groups of them that say what is special about each."""
     name, make = config.optimizer, OPTIMIZERS[config.optimizer]
     more: dict[str, Any] = {"fused": True} if make in FUSED else {}
     if name in WITH_BETAS:
@@ -79,25 +81,30 @@ def one_cycle(share: float) -> float:
 
 # Share of the peak learning rate by share of the way, 0 to 1.
 SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda share: 1.0,
     "one_cycle": one_cycle,
     "cosine": partial(_half_cosine, 1.0, 0.0),
     "step": lambda share: 0.1 ** int(3 * share),
 }
 
 
-def schedule(config: Recipe, optimizer: torch.optim.Optimizer, trainer: Trainer) -> dict[str, Any]:
+def schedule(
+    config: Recipe, optimizer: torch.optim.Optimizer, trainer: Trainer, *, warm_up: float = 0.0
+) -> dict[str, Any]:
     """Lightning's entry for a learning rate that is not constant: new every step, or every epoch.
 
+    In the first `warm_up` of the way, a share, it also rises evenly from nothing.
     Raises ValueError where the trainer does not know how long it will train.
     """
     name = config.learning_rate_schedule
-    interval = "epoch" if name == "step" else "step"
-    length = trainer.max_epochs if name == "step" else trainer.estimated_stepping_batches
+    interval = "epoch" if name == "step" and not warm_up else "step"
+    length = trainer.max_epochs if interval == "epoch" else trainer.estimated_stepping_batches
     if length is None or not 0 < length < math.inf:
         raise ValueError(f"learning_rate_schedule: {name} needs a Trainer with max_epochs")
 
     def factor(count: int) -> float:
-        return SCHEDULES[name](min(count / length, 1.0))
+        rise = min((count + 1) / (warm_up * length), 1.0) if warm_up else 1.0
+        return rise * SCHEDULES[name](min(count / length, 1.0))
 
     return {"scheduler": LambdaLR(optimizer, factor), "interval": interval}
 

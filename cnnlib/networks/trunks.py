@@ -4,12 +4,23 @@ A trunk turns images into features, (N, num_features). Only this module knows ho
 timm build their networks.
 """
 
+import copy
 from collections.abc import Iterator
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
 from cnnlib.networks.backbones import Backbone, timm_library
+
+
+class Trunk(NamedTuple):
+    """A network without its last layers, and how many features those were given."""
+
+    network: nn.Module
+    num_features: int
+    num_auxiliary: tuple[int, ...] = ()  # of the heads in the middle
 
 
 def needs_auxiliary(row: Backbone, side: int) -> bool:
@@ -17,29 +28,46 @@ def needs_auxiliary(row: Backbone, side: int) -> bool:
     return bool(row.auxiliary) and side >= row.size
 
 
-def trunk(row: Backbone, side: int, *, auxiliary: bool = False) -> nn.Module:
+def trunk(row: Backbone, side: int, *, auxiliary: bool = False) -> Trunk:
     """The network without its head, of random weights, for images of this side.
 
     It answers features, (N, num_features); in training with `auxiliary` heads a tuple of the
-    features and what those heads' last layers are given, which the new heads replace too.
+    features and of what those heads' last layers are given, which new ones replace too.
     """
+    if torch.get_default_device().type == "meta":  # a plan asks for many: a copy is much faster
+        return copy.deepcopy(_on_meta(row, side, auxiliary=auxiliary))
+    return _built(row, side, auxiliary=auxiliary)
+
+
+@lru_cache(maxsize=32)
+def _on_meta(row: Backbone, side: int, *, auxiliary: bool) -> Trunk:
+    return _built(row, side, auxiliary=auxiliary)
+
+
+def _built(row: Backbone, side: int, *, auxiliary: bool) -> Trunk:
     if row.timm:
-        network = _timm_network(row, side)
-    else:
-        network = _torchvision_network(row, side, auxiliary=auxiliary)
-    for name in (*row.head, *(row.auxiliary if auxiliary else ())):
+        return _timm_trunk(row, side)
+    network = _torchvision_network(row, side, auxiliary=auxiliary)
+    inner = row.auxiliary if auxiliary else ()
+    widths = [_num_inputs(network.get_submodule(name)) for name in (row.head[-1], *inner)]
+    for name in (*row.head, *inner):
         network.set_submodule(name, nn.Identity())
-    return network
+    return Trunk(network, widths[0], tuple(widths[1:]))
 
 
-def _timm_network(row: Backbone, side: int) -> nn.Module:
+def _num_inputs(head: nn.Module) -> int:
+    """Of its only layer with weights."""
+    return next(layer.in_features for layer in head.modules() if isinstance(layer, nn.Linear))
+
+
+def _timm_trunk(row: Backbone, side: int) -> Trunk:
     library = timm_library(row.name)
     try:
         network = library.create_model(row.timm, img_size=side)
     except TypeError:  # it takes images of any size
         network = library.create_model(row.timm)
     network.reset_classifier(0)
-    return network
+    return Trunk(network, network.head_hidden_size)
 
 
 def _torchvision_network(row: Backbone, side: int, *, auxiliary: bool) -> nn.Module:

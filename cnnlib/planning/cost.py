@@ -25,6 +25,7 @@ SAMPLE = 100  # configurations of a space that stand for it
 SHORT = 16  # values of a range that are all tried for the heaviest network
 MOST_TRIED = 64  # configurations that are
 FEW = 2  # images of a network that is not on the meta device
+_MACS: dict[Any, float] = {}  # by what they depend on: a large network takes a second to count
 TIMED = 1.0  # seconds that a measurement takes at least
 CPU_MACS = 3e10  # of a measured CPU batch at most: some seconds
 RAY_SHARES = 10_000  # of a GPU: Ray rounds to these, and six times 0.1667 is too much
@@ -35,7 +36,12 @@ CROWDS = 8, 4, 2  # times the batch size: the first that fits shows what a GPU c
 
 def macs(config: Any, *, num_classes: int, image_size: int, family: Family = CNN) -> float:
     """Multiplications and additions of one image's forward pass; training takes three times it."""
-    return forward_macs(_unfilled(family, config, num_classes, image_size), image_size)
+    shape = tuple(getattr(config, name) for name in family.shapes) or config
+    known = family.build, shape, num_classes, image_size
+    if known not in _MACS:
+        model = _unfilled(family, config, num_classes, image_size)
+        _MACS[known] = forward_macs(model, image_size)
+    return _MACS[known]
 
 
 def training_bytes(config: Any, *, num_classes: int, image_size: int, family: Family = CNN) -> int:

@@ -26,7 +26,14 @@ from cnnlib.search.default_sweep import default_sweep
 from cnnlib.search.halving import Halving
 from cnnlib.search.reference import read_reference
 from cnnlib.search.searchers import SEARCHERS
-from cnnlib.search.space import LISTABLE, Space, check_given, num_configurations, with_set
+from cnnlib.search.space import (
+    LISTABLE,
+    Space,
+    check_given,
+    num_configurations,
+    of_each_shape,
+    with_set,
+)
 from cnnlib.search.sweep_file import SweepFile, read_sweep_file, sweep_from_mapping
 from cnnlib.storage.yaml_file import read_yaml
 from cnnlib.system.redaction import secrets_withheld, without_secrets
@@ -106,6 +113,9 @@ def make_plan(settings: Settings) -> "Plan":
 
         sizes = {"num_classes": len(dataset.classes), "image_size": image_size}
         try_out(family, space, **sizes, metric=file.metric)
+    if family.prepare:
+        for config in of_each_shape(space, family):
+            family.prepare(config)
     began = time.monotonic()
     decode_ahead(dataset, image_size, augmented=terms.augmented)
     plan = Plan(

@@ -152,7 +152,7 @@ def num_configurations(space: Space, image_size: int, family: Family = CNN) -> f
     shapes = Shapes(space, image_size, family)
     if reason := shapes.reason:
         raise ValueError(reason)
-    others = math.prod(num_values(values) for n, values in space.items() if n not in family.limits)
+    others = math.prod(num_values(values) for n, values in space.items() if n not in shapes.names)
     if math.isinf(others) or not shapes.are_few:
         return math.inf
     number = others * len(shapes)
@@ -165,15 +165,46 @@ def _ends(values: Choice | Interval) -> tuple[Value, Value]:
     return values.lowest, values.highest
 
 
+def first(values: Choice | Interval) -> Value:
+    """The value that stands for all where a hyperparameter means nothing."""
+    return values.values[0] if isinstance(values, Choice) else values.lowest
+
+
+def meaningful(values: dict[str, Value], space: Space, family: Family) -> dict[str, Value]:
+    """A point's values, where those that mean nothing beside the others are the first of theirs.
+
+    So that no two points of a space are one and the same network.
+    """
+    known = hyperparameters(family.config)
+    changed = dict(values)
+    for name, (other, needed) in family.conditions.items():
+        if name in space and values.get(other, known[other].default) not in needed:
+            changed[name] = first(space[name])
+    return changed
+
+
+def of_each_shape(space: Space, family: Family) -> Iterator[Any]:
+    """A configuration for each listed value of what the weights' shapes depend on."""
+    fixed = constants(space)
+    yield family.configuration(fixed)
+    for name in family.shapes:
+        for value in grid(space[name]) or () if name in space else ():
+            yield family.configuration(fixed | {name: value})
+
+
 class Shapes:
     """The values that together can make a network impossible, combined, and which of them do not.
+
+    So do those that mean something beside certain values only, see Family.conditions: elsewhere
+    just the first of them is taken.
 
     Where more of a value never makes a network impossible, or less of it never does, a search by
     halves finds where the possible ones begin: so the longest of such columns is not walked along.
     """
 
     def __init__(self, space: Space, image_size: int, family: Family) -> None:
-        self._family, self._image_size, self._orders = family, image_size, family.limits
+        self._family, self._image_size, self._space = family, image_size, space
+        self._orders = {**_conditional(space, family), **family.limits}
         known = hyperparameters(family.config)
         self._values = {n: space.get(n, Choice((known[n].default,))) for n in self._orders}
         grids = {name: grid(values) for name, values in self._values.items()}
@@ -239,7 +270,19 @@ class Shapes:
 
     def _fault(self, values: dict[str, Value]) -> str | None:
         config = self._family.config.unchecked(values)
-        return self._family.impossible(config, self._image_size)
+        if fault := self._family.impossible(config, self._image_size):
+            return fault
+        changed = meaningful(values, self._space, self._family)
+        return next((f"{n}: means nothing here" for n in values if changed[n] != values[n]), None)
+
+
+def _conditional(space: Space, family: Family) -> dict[str, int]:
+    """The fields of the space that a condition connects, and can be listed; without an order."""
+    found: dict[str, int] = {}
+    for name, (other, _) in family.conditions.items():
+        if name in space and all(grid(space[n]) for n in (name, other) if n in space):
+            found |= {name: 0, other: 0}
+    return found
 
 
 class Points:

@@ -19,7 +19,17 @@ from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Value
 from cnnlib.search.searcher import Outcome
-from cnnlib.search.space import Choice, Interval, Points, Space, Weighted, constants, grid, searched
+from cnnlib.search.space import (
+    Choice,
+    Interval,
+    Points,
+    Space,
+    Weighted,
+    constants,
+    grid,
+    meaningful,
+    searched,
+)
 
 # TPE proposes the most promising of so many candidates; HyperOpt's default. Where that was tried,
 # the best of ever fewer: what TPE draws, rather than its one favourite again.
@@ -70,7 +80,8 @@ class Random:
         self._seen.add(config)
 
     def _config(self, values: dict[str, Value]) -> Configuration:
-        return self.family.configuration({**self._constants, **values})
+        chosen = {**self._constants, **values}
+        return self.family.configuration(meaningful(chosen, self.space, self.family))
 
     def _is_new(self, config: Configuration) -> bool:
         return config not in self._seen and self.family.impossible(config, self.image_size) is None

@@ -50,10 +50,11 @@ def test_a_trunk_gives_features_and_its_layers_hold_each_parameter_once(name: st
     if row.timm:
         pytest.importorskip("timm", reason="the extra lite is not installed")
     with torch.device("meta"):
-        network = trunk(row, row.size)
+        network, num_features, _ = trunk(row, row.size)
         features = network.eval()(torch.zeros(2, 3, row.size, row.size))
     sizes = {name: p.numel() for name, p in network.named_parameters()}
-    assert (sum(sizes.values()), features.shape[1]) == FEATURES[name]
+    assert features.shape == (2, num_features)
+    assert (sum(sizes.values()), num_features) == FEATURES[name]
     found = [parameter for layer in layers(row, network) for parameter in layer]
     assert sorted(found) == sorted(sizes)
 
@@ -63,14 +64,14 @@ def test_the_last_layers_are_the_blocks_before_the_head() -> None:
     for name, start in last.items():
         row = backbone(name)
         with torch.device("meta"):
-            layer = layers(row, trunk(row, row.size))[-1]
+            layer = layers(row, trunk(row, row.size).network)[-1]
         assert all(parameter.startswith(f"{start}.") for parameter in layer), name
 
 
 def test_the_first_layer_of_vit_holds_what_the_network_itself_holds() -> None:
     row = backbone("vit_b_16")
     with torch.device("meta"):
-        found = layers(row, trunk(row, 32))
+        found = layers(row, trunk(row, 32).network)
     assert found[0] == ["class_token", "encoder.pos_embedding"]
     assert found[-1] == ["encoder.ln.weight", "encoder.ln.bias"]
     assert len(found) == 15  # these, the projection and twelve blocks
@@ -80,9 +81,9 @@ def test_auxiliary_heads_belong_to_no_layer() -> None:
     row = backbone("googlenet")
     assert needs_auxiliary(row, 224) and not needs_auxiliary(row, 112)
     with torch.device("meta"):
-        network = trunk(row, 224, auxiliary=True)
+        network, num_features, inner = trunk(row, 224, auxiliary=True)
         outputs = network(torch.zeros(2, 3, 224, 224))
-    assert [tuple(output.shape) for output in outputs] == [(2, 1024)] * 3
+    assert [output.shape[1] for output in outputs] == [num_features, *inner] == [1024] * 3
     assert not any("aux" in name for layer in layers(row, network) for name in layer)
 
 
@@ -92,7 +93,7 @@ def test_a_network_of_timm_gets_a_row_of_what_timm_says() -> None:
     assert row.url == "https://huggingface.co/timm/resnet18.a1_in1k/resolve/main/model.safetensors"
     assert (row.size, row.head, row.licence) == (224, ("fc",), "apache-2.0")
     with torch.device("meta"):
-        network = trunk(row, 32)
+        network = trunk(row, 32).network
     assert [layer[0] for layer in layers(row, network)][-2:] == [
         "layer3.0.conv1.weight",
         "layer4.0.conv1.weight",

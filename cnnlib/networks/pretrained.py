@@ -1,0 +1,82 @@
+"""The family `pretrained`: networks with weights from elsewhere, fine-tuned on the photographs."""
+
+from typing import Any
+
+from cnnlib.networks.backbones import backbone, timm_library
+from cnnlib.networks.family import Family
+from cnnlib.networks.pretrained_config import (
+    FREEZE_PARTIAL,
+    UNFREEZE_ALL,
+    UNFREEZE_GRADUALLY,
+    PretrainedConfig,
+    impossible,
+)
+
+
+def build(config: PretrainedConfig, num_classes: int, image_size: int) -> Any:
+    """The network with its pretrained weights; on the meta device without."""
+    from cnnlib.networks.fine_tuned import LitClassifier
+
+    return LitClassifier(config, num_classes=num_classes, image_size=image_size)
+
+
+def prepare(config: PretrainedConfig) -> None:
+    """Fetches the weights; OSError or ValueError in one line where they cannot be had."""
+    from cnnlib.networks.pretrained_weights import weights_file
+
+    row = backbone(config.model_name)
+    if row.timm:
+        timm_library(row.name)
+    weights_file(row, config.weights, fetch=True)
+
+
+def batches(network: Any, photographs: Any, autocast: Any) -> Any:
+    """Features in place of photographs, where the trunk is frozen: they are computed once."""
+    from cnnlib.networks.feature_batches import FeatureDataModule
+
+    if not network.trunk_is_frozen:
+        return photographs
+    network.keeps_trunk = False
+    return FeatureDataModule(photographs, network, autocast)
+
+
+def origin(config: PretrainedConfig) -> dict[str, str]:
+    """Where a network's weights began: file, sum, licence, and what they were trained on."""
+    from cnnlib.networks.pretrained_weights import digest_of, weights_file
+
+    row = backbone(config.model_name)
+    said = {"backbone": row.name, "licence": row.licence, "trained_on": row.trained_on}
+    try:
+        path = weights_file(row, config.weights)
+    except (OSError, ValueError):  # they were there when the training began, and are not needed now
+        return {**said, "weights": row.weights}
+    if path is None:
+        return {"backbone": row.name, "weights": "random"}
+    return {**said, "weights": path.name, "sha256": digest_of(path)}
+
+
+PRETRAINED = Family(
+    name="pretrained",
+    config=PretrainedConfig,
+    build=build,
+    impossible=impossible,
+    shapes=("model_name", "input_size", "finetune_strategy", "k_layers"),
+    image_size=224,
+    face="LitClassifier",
+    prepare=prepare,
+    batches=batches,
+    conditions={
+        "k_layers": ("finetune_strategy", (FREEZE_PARTIAL,)),
+        "layer_decay": ("finetune_strategy", (FREEZE_PARTIAL, UNFREEZE_ALL, UNFREEZE_GRADUALLY)),
+    },
+    origin=origin,
+    short_names={
+        "model_name": "net",
+        "finetune_strategy": "ft",
+        "k_layers": "k",
+        "layer_decay": "decay",
+        "head_learning_rate": "head_lr",
+        "warm_up": "warm",
+        "input_size": "input",
+    },
+)
