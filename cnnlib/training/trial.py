@@ -27,6 +27,7 @@ from cnnlib.pixels.datamodule import VAL_SPLIT, CustomDataModule
 from cnnlib.storage.files import replaced
 from cnnlib.storage.training_files import StorageError, epoch_of
 from cnnlib.system.redaction import named, without_secrets
+from cnnlib.training.memory import in_parts
 from cnnlib.training.on_machine import Source
 from cnnlib.training.own_metrics import is_finite, our_names
 
@@ -246,6 +247,32 @@ def train(
     if rows and is_over(rows, task.stop_after or task.max_epochs, task.patience, task.metric):
         return
     torch.set_num_threads(task.cpus)
+    reached = len(rows)
+
+    def report(row: dict[str, Any]) -> None:
+        nonlocal reached
+        reached = row["epoch"]
+        on_epoch(row)
+
+    def fit(parts: int) -> None:
+        before = reported(last) if last and reached else []
+        _fit(config, task, before, report, weights, last, callbacks, parts)
+
+    # What has been reported and is kept nowhere cannot be reported again.
+    in_parts(fit, config.batch_size, may_repeat=lambda: last is not None or not reached)
+
+
+def _fit(
+    config: Any,
+    task: Task,
+    rows: Sequence[dict[str, Any]],
+    on_epoch: Callable[[dict[str, Any]], None],
+    weights: Path,
+    last: Path | None,
+    callbacks: Sequence[Callback],
+    parts: int,
+) -> None:
+    """Trains from the epoch after `rows`, each batch in `parts` whose gradients are added up."""
     if task.gpu_share < 1 and task.accelerator == "gpu":  # Ray's shares are bookkeeping only
         torch.cuda.set_per_process_memory_fraction(task.gpu_share)
     pl.seed_everything(task.seed, verbose=False)
@@ -260,10 +287,13 @@ def train(
         val_split=task.val_split,
         dtype=task.dtype,
     )
+    data.batch_size = config.batch_size // parts
     if task.family.prepare:
         task.family.prepare(config)
     model = task.family.build(config, data.num_classes, task.image_size)
     model = model.to(memory_format=torch.channels_last)  # as the images come; faster
+    if task.family.batches:
+        data = task.family.batches(model, data, autocast_dtype(task.accelerator))
     report = EpochReport(
         on_epoch,
         weights,
@@ -285,6 +315,7 @@ def train(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         limit_val_batches=1.0 if task.val_split else 0,
+        accumulate_grad_batches=parts,
         benchmark=True,  # cudnn measures which of its algorithms is fastest
     )
     trainer.fit(model, datamodule=data, ckpt_path=last if rows else None, weights_only=True)
@@ -326,6 +357,11 @@ def precision(accelerator: str = "auto") -> str:
     # A CPU without bf16 emulates it, slowly; Intel's vectors take longer for it than for float32.
     vectors = torch.cpu._is_avx512_bf16_supported() and "AuthenticAMD" in CPU.read_text()
     return "bf16-mixed" if vectors or torch.cpu._is_amx_tile_supported() else "32-true"
+
+
+def autocast_dtype(accelerator: str) -> torch.dtype | None:
+    """What mixed precision computes in; None where nothing is mixed."""
+    return {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision(accelerator))
 
 
 def quiet_libraries() -> None:

@@ -431,3 +431,51 @@ def test_the_best_epoch_is_the_first_of_equals_and_the_last_without_validation()
 
     assert [best(), best(0.1, 0.3, 0.3), best(math.nan, 0.0), best(math.nan)] == [0, 2, 2, 0]
     assert best_epoch([{"epoch": 1}, {"epoch": 2}]) == 2
+
+
+@pytest.mark.parametrize("epochs_before", [0, 1])
+def test_out_of_memory_halves_the_batch_and_the_trial_goes_on(
+    epochs_before: int, photos: Path, tmp_path: Path
+) -> None:
+    sizes: list[int] = []
+
+    class Large(CustomCNN):
+        """A network for which more than three images at once are too many, from some epoch on."""
+
+        def training_step(self, batch: Any, batch_index: int) -> Any:
+            if len(batch[1]) > 3 and self.trainer.current_epoch >= epochs_before:
+                raise torch.OutOfMemoryError("out of memory")
+            sizes.append(len(batch[1]))
+            return super().training_step(batch, batch_index)
+
+    found: list[int] = []
+    own = task(photos, family=built_by(Large), max_epochs=3)
+    train(
+        TrialConfig(**SMALL, batch_size=12),
+        own,
+        on_epoch=lambda row: found.append(row["epoch"]),
+        weights=tmp_path / "best.safetensors",
+        last=tmp_path / "last.ckpt",
+    )
+    assert found == [1, 2, 3]
+    assert max(sizes[-2:]) <= 3 and sum(sizes[-8:]) == 24  # an epoch in eight parts of three
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert state["global_step"] == 3 * 2  # steps of twelve images, however they came
+
+
+def test_what_is_no_lack_of_memory_is_not_tried_again(photos: Path, tmp_path: Path) -> None:
+    tries = []
+
+    class Broken(CustomCNN):
+        def training_step(self, batch: Any, batch_index: int) -> Any:
+            tries.append(len(batch[1]))
+            raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        train(
+            TrialConfig(**SMALL, batch_size=12),
+            task(photos, family=built_by(Broken)),
+            on_epoch=print,
+            weights=tmp_path / "best.safetensors",
+        )
+    assert tries == [12]
