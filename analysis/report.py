@@ -15,7 +15,7 @@ from analysis.reading.folder import SweepFolder, read_folder
 from analysis.reading.place import Place, opened
 from analysis.reading.report_folder import check_ours, replaced_report
 from analysis.reading.shapes import SETTINGS, read_mapping
-from analysis.statistics.claims import SHIPPED, Claim, read_claims
+from analysis.statistics.claims import FINETUNING, SHIPPED, Claim, read_claims
 from analysis.statistics.several import sweeps_in
 from analysis.watch import watch
 from cnnlib.journal.events import journal_exists
@@ -66,7 +66,8 @@ def _refuse_no_trials(folder: Path) -> None:
 
 
 def _judged(claims: Path | None) -> list[Claim]:
-    return read_claims(SHIPPED) + (read_claims(claims) if claims else [])
+    shipped = [*read_claims(SHIPPED), *read_claims(FINETUNING)]
+    return shipped + (read_claims(claims) if claims else [])
 
 
 def _photo_folders(sweep: SweepFolder, data: str | None) -> list[Path]:

@@ -1,17 +1,19 @@
 """Claims about hyperparameters as data: what one is, how YAML says it, whom it is about."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from analysis.reading.values import shown
+from cnnlib.networks.families import FAMILIES, declared
 from cnnlib.storage.yaml_file import read_yaml
 from cnnlib.system.units import short
 
 SHIPPED = Path(__file__).parents[1] / "claims.yaml"
+FINETUNING = SHIPPED.with_name("claims_finetuning.yaml")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,13 @@ class Claim:
     def names(self) -> list[str]:
         """The hyperparameters that it speaks of."""
         return list(dict.fromkeys([*self.higher, *self.lower]))
+
+
+def about(claims: Sequence[Claim], network: str) -> list[Claim]:
+    """Those about this kind of network: not those that speak of what only others choose."""
+    own = {*declared(network)}
+    others = {name for family in FAMILIES for name in declared(family)} - own
+    return [claim for claim in claims if others.isdisjoint(claim.names)]
 
 
 def read_claims(path: Path) -> list[Claim]:

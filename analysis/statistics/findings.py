@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.reading.folder import SweepFolder
-from analysis.statistics.claims import Claim
+from analysis.statistics.claims import Claim, about
 from analysis.statistics.classes import ClassEffects, class_effects
 from analysis.statistics.comparison import Comparison, compare
 from analysis.statistics.effects import EFFECT_COLUMNS, Effects, estimate_effects
@@ -57,7 +57,7 @@ def find(sweep: SweepFolder, claims: Sequence[Claim]) -> Findings:
         comparison=comparison,
         effects=effects,
         pairs=pairs,
-        verdicts=judge(claims, comparison),
+        verdicts=judge(about(claims, sweep.network), comparison),
         takeaways=takeaways(sweep, comparison, effects, pairs),
         cautions=cautions(sweep, comparison, effects),
         suggestion=suggest(sweep, comparison, effects, pairs),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.reading.folder import SweepFolder, read_folder
 from analysis.reading.values import is_missing, shown
-from analysis.statistics.claims import Claim
+from analysis.statistics.claims import Claim, about
 from analysis.statistics.comparison import compare
 from analysis.statistics.differences import Difference, paired_difference, unpaired_difference
 from analysis.statistics.regression import holm
@@ -85,7 +85,9 @@ def compare_sweeps(folders: Sequence[Path], claims: Sequence[Claim]) -> Compared
         one = "".join(f", report it: python analysis/report.py {s.path}" for s in sweeps.values())
         found = f"{folders[0].parent} holds {len(sweeps) or 'no'} sweep that can be read{one}"
         raise ValueError("; ".join([*broken, found]))
-    verdicts = {name: judge(claims, compare(sweep)) for name, sweep in sweeps.items()}
+    verdicts = {
+        name: judge(about(claims, sweep.network), compare(sweep)) for name, sweep in sweeps.items()
+    }
     return Compared(sweeps, verdicts, _duels(sweeps), broken)
 
 
@@ -149,6 +151,7 @@ def overview(compared: Compared) -> pd.DataFrame:
         rows.append(
             {
                 "sweep": name,
+                "network": sweep.network,
                 "search": sweep.settings.get("search"),
                 "trials": len(sweep.trials),
                 "with val_acc": int(sweep.trials["val_acc"].notna().sum()),
@@ -158,6 +161,8 @@ def overview(compared: Compared) -> pd.DataFrame:
                 "test_low": low,
                 "test_high": high,
                 "test_n": score and score.n,
+                "parameters": _parameters(sweep, "all"),
+                "trained": _parameters(sweep, "trained"),
                 "epochs trained": epochs and epochs.trained,
                 "hours": seconds / 3600 if isinstance(seconds, int | float) else None,
                 "trial hours": _trial_hours(sweep),
@@ -176,6 +181,13 @@ def duels_table(duels: Sequence[Duel]) -> pd.DataFrame:
     columns = ["first", "second", "effect", "low", "high", "p_adjusted", "same_photographs",
                "only_first_right", "only_second_right"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def _parameters(sweep: SweepFolder, which: str) -> int | None:
+    """How many the champion's network has, or of those how many trained, where it says so."""
+    said = sweep.champion.get("parameters")
+    number = said.get(which) if isinstance(said, dict) else None
+    return number if isinstance(number, int) else None
 
 
 def _trial_hours(sweep: SweepFolder) -> float | None:

@@ -154,11 +154,23 @@ def cautions(sweep: SweepFolder, comparison: Comparison, effects: Effects) -> li
     if not n:
         return []
     return [
+        *_seen_before(sweep),
         *_left_out(comparison),
         *_early(sweep, comparison),
         *_adaptive(sweep, comparison),
         *_aliased(comparison),
         *_few(n, effects),
+    ]
+
+
+def _seen_before(sweep: SweepFolder) -> list[str]:
+    """Where the champion's weights come from elsewhere, and may know the photographs."""
+    said = sweep.champion.get("pretrained")
+    if not isinstance(said, dict) or "trained_on" not in said:
+        return []
+    return [
+        f"The champion began with weights that were trained on {said['trained_on']}: where test or"
+        " validation photographs were among those, accuracies say how well they are remembered."
     ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from cnnlib.champion.model_card import card
 from cnnlib.champion.torch_export import PROGRAM, export, preprocessing
@@ -287,7 +288,9 @@ def _export(model: Any, champion: Champion) -> None:
     """Writes model.pt2; of a user's own network only where torch.export takes it."""
     path, size = champion.folder / PROGRAM, champion.image_size
     try:
-        export(model, champion.classes, path, champion.levels, image_size=size)
+        known = read_json(champion.folder / "config.json").get("pretrained")
+        about: dict[str, Any] = {"image_size": size, "pretrained": known}
+        export(model, champion.classes, path, champion.levels, **about)
     except Exception as error:
         if champion.family.digest is None or isinstance(error, OSError):
             raise
@@ -313,6 +316,7 @@ def _write_facts(champion: Champion, about: Mapping[str, Any], metrics: Mapping[
         "seed": champion.seed,
         "levels": asdict(champion.levels),
         "weights": digest(champion.folder / WEIGHTS),
+        **_pretrained(champion),
         **{name: about[name] for name in ("name", "data", "versions", "commit") if name in about},
     }
     write_json(champion.folder / "classes.json", list(champion.classes))
@@ -331,6 +335,19 @@ def _metric(champion: Champion) -> dict[str, Any]:
     if champion.metric == VAL_ACC:
         return {}
     return {"metric": asdict(champion.metric) | {"value": champion.value}}
+
+
+def _pretrained(champion: Champion) -> dict[str, Any]:
+    """Where the weights began, if they began anywhere, and how many of them trained."""
+    said: dict[str, Any] = {}
+    if origin := champion.family.origin:
+        said["pretrained"] = dict(origin(champion.config))
+    if champion.family.face:  # a network of a user's may not tell
+        with torch.device("meta"):
+            sizes = len(champion.classes), champion.image_size
+            model: Any = champion.family.build(champion.config, *sizes)
+        said["parameters"] = dict(zip(("all", "trained"), model.num_parameters, strict=True))
+    return said
 
 
 def read_champion(folder: str | Path, family: Family | None = None) -> Champion:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnlib.journal.scores import REFERENCE, mean_interval, read_seed_scores, sd_between_seeds
 from cnnlib.networks.cnn import CNN
-from cnnlib.networks.families import told
+from cnnlib.networks.families import FAMILIES, told
 from cnnlib.networks.metric import MAXIMIZE, VAL_ACC, Metric
 from cnnlib.networks.saved_files import (
     DamagedError,
@@ -37,6 +37,7 @@ def card(folder: Path) -> str:
         _accuracy(config, metrics),
         _chosen(folder, metrics),
         _data(config, classes),
+        _pretrained(config),
         _hyperparameters(config),
         _preprocessing(seen),
         _use(config, (folder / "model.pt2").exists()),
@@ -161,6 +162,24 @@ def _data(config: Mapping[str, Any], classes: Sequence[str]) -> str:
     return "\n".join(["## Data", "", *filter(None, lines)])
 
 
+def _pretrained(config: Mapping[str, Any]) -> str:
+    """Where the weights began, and what that means for the test."""
+    about = config.get("pretrained")
+    if not about or about.get("weights") == "random":
+        return ""
+    named = {"backbone": "Network", "weights": "Weights", "sha256": "sha256"}
+    lines = [f"- {word}: `{about[name]}`" for name, word in named.items() if name in about]
+    lines += [
+        f"- Licence of the weights: {about['licence']}.",
+        f"- Trained on: {about['trained_on']}.",
+    ]
+    warning = (
+        "Test photographs may have been among those: then the test accuracy says how well they "
+        "are remembered, and less how well others would be recognised."
+    )
+    return "\n".join(["## Pretrained weights", "", *lines, "", warning])
+
+
 def _hyperparameters(config: Mapping[str, Any]) -> str:
     shown = told(config["config"], network=config.get("network", CNN.name))
     rows = [f"| {name} | {value} |" for name, value in shown.items()]
@@ -179,6 +198,8 @@ def _said(value: object) -> str:
 def _use(config: Mapping[str, Any], exported: bool) -> str:
     """Three ways to load it."""
     size = config["image_size"]
+    name = config.get("network", CNN.name)
+    face = FAMILIES[name].face if name in FAMILIES else ""
     torch_alone = f"""
 With torch alone, for RGB images of 0 to 1:
 
@@ -190,7 +211,7 @@ probabilities = model(torch.rand(1, 3, {size}, {size}))  # normalisation and sof
 classes = json.loads(extra["classes.json"])
 ```
 """
-    if config.get("network", CNN.name) != CNN.name:
+    if not face:
         flag = f" --network {config['network']}" if "network_digest" in config else ""
         return f"""## How to load it
 
@@ -211,8 +232,8 @@ python jobs/predict.py champion photo.jpg
 In Python, with cnnlib:
 
 ```python
-from cnnlib import CustomCNN
-model = CustomCNN.from_champion("champion")  # class scores of normalised images
+from cnnlib import {face}
+model = {face}.from_champion("champion")  # class scores of normalised images
 ```
 {torch_alone if exported else ""}""".rstrip()
 

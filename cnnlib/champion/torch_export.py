@@ -5,7 +5,7 @@ classes: normalisation and softmax are inside.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,12 @@ def export(
     levels: Levels = UNKNOWN,
     *,
     image_size: int,
+    pretrained: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes the network as a program of torch.export, with classes and preprocessing in it."""
+    """Writes the network as a program of torch.export, with classes and preprocessing in it.
+
+    So is, where it began with `pretrained` weights, what is known of them.
+    """
     size = image_size
     classifier = Probabilities(scorer(model)).cpu().eval()
     program = torch.export.export(
@@ -74,7 +78,12 @@ def export(
         (torch.zeros(EXAMPLE, 3, size, size),),
         dynamic_shapes=({0: torch.export.Dim("N", min=1)},),
     )
-    about = {"classes.json": list(classes), "preprocessing.json": preprocessing(size, levels)}
+    about: dict[str, Any] = {
+        "classes.json": list(classes),
+        "preprocessing.json": preprocessing(size, levels),
+    }
+    if pretrained:
+        about["pretrained.json"] = dict(pretrained)
     texts = {name: json.dumps(content) for name, content in about.items()}
 
     def save(part: Path) -> None:

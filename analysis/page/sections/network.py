@@ -10,6 +10,7 @@ from analysis.page.sections.test import MISSING, NUM_SEEN
 from analysis.plots import photographs
 from analysis.reading.folder import SweepFolder
 from analysis.reading.predictions import stratified_sample
+from cnnlib.networks.cnn import CNN
 from cnnlib.system.units import counted
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ MAX_FILTERS = 128
 def network_section(sweep: SweepFolder, folders: list[Path]) -> Section:
     """The champion's first filters, and what its last neurons look for."""
     title = "What the network looks for"
-    if not sweep.champion:
+    if not sweep.champion or sweep.network != CNN.name:  # others' layers are not drawn
         return Section(title, [])
     if sweep.network != "cnn":
         return Section(title, [Paragraph("Filters are drawn of the network `cnn` alone.")])
