@@ -8,7 +8,7 @@ BIN := .venv/bin
 DATA ?= sample
 FULL_SIZE ?=
 
-.PHONY: setup tune test check bench chaos cluster-test
+.PHONY: setup tune finetune test check bench chaos cluster-test
 
 # uv takes half of pip's time or less. It is the one on the PATH, else one of our own in .venv; where
 # none can be had, or it fails, pip installs. uv does not read where pip's configuration looks.
@@ -38,6 +38,11 @@ endif
 
 tune: setup
 	$(BIN)/python jobs/tune.py
+
+# Some minutes: the head of a pretrained network is searched on the sample data, and a report.
+finetune: setup
+	$(BIN)/python jobs/tune.py --sweep quick --trials 6 --max-epochs 6 --image-size 64 \
+	  --set model_name=efficientnet_lite0 --finalists 1 --seeds 2
 
 test: setup
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
