@@ -15,23 +15,40 @@ class PretrainedConfig(Recipe):
     """What is chosen about a pretrained network and how it is fine-tuned."""
 
     model_name: str = text(
-        "efficientnet_lite0", help="the pretrained network: one of the rows, or timm:NAME"
+        "efficientnet_lite0",
+        aliases=("model", "backbone", "architecture", "pretrained model"),
+        help="the pretrained network: one of the rows, or timm:NAME",
     )
     finetune_strategy: str = choice(
         FREEZE_ALL, FREEZE_PARTIAL, UNFREEZE_ALL, UNFREEZE_GRADUALLY,
+        aliases=("strategy", "freeze strategy", "finetuning strategy", "fine tune strategy"),
         help="what trains: the head; it and the last k_layers; all; ever more, all by half way",
     )  # fmt: skip
-    k_layers: int = number(1, 1, 100, help="layers that train beside the head in freeze_partial")
+    k_layers: int = number(
+        1, 1, 100, aliases=("k", "unfreeze layers", "unfrozen layers", "trainable layers"),
+        help="layers that train beside the head in freeze_partial",
+    )  # fmt: skip
     dropout: float = number(0.2, 0.0, 0.95, help="share of features dropped in training")
     layer_decay: float = number(
-        1.0, 0.1, 1.0, optional=True, help="a layer's step size over that of the layer after it"
+        1.0,
+        0.1,
+        1.0,
+        optional=True,
+        aliases=("llrd", "layer wise decay"),
+        help="a layer's step size over that of the layer after it",
     )
     head_learning_rate: float = number(
         1.0, 0.1, 1000.0, scale="log", optional=True,
+        aliases=("head learning rate multiplier", "head factor"),
         help="the head's step size over learning_rate",
     )  # fmt: skip
     warm_up: float = number(
-        0.0, 0.0, 0.5, optional=True, help="share of the training in which the step size rises"
+        0.0,
+        0.0,
+        0.5,
+        optional=True,
+        aliases=("warmup", "warmup ratio"),
+        help="share of the training in which the step size rises",
     )
     input_size: str = choice(
         "image", "own", optional=True,

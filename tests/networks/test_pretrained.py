@@ -9,7 +9,7 @@ from cnnlib.networks.pretrained import PRETRAINED, origin, prepare
 from cnnlib.networks.pretrained_config import PretrainedConfig
 from cnnlib.planning.make_plan import SWEEPS
 from cnnlib.search.space import num_configurations
-from cnnlib.search.sweep_file import read_sweep_file
+from cnnlib.search.sweep_file import read_sweep_file, sweep_from_mapping
 
 
 @pytest.mark.parametrize("name", ["finetune", "finetune_modern", "quick"])
@@ -25,6 +25,18 @@ def test_the_studys_space_counts_k_layers_only_where_they_mean_something() -> No
     # Six networks, three rates, two batch sizes, with and without augmentation; strategies: one
     # that freezes all, three that leave the last layers, one that trains all.
     assert num_configurations(file.space, 384, file.family) == 6 * 3 * 2 * 2 * (1 + 3 + 1)
+
+
+def test_a_sweep_is_read_in_other_words_too() -> None:
+    parameters = {
+        "network": {"value": "pretrained"},
+        "backbone": {"values": ["resnet50", "vgg16"]},
+        "freeze_strategy": {"values": ["freeze_all", "freeze_partial"]},
+        "k": {"values": [1, 2]},
+        "warmup_ratio": {"value": 0.1},
+    }
+    read = sweep_from_mapping({"method": "random", "parameters": parameters})
+    assert set(read.space) == {"model_name", "finetune_strategy", "k_layers", "warm_up"}
 
 
 def test_what_is_missing_is_told_before_anything_starts(
