@@ -17,7 +17,7 @@ from cnnlib.planning.make_plan import default_size
 from cnnlib.planning.settings import check_flags
 from cnnlib.search.reference import read_hyperparameters
 from cnnlib.search.space import Choice, Space, constants, with_set
-from cnnlib.system.flags import Flags
+from cnnlib.system.flags import Flags, weights_setting
 from cnnlib.system.surroundings import check_surroundings
 from cnnlib.tracking.account import resolved_mode
 from jobs.tune import exit_after, mistake
@@ -35,6 +35,10 @@ def parser() -> Flags:
         help="cnn (default), or file.py:NAME of your own",
     )
     add("--set", action="append", default=[], metavar="NAME=V", help="one hyperparameter")
+    add(
+        "--weights", dest="set", action="append", type=weights_setting, metavar="PATH",
+        help="pretrained weights: a file or folder of them, or none (default: where they are)",
+    )  # fmt: skip
     add("--data", default="sample", help="sample (default), or a folder, zip or URL")
     add("--image-size", type=int, metavar="PX", help="side of the images (default 224; sample 32)")
     add("--max-epochs", type=int, default=50, metavar="N", help="default 50")

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
 from cnnlib.search.searchers import SEARCHERS
-from cnnlib.system.flags import Flags
+from cnnlib.system.flags import Flags, weights_setting
 from cnnlib.system.mistakes import each
 from cnnlib.system.redaction import named
 
@@ -35,6 +35,10 @@ def parser() -> Flags:
     )
     add("--goal", choices=("maximize", "minimize"), help="of a metric whose name does not say it")
     add("--set", action="append", metavar="NAME=V[,V]", help="fix or narrow a hyperparameter")
+    add(
+        "--weights", dest="set", action="append", type=weights_setting, metavar="PATH",
+        help="pretrained weights: a file or folder of them, or none (default: where they are)",
+    )  # fmt: skip
     add("--trials", type=int, metavar="N", help="how many configurations to try")
     add("--max-epochs", type=int, metavar="N", help="epochs of a trial that is not stopped")
     add("--image-size", type=int, metavar="PX", help="side of the images")

@@ -1,6 +1,7 @@
 """The flags of a command, whose mistakes are one line on stderr and exit code 2."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -26,3 +27,9 @@ class Flags(argparse.ArgumentParser):
             if re.fullmatch(r"--[\w-]+=--", argument):
                 self.error(f"argument {argument[:-3]}: expected a value instead of --")
         return super().parse_known_args(given, namespace)
+
+
+def weights_setting(place: str) -> str:
+    """--weights PLACE as a --set: a file or folder by its whole path, as others look for it too."""
+    words = ("pretrained", "none")
+    return f"weights={place if place in words else os.path.abspath(os.path.expanduser(place))}"
