@@ -28,6 +28,7 @@ from cnnlib.journal.events import Journal, journal_exists
 from cnnlib.journal.scores import wilson_interval
 from cnnlib.journal.tables import openings
 from cnnlib.networks.family import Family
+from cnnlib.networks.layout import safe_layout
 from cnnlib.networks.saved_files import check_pair, read_metrics
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.sources import find_dataset
@@ -201,6 +202,7 @@ def predict_test(champion: Champion, dataset: Dataset) -> pd.DataFrame:
         image_size=champion.image_size,
         batch_size=evaluation_batch(champion.image_size, "cpu"),
         dataset=dataset,
+        layout=safe_layout(champion.family),
     )
     batches = data.test_dataloader()
     assert dataset.test is not None  # or test_dataloader had raised

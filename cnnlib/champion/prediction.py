@@ -14,6 +14,7 @@ from torch import Tensor
 from cnnlib.champion.champion import Champion
 from cnnlib.champion.torch_export import PROGRAM, Probabilities
 from cnnlib.networks.families import Written
+from cnnlib.networks.layout import safe_layout
 from cnnlib.networks.saved_files import check_pair
 from cnnlib.networks.summary import scorer
 from cnnlib.photos.folders import is_regular, walk
@@ -44,7 +45,7 @@ def predict(champion: Champion, files: Sequence[Path]) -> tuple[pd.DataFrame, di
     Photographs are seen as in training. Columns are file, the GUESSES, as many as there are
     classes, and `<guess>_confidence` of each, from 0 to 1.
     """
-    probabilities = _network(champion)
+    probabilities, layout = _network(champion), safe_layout(champion.family)
     rows: list[dict[str, Any]] = []
     unreadable: dict[Path, str] = {}
     for batch in _decoded(files, champion.image_size, champion.levels):
@@ -53,8 +54,9 @@ def predict(champion: Champion, files: Sequence[Path]) -> tuple[pd.DataFrame, di
         if not seen:
             continue
         pixels = torch.from_numpy(np.stack(list(seen.values())))
+        images = shown(pixels, whole(len(pixels)), champion.image_size)
         with torch.no_grad():
-            found = probabilities(shown(pixels, whole(len(pixels)), champion.image_size))
+            found = probabilities(images.contiguous(memory_format=layout))
         for file, outputs in zip(seen, found, strict=True):
             if outputs.isfinite().all():
                 rows.append(_row(file, outputs, champion.classes))

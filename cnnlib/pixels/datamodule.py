@@ -93,6 +93,7 @@ class Batches:
         augmentation: str | None = None,
         first_epoch: int = 0,
         gpu_share: float = 1.0,
+        layout: torch.memory_format = torch.channels_last,
     ) -> None:
         self.images, self.labels, self.indices = images, labels, indices
         self.image_size = image_size
@@ -104,6 +105,7 @@ class Batches:
         self.augmentation = augmentation
         self.epoch = first_epoch
         self.gpu_share = gpu_share
+        self.layout = layout
         self._buffers = compiled.Buffers()
 
     def __len__(self) -> int:
@@ -128,6 +130,8 @@ class Batches:
         parts = [slice(start, start + self.batch_size) for start in starts]
         seen_parts = [type(seen)(*(values[part] for values in seen)) for part in parts]
         for part, images in zip(parts, batches(order, seen_parts), strict=True):
+            if self.layout == torch.contiguous_format:
+                images = images.contiguous()
             yield images, labels[part]
 
     def _on_cpu(self, order: Tensor, seen: list[Seen]) -> Iterator[Tensor]:
@@ -168,6 +172,7 @@ class CustomDataModule(LightningDataModule):
         dtype: torch.dtype = torch.float32,
         gpu_share: float = 1.0,
         split_seed: int | None = None,
+        layout: torch.memory_format = torch.channels_last,
     ) -> None:
         """`image_size` is the side in pixels, 224 or (224, 224): images are square.
 
@@ -178,7 +183,8 @@ class CustomDataModule(LightningDataModule):
         `split_seed` chooses what validates where that must not follow from `seed`.
         `dataset` saves reading `data_dir` again where it has been read. `dtype` is that of a
         trainer's images on a CPU: bfloat16 saves a step where it computes in that. `gpu_share` is
-        how much of a GPU's memory is ours: pixels that fit well into it stay there. Raises
+        how much of a GPU's memory is ours: pixels that fit well into it stay there. `layout` is how
+        images lie in memory, where a network needs torch.contiguous_format. Raises
         ValueError or OSError in one line where `data_dir` is no set of photographs.
         """
         super().__init__()
@@ -200,6 +206,7 @@ class CustomDataModule(LightningDataModule):
         self.image_size = image_size
         self.gpu_share = gpu_share
         self.dtype = dtype
+        self.layout = layout
         self.dataset = dataset or read_folder(self.data_dir)
         if dataset is None:
             for note in self.dataset.notes:
@@ -270,5 +277,6 @@ class CustomDataModule(LightningDataModule):
             seed=self.seed,
             augmentation=augmentation,
             gpu_share=self.gpu_share,
+            layout=self.layout,
             **settings,
         )

@@ -18,6 +18,7 @@ from cnnlib.networks import recipe
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.family import Family
+from cnnlib.networks.layout import in_a_layout
 from cnnlib.search.searchers import SEARCHERS
 from cnnlib.search.space import Choice, Interval, Space, grid
 
@@ -205,16 +206,31 @@ def measure(
         size = max(2, min(size, int(CPU_MACS / cost)))
     else:
         torch.cuda.reset_peak_memory_stats()
-    model: nn.Module = family.build(config, num_classes, image_size)
-    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def timed(layout: torch.memory_format) -> list[float]:
+        model = family.build(config, num_classes, image_size)
+        images = torch.randn(size, 3, image_size, image_size, device=device)
+        return _timed(
+            model.to(device, memory_format=layout),  # type: ignore[call-overload]
+            config,
+            images.contiguous(memory_format=layout),
+            num_classes,
+        )
+
+    seconds = in_a_layout(timed, family)
+    peak = 0 if device == "cpu" else torch.cuda.max_memory_reserved()
+    return Measured(config, cost, statistics.median(seconds[1:]) / size, peak)
+
+
+def _timed(model: nn.Module, config: Any, images: torch.Tensor, num_classes: int) -> list[float]:
+    """The seconds of each of some steps."""
+    device = images.device.type
     optimizer: torch.optim.Optimizer
     if isinstance(config, Recipe):
         optimizer = recipe.optimizer(config, model.parameters())
     else:  # its own is not known before it trains
         optimizer = torch.optim.Adam(model.parameters())
-    images = torch.randn(size, 3, image_size, image_size, device=device)
-    images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.arange(size, device=device) % num_classes
+    labels = torch.arange(len(images), device=device) % num_classes
     seconds: list[float] = []
     while len(seconds) < 3 or (sum(seconds) < TIMED and len(seconds) < 100):
         began = time.perf_counter()
@@ -225,8 +241,7 @@ def measure(
         optimizer.step()
         loss.item()  # waits for the GPU
         seconds.append(time.perf_counter() - began)
-    peak = 0 if device == "cpu" else torch.cuda.max_memory_reserved()
-    return Measured(config, cost, statistics.median(seconds[1:]) / size, peak)
+    return seconds
 
 
 def _autocast(device: str) -> torch.autocast:

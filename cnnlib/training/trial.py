@@ -21,6 +21,7 @@ from cnnlib.journal.tables import CLASS_COUNTS
 from cnnlib.networks.classifier import Classifier
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.family import Family
+from cnnlib.networks.layout import in_a_layout
 from cnnlib.networks.metric import VAL_ACC, Metric
 from cnnlib.photos.dataset import Dataset
 from cnnlib.pixels.datamodule import VAL_SPLIT, CustomDataModule
@@ -88,6 +89,14 @@ class EpochReport(Checkpoint):
         self._rows: list[dict[str, Any]] = []
         self._began = 0.0
         self._learning_rate = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        waited = [s.monitor or "" for s in trainer.lr_scheduler_configs if s.reduce_on_plateau]
+        if trainer.limit_val_batches == 0 and any("val" in name.lower() for name in waited):
+            raise ValueError(
+                f"its learning rate goes by {waited[0]}, and where all photographs train none "
+                "validates"
+            )
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # An epoch's randomness and order depend on its number, and not on the epochs before it.
@@ -256,7 +265,11 @@ def train(
 
     def fit(parts: int) -> None:
         before = reported(last) if last and reached else []
-        _fit(config, task, before, report, weights, last, callbacks, parts)
+
+        def in_this(layout: torch.memory_format) -> None:
+            _fit(config, task, before, report, weights, last, callbacks, parts, layout)
+
+        in_a_layout(in_this, task.family)
 
     # What has been reported and is kept nowhere cannot be reported again.
     in_parts(fit, config.batch_size, may_repeat=lambda: last is not None or not reached)
@@ -271,6 +284,7 @@ def _fit(
     last: Path | None,
     callbacks: Sequence[Callback],
     parts: int,
+    layout: torch.memory_format,
 ) -> None:
     """Trains from the epoch after `rows`, each batch in `parts` whose gradients are added up."""
     if task.gpu_share < 1 and task.accelerator == "gpu":  # Ray's shares are bookkeeping only
@@ -288,10 +302,11 @@ def _fit(
         dtype=task.dtype,
     )
     data.batch_size = config.batch_size // parts
+    data.layout = layout
     if task.family.prepare:
         task.family.prepare(config)
     model = task.family.build(config, data.num_classes, task.image_size)
-    model = model.to(memory_format=torch.channels_last)  # as the images come; faster
+    model = model.to(memory_format=layout)  # as the images come
     if task.family.batches:
         data = task.family.batches(model, data, autocast_dtype(task.accelerator))
     report = EpochReport(
