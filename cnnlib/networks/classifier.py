@@ -12,7 +12,7 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from cnnlib.networks import recipe
+from cnnlib.networks import recipe, schedules
 from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.summary import summary
 
@@ -126,6 +126,8 @@ class Classifier(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self._log_epoch("train")
+        if self.config.learning_rate_schedule == "plateau":
+            schedules.after_epoch(self.lr_schedulers(), self.trainer.callback_metrics)
 
     def on_validation_epoch_start(self) -> None:
         self.class_counts = torch.zeros_like(self.class_counts, device=self.device)
@@ -139,11 +141,25 @@ class Classifier(LightningModule):
         self._log_epoch("test")
 
     def configure_optimizers(self) -> Any:
-        optimizer = recipe.optimizer(self.config, self.parameters())
-        if self.config.learning_rate_schedule == "constant":
+        return self.scheduled(recipe.optimizer(self.config, self.parameters()))
+
+    def scheduled(self, optimizer: torch.optim.Optimizer) -> Any:
+        """The optimiser, with the schedule of its learning rate where that is not constant."""
+        if self.config.learning_rate_schedule == "constant" and not self.config.warm_up:
             return optimizer
-        schedule = recipe.schedule(self.config, optimizer, self.trainer)
+        schedule = schedules.schedule(self.config, optimizer, self.trainer)
         return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips by the norm that the configuration says, else as the trainer says."""
+        if self.config.gradient_clip_val:
+            gradient_clip_val, gradient_clip_algorithm = self.config.gradient_clip_val, "norm"
+        self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_callbacks(self) -> list[Callback]:
         """The moving average of the weights, where it is asked for and not there already."""

@@ -97,5 +97,10 @@ CNN = Family(
         "dense_sizes": "denses",
         "dense_activation": "dense_ac",
         "class_weights": "weights",
+        "warm_up": "warm",
+        "decay_factor": "decay",
+        "decay_epochs": "decayep",
+        "gradient_clip_val": "clip",
+        "weight_init": "init",
     },
 )

@@ -183,3 +183,19 @@ class TrialConfig(Recipe, _Layers):
                  "head activation", "classifier activation"),
         words=ACTIVATION_WORDS,
     )  # fmt: skip
+    weight_init: str = choice(
+        "default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal",
+        "orthogonal", optional=True, quiet=True,
+        help="how weights begin; default: as torch's layers do",
+        aliases=("weight initialization", "weight initializer", "weight initialisation",
+                 "initialization", "initializer", "init", "init method", "init mode",
+                 "kernel initializer", "kernel init", "weight init method", "weights init",
+                 "initialization method", "weights initialization", "init scheme", "conv init",
+                 "init weights", "init strategy", "initialization scheme", "init weight"),
+        words={"xavier": "xavier_uniform", "glorot": "xavier_uniform",
+               "glorot_uniform": "xavier_uniform", "glorot_normal": "xavier_normal",
+               "kaiming": "kaiming_normal", "he": "kaiming_normal", "he_normal": "kaiming_normal",
+               "he_uniform": "kaiming_uniform", "kaiming_he": "kaiming_normal",
+               "random": "default", "none": "default", "pytorch": "default", "torch": "default",
+               "xavier_uniform_": "xavier_uniform", "false": "default"},
+    )  # fmt: skip

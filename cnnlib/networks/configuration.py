@@ -105,14 +105,26 @@ class Recipe(Batches):
         words={"none": 0.0, "false": 0.0},
     )  # fmt: skip
     learning_rate_schedule: str = choice(
-        "constant", "one_cycle", "cosine", "step", optional=True,
-        help="the step size over the epochs; step is a tenth after each third of them",
-        aliases=("schedule", "learning rate decay schedule", "schedule policy", "schedule kind"),
+        "constant", "one_cycle", "cosine", "step", "plateau", "exponential", "linear",
+        "cosine_restarts", optional=True,
+        help="the step size over the epochs; step is a tenth after each third of them, plateau a "
+        "tenth where val_loss falls no more, exponential ends at a hundredth, linear at nothing, "
+        "cosine_restarts falls three times",
+        aliases=("schedule", "learning rate decay schedule", "schedule policy", "schedule kind",
+                 "learning rate policy", "learning rate strategy", "schedule strategy",
+                 "learning rate schedule mode", "learning rate decay"),
         words={"none": "constant", "false": "constant", "fixed": "constant", "off": "constant",
                "no": "constant", "constantlr": "constant", "cosineannealing": "cosine",
                "cosineannealinglr": "cosine", "cosinelr": "cosine", "cosinedecay": "cosine",
                "onecyclelr": "one_cycle", "1cycle": "one_cycle", "steplr": "step",
-               "stepdecay": "step"},
+               "one_cycle_lr": "one_cycle", "stepdecay": "step", "cos": "cosine",
+               "reducelronplateau": "plateau", "reduce_on_plateau": "plateau",
+               "reduce_lr": "plateau", "exponentiallr": "exponential", "exp": "exponential",
+               "exponential_decay": "exponential", "explr": "exponential",
+               "linear_decay": "linear", "cosineannealingwarmrestarts": "cosine_restarts",
+               "cosine_warm_restarts": "cosine_restarts", "warm_restarts": "cosine_restarts",
+               "cosine_annealing_warm_restarts": "cosine_restarts", "sgdr": "cosine_restarts",
+               "cosine_with_restarts": "cosine_restarts", "disabled": "constant"},
     )  # fmt: skip
     label_smoothing: float = number(
         0.0, 0.0, 0.9, optional=True,
@@ -152,4 +164,42 @@ class Recipe(Batches):
         0.0, 0.0, 1.0, optional=True, quiet=True,
         help="added to a divisor of the optimiser's; 0 is the optimiser's own",
         aliases=("adam eps", "optimizer eps"),
+    )  # fmt: skip
+    warm_up: float = number(
+        0.0, 0.0, 1000.0, optional=True, quiet=True,
+        help="how long the step size rises at first: below 1 a share of the training, from 1 on "
+        "epochs",
+        aliases=("warmup", "warmup epoch", "warm up epoch", "num warmup epoch", "warmup ratio",
+                 "warm up ratio", "warmup proportion", "learning rate warmup", "warmup fraction",
+                 "learning rate warmup epoch", "schedule warmup epoch", "warmup length"),
+        words={"none": 0.0, "false": 0.0},
+    )  # fmt: skip
+    decay_factor: float = number(
+        0.0, 0.0, 1.0, optional=True, quiet=True,
+        help="what the schedules step, plateau and exponential (each epoch) take the step size "
+        "times; 0: the schedule's own",
+        aliases=("gamma", "learning rate gamma", "schedule gamma", "step gamma", "schedule factor",
+                 "learning rate factor", "learning rate decay factor", "learning rate decay rate",
+                 "learning rate decay gamma", "plateau factor", "decay gamma",
+                 "learning rate reduction factor", "reduce learning rate factor"),
+    )  # fmt: skip
+    decay_epochs: int = number(
+        0, 0, 100_000, optional=True, quiet=True,
+        help="epochs between the falls of step (a third of all) and exponential (1), of a cycle of "
+        "cosine_restarts (a third), or that plateau waits for a lower val_loss (3); 0: those",
+        aliases=("step size", "schedule step size", "learning rate step size", "decay epoch",
+                 "learning rate decay epoch", "learning rate decay step", "decay step size",
+                 "schedule patience", "plateau patience", "learning rate patience",
+                 "t 0", "schedule t 0", "reduce learning rate patience", "learning rate step",
+                 "schedule step", "decay every"),
+    )  # fmt: skip
+    gradient_clip_val: float = number(
+        0.0, 0.0, 1e6, optional=True, quiet=True,
+        help="norm of all gradients above which they are scaled down to it; 0 is none",
+        aliases=("gradient clip", "grad clip", "gradient clipping", "grad clipping",
+                 "gradient clip norm", "grad clip norm", "clip grad norm", "clip gradient norm",
+                 "max grad norm", "max gradient norm", "clip norm", "clip grad", "clip gradient",
+                 "grad clip val", "grad norm clip", "clip", "grad clip max norm", "max norm",
+                 "clipnorm", "grad norm", "gradient norm", "clip val"),
+        words={"none": 0.0, "false": 0.0},
     )  # fmt: skip

@@ -1,10 +1,11 @@
 """CustomCNN: the study's network, layer by layer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from cnnlib.networks.classifier import Classifier
 from cnnlib.networks.cnn_config import IMAGE_SIZE, TrialConfig
@@ -35,6 +36,14 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "identity": nn.Identity,
 }
 POOLINGS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
+# How the weights of convolutions and dense layers begin, where not as torch has it.
+INITS: dict[str, Callable[[Tensor], Tensor]] = {
+    "xavier_uniform": nn.init.xavier_uniform_,
+    "xavier_normal": nn.init.xavier_normal_,
+    "kaiming_uniform": partial(nn.init.kaiming_uniform_, nonlinearity="relu"),
+    "kaiming_normal": partial(nn.init.kaiming_normal_, nonlinearity="relu"),
+    "orthogonal": nn.init.orthogonal_,
+}
 # What never falls commutes with the maximum of pooling, and after it there is a quarter to do.
 RISING = {
     "relu", "elu", "selu", "leaky_relu", "tanh", "sigmoid", "relu6", "celu", "softplus", "softsign",
@@ -69,7 +78,19 @@ def network(config: TrialConfig, num_classes: int, image_size: int) -> nn.Sequen
     for neurons in dense_counts(config):
         layers += [nn.Linear(width, neurons), activation(), nn.Dropout(config.dropout)]
         width = neurons
-    return nn.Sequential(*layers, nn.Linear(width, num_classes))
+    layers.append(nn.Linear(width, num_classes))
+    if config.weight_init != "default":
+        _initialize(layers, INITS[config.weight_init])
+    return nn.Sequential(*layers)
+
+
+def _initialize(layers: Sequence[nn.Module], init: Callable[[Tensor], Tensor]) -> None:
+    """Weights of convolutions and dense layers anew, without biases."""
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            init(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def _convolution(config: TrialConfig, channels: int, filters: int, kernel: int) -> list[nn.Module]:

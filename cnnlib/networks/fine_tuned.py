@@ -237,11 +237,7 @@ class LitClassifier(Classifier):
             decay=config.layer_decay,
             weight_decay=config.weight_decay,
         )
-        optimizer = recipe.optimizer(config, groups)
-        if config.learning_rate_schedule == "constant" and not config.warm_up:
-            return optimizer
-        schedule = recipe.schedule(config, optimizer, self.trainer, warm_up=config.warm_up)
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        return self.scheduled(recipe.optimizer(config, groups))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)

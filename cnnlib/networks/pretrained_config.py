@@ -42,14 +42,6 @@ class PretrainedConfig(Recipe):
         aliases=("head learning rate multiplier", "head factor"),
         help="the head's step size over learning_rate",
     )  # fmt: skip
-    warm_up: float = number(
-        0.0,
-        0.0,
-        0.5,
-        optional=True,
-        aliases=("warmup", "warmup ratio"),
-        help="share of the training in which the step size rises",
-    )
     input_size: str = choice(
         "image", "own", optional=True,
         help="what a network is shown: photographs as image_size says, or resized to its own size",

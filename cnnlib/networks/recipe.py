@@ -1,22 +1,15 @@
-"""How a network is trained: optimiser, learning-rate schedule, moving average of the weights."""
+"""How a network is trained: optimiser, weights of classes, moving average of the weights."""
 
-import math
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from cnnlib.networks.configuration import Recipe
-
-RISE = 0.3  # of the way, in which one_cycle's learning rate rises, from START of its peak to it
-START = 0.04
-END = 4e-6  # of its peak, where one_cycle ends
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -40,7 +33,9 @@ def optimizer(
 ) -> torch.optim.Optimizer:
     """The optimiser of these parameters, or groups of them that say what is special about each."""
     name, make = config.optimizer, OPTIMIZERS[config.optimizer]
-    more: dict[str, Any] = {"fused": True} if make in FUSED else {}
+    # A fused step unscales gradients itself, too late for them to be clipped.
+    fused = make in FUSED and not config.gradient_clip_val
+    more: dict[str, Any] = {"fused": True} if fused else {}
     if name in WITH_BETAS:
         more["betas"] = config.beta1, config.beta2
     if make is torch.optim.SGD:
@@ -66,47 +61,6 @@ def training_labels(loader: Any) -> Tensor:
     if hasattr(loader, "labels") and hasattr(loader, "indices"):
         return torch.from_numpy(loader.labels[loader.indices])
     return torch.cat([labels for _, labels in loader])
-
-
-def _half_cosine(first: float, last: float, share: float) -> float:
-    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
-
-
-def one_cycle(share: float) -> float:
-    """Up to 1 along a half cosine, then down to nearly nothing along another."""
-    if share < RISE:
-        return _half_cosine(START, 1.0, share / RISE)
-    return _half_cosine(1.0, END, (share - RISE) / (1 - RISE))
-
-
-# Share of the peak learning rate by share of the way, 0 to 1.
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda share: 1.0,
-    "one_cycle": one_cycle,
-    "cosine": partial(_half_cosine, 1.0, 0.0),
-    "step": lambda share: 0.1 ** int(3 * share),
-}
-
-
-def schedule(
-    config: Recipe, optimizer: torch.optim.Optimizer, trainer: Trainer, *, warm_up: float = 0.0
-) -> dict[str, Any]:
-    """Lightning's entry for a learning rate that is not constant: new every step, or every epoch.
-
-    In the first `warm_up` of the way, a share, it also rises evenly from nothing.
-    Raises ValueError where the trainer does not know how long it will train.
-    """
-    name = config.learning_rate_schedule
-    interval = "epoch" if name == "step" and not warm_up else "step"
-    length = trainer.max_epochs if interval == "epoch" else trainer.estimated_stepping_batches
-    if length is None or not 0 < length < math.inf:
-        raise ValueError(f"learning_rate_schedule: {name} needs a Trainer with max_epochs")
-
-    def factor(count: int) -> float:
-        rise = min((count + 1) / (warm_up * length), 1.0) if warm_up else 1.0
-        return rise * SCHEDULES[name](min(count / length, 1.0))
-
-    return {"scheduler": LambdaLR(optimizer, factor), "interval": interval}
 
 
 class MovingAverage(Callback):

@@ -271,3 +271,32 @@ def test_pooling_before_a_rising_activation_changes_nothing(name: str) -> None:
     images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     same = torch.equal(pool(activation(images)), activation(pool(images)))
     assert same is (name in RISING)
+
+
+@pytest.mark.parametrize(
+    ("name", "spread"),
+    [
+        # Of the second convolution's weights, 144 inputs and 144 outputs each.
+        ("xavier_uniform", (2 / 288) ** 0.5),
+        ("xavier_normal", (2 / 288) ** 0.5),
+        ("kaiming_uniform", (2 / 144) ** 0.5),
+        ("kaiming_normal", (2 / 144) ** 0.5),
+        ("default", (1 / 3 / 144) ** 0.5),
+    ],
+)
+def test_weights_begin_as_asked_for(name: str, spread: float) -> None:
+    torch.manual_seed(0)
+    config = TrialConfig(conv_layers=2, first_layer_filters=16, weight_init=name, batch_norm=False)
+    convolutions = [m for m in network(config, 4, 16) if isinstance(m, torch.nn.Conv2d)]
+    weight, bias = convolutions[1].weight, convolutions[1].bias
+    assert weight.std().item() == pytest.approx(spread, rel=0.06)
+    assert weight.abs().max() > 3 * spread or not name.endswith("normal")
+    assert (bias.abs().sum() == 0) == (name != "default")
+
+
+def test_weights_that_begin_orthogonal_are() -> None:
+    config = TrialConfig(conv_layers=2, first_layer_filters=4, weight_init="orthogonal")
+    weight = network(config, 4, 16)[-1].weight
+    torch.testing.assert_close(weight @ weight.T, torch.eye(4))
+    with torch.device("meta"):
+        network(config, 4, 16)  # as costs are counted

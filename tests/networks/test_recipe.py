@@ -1,5 +1,4 @@
 import copy
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ from torch import Tensor
 
 from cnnlib.networks.cnn import TrialConfig
 from cnnlib.networks.configuration import Recipe
-from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.custom_cnn import INITS, CustomCNN
 from cnnlib.networks.hyperparameter import hyperparameters
-from cnnlib.networks.recipe import MovingAverage, balanced_weights, optimizer, schedule
+from cnnlib.networks.recipe import MovingAverage, balanced_weights, optimizer
 from tests.networks.test_classifier import batches, trainer
 
 SMALL: dict[str, Any] = {
@@ -47,41 +46,6 @@ def fitted(epochs: int, *, accumulate: int = 1, **config: Any) -> tuple[CustomCN
     fit = trainer(max_epochs=epochs, callbacks=[watch], accumulate_grad_batches=accumulate)
     fit.fit(model, batches(8, 4), batches(8, 8))
     return model, watch
-
-
-def one_cycle(share: float) -> float:
-    if share < 0.3:
-        return 0.04 + 0.96 * math.sin(math.pi / 2 * share / 0.3) ** 2
-    return 4e-6 + (1 - 4e-6) * math.cos(math.pi / 2 * (share - 0.3) / 0.7) ** 2
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("constant", lambda step: 1.0),
-        ("cosine", lambda step: math.cos(math.pi / 2 * step / 12) ** 2),
-        ("one_cycle", lambda step: one_cycle(step / 12)),
-        ("step", lambda step: (1.0, 0.1, 0.01)[step // 4]),  # two of six epochs are a third
-    ],
-)
-def test_learning_rates_follow_their_formula(name: str, expected: Any) -> None:
-    _, watch = fitted(6, learning_rate_schedule=name, learning_rate=0.02)
-    assert watch.rates == pytest.approx([0.02 * expected(step) for step in range(12)])
-
-
-def test_a_schedule_counts_the_steps_of_the_optimiser_not_the_batches() -> None:
-    _, watch = fitted(4, accumulate=2, learning_rate_schedule="cosine", learning_rate=1.0)
-    assert watch.rates[::2] == pytest.approx([math.cos(math.pi / 8 * n) ** 2 for n in range(4)])
-
-
-@pytest.mark.parametrize(
-    ("name", "limits"), [("cosine", {"max_epochs": -1}), ("step", {"max_steps": 4})]
-)
-def test_a_schedule_of_an_endless_training_is_refused(name: str, limits: dict) -> None:
-    config = TrialConfig(learning_rate_schedule=name)
-    optimiser = optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
-    with pytest.raises(ValueError, match=f"{name} needs a Trainer with max_epochs"):
-        schedule(config, optimiser, trainer(**limits))
 
 
 @pytest.mark.parametrize(
@@ -135,6 +99,48 @@ def test_the_default_is_adam_without_decay() -> None:
     made = CustomCNN(**SMALL).configure_optimizers()
     assert type(made) is torch.optim.Adam
     assert (made.defaults["lr"], made.defaults["weight_decay"]) == (1e-3, 0.0)
+
+
+def gradient_norms(**config: Any) -> list[float]:
+    """Of all gradients together, as each step of the optimiser finds them."""
+
+    class Norms(Callback):
+        def __init__(self) -> None:
+            self.seen: list[float] = []
+
+        def on_before_zero_grad(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+            gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
+            if gradients:
+                self.seen.append(torch.nn.utils.get_total_norm(gradients).item())
+
+    torch.manual_seed(0)
+    model, norms = CustomCNN(**SMALL, dropout=0.0, **config), Norms()
+    trainer(max_epochs=2, callbacks=[norms]).fit(model, batches(8, 4), batches(8, 8))
+    return norms.seen
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop"])
+def test_gradients_are_scaled_down_to_the_norm_asked_for(name: str) -> None:
+    plain = gradient_norms(optimizer=name, learning_rate=1e-8)
+    limit = sorted(plain)[len(plain) // 2]
+    clipped = gradient_norms(optimizer=name, learning_rate=1e-8, gradient_clip_val=limit)
+    assert max(plain) > 1.01 * limit
+    assert clipped == pytest.approx([min(norm, limit) for norm in plain], rel=1e-3)
+
+
+def test_gradients_are_clipped_in_mixed_precision() -> None:
+    torch.manual_seed(0)
+    model = CustomCNN(**SMALL, gradient_clip_val=0.01)
+    trainer(max_epochs=1, precision="bf16-mixed").fit(model, batches(8, 4), batches(8, 8))
+    assert not model.optimizers().defaults["fused"]
+
+
+def test_a_trainer_that_clips_is_left_to_it() -> None:
+    torch.manual_seed(0)
+    model = CustomCNN(**SMALL)
+    fit = trainer(max_epochs=1, gradient_clip_val=1e-9, gradient_clip_algorithm="value")
+    fit.fit(model, batches(8, 4), batches(8, 8))
+    assert max(p.grad.abs().max() for p in model.parameters() if p.grad is not None) <= 1e-9
 
 
 def averaged(start: list[Tensor], seen: list[list[Tensor]], decay: float) -> list[Tensor]:
@@ -361,6 +367,10 @@ VARIANTS += [
     {"optimizer": "sgd", "momentum": 0.0},
     {"optimizer": "sgd", "nesterov": False},
     {"beta1": 0.5, "beta2": 0.9, "eps": 1e-3},
+    {"warm_up": 0.2},
+    {"warm_up": 3, "learning_rate_schedule": "cosine"},
+    {"gradient_clip_val": 1.0},
+    *({"weight_init": name} for name in INITS),
 ]
 RATES = {"adadelta": 1.0, "sgd": 0.05}  # 0.01 is little for these
 
