@@ -95,6 +95,7 @@ class Classifier(LightningModule):
         # 0 if losses, scores and weights are finite, else NaN, which a sum hands on.
         nothing = 0 * (sums.sum() + get_total_norm(weights, math.inf))
         acc = acc + nothing
+        self._follow_plateau(stage, loss)
         # Lightning needs a batch size to weigh with, and there is one value an epoch.
         self.log(f"{stage}_loss", loss, batch_size=1)
         self.log(f"{stage}_acc", acc, batch_size=1, prog_bar=True)
@@ -126,8 +127,6 @@ class Classifier(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self._log_epoch("train")
-        if self.config.learning_rate_schedule == "plateau":
-            schedules.after_epoch(self.lr_schedulers(), self.trainer.callback_metrics)
 
     def on_validation_epoch_start(self) -> None:
         self.class_counts = torch.zeros_like(self.class_counts, device=self.device)
@@ -149,6 +148,14 @@ class Classifier(LightningModule):
             return optimizer
         schedule = schedules.schedule(self.config, optimizer, self.trainer)
         return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def _follow_plateau(self, stage: str, loss: Tensor) -> None:
+        """Tells the schedule a fit's loss of validation, or of training where nothing validates."""
+        if self.config.learning_rate_schedule != "plateau" or self.trainer.state.fn != "fit":
+            return
+        validates = sum(self.trainer.num_val_batches) > 0  # type: ignore[arg-type]
+        if stage == ("val" if validates else "train") and not self.trainer.sanity_checking:
+            schedules.after_epoch(self.lr_schedulers(), loss.item())
 
     def configure_gradient_clipping(
         self,

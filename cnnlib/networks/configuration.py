@@ -60,7 +60,8 @@ class Batches(Configuration):
 
     batch_size: int = number(
         32, 1, 65536, scale="log", help="images per optimiser step",
-        aliases=("batch", "mini batch size", "mini batch", "train batch size", "batch size train"),
+        aliases=("batch", "mini batch size", "mini batch", "train batch size", "batch size train",
+                 "device train batch size", "bsz", "batch sz"),
     )  # fmt: skip
     use_augmentation: bool = switch(
         True, help="random crops, flips and colours in training",
@@ -86,7 +87,7 @@ class Recipe(Batches):
     learning_rate: float = number(
         1e-3, 1e-8, 10.0, scale="log", help="step size at its highest",
         aliases=("first learning rate", "max learning rate", "learning rate value", "learning",
-                 "adam learning rate", "peak learning rate"),
+                 "adam learning rate", "peak learning rate", "learning rate 0", "l rate"),
     )  # fmt: skip
     optimizer: str = choice(
         "adam", "adamw", "sgd", "nadam", "rmsprop", "nag", "momentum", "adagrad", "adamax",
@@ -101,7 +102,8 @@ class Recipe(Batches):
         0.0, 0.0, 1.0, optional=True,
         help="decay of the weights: as L2 penalty in adam and sgd, apart from gradients in adamw",
         aliases=("l 2", "l 2 regularization", "l 2 penalty", "l 2 lambda", "l 2 weight", "l 2 norm",
-                 "l 2 decay", "l 2 strength", "weight decay l 2", "l 2 coef", "weight decay rate"),
+                 "l 2 decay", "l 2 strength", "weight decay l 2", "l 2 coef", "weight decay rate",
+                 "regularization", "regularization strength", "regularization rate"),
         words={"none": 0.0, "false": 0.0},
     )  # fmt: skip
     learning_rate_schedule: str = choice(
@@ -121,7 +123,8 @@ class Recipe(Batches):
                "reducelronplateau": "plateau", "reduce_on_plateau": "plateau",
                "reduce_lr": "plateau", "exponentiallr": "exponential", "exp": "exponential",
                "exponential_decay": "exponential", "explr": "exponential",
-               "linear_decay": "linear", "cosineannealingwarmrestarts": "cosine_restarts",
+               "linear_decay": "linear", "linearlr": "linear",
+               "cosineannealingwarmrestarts": "cosine_restarts",
                "cosine_warm_restarts": "cosine_restarts", "warm_restarts": "cosine_restarts",
                "cosine_annealing_warm_restarts": "cosine_restarts", "sgdr": "cosine_restarts",
                "cosine_with_restarts": "cosine_restarts", "disabled": "constant"},
@@ -129,12 +132,20 @@ class Recipe(Batches):
     label_smoothing: float = number(
         0.0, 0.0, 0.9, optional=True,
         help="share of each training label that is spread over all classes",
-        aliases=("smoothing", "label smooth", "smooth"), words={"none": 0.0, "false": 0.0},
+        aliases=("smoothing", "label smooth", "smooth", "label smoothing factor"), words={"none": 0.0, "false": 0.0},
     )  # fmt: skip
     class_weights: str = choice(
         "none", "balanced", optional=True,
         help="balanced: in the training loss a class of few photographs weighs as much as one of "
         "many",
+        aliases=("class weight", "balance weights", "weighted loss", "class balance",
+                 "balanced weights", "balance class", "class balancing", "class weighting",
+                 "loss weights", "weighted cross entropy", "weighted ce", "balanced loss",
+                 "class weighted loss", "loss class weights", "balance classes", "classes weights",
+                 "weighted classes", "balanced class weights"),
+        words={"true": "balanced", "yes": "balanced", "1": "balanced", "false": "none",
+               "no": "none", "0": "none", "off": "none", "uniform": "none", "equal": "none",
+               "inverse": "balanced", "inverse_frequency": "balanced", "auto": "balanced"},
     )  # fmt: skip
     ema: float = number(
         0.0, 0.0, 0.9999, optional=True,
@@ -170,7 +181,7 @@ class Recipe(Batches):
         help="how long the step size rises at first: below 1 a share of the training, from 1 on "
         "epochs",
         aliases=("warmup", "warmup epoch", "warm up epoch", "num warmup epoch", "warmup ratio",
-                 "warm up ratio", "warmup proportion", "learning rate warmup", "warmup fraction",
+                 "warm up ratio", "warmup proportion", "warmup fraction",
                  "learning rate warmup epoch", "schedule warmup epoch", "warmup length"),
         words={"none": 0.0, "false": 0.0},
     )  # fmt: skip

@@ -13,6 +13,7 @@ from cnnlib.system.units import short
 
 Value = bool | int | float | str
 MOST_LAYERS = 20  # of a list with a number for each
+SQUARE = r"[\[(]?\s*(\d+)\s*[x,*×]\s*\1\s*[\])]?"  # 3x3, (3, 3)
 SWITCHES: dict[str, Value] = {
     "true": True, "yes": True, "on": True, "1": True, "y": True, "t": True, "enabled": True,
     "false": False, "no": False, "off": False, "0": False, "n": False, "f": False, "none": False,
@@ -70,6 +71,8 @@ class Hyperparameter:
         if value is None or not self.allows(value):
             value = self._meanings.get(plain(raw))
         if value is None:
+            if self.choices and isinstance(raw, bool):
+                raise ValueError(f"{self.name}: {raw} does not say which: write {self.rule}")
             near = nearest(raw, self.choices or self.words)
             raise ValueError(f"{self.name}: {short(raw)} is not {self.rule}{near}")
         return value
@@ -79,6 +82,8 @@ class Hyperparameter:
             return self._listed(raw)
         if self.squares and isinstance(raw, Sequence) and not isinstance(raw, str):
             raw = raw[0] if len(raw) == 2 and raw[0] == raw[1] else raw
+        elif self.squares and isinstance(raw, str) and (square := re.fullmatch(SQUARE, raw)):
+            raw = square[1]
         return _converted(raw, self.type)
 
     def _listed(self, raw: object) -> str | None:

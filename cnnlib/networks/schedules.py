@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytorch_lightning import Trainer
-from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -139,13 +138,13 @@ def _steps_of_an_epoch(trainer: Trainer) -> int:
     return math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
 
 
-def after_epoch(scheduler: Any, metrics: dict[str, Tensor]) -> None:
-    """Tells a plateau's schedule an epoch's loss, of validation where there is any.
+def after_epoch(scheduler: Any, loss: float) -> None:
+    """Tells a plateau's schedule an epoch's loss, and sets the learning rates of the next.
 
-    Lightning's own way comes after the state was saved, which then lacked the epoch.
+    Lightning's own way comes after checkpoints were saved, which then lack the epoch.
     """
     [factor, *_] = scheduler.lr_lambdas
-    factor.see(float(metrics.get("val_loss", metrics["train_loss"])))
+    factor.see(loss)
     rates = [base * factor(scheduler.last_epoch) for base in scheduler.base_lrs]
     for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
         group["lr"] = rate

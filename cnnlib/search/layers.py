@@ -38,6 +38,7 @@ def reconciled(space: Space, names: Mapping[str, str], found: Collected) -> tupl
                     )
     _depth(space, said, found, notes)
     _optimizer(space, said, notes)
+    _warm_up(space, said, found)
     return space, notes
 
 
@@ -176,3 +177,34 @@ def _optimizer(space: Space, said: dict[str, str], notes: list[str]) -> None:
                 f"{said['optimizer']}: sgd has Nesterov momentum of 0.9 here; "
                 "momentum: {value: 0} is none"
             )
+
+
+def _warm_up(space: Space, said: dict[str, str], found: Collected) -> None:
+    """Refuses what mixes up shares of the training and epochs."""
+    values = space.get("warm_up")
+    if values is None:
+        return
+    name = said["warm_up"]
+    if isinstance(values, Interval):
+        shares = [values.low < 1 and not values.step]
+        mixed = shares[0] and values.high > 1
+    else:
+        shares = [0 < float(value) < 1 for value in values.values]
+        mixed = any(shares) and any(float(value) >= 1 for value in values.values)
+    if mixed:
+        found.lines.append(
+            f"{name}: below 1 it is a share of the training, from 1 on epochs; write values: "
+            "[0, 1, 3], or distribution: int_uniform"
+        )
+    elif any(shares) and "epoch" in name.lower():
+        found.lines.append(f"{name}: parts of an epoch are not there; write whole ones")
+    elif "ratio" in name.lower() and not all(shares) and max(_ends(values)) >= 1:
+        found.lines.append(f"{name}: is a share of the training, below 1")
+
+
+def _ends(values: Choice | Interval) -> list[float]:
+    return (
+        [float(v) for v in values.values]
+        if isinstance(values, Choice)
+        else [values.low, values.high]
+    )

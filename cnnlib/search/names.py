@@ -13,13 +13,24 @@ from cnnlib.system.units import short
 # Settings of the whole sweep that W&B's users keep among the parameters, with their aliases.
 SETTINGS: dict[str, tuple[str, ...]] = {
     "max_epochs": ("epoch", "num epoch", "max epoch", "train epoch", "num train epoch",
-                   "max num epoch"),
+                   "max num epoch", "epoch num"),
     "image_size": ("image size", "input size", "image shape", "input shape", "resolution",
                    "image resolution", "input resolution", "input image size", "resize",
                    "image resize", "resize size", "image width", "image height", "target size",
-                   "train image size", "image input shape", "image side"),
+                   "train image size", "image input shape", "image side", "crop size",
+                   "image crop size"),
     "finalists": (),
     "seeds": (),
+}  # fmt: skip
+# What is one for the whole sweep, whatever a file searches, and the flag that says it.
+WHOLE = {
+    "--seed; --seeds trains the finalists on new ones": (
+        "seed", "random seed", "manual seed", "global seed", "torch seed", "random state",
+    ),
+    "--patience": (
+        "patience", "early stopping patience", "early stop patience", "early stopping",
+        "stopping patience", "es patience", "max patience",
+    ),
 }  # fmt: skip
 FEW = {"iteration", "train iteration", "num iteration", "max iteration"}  # epochs, if they are few
 MOST_FEW = 200  # more iterations than this are steps
@@ -28,16 +39,25 @@ STEPS = {"max step", "num step", "train step", "max train step", "num train step
 # Names of what people tune elsewhere, by a word of them, and what to do about it here.
 _ELSEWHERE = (
     ("freeze unfreeze frozen finetune fine pretrained transfer backbone",
-     "fine-tunes a pretrained network, which a network trained from its beginning has not"),
-    ("mixup cutmix cutout jitter rotation flip erasing randaugment autoaugment brightness hue",
+     "fine-tunes a pretrained network, which --network pretrained does; here it means nothing"),
+    ("mixup cutmix cutout jitter rotation flip erasing randaugment autoaugment brightness hue crop "
+     "cropping contrast saturation shear translate blur transform transforms rotate flips gray",
      "is no augmentation by itself here; search augmentation (light, standard, strong)"),
-    ("warmup", "is not a number here; learning_rate_schedule one_cycle warms up"),
+    ("warmup warm",
+     "is not counted in steps here; search warm_up: a share below 1, else epochs"),
+    ("keep", "says what stays; search dropout, which says what is dropped: 0.2 where 0.8 stay"),
+    ("split fold folds", "is one for the whole sweep, or its trials could not be compared"),
+    ("accumulate accumulation", "is not there; search batch_size"),
+    ("dilation groups residual skip attention depthwise squeeze",
+     "is not there in this network; --network tunes one of your own"),
+    ("swa", "is not there; ema is, the weights' moving average"),
+    ("sampler sampling", "is not there; class_weights is"),
     ("loss criterion focal", "is not searched, as the loss is cross-entropy; label_smoothing is"),
-    ("schedule gamma", "is not set here; learning_rate_schedule chooses a whole schedule"),
+    ("schedule gamma milestones",
+     "is not there; decay_factor, decay_epochs and warm_up are what a schedule has"),
     ("stochastic", "is not there; dropout and conv_dropout are"),
     ("model arch architecture network backbone",
      "would choose a network; a sweep here has one: --network names it"),
-    ("seed", "is no hyperparameter; --seeds trains the finalists on new seeds"),
     ("class", "is not searched; the classes are the folders of --data"),
 )  # fmt: skip
 # Where a constant that is left out can be said.
@@ -130,6 +150,13 @@ class Names:
         """Whether a name says how long trials train, counted in steps."""
         return any(words in map(key, STEPS) for words in keys(said))
 
+    def of_the_whole(self, said: str) -> str | None:
+        """The flag of what is one for the whole sweep; None for other names."""
+        for flag, names in WHOLE.items():
+            if any(words in map(key, names) for words in keys(said)):
+                return flag
+        return None
+
     def is_few(self, said: str) -> bool:
         """Whether a name says epochs as long as there are few of them."""
         return any(words in map(key, FEW) for words in keys(said))
@@ -195,7 +222,10 @@ def foreign(said: str, value: object) -> str | None:
             "--network names it, or leave it out"
         )
     if words & {"pretrained", "freeze", "finetune"} and text not in ("false", "0", "none", "no"):
-        return f"{said}: {short(value)}: networks here are trained from their beginning"
+        return (
+            f"{said}: {short(value)}: networks here are trained from their beginning; "
+            "--network pretrained fine-tunes"
+        )
     return None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cnnlib.networks.hyperparameter import Hyperparameter, Value
+from cnnlib.networks.words import key
 from cnnlib.search.bounds import whole
 from cnnlib.search.distributions import read_values
 from cnnlib.search.layers import OWN_FILTERS, reconciled
@@ -98,8 +99,29 @@ class _Reader:
                 f"{said}: left out; trials train up to --max-epochs, and early stopping ends them "
                 "sooner"
             )
+        elif (
+            (values := _values_of(entry))
+            and len(values) > 1
+            and (flag := self._names.of_the_whole(said))
+        ):
+            self._note(f"{said}: left out, as it is one for the whole sweep: {flag}")
+        elif key(said) == key("betas") and values and all(map(_is_pair, values)):
+            self._read_betas(said, [tuple(map(float, pair)) for pair in values])
         else:
             self._leave_out(said, entry)
+
+    def _read_betas(self, said: str, pairs: list[tuple[float, ...]]) -> None:
+        """Adam's two as pairs, where these are all combinations of their numbers."""
+        columns = [tuple(dict.fromkeys(column)) for column in zip(*pairs, strict=True)]
+        if set(itertools.product(*columns)) != set(pairs):
+            raise ValueError(
+                f"{said}: these pairs are not all combinations of their numbers; write beta1 and "
+                "beta2, each with its values"
+            )
+        for name, column in zip(("beta1", "beta2"), columns, strict=True):
+            if name not in self._known:
+                raise ValueError(f"{said}: no such hyperparameter")
+            self._choose(said, {"values": list(column)}, [name])
 
     def _owners(self, said: str) -> list[str]:
         target = self._rename.get(said)
@@ -195,7 +217,7 @@ class _Reader:
             elif isinstance(value, str) and re.search(OWN_PATTERN, value, re.IGNORECASE):
                 own.append(value)
             else:
-                words.append(self._known["filter_org"].parse(value))
+                words.append(self._organization(said, value))
         if not lists:
             return False
         if own:
@@ -209,6 +231,17 @@ class _Reader:
         else:
             self._note(f"{said} is filters, {_some(lists)}")
         return True
+
+    def _organization(self, said: str, value: object) -> Value:
+        try:
+            return replace(self._known["filter_org"], name=said).parse(value)
+        except ValueError as error:
+            if not isinstance(value, str) or not value.strip().isidentifier():
+                raise
+            raise ValueError(
+                f"{said}: what {short(value)} is only its program knows; write lists of filters "
+                "for it, values: [[32, 64, 128], ..]"
+            ) from error
 
     def _set(self, name: str, said: str, entry: object) -> None:
         """A setting of the whole sweep; of epochs and sizes of images the largest counts."""
@@ -335,6 +368,12 @@ def _switch(value: object) -> bool | None:
     return {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}.get(
         text
     )
+
+
+def _is_pair(value: object) -> bool:
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+        return False
+    return all(isinstance(number, int | float) for number in value)
 
 
 def _few(value: object) -> bool:

@@ -230,7 +230,7 @@ def test_the_studys_names_say_what_ours_do() -> None:
         ({"input_shape": (16, 16, 3)}, r"input_shape: \(16, 16, 3\) is not \(3, height, width\)"),
         ({"input_shape": 16}, r"input_shape: 16 is not \(3, height, width\)"),
         ({"input_shape": (3, 16, 16), "image_size": 8}, "is not of image_size 8; give one"),
-        ({"optimizer_name": "rmsprop"}, "optimizer: rmsprop is not one of adam, adamw, sgd"),
+        ({"optimizer_name": "lion"}, "optimizer: lion is not one of adam, adamw, sgd"),
         (
             {"optimizer_name": "sgd", "optimizer": "adam"},
             "optimizer_name: sgd is not the optimizer",
@@ -270,7 +270,7 @@ def test_pooling_before_a_rising_activation_changes_nothing(name: str) -> None:
     activation, pool = ACTIVATIONS[name](), torch.nn.MaxPool2d(2)
     images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     same = torch.equal(pool(activation(images)), activation(pool(images)))
-    assert same is (name in RISING)
+    assert same is (name in RISING or name == "prelu")  # whose slope may become negative
 
 
 @pytest.mark.parametrize(

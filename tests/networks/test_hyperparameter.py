@@ -24,15 +24,21 @@ RECIPE = [
     "head",
     "ema",
     "augmentation",
+    "class_weights",
     "momentum",
     "nesterov",
     "beta1",
     "beta2",
     "eps",
+    "warm_up",
+    "decay_factor",
+    "decay_epochs",
+    "gradient_clip_val",
 ]
 LAYERS = [
     "filters", "kernel_sizes", "padding", "stride", "pooling", "pool_size", "pool_stride",
     "conv_dropout", "conv_bias", "num_dense_layers", "dense_sizes", "dense_activation",
+    "weight_init",
 ]  # fmt: skip
 
 

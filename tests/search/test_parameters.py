@@ -60,6 +60,16 @@ def told(sweep: SweepFile) -> str:
         ("cnn_dropout", [0.1, 0.2], "conv_dropout"),
         ("L2_reg", [0.1, 0.01], "weight_decay"),
         ("lr_scheduler", ["cosine", "step"], "learning_rate_schedule"),
+        ("warmup_epochs", [0, 1, 3], "warm_up"),
+        ("warmup_ratio", [0.05, 0.1], "warm_up"),
+        ("scheduler.patience", [3, 5], "decay_epochs"),
+        ("step_size", [3, 5], "decay_epochs"),
+        ("gamma", [0.1, 0.5], "decay_factor"),
+        ("scheduler.factor", [0.1, 0.5], "decay_factor"),
+        ("clip_grad_norm", [0.5, 1.0], "gradient_clip_val"),
+        ("max_grad_norm", [0, 1], "gradient_clip_val"),
+        ("kernel_initializer", ["xavier_uniform", "orthogonal"], "weight_init"),
+        ("class_weight", ["balanced", "none"], "class_weights"),
         ("pool", ["max", "avg"], "pooling"),
         ("pool", [2, 3], "pool_size"),
     ],
@@ -90,6 +100,14 @@ def test_a_name_is_known_in_any_spelling_and_its_values_say_which_of_several(
         ("padding", [0, 2], ("valid", "2")),
         ("learning_rate_schedule", ["CosineAnnealingLR", "StepLR", None],
          ("cosine", "step", "constant")),
+        ("learning_rate_schedule",
+         ["ReduceLROnPlateau", "ExponentialLR", "CosineAnnealingWarmRestarts", "OneCycleLR", False],
+         ("plateau", "exponential", "cosine_restarts", "one_cycle", "constant")),
+        ("weight_init", ["Xavier", "he", "random", "glorot_normal"],
+         ("xavier_uniform", "kaiming_normal", "default", "xavier_normal")),
+        ("class_weights", [True, False], ("balanced", "none")),
+        ("gradient_clip_val", [None, 1], (0.0, 1.0)),
+        ("kernel_size", ["3x3", "(5, 5)"], (3, 5)),
     ],
 )  # fmt: skip
 def test_values_are_taken_as_people_write_them(
@@ -239,6 +257,48 @@ def test_momentum_means_sgd_and_plain_momentum() -> None:
     assert read(beta1={"min": 0.8, "max": 0.95}).space["beta1"] == Interval(0.8, 0.95)
 
 
+def test_betas_are_pairs() -> None:
+    sweep = read(betas=[[0.9, 0.999], [0.8, 0.999]])
+    assert sweep.space == {"beta1": Choice((0.9, 0.8)), "beta2": Choice((0.999,))}
+    assert "betas is beta1" in told(sweep)
+    assert read(betas={"value": [0.5, 0.9]}).space["beta2"] == Choice((0.9,))
+    [line] = refusals(betas=[[0.9, 0.999], [0.8, 0.99]])
+    assert line.startswith("betas: these pairs are not all combinations")
+    assert refusals(betas=[[0.9, 1.5]]) == ["betas: 1.5 is not a number from 0 to 0.99999"]
+
+
+@pytest.mark.parametrize(
+    ("said", "entry", "line"),
+    [
+        ("warmup", [0.1, 2], "below 1 it is a share of the training, from 1 on epochs"),
+        ("warmup_epochs", {"min": 0, "max": 5}, "or distribution: int_uniform"),
+        ("warmup_epochs", [0.5], "parts of an epoch are not there"),
+        ("warmup_ratio", [2], "is a share of the training, below 1"),
+        ("use_scheduler", [True, False], "True does not say which: write one of constant, one_"),
+        ("filter_organisation", ["same", "pyramid"], "what pyramid is only its program knows"),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused(said: str, entry: Any, line: str) -> None:
+    [told] = refusals(**{said: entry})
+    assert told.startswith(f"{said}: ")
+    assert line in told
+
+
+def test_a_warm_up_may_be_a_range_of_shares_or_of_epochs() -> None:
+    whole = {"min": 0, "max": 5, "distribution": "int_uniform"}
+    assert read(warmup_epochs=whole).space["warm_up"] == Interval(0, 5, step=1)
+    assert read(warmup_ratio={"min": 0.0, "max": 0.2}).space["warm_up"] == Interval(0.0, 0.2)
+
+
+@pytest.mark.parametrize(("said", "flag"), [("seed", "--seed"), ("patience", "--patience")])
+def test_what_is_one_for_the_whole_sweep_is_left_out_where_it_is_searched(
+    said: str, flag: str
+) -> None:
+    sweep = read(**{said: [1, 2, 3]}, dropout=[0.1, 0.2])
+    assert list(sweep.space) == ["dropout"]
+    assert f"{said}: left out, as it is one for the whole sweep: {flag}" in told(sweep)
+
+
 def test_what_is_fixed_and_unknown_is_left_out_with_a_line() -> None:
     sweep = read(data_dir={"value": "/photos"}, n_classes={"value": 10}, seed=[1], in_channels=[3],
                  num_workers={"value": 4}, loss=["cross_entropy"], dropout=[0.1, 0.2])  # fmt: skip
@@ -270,7 +330,11 @@ def test_what_is_fixed_and_would_change_what_is_trained_is_refused(
         ("freeze_layers", "fine-tunes a pretrained network"),
         ("mixup_alpha", "search augmentation"),
         ("loss_function", "the loss is cross-entropy"),
-        ("random_seed", "--seeds"),
+        ("val_split", "is one for the whole sweep"),
+        ("random_crop", "search augmentation"),
+        ("warmup_steps", "search warm_up"),
+        ("keep_prob", "search dropout"),
+        ("residual", "--network tunes one of your own"),
         ("dropuot", "did you mean dropout?"),
         ("filter_growthh", "did you mean f"),
         ("neuron_numbers_of_densest_layer", "did you mean num_neurons_dense?"),
