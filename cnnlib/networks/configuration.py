@@ -132,7 +132,8 @@ class Recipe(Batches):
     label_smoothing: float = number(
         0.0, 0.0, 0.9, optional=True,
         help="share of each training label that is spread over all classes",
-        aliases=("smoothing", "label smooth", "smooth", "label smoothing factor"), words={"none": 0.0, "false": 0.0},
+        aliases=("smoothing", "label smooth", "smooth", "label smoothing factor"),
+        words={"none": 0.0, "false": 0.0},
     )  # fmt: skip
     class_weights: str = choice(
         "none", "balanced", optional=True,

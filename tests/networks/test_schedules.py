@@ -163,6 +163,6 @@ def test_without_validation_the_training_loss_is_on_the_plateau() -> None:
     watch = Watch()
     torch.manual_seed(0)
     model = CustomCNN(**SMALL, **PLATEAU | {"learning_rate": 1e-8})
-    fit = trainer(max_epochs=5, callbacks=[watch], limit_val_batches=0)
-    fit.fit(model, batches(8, 4))
+    fit = trainer(max_epochs=5, callbacks=[watch], limit_val_batches=0, num_sanity_val_steps=0)
+    fit.fit(model, batches(8, 4), batches(8, 8))
     assert watch.rates[-1] < watch.rates[0]

@@ -142,6 +142,26 @@ def test_the_same_settings_go_on_and_others_are_refused(photos: Path, tmp_path: 
         make_plan(again)
 
 
+def test_a_sweep_goes_on_under_the_names_that_it_was_begun_with(
+    photos: Path, tmp_path: Path
+) -> None:
+    parameters = {"cells": {"values": [4, 8]}, "warmup_epochs": {"values": [0, 1]}}
+    settings = Settings(
+        data=photos, storage=tmp_path / "r", name="s", rename=("cells=num_neurons_dense",),
+        sweep={"method": "random", "parameters": parameters}, **FAST,
+    )  # fmt: skip
+    plan = make_plan(settings)
+    assert plan.terms.names == {"num_neurons_dense": "cells", "warm_up": "warmup_epochs"}
+    begun(plan)
+    again = replace(settings, rename=(), resume=True)
+    assert make_plan(again).terms == plan.terms, "the flag need not be said again"
+    assert make_plan(replace(again, rename=settings.rename)).terms == plan.terms
+    with pytest.raises(ValueError, match="another sweep: .*num_dense_layers was not searched"):
+        make_plan(replace(again, rename="cells=num_dense_layers"))
+    with pytest.raises(ValueError, match="cells: no such hyperparameter"):
+        make_plan(replace(again, resume=False, name="other"))
+
+
 def test_a_sweep_killed_before_its_first_event_begins(photos: Path, tmp_path: Path) -> None:
     settings = Settings(data=photos, storage=tmp_path / "r", name="s", **FAST)
     folder = make_plan(settings).folder
