@@ -156,7 +156,7 @@ def test_a_sweep_goes_on_under_the_names_that_it_was_begun_with(
     again = replace(settings, rename=(), resume=True)
     assert make_plan(again).terms == plan.terms, "the flag need not be said again"
     assert make_plan(replace(again, rename=settings.rename)).terms == plan.terms
-    with pytest.raises(ValueError, match="another sweep: .*num_dense_layers was not searched"):
+    with pytest.raises(ValueError, match=r"another sweep: .*num_dense_layers was not searched"):
         make_plan(replace(again, rename="cells=num_dense_layers"))
     with pytest.raises(ValueError, match="cells: no such hyperparameter"):
         make_plan(replace(again, resume=False, name="other"))
