@@ -276,6 +276,7 @@ def test_betas_are_pairs() -> None:
         ("warmup_ratio", [2], "is a share of the training, below 1"),
         ("use_scheduler", [True, False], "True does not say which: write one of constant, one_"),
         ("filter_organisation", ["same", "pyramid"], "what pyramid is only its program knows"),
+        ("filter_organisation", ["same", 9], "9 is not a number from 0.25 to 4"),
     ],
 )
 def test_what_could_be_read_in_two_ways_is_refused(said: str, entry: Any, line: str) -> None:
