@@ -11,8 +11,10 @@ from analysis.reading.folder import SweepFolder
 from analysis.reading.values import numbers_of, shown
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.effects import SIGNIFICANT, Effects, best_value, effects_against
-from cnnlib.networks.families import FAMILIES, declared
-from cnnlib.networks.hyperparameter import Hyperparameter, Value
+from cnnlib.networks.cnn import CNN
+from cnnlib.networks.families import family_of
+from cnnlib.networks.family import Family
+from cnnlib.networks.hyperparameter import Hyperparameter, Value, hyperparameters
 from cnnlib.search.space import num_configurations
 from cnnlib.search.sweep_file import sweep_from_mapping
 
@@ -21,7 +23,7 @@ MAX_CHOICES = 6  # more numbers than this are searched as a range
 MIN_TRIALS, TRIALS_A_VALUE = 20, 3
 HEAD = """\
 # What the report suggests to search next, and report.md says why.
-# python jobs/tune.py --sweep next_sweep.yaml --data ...
+# python jobs/tune.py --sweep next_sweep.yaml --data ...{network}
 """
 
 
@@ -42,6 +44,7 @@ def suggest(
     """
     sentences: list[str] = []
     parameters: dict[str, Any] = {}
+    choosable = hyperparameters(_family(sweep).config)
     sure = pairs[pairs["p_adjusted"] <= SIGNIFICANT]
     paired = {*sure["first"], *sure["second"]}
     for name in sweep.hyperparameters:
@@ -53,10 +56,8 @@ def suggest(
             further, edge = _beyond(name, best_value(effects, name), comparison, sweep)
             kept = pd.concat([kept, pd.Series(further, dtype=object)])
             sentences += reasons + edge
-        if name in declared(sweep.network):
-            parameters |= _entry(
-                declared(sweep.network)[name], kept, sweep, has_all=len(kept) == len(known)
-            )
+        if name in choosable:
+            parameters |= _entry(choosable[name], kept, sweep, has_all=len(kept) == len(known))
     sentences += _pair_sentences(sure)
     if not sentences:
         sentences = [
@@ -87,7 +88,7 @@ def _beyond(
     name: str, best: str, comparison: Comparison, sweep: SweepFolder
 ) -> tuple[list[Value], list[str]]:
     """The next number past the edge of what was tried, if the best value lies there."""
-    hyperparameter = declared(sweep.network).get(name)
+    hyperparameter = hyperparameters(_family(sweep).config).get(name)
     numbers = numbers_of(comparison.trials[name])
     if hyperparameter is None or hyperparameter.low is None or numbers is None:
         return [], []
@@ -116,8 +117,8 @@ def _valid(hyperparameter: Hyperparameter, number: float) -> Value | None:
 
 
 def _can_exist(name: str, value: Value, sweep: SweepFolder) -> bool:
-    family, image_size = FAMILIES.get(sweep.network), _size(sweep)
-    if family is None or image_size is None:
+    family, image_size = _family(sweep), _size(sweep)
+    if image_size is None:
         return True
     return family.impossible(family.configuration({name: value}), image_size) is None
 
@@ -165,6 +166,19 @@ def _pair_sentences(pairs: pd.DataFrame) -> list[str]:
     ]
 
 
+def _family(sweep: SweepFolder) -> Family:
+    """The kind of network that was tuned, as far as its folder says it; the built-in one else."""
+    try:
+        return family_of(sweep.settings)
+    except (ValueError, KeyError, TypeError):  # another tool's, or damaged
+        return CNN
+
+
+def _flag(family: Family) -> str:
+    """What else to say to jobs/tune.py, as its default is the built-in network."""
+    return "" if family.name == CNN.name else f" --network {family.name}"
+
+
 def _size(sweep: SweepFolder) -> int | None:
     size = sweep.settings.get("image_size")
     return size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None
@@ -184,7 +198,10 @@ def _file(sweep: SweepFolder, parameters: dict[str, Any]) -> str:
         | {name: {"value": v} for name, v in settings.items() if isinstance(v, int) and v > 0},
     }
     try:
-        num_configurations(sweep_from_mapping(content).space, _size(sweep) or 224)
+        family = _family(sweep)
+        num_configurations(sweep_from_mapping(content, family).space, _size(sweep) or 224, family)
     except ValueError:
         return ""
-    return HEAD + yaml.safe_dump(content, sort_keys=False, default_flow_style=None)
+    return HEAD.format(network=_flag(family)) + yaml.safe_dump(
+        content, sort_keys=False, default_flow_style=None
+    )

@@ -18,7 +18,7 @@ import torch
 from cnnlib.journal.bill import accelerator, hours, prices
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.families import told
-from cnnlib.planning.cost import macs, measure, sampled, seconds_an_image, training_bytes
+from cnnlib.planning.cost import costs, measure, seconds_an_image, training_bytes
 from cnnlib.planning.plan import GPUS_PER_TRIAL, Plan
 from cnnlib.running.cluster import gpus_wanted, on_every_machine, room, slots
 from cnnlib.running.machine import Machine
@@ -202,11 +202,8 @@ def speed_checks(
         "image_size": plan.image_size,
         "family": plan.family,
     }
-    costs = {
-        config: macs(config, **sizes)
-        for config in sampled(plan.space, plan.image_size, plan.family)
-    }
-    rising = sorted(costs, key=lambda config: costs[config])
+    cost_of = costs(plan.space, **sizes)
+    rising = list(cost_of)
     biggest = max(rising, key=lambda c: training_bytes(c, **sizes))
     if faults := list(memory_faults(biggest, plan, machines, share=share, at_once=at_once)):
         yield from faults
@@ -230,7 +227,9 @@ def speed_checks(
         f"{_named(plan, top.config)} trains, {1 / top.seconds:,.0f} images/s{peak}; the middle "
         f"one {1 / middle.seconds:,.0f} images/s",
     )
-    image_seconds = statistics.mean(seconds_an_image(cost, middle, top) for cost in costs.values())
+    image_seconds = statistics.mean(
+        seconds_an_image(cost, middle, top) for cost in cost_of.values()
+    )
     yield forecast(plan, machines, image_seconds, share=share, at_once=at_once)
 
 

@@ -8,7 +8,8 @@ import pytest
 from cnnlib.networks.family import Family
 from cnnlib.networks.own_code import family_asked
 from cnnlib.photos.dataset import read_folder
-from cnnlib.planning.cost import measure
+from cnnlib.planning.cost import costs, measure
+from cnnlib.search.space import Choice
 from cnnlib.training.trial import Task, train
 
 LIT = """
@@ -68,3 +69,15 @@ def test_a_schedule_that_waits_for_validation_is_told_where_none_validates(
 ) -> None:
     with pytest.raises(ValueError, match="its learning rate goes by val_loss, and where all"):
         rows(family, photos, tmp_path, val_split=0.0, stop_after=1)
+
+
+def test_what_some_configurations_cannot_be_is_not_counted(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "def net(num_classes, width: int):\n"
+        "    layers = nn.Conv2d(3, 12 // (3 - width), 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()\n"
+        "    return nn.Sequential(*layers, nn.Linear(12 // (3 - width), num_classes))\n"
+    )
+    family = family_asked(f"{tmp_path}/net.py:net")
+    counted = costs({"width": Choice((1, 2, 3))}, num_classes=3, image_size=8, family=family)
+    assert [config.width for config in counted] == [1, 2]

@@ -20,6 +20,8 @@ from analysis.statistics.verdicts import (
     claims_table,
     judge,
 )
+from cnnlib.networks.families import written_down
+from cnnlib.networks.own_code import family_asked
 from cnnlib.search.space import Choice, Interval
 from cnnlib.search.sweep_file import read_sweep_file
 
@@ -316,6 +318,22 @@ def test_the_next_sweep_drops_dead_values_and_goes_beyond_the_edge(tmp_path: Pat
     assert "conv_layers: the best, 5, lies at the edge" in words
 
 
+def test_the_next_sweep_of_a_network_of_ones_own_holds_its_arguments(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def net(num_classes, width: int, depth: int = 2): ...")
+    family = family_asked(f"{tmp_path}/mine.py:net")
+    trials = study()[["trial_id", "val_acc", "learning_rate"]]
+    trials = trials.assign(width=[8, 16] * 36, depth=[1, 2, 3] * 24)
+    text = find(sweep_of(trials, **written_down(family)), []).suggestion.yaml
+    assert "--network mine.py:net" in text
+    (tmp_path / "next_sweep.yaml").write_text(text)
+    space = read_sweep_file(tmp_path / "next_sweep.yaml", family).space
+    assert {"width": space["width"], "depth": space["depth"]} == {
+        "width": Choice((8, 16)), "depth": Choice((1, 2, 3)),
+    }  # fmt: skip
+    damaged = find(sweep_of(trials, **{**written_down(family), "declared": 3}), [])
+    assert "width" not in damaged.suggestion.yaml and "learning_rate" in damaged.suggestion.yaml
+
+
 def test_a_value_surely_worse_than_the_best_is_dropped_though_neither_differs_from_the_reference():
     rng, layers = np.random.default_rng(19), np.repeat([3, 4, 5], [19, 22, 19])
     trials = pd.DataFrame({
@@ -348,7 +366,7 @@ def test_a_range_stays_a_range_and_is_narrowed_to_what_is_not_dead(tmp_path: Pat
 
 
 def test_hyperparameters_of_other_tools_are_left_out_of_the_sweep_file(tmp_path: Path) -> None:
-    trials = study().assign(beta=1, activation="swish")
+    trials = study().assign(beta=1, activation="maxout")
     space = next_space(tmp_path, findings_of(trials))
     assert "beta" not in space and "activation" not in space
     assert "dropout" in space
