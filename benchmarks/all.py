@@ -47,6 +47,7 @@ def main() -> None:
         ["trial.py", *at_32],
         ["trial.py", *at_64],
         ["overhead.py"],
+        ["overhead.py", "--own"],
         ["own_network.py"],
         ["proposals.py"],
         ["large_sweep.py"],

@@ -1,12 +1,13 @@
 """Seconds of a trial that are not training: our sweep against Ray Tune as its manual shows it.
 
-python benchmarks/overhead.py [--trials N] [--their-trials N]
+python benchmarks/overhead.py [--trials N] [--their-trials N] [--own]
 
 Both run short trials of a small network on the sample, two at a time. A trial's overhead is the
 time of its slot less what it trained. Ours is taken from the first trial's start to the last one's
 end, so the start of Ray and of two workers, once a sweep, is not in it. Theirs is a function
 trainable with Tune's default settings: a new process for each trial, which imports torch and
 Lightning and trains the same network on the same data; taken over the whole of `Tuner.fit`.
+With --own a function, a family and a LightningModule through --network stand beside ours.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from own_network import FILE
 from rows import HEAD, show
 
 from cnnlib.journal.events import read_events
@@ -31,11 +33,16 @@ SLOTS = 2
 SMALL = ["first_layer_filters=8", "filter_org=1.0", "conv_layers=2", "num_neurons_dense=64"]
 
 
-def ours(trials: int, folder: Path) -> float:
+def ours(trials: int, folder: Path, network: str | None = None) -> float:
     """Seconds of overhead per trial, from the journal."""
+    changes = SMALL
+    if network is not None:
+        rate = "lr" if network.endswith(":Module") else "learning_rate"
+        changes = [f"{rate}=" + ",".join(f"{0.01 / (1 + n):.6f}" for n in range(trials))]
     result = run(
         make_plan(Settings(
-            set=SMALL, trials=trials, max_epochs=2, storage=folder, name="ours", wandb="off",
+            set=changes, network=network or "cnn", trials=trials, max_epochs=2,
+            storage=folder, name=(network or "ours").rpartition(":")[2], wandb="off",
             max_concurrent=SLOTS, finalists=0,
         ))
     )  # fmt: skip
@@ -94,10 +101,15 @@ def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flags.add_argument("--trials", type=int, default=40)
     flags.add_argument("--their-trials", type=int, default=10)
+    flags.add_argument("--own", action="store_true")
     asked = flags.parse_args()
     os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)  # for Ray's workers
     with tempfile.TemporaryDirectory() as folder:
         fast = ours(asked.trials, Path(folder))
+        if asked.own:
+            code = Path(folder) / "mine.py"
+            code.write_text(FILE)
+            return _beside(fast, asked.trials, code)
         slow = theirs(asked.their_trials, Path(folder))
     print(HEAD)
     show(
@@ -107,6 +119,19 @@ def main() -> None:
         ours=f"{asked.trials} trials: {fast:.2f} s",
         ratio=f"{slow / fast:.0f}x",
     )
+
+
+def _beside(built_in: float, trials: int, code: Path) -> None:
+    print(HEAD)
+    for name in ("net", "family", "Module"):
+        own = ours(trials, code.parent, f"{code}:{name}")
+        show(
+            __file__,
+            f"seconds a trial beside its training, {name} through --network",
+            theirs=f"built-in, {trials} trials: {built_in:.2f} s",
+            ours=f"{own:.2f} s",
+            ratio=f"{built_in / own:.2f}x",
+        )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from cnnlib.running.progress import Progress
 from cnnlib.storage.buckets import below
 from cnnlib.storage.traffic import MOVED
 from cnnlib.storage.training_files import LAST, prune, prune_bucket
+from cnnlib.system.units import counted
 from cnnlib.training.final import Answer, Job, ended, train_job
 from cnnlib.training.trial import Task
 
@@ -48,7 +49,7 @@ def hold_finals(plan: Plan, finals: Finals, execute: Execute, progress: Progress
         also = " and the reference" if len(drawn.entrants) > len(drawn.finalists) else ""
         progress.note(
             f"finals: the best {len(drawn.finalists)} trials{also} again, on "
-            f"{len(drawn.seeds)} new seeds each: {len(jobs)} trainings"
+            f"{counted(len(drawn.seeds), 'new seed')} each: {counted(len(jobs), 'training')}"
         )
     _train(jobs, finals, execute, progress, bucket)
     finals.choose()
@@ -57,7 +58,7 @@ def hold_finals(plan: Plan, finals: Finals, execute: Execute, progress: Progress
         return progress.note("finals: no seed was finished by all, so they decide nothing")
     progress.note(
         f"finals: trial {winner.trial_id} has the {winner.metric.best} mean, {winner.mean:.3f} on "
-        f"{len(winner.values)} new seeds; in the search it had {winner.search:.3f}"
+        f"{counted(len(winner.values), 'new seed')}; in the search it had {winner.search:.3f}"
     )
     _train(_retrainings(plan, finals), finals, execute, progress, bucket)
 
