@@ -11,6 +11,7 @@ name, or where there is one its ID, must be unique. Each guess is said in a line
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,15 @@ if __name__ == "__main__":  # as a script: see the project's root, not this fold
 
 from analysis.reading.columns import OPTUNA, Choice, add_choice, chosen, sort_columns, statuses
 from analysis.reading.histories import RUN_COLUMNS, Say, named, read_epochs
-from cnnlib.journal.tables import EPOCH_COLUMNS, Results
+from cnnlib.journal.tables import EPOCH_COLUMNS, Results, scores
+from cnnlib.networks.metric import (
+    MAXIMIZE,
+    MINIMIZE,
+    SHARES,
+    VAL_ACC,
+    Metric,
+    read_metric,
+)
 from cnnlib.storage.csv_file import accuracies, numbers, read_table
 from cnnlib.storage.json_file import write_json
 from cnnlib.system.flags import Flags
@@ -38,15 +47,19 @@ def convert(
     *,
     choice: Choice | None = None,
     sources: Sequence[str] | None = None,
+    metric: Metric = VAL_ACC,
     say: Say = lambda line: None,
 ) -> Results:
     """The tables; ValueError where runs cannot be told apart or nothing is left of them.
 
     `rename` says what a metric or column is called here: {"val_score": "val_acc"}; `choice` which
-    columns are hyperparameters; `sources` are the names of the files, the runs' first. `say` is
-    called with a line for each thing that was guessed.
+    columns are hyperparameters; `metric` is what a run's best epoch is best by; `sources` are the
+    names of the files, the runs' first. `say` is called with a line for each thing that was
+    guessed.
     """
     names = dict(rename or {})
+    if metric.said != metric.name:
+        names.setdefault(metric.said, metric.name)
     runs_csv, *others = sources or ["the table of runs", *("the history" for _ in histories)]
     runs = named(runs, names, say)
     lower = {str(column).lower(): str(column) for column in runs}
@@ -54,20 +67,21 @@ def convert(
     known = _identities(runs, [lower[key] for key in keys], runs_csv)
     trial_id = known[0]
     epochs = read_epochs(
-        list(zip(others, histories, strict=True)), _ids(known, histories, names), names, say
+        list(zip(others, histories, strict=True)), _ids(known, histories, names), names, say, metric
     )
     trials = pd.DataFrame({"trial_id": trial_id})
     if "state" in lower:
         trials["status"] = statuses(runs[lower["state"]])
     identity = {lower[key] for key in (*keys, "state") if key in lower}
-    metrics = {*EPOCH_COLUMNS} - {"learning_rate"}  # it is both
+    metrics = {*EPOCH_COLUMNS, metric.name} - {"learning_rate"}  # it is both
     rest = runs.drop(columns=[c for c in runs if c in identity | metrics])
     columns = sort_columns(rest, choice)
     for line in columns.lines():
         say(line)
     for column, name in columns.hyperparameters.items():
         trials[name] = runs[column]
-    return Results(_with_outcomes(trials, runs, epochs, lower, runs_csv, say), epochs)
+    table = _with_outcomes(trials, runs, epochs, lower, runs_csv, say, metric)
+    return Results(table, epochs, metric=metric)
 
 
 def _keys(runs: pd.DataFrame, lower: Mapping[str, str], source: str) -> list[str]:
@@ -124,52 +138,65 @@ def _with_outcomes(
     lower: Mapping[str, str],
     source: str,
     say: Say,
+    metric: Metric,
 ) -> pd.DataFrame:
-    """`trials` with what each reached: the higher of its epochs' best and of RUNS.csv's figure."""
-    owners = trials["trial_id"]
-    told = pd.Series(float("nan"), trials.index)
-    if "val_acc" in runs:
-        told, notes = accuracies(runs["val_acc"], owners, source)
-        for note in notes:
-            say(note)
-    best = pd.DataFrame(columns=["trial_id", "epoch", "val_acc"]).set_index("trial_id")
-    if "val_acc" in epochs and epochs["val_acc"].notna().any():
-        scored = epochs.dropna(subset="val_acc")
-        best = scored.loc[scored.groupby("trial_id")["val_acc"].idxmax()].set_index("trial_id")
-    elif "val_acc" not in runs:
+    """`trials` with what each reached: the better of its epochs' best and of RUNS.csv's figure."""
+    owners, name = trials["trial_id"], metric.name
+    told = _told(runs, name, owners, source, say)
+    best = pd.DataFrame(columns=["trial_id", "epoch", name]).set_index("trial_id")
+    if name in epochs and epochs[name].notna().any():
+        scored = epochs.dropna(subset=name)
+        found = scores(scored, metric).groupby(scored["trial_id"]).idxmax()
+        best = scored.loc[found].set_index("trial_id")
+    elif name not in runs:
         raise ValueError(
-            "no val_acc; say what it is called with --rename NAME=val_acc"
+            f"no {name}; say what it is called with --rename NAME={name}"
             f" (columns: {short(', '.join(map(str, runs)))})"
         )
-    logged = owners.map(best["val_acc"]).astype(float)
-    _compare(logged, told, say)
-    is_logged = logged.notna() & ~(told > logged)
+    logged = owners.map(best[name]).astype(float)
+    gain = (told - logged) * metric.score(1.0)
+    _compare(logged, gain, metric, say)
+    is_logged = logged.notna() & ~(gain > 0)
     if len(best):
         trials["epochs"] = owners.map(epochs.groupby("trial_id")["epoch"].max())
         trials["best_epoch"] = owners.map(best["epoch"]).where(is_logged)
-    trials["val_acc"] = logged.where(is_logged, told)
-    losses = owners.map(best["val_loss"]).astype(float) if "val_loss" in best else None
-    if "val_loss" in runs:
-        summary = numbers(runs["val_loss"], owners, source)
-        losses = summary if losses is None else losses.where(is_logged, summary)
-    if losses is not None and losses.notna().any():
-        trials["val_loss"] = losses
+    trials[name] = logged.where(is_logged, told)
+    for other in (n for n in ("val_acc", "val_loss") if n != name):
+        values = owners.map(best[other]).astype(float) if other in best else None
+        if other in runs:
+            summary = _told(runs, other, owners, source, say)
+            values = summary if values is None else values.where(is_logged, summary)
+        if values is not None and values.notna().any():
+            trials[other] = values
     return _with_times(trials, runs, lower, say)
 
 
-def _compare(logged: pd.Series, told: pd.Series, say: Say) -> None:
-    """Says where the two sources of val_acc differ and which of them counts."""
+def _told(runs: pd.DataFrame, name: str, owners: pd.Series, source: str, say: Say) -> pd.Series:
+    """What the table of runs says of a metric; NaN where it does not."""
+    if name not in runs:
+        return pd.Series(float("nan"), runs.index)
+    if name not in SHARES:
+        return numbers(runs[name], owners, source)
+    told, notes = accuracies(runs[name], owners, source)
+    for note in notes:
+        say(note)
+    return told
+
+
+def _compare(logged: pd.Series, gain: pd.Series, metric: Metric, say: Say) -> None:
+    """Says where the two sources of the metric differ and which of them counts."""
     missing = int((logged.isna()).sum())
     if logged.notna().any() and missing:
         say(
-            f"{missing} of {len(logged)} runs have no history; their val_acc is that of the table"
-            " of runs, where it has one"
+            f"{missing} of {len(logged)} runs have no history; their {metric.name} is that of the"
+            " table of runs, where it has one"
         )
-    higher = int((told > logged + 1e-9).sum())
-    if higher:
+    better = int((gain > 1e-9).sum())
+    if better:
+        way = "higher" if metric.goal == MAXIMIZE else "lower"
         say(
-            f"in {higher} runs the table's val_acc is higher than the best of their history, which"
-            " may be a sample; the higher one counts, at an epoch that is not known"
+            f"in {better} runs the table's {metric.name} is {way} than the best of their history,"
+            f" which may be a sample; the {way} one counts, at an epoch that is not known"
         )
 
 
@@ -216,6 +243,11 @@ def parser() -> argparse.ArgumentParser:
         "--rename", metavar="OLD=NEW", type=_renamed, action="append", default=[],
         help="what a column is called here, as in --rename valid_score=val_acc",
     )  # fmt: skip
+    flags.add_argument(
+        "--metric", metavar="NAME", default=VAL_ACC.name,
+        help="what a run's best epoch is best by, and the report compares (default val_acc)",
+    )  # fmt: skip
+    flags.add_argument("--goal", choices=(MAXIMIZE, MINIMIZE), help="its direction, where doubtful")
     add_choice(flags)
     return flags
 
@@ -240,6 +272,9 @@ def _convert(flags: argparse.Namespace) -> Results:
     if flags.out.exists() and (not flags.out.is_dir() or any(flags.out.iterdir())):
         what = "a sweep already" if (flags.out / "trials.csv").exists() else "other files"
         raise FileExistsError(f"--out: {flags.out} holds {what}; name another folder")
+    metric, notes = read_metric(flags.metric, flags.goal, field="--metric")
+    for note in notes:
+        print(note)
     tables = []
     for path in (flags.runs, *flags.histories):
         table, notes = read_table(path, RUN_COLUMNS)
@@ -252,12 +287,16 @@ def _convert(flags: argparse.Namespace) -> Results:
         dict(flags.rename),
         choice=chosen(flags),
         sources=[path.name for path in (flags.runs, *flags.histories)],
+        metric=metric,
         say=print,
     )
     flags.out.mkdir(parents=True, exist_ok=True)
     results.write(flags.out)
     sources = [path.name for path in (flags.runs, *flags.histories)]
-    about = {"converted_from": sources, "hyperparameters": results.hyperparameters}
+    about: dict[str, object] = {"converted_from": sources}
+    about["hyperparameters"] = results.hyperparameters
+    if metric != VAL_ACC:
+        about["metric"] = asdict(metric)
     write_json(flags.out / "sweep.json", about)
     return results
 

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.reading.folder import SweepFolder, read_folder
 from analysis.reading.place import Place
 from analysis.reading.values import is_missing
-from analysis.statistics.summary import champion_score
+from analysis.statistics.summary import champion_score, champion_value
 
 
 def send(place: Place, report: Path, *, project: str) -> str:
@@ -35,9 +35,13 @@ def summary_of(sweep: SweepFolder, claims: pd.DataFrame) -> dict[str, object]:
     score, best = champion_score(sweep), sweep.best
     found: dict[str, object] = {
         "champion": sweep.highlight,
-        "val_acc": sweep.champion.get("val_acc", None if best is None else float(best["val_acc"])),
+        "val_acc": sweep.champion.get("val_acc", None if best is None else best.get("val_acc")),
         "num_trials": len(sweep.trials),
     }
+    if sweep.measure.name != "val_acc":
+        value = champion_value(sweep)
+        reached = None if best is None else float(best[sweep.measure.name])
+        found[sweep.measure.said] = reached if value is None else value
     if score is not None:
         low, high = score.interval
         found |= {"test_acc": score.value, "test_low": low, "test_high": high}

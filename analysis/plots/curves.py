@@ -21,8 +21,10 @@ from analysis.plots.style import (
     plain,
 )
 from analysis.reading.folder import SweepFolder
+from analysis.reading.measure import Measure
+from cnnlib.networks.metric import SHARES
 
-METRICS = ("val_acc", "train_acc", "val_loss", "train_loss")
+METRICS = ("val_acc", "train_acc", "val_loss", "train_loss")  # after the sweep's own
 MAX_CURVES, MAX_POINTS = 300, 30_000
 RUNG = Look(QUIET, dash="dot")
 
@@ -44,13 +46,17 @@ def curve_figures(
     known = epochs[epochs["trial_id"].isin(trials["trial_id"])]
     known = known.sort_values(["trial_id", "epoch"], kind="stable")
     figures = [_curves(sweep, known, trials, metric) for metric in metrics]
-    shares = [name for name in metrics if name.endswith("acc")]
+    shares = [name for name in metrics if _is_share(name)]
     low, high = known[shares].min().min(), known[shares].max().max()
     for metric, drawn in zip(metrics, figures, strict=True):
         if metric in shares:  # what is learnt and what generalises, on one scale
             pad = 0.04 * max(high - low, 0.02)
             drawn["layout"]["yaxis"]["range"] = numbers([low - pad, high + pad])
     return figures
+
+
+def _is_share(metric: str) -> bool:
+    return metric.endswith("acc") or metric in SHARES
 
 
 def _curves(sweep: SweepFolder, epochs: pd.DataFrame, trials: pd.DataFrame, metric: str) -> Figure:
@@ -74,16 +80,21 @@ def _curves(sweep: SweepFolder, epochs: pd.DataFrame, trials: pd.DataFrame, metr
         traces.append(line([np.nan], [np.nan], RUNG, width=1.8, name="rung"))
     shapes = [upright(at, QUIET, width=1.8, dash="dot") for at in rungs]
     x_axis = axis("epoch", rangemode="tozero")
-    drawn = figure(traces, x_axis, _metric_axis(known, metric), height=320, shapes=shapes)
-    return headed(drawn, f"{metric}, n = {known['trial_id'].nunique():,} trials")
+    drawn = figure(
+        traces, x_axis, _metric_axis(known, metric, sweep.measure), height=320, shapes=shapes
+    )
+    return headed(
+        drawn, f"{sweep.measure.called(metric)}, n = {known['trial_id'].nunique():,} trials"
+    )
 
 
-def _metric_axis(known: pd.DataFrame, metric: str) -> dict[str, Any]:
+def _metric_axis(known: pd.DataFrame, metric: str, measure: Measure) -> dict[str, Any]:
+    name = plain(measure.called(metric))
     if not metric.endswith("loss") or known.empty:
-        return axis(f"{metric} (fraction)" if metric.endswith("acc") else metric)
+        return axis(f"{name} (fraction)" if _is_share(metric) else name)
     losses = known[metric]
     top, outside, log = loss_limits(losses)
-    title = f"{metric} (cross-entropy)"
+    title = f"{name} (cross-entropy)" if metric in METRICS else name
     if not outside:
         return scaled(title, log)
     title += f"<br>{outside} value{'s' * (outside > 1)} above, up to {losses.max():.3g}"

@@ -1,5 +1,8 @@
 """Figures of what was found: what values add, what hyperparameters explain, pairs that interact."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -22,6 +25,7 @@ from analysis.plots.style import (
     numbers,
     plain,
 )
+from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.values import groups_of, is_log, shown
 from analysis.statistics.effects import SIGNIFICANT
 
@@ -30,18 +34,23 @@ MARKS = {
     "surely lower": Look(VERMILLION, "triangle-down"),
     "may be chance": Look(GREY),
 }
+SWAPPED = {"surely higher": "surely lower", "surely lower": "surely higher"}
 ROWS_APART = 0.75  # between two hyperparameters
 MAX_CONTOUR = 150
 GRID_POINTS = 40  # of the smoothed surface, along either axis
 REACH = 0.12  # of an axis: the standard deviation of the smoothing
 
 
-def effects_figure(effects: pd.DataFrame, importance: pd.DataFrame, when: str) -> Figure:
+def effects_figure(
+    effects: pd.DataFrame, importance: pd.DataFrame, when: str, measure: Measure = ACCURACY
+) -> Figure:
     """Each value a mark with its 95% interval, against the reference of its hyperparameter.
 
     The most important hyperparameter stands on top; shape and colour tell what is sure. Its name
-    stands over its rows, so that a phone's width is left to the marks.
+    stands over its rows, so that a phone's width is left to the marks. Effects are of scores, and
+    drawn as differences of values; blue is the better side.
     """
+    effects = measure.differences(effects)
     notes, tables, top = [], [], 0.0
     for name in importance["hyperparameter"]:
         table = effects[effects["hyperparameter"] == name]
@@ -53,16 +62,24 @@ def effects_figure(effects: pd.DataFrame, importance: pd.DataFrame, when: str) -
         top += 1 + len(table) + ROWS_APART
     table = pd.concat(tables)
     kinds = _kinds(table)
-    traces = [_marks(table[kinds == name], name) for name in MARKS if (kinds == name).any()]
+    traces = [
+        _marks(table[kinds == name], name, measure) for name in MARKS if (kinds == name).any()
+    ]
     labels = [
         f"{plain(value, 18)} (n = {n})" for value, n in zip(table["value"], table["n"], strict=True)
     ]
     return figure(
-        traces, axis(f"points of val_acc {when},<br>with 95% interval"),
+        traces, axis(f"{_of(measure)} {when},<br>with 95% interval"),
         axis(tickvals=table["at"].tolist(), ticktext=labels, showgrid=False, fixedrange=True,
              range=[top - ROWS_APART + 0.2, -0.8]),
         height=round(80 + 20 * top), annotations=notes, shapes=[upright(0, LINE)],
     )  # fmt: skip
+
+
+def _of(measure: Measure) -> str:
+    """What effects are in."""
+    name = plain(measure.said)
+    return f"points of {name}" if measure.is_share else f"difference of {name}"
 
 
 def _kinds(effects: pd.DataFrame) -> np.ndarray:
@@ -71,8 +88,8 @@ def _kinds(effects: pd.DataFrame) -> np.ndarray:
     return np.where(effects["p_adjusted"] > SIGNIFICANT, "may be chance", sign)
 
 
-def _marks(table: pd.DataFrame, kind: str) -> Trace:
-    effect, low, high = (100 * table[name] for name in ("effect", "low", "high"))
+def _marks(table: pd.DataFrame, kind: str, measure: Measure) -> Trace:
+    effect, low, high = (measure.scale * table[name] for name in ("effect", "low", "high"))
     said = [
         [
             plain(f"{r.hyperparameter} {r.value} against {r.reference}"),
@@ -80,14 +97,18 @@ def _marks(table: pd.DataFrame, kind: str) -> Trace:
         ]
         for r in table.itertuples()
     ]
+    look, unit = MARKS[kind], " points" if measure.is_share else ""
+    if not measure.rises and kind in SWAPPED:
+        look = replace(look, color=MARKS[SWAPPED[kind]].color)
     return dots(
-        effect, table["at"], MARKS[kind], size=10, name=kind, customdata=said,
-        error_x=interval(effect, low, high, MARKS[kind].color, thickness=2) | {"width": 0},
-        hovertemplate="%{customdata[0]}<br>%{x:+.1f} points, p = %{customdata[1]}<extra></extra>",
+        effect, table["at"], look, size=10, name=kind, customdata=said,
+        error_x=interval(effect, low, high, look.color, thickness=2) | {"width": 0},
+        hovertemplate=f"%{{customdata[0]}}<br>%{{x:+{measure.digits}}}{unit},"
+                      " p = %{customdata[1]}<extra></extra>",
     )  # fmt: skip
 
 
-def importance_figure(importance: pd.DataFrame) -> Figure:
+def importance_figure(importance: pd.DataFrame, measure: Measure = ACCURACY) -> Figure:
     """A bar for each hyperparameter with its interval, pale and hatched where that reaches 0."""
     place = pd.Series(range(len(importance)), importance.index)
     sure = importance["low"] > 0
@@ -100,7 +121,7 @@ def importance_figure(importance: pd.DataFrame) -> Figure:
         if kept.any()
     ]
     return figure(
-        traces, axis("% of the variance of val_acc", rangemode="tozero"),
+        traces, axis(f"% of the variance of {plain(measure.said)}", rangemode="tozero"),
         rows(importance["hyperparameter"], fixedrange=True),
         height=90 + 30 * len(importance), barmode="overlay",
     )  # fmt: skip
@@ -116,21 +137,32 @@ def _shares(importance: pd.DataFrame, place: pd.Series, look: Look, name: str) -
     )  # fmt: skip
 
 
-def pair_figure(cells: pd.DataFrame, first: str, second: str) -> Figure:
-    """The mean score of the trials that had both values; each cell says it and its n."""
+def pair_figure(
+    cells: pd.DataFrame, first: str, second: str, measure: Measure = ACCURACY
+) -> Figure:
+    """The mean value of the trials that had both values; each cell says it and its n."""
     mean = cells.pivot(index="first", columns="second", values="mean")
     n = cells.pivot(index="first", columns="second", values="n")
     text = [
-        ["" if size != size else f"{value:.3f}<br>n = {size:.0f}" for value, size in pairs]
+        [
+            "" if size != size else f"{value:{measure.format}}<br>n = {size:.0f}"
+            for value, size in pairs
+        ]
         for pairs in (zip(mean.loc[i], n.loc[i], strict=True) for i in mean.index)
     ]
     trace = {
         "type": "heatmap", "z": [numbers(row, 4) for row in mean.to_numpy(float)], "text": text,
         "texttemplate": "%{text}", "xgap": 2, "ygap": 2, "hoverinfo": "skip",
-        **shaded(VIRIDIS, "val_acc", cells["mean"].min(), cells["mean"].max()),
+        **_shaded(measure, cells["mean"].min(), cells["mean"].max()),
     }  # fmt: skip
     x, y = named(mean.columns, plain(second), 16), named(mean.index, plain(first), 16)
     return figure([trace], x, y, height=130 + 48 * len(mean))
+
+
+def _shaded(measure: Measure, low: float, high: float) -> dict[str, Any]:
+    """Colours from `low` to `high`, the better the darker."""
+    colours = VIRIDIS if measure.rises else VIRIDIS[::-1]
+    return shaded(colours, plain(measure.said), low, high)
 
 
 def is_continuous(trials: pd.DataFrame, names: tuple[str, str]) -> bool:
@@ -138,13 +170,15 @@ def is_continuous(trials: pd.DataFrame, names: tuple[str, str]) -> bool:
     return not any(groups_of(trials[name]).is_category for name in names)
 
 
-def surface_figure(trials: pd.DataFrame, first: str, second: str) -> Figure:
-    """val_acc over two numbers of many values, smoothed between the trials, which are dots.
+def surface_figure(
+    trials: pd.DataFrame, first: str, second: str, measure: Measure = ACCURACY
+) -> Figure:
+    """The metric over two numbers of many values, smoothed between the trials, which are dots.
 
     Each place shows the mean of the trials around it, the nearer the more (a normal kernel); where
     no trial is near, nothing.
     """
-    known = trials.dropna(subset=["val_acc", first, second])
+    known = trials.dropna(subset=[measure.name, first, second])
     known = known.iloc[:: max(1, -(-len(known) // MAX_CONTOUR))]
     columns = [groups_of(known[name]).positions.to_numpy(float) for name in (second, first)]
     logs = [is_log(pd.Series(column)) for column in columns]
@@ -153,15 +187,17 @@ def surface_figure(trials: pd.DataFrame, first: str, second: str) -> Figure:
     near = from_y[:, None, :] * from_x[None, :, :]  # (y, x, trials)
     weight = near.sum(axis=2)
     with np.errstate(invalid="ignore"):
-        surface = np.where(weight > 0.3, near @ known["val_acc"].to_numpy(float) / weight, np.nan)
-    colours = shaded(VIRIDIS, "val_acc", np.nanmin(surface), np.nanmax(surface))
+        surface = np.where(
+            weight > 0.3, near @ known[measure.name].to_numpy(float) / weight, np.nan
+        )
+    colours = _shaded(measure, np.nanmin(surface), np.nanmax(surface))
     contour = {
         "type": "contour", "x": numbers(x_grid), "y": numbers(y_grid), "hoverinfo": "skip",
         "z": [numbers(row, 4) for row in surface], "line": {"width": 0.5, "color": "#fff"},
         **colours,
     }  # fmt: skip
-    said = [plain(f"{shown(a)}, {shown(b)}: {acc:.3f}")
-            for a, b, acc in zip(x, y, known["val_acc"], strict=True)]  # fmt: skip
+    said = [plain(f"{shown(a)}, {shown(b)}: {acc:{measure.format}}")
+            for a, b, acc in zip(x, y, known[measure.name], strict=True)]  # fmt: skip
     trials_dots = dots(x, y, Look("#fff"), size=7, name="trial", text=said,
                        hovertemplate="%{text}<extra>trial</extra>")  # fmt: skip
     trials_dots["marker"]["line"] = {"color": BLACK, "width": 1.2}

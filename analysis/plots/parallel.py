@@ -23,6 +23,7 @@ from analysis.plots.style import (
     numbers,
     plain,
 )
+from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.values import (
     NOT_LOGGED,
     Scale,
@@ -39,19 +40,24 @@ CHARACTER = 0.019  # of an axis, for a letter on a phone
 PALE_LINE = Look("#dfe3e8")
 
 
-def parallel_figure(table: pd.DataFrame, names: Sequence[str], highlight: str | None) -> Figure:
-    """A line per trial with an accuracy, in the order of `table`, through its values of `names`.
+def parallel_figure(
+    table: pd.DataFrame,
+    names: Sequence[str],
+    highlight: str | None,
+    measure: Measure = ACCURACY,
+) -> Figure:
+    """A line per trial with a value, in the order of `table`, through its values of `names`.
 
     The darker, the better; `highlight` is thick, black and has its values beside the names. The
-    axis of val_acc is the scale of the colours. A trace holds the lines of one shade, and its
+    axis of the metric is the scale of the colours. A trace holds the lines of one shade, and its
     `meta` their rows; layout.meta names the axes. With that the page filters.
     """
-    table = table[table["val_acc"].notna()]
-    scales = {name: scale_of(table[name]) for name in (*names, "val_acc")}
-    where = places_of(scales)
+    table = table[table[measure.name].notna()]
+    scales = {name: scale_of(table[name]) for name in (*names, measure.name)}
+    where = places_of(scales, measure)
     is_best = (table["trial_id"] == highlight).to_numpy()
     traces = [_lines(where, np.arange(len(table)), PALE_LINE, width=1) | {"meta": None}]
-    shade = _shades(table["val_acc"].to_numpy())
+    shade = _shades(measure.scores(table).to_numpy())
     traces += [
         _lines(where, np.flatnonzero((shade == number) & ~is_best), Look(colour), opacity=0.85)
         for number, colour in enumerate(VIRIDIS)
@@ -62,13 +68,13 @@ def parallel_figure(table: pd.DataFrame, names: Sequence[str], highlight: str | 
     notes = [
         text
         for number, (name, scale) in enumerate(scales.items())
-        for text in _labels(number, name, scale, best.get(name))
+        for text in _labels(number, measure.called(name), scale, best.get(name))
     ]
     if is_unknown:
         notes.append(note(MISSING_AT, 0, NOT_LOGGED, yshift=12))
     hidden = {"visible": False, "fixedrange": True}
     axes = [
-        {"name": name, "is_number": numbers_of(table[name]) is not None,
+        {"name": measure.called(name), "is_number": numbers_of(table[name]) is not None,
          "at": [round(v, 4) for v in where[name].tolist()]}
         for name in where
     ]  # fmt: skip
@@ -77,29 +83,29 @@ def parallel_figure(table: pd.DataFrame, names: Sequence[str], highlight: str | 
         {**hidden, "range": [-0.03, MISSING_AT + 0.04 if is_unknown else 1.03]},
         {**hidden, "range": [0.55 - len(axes), 0.55]},
         height=56 * len(axes) + 16, annotations=notes,
-        shapes=[*_axis_lines(len(axes)), *_colour_scale(len(names))],
+        shapes=[*_axis_lines(len(axes)), *_colour_scale(len(names), measure)],
         dragmode="select", selectdirection="any", hovermode=False,
         margin={"l": 8, "r": 8, "t": 4, "b": 4}, meta={"axes": axes},
         newselection={"line": {"color": "#0072b2", "width": 1, "dash": "solid"}},
     )  # fmt: skip
 
 
-def places_of(scales: dict[str, Scale]) -> pd.DataFrame:
+def places_of(scales: dict[str, Scale], measure: Measure = ACCURACY) -> pd.DataFrame:
     """Per trial and axis, 0 to 1; shared values with a little jitter, unknown ones at the end."""
     random = np.random.default_rng(0)
     columns = {}
     for name, scale in scales.items():
-        jitter = scale.is_shared and name != "val_acc"
+        jitter = scale.is_shared and name != measure.name
         shift = random.uniform(-0.016, 0.016, len(scale.positions)) if jitter else 0
         columns[name] = (scale.positions + shift).fillna(MISSING_AT)
     return pd.DataFrame(columns)
 
 
-def _shades(accuracy: np.ndarray) -> np.ndarray:
+def _shades(scores: np.ndarray) -> np.ndarray:
     """The number of each trial's colour."""
-    if np.ptp(accuracy) == 0:
-        return np.zeros(len(accuracy), dtype=int)
-    share = (accuracy - accuracy.min()) / np.ptp(accuracy)
+    if np.ptp(scores) == 0:
+        return np.zeros(len(scores), dtype=int)
+    share = (scores - scores.min()) / np.ptp(scores)
     return np.minimum((share * len(VIRIDIS)).astype(int), len(VIRIDIS) - 1)
 
 
@@ -119,13 +125,13 @@ def _axis_lines(num_axes: int) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _colour_scale(number: int) -> list[dict[str, Any]]:
-    """The shades along the axis of val_acc, which is their scale."""
+def _colour_scale(number: int, measure: Measure) -> list[dict[str, Any]]:
+    """The shades along the axis of the metric, which is their scale."""
     part = 1 / len(VIRIDIS)
     return [
         {"type": "rect", "x0": i * part, "x1": (i + 1) * part, "y0": -number - 0.07,
          "y1": -number, "fillcolor": colour, "line": {"width": 0}, "layer": "below"}
-        for i, colour in enumerate(VIRIDIS)
+        for i, colour in enumerate(VIRIDIS if measure.rises else VIRIDIS[::-1])
     ]  # fmt: skip
 
 

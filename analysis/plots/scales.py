@@ -6,7 +6,6 @@ from typing import Any
 from analysis.plots.style import GRID, INK, LINE, QUIET, Figure, Trace, plain
 
 FONT = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif"
-ACCURACY = "val_acc (fraction)"
 PERCENT = {"range": [0, 1], "tickformat": ".0%"}
 
 

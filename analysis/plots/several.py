@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.plots.scales import ACCURACY, axis, figure, headed, note, rows, upright
+from analysis.plots.scales import axis, figure, headed, note, rows, upright
 from analysis.plots.style import (
     BLACK,
     BLUE,
@@ -23,6 +23,7 @@ from analysis.plots.style import (
     line,
     plain,
 )
+from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.workload import MAX_DRAWN
 from analysis.statistics.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
 
@@ -36,19 +37,20 @@ VERDICTS = {
 }
 
 
-def by_number(trials: pd.DataFrame) -> pd.DataFrame:
-    """Each trial's val_acc against its number in the sweep, and the best so far."""
+def by_number(trials: pd.DataFrame, measure: Measure = ACCURACY) -> pd.DataFrame:
+    """Each trial's value against its number in the sweep, and the best so far."""
     table = trials.sort_index(kind="stable").assign(x=np.arange(1.0, len(trials) + 1))
-    return _with_best(table)
+    return _with_best(table, measure)
 
 
-def by_hours(trials: pd.DataFrame) -> pd.DataFrame:
-    """Each trial's val_acc against the hours from the first start to its end; maybe no row."""
+def by_hours(trials: pd.DataFrame, measure: Measure = ACCURACY) -> pd.DataFrame:
+    """Each trial's value against the hours from the first start to its end; maybe no row."""
     if not {"started", "seconds"} <= set(trials):
-        return _with_best(trials.iloc[:0].assign(x=0.0))
+        return _with_best(trials.iloc[:0].assign(x=0.0), measure)
     started = pd.to_datetime(trials["started"], errors="coerce", utc=True, format="ISO8601")
     seconds = (started - started.min()).dt.total_seconds() + trials["seconds"].astype(float)
-    return _with_best(trials.assign(x=seconds / 3600).dropna(subset="x").sort_values("x"))
+    timed = trials.assign(x=seconds / 3600).dropna(subset="x").sort_values("x")
+    return _with_best(timed, measure)
 
 
 def in_readable_unit(hours: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], str]:
@@ -58,12 +60,17 @@ def in_readable_unit(hours: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.Da
     return {name: table.assign(x=60 * table["x"]) for name, table in hours.items()}, "minutes"
 
 
-def _with_best(table: pd.DataFrame) -> pd.DataFrame:
-    known = table.dropna(subset="val_acc")
-    return known[["x", "val_acc"]].assign(best=known["val_acc"].cummax())
+def _with_best(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """The columns x, value, and best, the best value so far."""
+    score = measure.scores(table).dropna()
+    x = table.loc[score.index, "x"]
+    best = measure.values(score.cummax())
+    return pd.DataFrame({"x": x, "value": measure.values(score), "best": best})
 
 
-def progress_figure(progress: Mapping[str, pd.DataFrame], label: str) -> Figure:
+def progress_figure(
+    progress: Mapping[str, pd.DataFrame], label: str, measure: Measure = ACCURACY
+) -> Figure:
     """Every trial of every sweep a dot, and the best so far of each sweep a step line."""
     traces: list[Trace] = []
     for number, (name, table) in enumerate(progress.items()):
@@ -71,14 +78,14 @@ def progress_figure(progress: Mapping[str, pd.DataFrame], label: str) -> Figure:
             continue
         table = _drawn(table, MAX_DRAWN // len(progress))
         look, text = LOOKS[number % len(LOOKS)], plain(name, 30)
-        hover = f"val_acc %{{y:.3f}}<extra>{text}</extra>"
-        marks = dots(table["x"], table["val_acc"], look, size=5, legendgroup=text,
+        hover = f"{plain(measure.said)} %{{y:{measure.format}}}<extra>{text}</extra>"
+        marks = dots(table["x"], table["value"], look, size=5, legendgroup=text,
                      hovertemplate=hover)  # fmt: skip
         marks["marker"]["opacity"] = 0.45
         best = line(table["x"], table["best"], look, width=2, shape="hv", name=text,
                     legendgroup=text)  # fmt: skip
         traces += [marks, best]
-    return figure(traces, axis(label, rangemode="tozero"), axis(ACCURACY), height=400)
+    return figure(traces, axis(label, rangemode="tozero"), axis(plain(measure.axis)), height=400)
 
 
 def _drawn(table: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -88,11 +95,14 @@ def _drawn(table: pd.DataFrame, most: int) -> pd.DataFrame:
     step = -(-len(table) // max(100, most))
     kept = np.arange(len(table)) % step == 0
     kept[-1] = True
-    return table[kept | (table["best"] > table["best"].shift(fill_value=-np.inf)).to_numpy()]
+    return table[kept | (table["best"] != table["best"].shift()).to_numpy()]
 
 
 def claim_figure(number: int, verdicts: Sequence[tuple[str, Verdict]]) -> Figure:
-    """The effect that each sweep finds, in points with its 95% interval, one row a sweep."""
+    """The effect that each sweep finds with its 95% interval, one row a sweep; of one metric."""
+    measure = verdicts[0][1].measure
+    unit = " points" if measure.is_share else ""
+    factor = measure.value(measure.scale)
     traces, notes = [], []
     asked = [(row, v) for row, (_, v) in enumerate(verdicts) if not np.isnan(v.contrast.effect)]
     for kind, look in VERDICTS.items():
@@ -100,13 +110,13 @@ def claim_figure(number: int, verdicts: Sequence[tuple[str, Verdict]]) -> Figure
         if not found:
             continue
         effect, low, high = (
-            [100 * getattr(contrast, name) for _, contrast in found]
-            for name in ("effect", "low", "high")
+            [factor * getattr(contrast, name) for _, contrast in found]
+            for name in (("effect", "low", "high") if measure.rises else ("effect", "high", "low"))
         )
         marks = dots(
             effect, [row for row, _ in found], look, size=10, name=kind,
             error_x=interval(effect, low, high, look.color, thickness=2) | {"width": 0},
-            hovertemplate="%{x:+.1f} points<extra>%{y}</extra>",
+            hovertemplate=f"%{{x:+{measure.digits}}}{unit}<extra>%{{y}}</extra>",
         )  # fmt: skip
         traces.append(marks)
     for row, (_, verdict) in enumerate(verdicts):
@@ -114,7 +124,8 @@ def claim_figure(number: int, verdicts: Sequence[tuple[str, Verdict]]) -> Figure
             place = {"xref": "paper", "xanchor": "right"}
             notes.append(note(0.98, row, "not asked", **place))
     drawn = figure(
-        traces, axis("effect on val_acc in points"), rows([name for name, _ in verdicts], room=18),
+        traces, axis(f"effect on {plain(measure.said)}{' in points' if unit else ''}"),
+        rows([name for name, _ in verdicts], room=18),
         height=90 + 22 * len(verdicts), shapes=[upright(0, BLACK, width=0.8)], annotations=notes,
     )  # fmt: skip
     return headed(drawn, f"claim {number}")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.values import shortened
 
 Trace = dict[str, Any]
@@ -97,7 +98,13 @@ def interval(value: Any, low: Any, high: Any, color: str, *, thickness: float = 
 
 
 def outcome_dots(
-    trials: pd.DataFrame, x: pd.Series, y: pd.Series, *, hover: str = "", size: float = 8
+    trials: pd.DataFrame,
+    x: pd.Series,
+    y: pd.Series,
+    *,
+    hover: str = "",
+    size: float = 8,
+    measure: Measure = ACCURACY,
 ) -> Iterator[Trace]:
     """A trace of dots for each outcome, its colour and shape; `hover` ends what a dot tells."""
     for outcome, group in by_outcome(trials):
@@ -106,7 +113,8 @@ def outcome_dots(
             x[place], y[place], OUTCOMES[outcome], size=size,
             name=f"{outcome} (n = {len(place):,})", legendgroup=outcome,
             text=[plain(name) for name in trials.loc[place, "trial_id"]],
-            hovertemplate=f"trial %{{text}}<br>val_acc %{{y:.3f}}{hover}<extra>{outcome}</extra>",
+            hovertemplate=f"trial %{{text}}<br>{plain(measure.said)} %{{y:{measure.format}}}{hover}"
+                          f"<extra>{outcome}</extra>",
         )  # fmt: skip
         trace["marker"]["opacity"] = 0.8
         yield trace

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.plots.scales import ACCURACY, axis, figure, headed, named, rows, scaled
+from analysis.plots.scales import axis, figure, headed, named, rows, scaled
 from analysis.plots.style import (
     BLACK,
     BLUE,
@@ -23,6 +23,7 @@ from analysis.plots.style import (
     ring,
 )
 from analysis.reading.folder import SweepFolder
+from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.values import Groups, groups_of, is_log
 from analysis.reading.workload import MAX_DRAWN, Cost, Workers, in_order, starts
 
@@ -49,42 +50,54 @@ def times_of(trials: pd.DataFrame) -> tuple[pd.Series, str]:
 
 
 def history_figure(sweep: SweepFolder, drawn: pd.DataFrame) -> Figure:
-    """val_acc against the start, and the best so far; what has no val_acc lies below.
+    """The metric against the start, and the best so far; what has no value lies beyond.
 
     `drawn` are the trials to be drawn; those whose start is unknown are not, if any is known.
     """
     when, label = times_of(sweep.trials)
     when = when.dropna()
     drawn = drawn.loc[drawn.index.isin(when.index)]
-    measured = drawn[drawn["val_acc"].notna()]
-    accuracy = measured["val_acc"]
-    traces = [*outcome_dots(measured, when, accuracy)]
-    traces += _without_accuracy(drawn[drawn["val_acc"].isna()], when, accuracy)
+    measure = sweep.measure
+    measured = drawn[drawn[measure.name].notna()]
+    values = measured[measure.name]
+    traces = [*outcome_dots(measured, when, values, measure=measure)]
+    traces += _without_value(drawn[drawn[measure.name].isna()], when, values, measure)
     if len(measured):
         order = when[measured.index].sort_values(kind="stable").index
-        best = accuracy[order].cummax()
+        best = measure.values(measure.scores(measured)[order].cummax())
         look = Look(BLACK)
         traces.append(line(when[order], best, look, shape="hv", name="best so far"))
-        traces.append(_highlight(sweep, when[measured.index], accuracy))
-    y_axis = axis(ACCURACY) if len(measured) else axis(ACCURACY, range=[-0.1, 1])
+        traces.append(_highlight(sweep, when[measured.index], values))
+    title = plain(measure.axis)
+    y_axis = axis(title) if len(measured) else axis(title, range=[-0.1, 1])
     return figure(traces, axis(label), y_axis, height=380)
 
 
-def _without_accuracy(trials: pd.DataFrame, when: pd.Series, known: pd.Series) -> list[Trace]:
-    """Dots below all others."""
-    floor = known.min() - 0.06 * max(np.ptp(known), 0.05) if len(known) else 0.0
-    traces = [*outcome_dots(trials, when, pd.Series(floor, trials.index), size=6)]
+def _without_value(
+    trials: pd.DataFrame, when: pd.Series, known: pd.Series, measure: Measure
+) -> list[Trace]:
+    """Dots on the worse side of all others."""
+    at = 0.0
+    if len(known):
+        room = 0.06 * max(np.ptp(known), 0.05)
+        at = known.min() - room if measure.rises else known.max() + room
+    level = pd.Series(at, trials.index)
+    traces = [*outcome_dots(trials, when, level, size=6, measure=measure)]
+    without = f", no {plain(measure.said)}"
     for trace in traces:
-        trace["name"] = trace["name"].replace(" (n", ", no val_acc (n")
-        trace["legendgroup"] += ", no val_acc"
-        trace["hovertemplate"] = trace["hovertemplate"].replace("%{y:.3f}", "unknown")
+        trace["name"] = trace["name"].replace(" (n", f"{without} (n")
+        trace["legendgroup"] += without
+        trace["hovertemplate"] = trace["hovertemplate"].replace(
+            f"%{{y:{measure.format}}}", "unknown"
+        )
     return traces
 
 
 def slice_figures(sweep: SweepFolder, drawn: pd.DataFrame, names: list[str]) -> list[Figure]:
-    """For each hyperparameter its values against val_acc with their medians."""
-    measured = drawn[drawn["val_acc"].notna()]
-    low, high = measured["val_acc"].min(), measured["val_acc"].max()
+    """For each hyperparameter its values against the metric with their medians."""
+    values = drawn[sweep.measure.name]
+    measured = drawn[values.notna()]
+    low, high = values.min(), values.max()
     pad = 0.08 * max(high - low, 0.02)
     return [_slice(sweep, measured, name, [low - pad, high + pad]) for name in names]
 
@@ -94,15 +107,16 @@ def _slice(sweep: SweepFolder, trials: pd.DataFrame, name: str, span: list[float
     x = groups.positions
     if groups.is_category:
         x = x + np.random.default_rng(0).uniform(-SPREAD, SPREAD, len(x))
-    middles = trials["val_acc"].groupby(groups.members).median()
+    values, measure = trials[sweep.measure.name], sweep.measure
+    middles = values.groupby(groups.members).median()
     medians = line(
         [end for left, right, _ in groups.spans for end in (left, right, np.nan)],
         [at for code in range(len(groups.spans)) for at in (*[middles[code]] * 2, np.nan)],
         Look(BLACK), width=3, name="median",
     )  # fmt: skip
-    traces = [*outcome_dots(trials, x, trials["val_acc"], size=7), medians]
-    traces.append(_highlight(sweep, x.dropna(), trials["val_acc"]))
-    y_axis = axis("val_acc", range=numbers(span))
+    traces = [*outcome_dots(trials, x, values, size=7, measure=measure), medians]
+    traces.append(_highlight(sweep, x.dropna(), values))
+    y_axis = axis(plain(measure.said), range=numbers(span))
     return headed(figure(traces, _group_axis(groups), y_axis, height=280), name)
 
 
@@ -122,21 +136,24 @@ def _group_axis(groups: Groups) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def distribution_figure(trials: pd.DataFrame) -> Figure:
-    """The share of trials that reach at most each val_acc: of all, and of those completed."""
-    measured = trials[trials["val_acc"].notna()]
-    groups = {"all with a val_acc": (measured, Look(BLACK))}
+def distribution_figure(trials: pd.DataFrame, measure: Measure = ACCURACY) -> Figure:
+    """The share of trials that reach at most each value: of all, and of those completed."""
+    measured = trials[trials[measure.name].notna()]
+    groups = {f"all with a {plain(measure.said)}": (measured, Look(BLACK))}
     completed = measured[measured["status"] == "completed"] if "status" in measured else measured
     if 0 < len(completed) < len(measured):
         groups["completed only"] = (completed, Look(BLUE, dash="dash"))
-    low, high = measured["val_acc"].min(), measured["val_acc"].max()
+    low, high = measured[measure.name].min(), measured[measure.name].max()
     traces = [
-        shares(group["val_acc"], low, high, look, name=f"{name} (n = {len(group):,})")
-        | {"hoverinfo": "all", "hovertemplate": "%{y:.0%} reach at most %{x:.3f}<extra></extra>"}
+        shares(group[measure.name], low, high, look, name=f"{name} (n = {len(group):,})")
+        | {
+            "hoverinfo": "all",
+            "hovertemplate": "%{y:.0%} reach at most %{x:" + measure.format + "}<extra></extra>",
+        }
         for name, (group, look) in groups.items()
     ]
     y_axis = axis("share of trials with at most this", range=[0, 1.02], tickformat=".0%")
-    return figure(traces, axis(ACCURACY), y_axis, height=320)
+    return figure(traces, axis(plain(measure.axis)), y_axis, height=320)
 
 
 def shares(values: pd.Series, low: float, high: float, look: Look, **more: Any) -> Trace:
@@ -152,30 +169,34 @@ def shares(values: pd.Series, low: float, high: float, look: Look, **more: Any) 
 
 
 def cost_figure(sweep: SweepFolder, cost: Cost, drawn: pd.DataFrame) -> Figure:
-    """val_acc against what a trial took, and the trials that no cheaper one equals."""
+    """The metric against what a trial took, and the trials that no cheaper one equals."""
     trials = cost.trials[cost.trials.index.isin(drawn.index.union(cost.front.index))]
-    x, y = trials["cost"], trials["val_acc"]
-    front = line(cost.front["cost"], cost.front["val_acc"], Look(GREY, dash="dot"),
+    x, y = trials["cost"], trials[sweep.measure.name]
+    front = line(cost.front["cost"], cost.front[sweep.measure.name], Look(GREY, dash="dot"),
                  shape="hv", name="best for its cost")  # fmt: skip
     traces = [
-        *outcome_dots(trials, x, y, hover="<br>%{x:.4~g} " + cost.label), front,
+        *outcome_dots(trials, x, y, hover="<br>%{x:.4~g} " + cost.label, measure=sweep.measure),
+        front,
         _highlight(sweep, x, y),
-    ]  # fmt: skip
-    return figure(traces, scaled(cost.label, is_log(x)), axis(ACCURACY), height=380)
+    ]
+    return figure(
+        traces, scaled(cost.label, is_log(x)), axis(plain(sweep.measure.axis)), height=380
+    )
 
 
-def workers_figure(workers: Workers, trials: pd.DataFrame) -> Figure:
+def workers_figure(workers: Workers, trials: pd.DataFrame, measure: Measure = ACCURACY) -> Figure:
     """A bar for each of these trials on the lane of its worker."""
-    traces = []
+    traces, told = [], trials[measure.name].map(f"{{:{measure.format}}}".format)
+    told = told.where(trials[measure.name].notna(), "unknown")
     for outcome, group in by_outcome(trials):
         trace = bars(
             group["end"] - group["begin"], group["lane"].astype(int), OUTCOMES[outcome],
             base=numbers(group["begin"]), width=0.72,
             name=f"{outcome} (n = {len(group):,})", legendgroup=outcome,
             text=[plain(name) for name in group["trial_id"]], textposition="none",
-            customdata=["unknown" if v != v else f"{v:.3f}" for v in group["val_acc"]],
-            hovertemplate="trial %{text}<br>%{x:.3~g} minutes<br>val_acc %{customdata}"
-                          f"<extra>{outcome}</extra>",
+            customdata=told[group.index].tolist(),
+            hovertemplate="trial %{text}<br>%{x:.3~g} minutes<br>" + plain(measure.said)
+                          + f" %{{customdata}}<extra>{outcome}</extra>",
         )  # fmt: skip
         trace["marker"]["line"] = {"color": "#fff", "width": 1}
         traces.append(trace)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.reading.columns import Choice, Columns, sort_columns, statuses
+from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.predictions import read_predictions
 from analysis.reading.shapes import SETTINGS, read_mapping
 from analysis.reading.values import varied
@@ -39,7 +40,7 @@ class SweepFolder:
 
     path: Path
     trials: pd.DataFrame
-    """One row a trial, the highest val_acc first; val_acc is always there, maybe as NaN.
+    """One row a trial, the best first; the metric is always there, maybe as NaN.
 
     The index tells the order in which the folder lists them.
     """
@@ -56,6 +57,8 @@ class SweepFolder:
     leaks: pd.DataFrame | None = None
     """Test photographs that are copies of ones trained on; None where nobody looked."""
     class_recalls: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CLASS_COLUMNS))
+    measure: Measure = ACCURACY
+    """What trials are compared by."""
 
     @property
     def name(self) -> str:
@@ -64,9 +67,13 @@ class SweepFolder:
 
     @property
     def best(self) -> pd.Series | None:
-        """The trial with the highest validation accuracy."""
-        known = self.trials[self.trials["val_acc"].notna()]
-        return known.iloc[0] if len(known) else None
+        """The trial with the best value."""
+        return self.measured.iloc[0] if len(self.measured) else None
+
+    @property
+    def measured(self) -> pd.DataFrame:
+        """The trials that have a value of the metric."""
+        return self.trials[self.trials[self.measure.name].notna()]
 
     @property
     def highlight(self) -> str | None:
@@ -107,10 +114,10 @@ def read_folder(path: Path, choice: Choice | None = None) -> SweepFolder:
     check_pair(champion, about_champion.get("weights"))
     if "config" in about_champion:
         about_champion["config"] = told(about_champion["config"], names, network)
-    tests = openings(path)
+    tests, measure = openings(path), Measure.of_metric(results.metric)
     return SweepFolder(
         path=path,
-        trials=_clean_trials(results.trials),
+        trials=_clean_trials(results.trials, measure),
         epochs=_clean_epochs(results.epochs),
         hyperparameters=names,
         settings=settings,
@@ -124,6 +131,7 @@ def read_folder(path: Path, choice: Choice | None = None) -> SweepFolder:
         class_recalls=results.class_recalls.assign(
             val_recall=_finite(results.class_recalls["val_recall"])
         ),
+        measure=measure,
     )
 
 
@@ -139,14 +147,14 @@ def _sorted_out(
         if choice and (choice.hyperparameters is not None or choice.drop):
             raise ValueError("--hyperparameters and --drop are for tables without a journal")
         return results
-    trials = results.trials
+    trials, ours = results.trials, [*FIXED_TRIAL_COLUMNS, results.metric.name]
     stated = settings.get("hyperparameters")
     if stated is not None and not (choice and choice.hyperparameters is not None):
         known = tuple(name for name in stated if name in trials)
         choice = Choice(known, choice.drop if choice else ())
-        columns = sort_columns(trials, choice, ours=FIXED_TRIAL_COLUMNS)
+        columns = sort_columns(trials, choice, ours=ours)
     else:
-        columns = sort_columns(trials, choice, ours=FIXED_TRIAL_COLUMNS)
+        columns = sort_columns(trials, choice, ours=ours)
         for line in columns.lines():
             logger.warning("%s: %s", path / "trials.csv", line)
     num_varied = len(varied(trials, list(columns.hyperparameters)))
@@ -155,15 +163,17 @@ def _sorted_out(
             f"{path / 'trials.csv'}: {num_varied:,} hyperparameters vary, at most {MOST} are"
             " compared; --hyperparameters A,B says which"
         )
-    return Results(_kept(trials, columns), results.epochs, results.class_recalls)
+    return Results(
+        _kept(trials, columns, ours), results.epochs, results.class_recalls, results.metric
+    )
 
 
-def _kept(trials: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+def _kept(trials: pd.DataFrame, columns: Columns, ours: list[str]) -> pd.DataFrame:
     """The fixed columns and the hyperparameters, these without their marks."""
     state = next((name for name in columns.own if name.lower() == "state"), None)
     if state is not None and "status" not in trials:
         trials = trials.assign(status=statuses(trials[state]))
-    kept = [c for c in trials if c in FIXED_TRIAL_COLUMNS or c in columns.hyperparameters]
+    kept = [c for c in trials if c in ours or c in columns.hyperparameters]
     return trials[kept].rename(columns=columns.hyperparameters)
 
 
@@ -200,14 +210,17 @@ def _used(results: Results, network: str) -> list[str]:
     ]
 
 
-def _clean_trials(trials: pd.DataFrame) -> pd.DataFrame:
+def _clean_trials(trials: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     table = trials.assign(trial_id=trials["trial_id"].astype(str))
-    table["val_acc"] = _finite(table["val_acc"]) if "val_acc" in table else float("nan")
+    if measure.name not in table:
+        table[measure.name] = float("nan")
+    for name in {measure.name, "val_acc"} & {*table}:
+        table[name] = _finite(table[name])
     if "status" in table:
         status = table["status"].astype(object)
         table["status"] = status.where(status.notna(), "unknown")
     table = table.reset_index(drop=True)
-    return table.sort_values("val_acc", ascending=False, kind="stable")
+    return measure.sorted(table)
 
 
 def _clean_epochs(epochs: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.reading.columns import OUTCOMES, holds_numbers, our_name, words_of
 from cnnlib.journal.tables import EPOCH_COLUMNS
+from cnnlib.networks.metric import SHARES, VAL_ACC, Metric
 from cnnlib.storage.csv_file import accuracies, numbers
 from cnnlib.system.units import short
 
@@ -42,13 +43,15 @@ def read_epochs(
     ids: Mapping[str, str],
     rename: Mapping[str, str],
     say: Say,
+    metric: Metric = VAL_ACC,
 ) -> pd.DataFrame:
     """One row a run and epoch, (trial_id, epoch from 1, metrics), accuracies as fractions.
 
     `histories` come with the names of their files, `ids` says what a run of them is called here.
     Raises ValueError where an axis is no epoch and no step, or two are different ones.
     """
-    parts = [_history(source, table, rename, say) for source, table in histories]
+    known = logged_metrics(metric)
+    parts = [_history(source, table, rename, say, known) for source, table in histories]
     if not parts:
         return pd.DataFrame(columns=["trial_id", "epoch"])
     for part in parts:
@@ -70,17 +73,22 @@ def read_epochs(
         first = rows["x"].min()
         table = rows.rename(columns={"x": "epoch"}).assign(epoch=rows["x"] + int(first == 0))
     else:
-        table = _numbered(rows, parts[0].axis, say)
+        table = _numbered(rows, parts[0].axis, say, metric.name)
     table = table.groupby(["trial_id", "epoch"], as_index=False).last()
     table["epoch"] = table["epoch"].astype(int)
-    for name in ("val_acc", "train_acc"):
+    for name in (*SHARES, "train_acc"):
         if name in table:
             where = ", ".join(part.source for part in parts)
             table[name], notes = accuracies(table[name], table["trial_id"], where)
             for note in notes:
                 say(note)
-    columns = [c for c in EPOCH_COLUMNS if c in table]
+    columns = [c for c in (*EPOCH_COLUMNS[:2], *known) if c in table]
     return table[columns].sort_values(["trial_id", "epoch"], ignore_index=True)
+
+
+def logged_metrics(metric: Metric) -> list[str]:
+    """What is kept of an epoch: the usual metrics, and the sweep's own."""
+    return [*dict.fromkeys((*EPOCH_COLUMNS[2:], metric.name))]
 
 
 def named(table: pd.DataFrame, rename: Mapping[str, str], say: Say) -> pd.DataFrame:
@@ -106,7 +114,9 @@ def named(table: pd.DataFrame, rename: Mapping[str, str], say: Say) -> pd.DataFr
     return table
 
 
-def _history(source: str, table: pd.DataFrame, rename: Mapping[str, str], say: Say) -> History:
+def _history(
+    source: str, table: pd.DataFrame, rename: Mapping[str, str], say: Say, known: list[str]
+) -> History:
     """Any history as long rows, its axis found by its name."""
     columns = [str(column) for column in table]
     first = columns[0] if columns else ""
@@ -116,7 +126,7 @@ def _history(source: str, table: pd.DataFrame, rename: Mapping[str, str], say: S
         kind = _kind(axis)
         if kind is None:
             raise ValueError(_refusal(source, f"the chart's axis {short(first)}"))
-        rows = _of_chart(source, table, first, charted, rename, say)
+        rows = _of_chart(source, table, first, charted, rename, say, known)
         return History(rows, axis, kind == "epoch", source)
     table = named(table, rename, lambda _: None)
     lower = {str(column).lower(): str(column) for column in table}
@@ -134,7 +144,7 @@ def _history(source: str, table: pd.DataFrame, rename: Mapping[str, str], say: S
         raise ValueError(f"{source}: row {row} has no {owner}; write one or remove it")
     owners = table[owner].astype(str)
     axis = axes[0]
-    metrics = [c for c in EPOCH_COLUMNS[2:] if c in table and c not in (owner, axis)]
+    metrics = [c for c in known if c in table and c not in (owner, axis)]
     rows = pd.DataFrame({"trial_id": owners, "x": numbers(table[axis], owners, source)})
     rows[metrics] = table[metrics]
     return History(_finished(rows, metrics, source), axis, kinds[axis] == "epoch", source)
@@ -162,13 +172,14 @@ def _of_chart(
     charted: list[str],
     rename: Mapping[str, str],
     say: Say,
+    known: list[str],
 ) -> pd.DataFrame:
     """The rows of a chart with a column a run and metric."""
     parts = [pd.DataFrame({"trial_id": pd.Series(dtype=str), "x": pd.Series(dtype=float)})]
     for column in charted:
         run, _, metric = column.rpartition(" - ")
         name = dict(rename).get(metric) or our_name(metric) or metric
-        if name not in EPOCH_COLUMNS[2:]:
+        if name not in known:
             continue
         owners = pd.Series(run, table.index)
         rows = pd.DataFrame({"trial_id": owners, "x": numbers(table[axis], owners, source)})
@@ -194,7 +205,7 @@ def _finished(rows: pd.DataFrame, metrics: list[str], source: str) -> pd.DataFra
     return rows
 
 
-def _numbered(rows: pd.DataFrame, axis: str, say: Say) -> pd.DataFrame:
+def _numbered(rows: pd.DataFrame, axis: str, say: Say, metric: str) -> pd.DataFrame:
     """Steps as epochs: those at which a run was validated end its epochs 1, 2, 3.
 
     Of a metric with as many points the first belongs to the first epoch, and so on; of one that
@@ -203,7 +214,7 @@ def _numbered(rows: pd.DataFrame, axis: str, say: Say) -> pd.DataFrame:
     metrics = [c for c in rows if c not in ("trial_id", "x")]
     grids = {}
     for trial_id, part in rows.groupby("trial_id", sort=False):
-        scored = part.dropna(subset=["val_acc"]) if "val_acc" in part else part
+        scored = part.dropna(subset=[metric]) if metric in part else part
         if len(scored):
             grids[trial_id] = np.unique(scored["x"].to_numpy())
     spacings = {trial_id: _spacing(grid) for trial_id, grid in grids.items() if len(grid) > 1}

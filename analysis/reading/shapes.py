@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cnnlib.networks.metric import MAXIMIZE, MINIMIZE
 from cnnlib.storage.json_file import NULL, NUMBER, TEXT, Kind, either, list_of, read_entries
 
 COUNT = Kind(
@@ -12,10 +13,20 @@ COUNT = Kind(
 )
 MAPPING = Kind("a mapping", lambda value: isinstance(value, dict))
 LIST = Kind("a list", lambda value: isinstance(value, list))
+METRIC = Kind(
+    "a metric with name, goal (maximize or minimize) and said, the user's name for it",
+    lambda value: (
+        isinstance(value, dict)
+        and value.keys() == {"name", "goal", "said"}
+        and value["goal"] in (MAXIMIZE, MINIMIZE)
+        and all(isinstance(value[key], str) and value[key] for key in ("name", "said"))
+    ),
+)
 SETTINGS: Mapping[str, Kind] = {
     "name": TEXT, "started": TEXT, "search": TEXT, "trials": COUNT, "max_epochs": COUNT,
     "seconds": NUMBER, "rungs": LIST, "reduction_factor": NUMBER, "data": MAPPING,
     "network": TEXT, "space": MAPPING, "versions": MAPPING, "hyperparameters": list_of(TEXT),
+    "metric": METRIC,
 }  # fmt: skip
 
 

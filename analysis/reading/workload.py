@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.reading.measure import ACCURACY, Measure
 from cnnlib.system.units import counted
 
 MAX_DRAWN = 1000
@@ -25,34 +26,37 @@ def in_order(trials: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def thinned(trials: pd.DataFrame, highlight: str | None) -> pd.DataFrame:
+def thinned(
+    trials: pd.DataFrame, highlight: str | None, measure: Measure = ACCURACY
+) -> pd.DataFrame:
     """All trials, or of very many every n-th in the order given, the best first.
 
     `highlight` is always among them, and so is every trial that was the best when it started: the
-    distribution of val_acc and the best so far are those of all trials.
+    distribution of the metric and the best so far are those of all trials.
     """
     if len(trials) <= MAX_DRAWN:
         return trials
-    accuracy = in_order(trials)["val_acc"]
-    record = accuracy > accuracy.cummax().ffill().shift().fillna(-np.inf)
+    score = measure.scores(in_order(trials))
+    record = score > score.cummax().ffill().shift().fillna(-np.inf)
     every = np.arange(len(trials)) % -(-len(trials) // MAX_DRAWN) == 0
     kept = every | record.loc[trials.index].to_numpy() | (trials["trial_id"] == highlight)
     return trials[kept]
 
 
-def thinning_note(num_drawn: int, num_all: int) -> str:
+def thinning_note(num_drawn: int, num_all: int, measure: Measure = ACCURACY) -> str:
     """What `thinned` left out, in words; empty if nothing."""
     if num_drawn == num_all:
         return ""
     return (
         f"{num_drawn:,} of {counted(num_all, 'trial')} are drawn: one of every"
-        f" {-(-num_all // MAX_DRAWN)} in order of val_acc, and each that was the best so far."
+        f" {-(-num_all // MAX_DRAWN)} in order of {measure.said}, and each that was the best so"
+        " far."
     )
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What each trial with an accuracy took; `front` are those that no cheaper one equals."""
+    """What each trial with a value took; `front` are those that no cheaper one equals."""
 
     trials: pd.DataFrame
     """With a column cost, the cheapest first."""
@@ -60,9 +64,9 @@ class Cost:
     label: str
 
 
-def cost_of(trials: pd.DataFrame) -> Cost | None:
-    """Seconds where most trials with an accuracy have them, else epochs; None if neither."""
-    measured = trials[trials["val_acc"].notna()]
+def cost_of(trials: pd.DataFrame, measure: Measure = ACCURACY) -> Cost | None:
+    """Seconds where most trials with a value have them, else epochs; None if neither."""
+    measured = trials[trials[measure.name].notna()]
     for column, label in (("seconds", "seconds of training"), ("epochs", "epochs trained")):
         if column not in trials:
             continue
@@ -70,8 +74,10 @@ def cost_of(trials: pd.DataFrame) -> Cost | None:
         known = cost.notna() & np.isfinite(cost)
         if len(measured) and known.mean() > 0.5:
             table = measured[known].assign(cost=cost[known])
-            table = table.sort_values(["cost", "val_acc"], ascending=[True, False], kind="stable")
-            best = table["val_acc"].cummax()
+            table = table.sort_values(
+                ["cost", measure.name], ascending=[True, not measure.rises], kind="stable"
+            )
+            best = measure.scores(table).cummax()
             return Cost(table, table[best > best.shift(fill_value=-np.inf)], label)
     return None
 

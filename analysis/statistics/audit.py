@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.reading.folder import SweepFolder
-from analysis.statistics.summary import percent
+from analysis.reading.measure import ACCURACY, Measure
 
 
 @dataclass(frozen=True)
@@ -17,33 +17,39 @@ class Audit:
     """The audited trials against the others."""
 
     trials: pd.DataFrame
-    """Those that completed, by trial_id: rung, then (the best val_acc by that rung), val_acc (at
-    the end) and more (epochs trained after the rung)."""
+    """Those that completed, by trial_id: rung, then (the best score by that rung), score (at the
+    end) and more (epochs trained after the rung)."""
     num_audited: int
     num_stopped: int
     champion: float
-    """The highest val_acc of the trials that were not audited; NaN where there is none."""
+    """The highest score of the trials that were not audited; NaN where there is none."""
     good: float
-    """The val_acc from which on a trial is among the best 1/eta of the completed trials that were
+    """The score from which on a trial is among the best 1/eta of the completed trials that were
     not audited: ASHA's own rule, applied at the end. NaN where eta is not known."""
     eta: float
     more: int
     """Epochs that all audited trials trained after the rung where they would have stopped."""
     trained: int
     """Epochs of all trials."""
+    measure: Measure = ACCURACY
+
+    def text(self, score: float) -> str:
+        """A score as a value of the metric."""
+        return self.measure.text(self.measure.value(score))
 
     @property
     def counts(self) -> dict[str, int]:
         """Of the completed audited trials, how many it was wrong to stop, by what is wrong."""
-        above, among = (self.trials["val_acc"] > self.champion, self.trials["val_acc"] >= self.good)
+        above, among = (self.trials["score"] > self.champion, self.trials["score"] >= self.good)
+        side, more = ("above", "more") if self.measure.rises else ("below", "less")
         found = {}
         if self.champion == self.champion:  # not NaN
-            text = f"ended above the best trial that was not audited ({percent(self.champion)})"
+            text = f"ended {side} the best trial that was not audited ({self.text(self.champion)})"
             found[text] = int(above.sum())
         if self.good == self.good:
             text = (
                 f"ended among the best {1 / self.eta:.0%} of the other completed trials"
-                f" ({percent(self.good)} or more)"
+                f" ({self.text(self.good)} or {more})"
             )
             found[text] = int(among.sum())
         return found
@@ -58,10 +64,12 @@ def read_audit(sweep: SweepFolder) -> Audit | None:
     epochs = pd.to_numeric(trials["epochs"], errors="coerce").fillna(0).astype(int)
     is_audited, completed = rung.notna(), trials["status"] == "completed"
     early = sweep.epochs[sweep.epochs["epoch"] <= sweep.epochs["trial_id"].map(rung).astype(float)]
-    then = early.groupby("trial_id")["val_acc"].max()
-    table = trials[["val_acc"]].assign(rung=rung, then=then, more=epochs - rung)
+    then = sweep.measure.scores(early).groupby(early["trial_id"]).max()
+    scores = sweep.measure.scores(trials)
+    table = pd.DataFrame({"score": scores, "rung": rung, "then": then.reindex(trials.index)})
+    table["more"] = epochs - rung
     eta = float(sweep.settings.get("reduction_factor") or "nan")
-    others = trials.loc[~is_audited, "val_acc"]
+    others = scores[~is_audited]
     return Audit(
         trials=table[is_audited & completed],
         num_audited=int(is_audited.sum()),
@@ -71,4 +79,5 @@ def read_audit(sweep: SweepFolder) -> Audit | None:
         eta=eta,
         more=int(table["more"].sum()),
         trained=int(epochs.sum()),
+        measure=sweep.measure,
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.reading.folder import SweepFolder
+from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.values import NOT_LOGGED, numbers_of, rare_merged, shown
 from analysis.statistics.regression import one_hot, owners, spreads_of
 
@@ -21,7 +22,7 @@ class Comparison:
     """Trials with one score each, all taken after the same number of epochs."""
 
     scores: pd.Series
-    """The best val_acc up to `epoch`, by trial_id."""
+    """The best up to `epoch`, by trial_id: the higher is better, whatever the metric."""
     trials: pd.DataFrame
     """The hyperparameters as logged, by trial_id."""
     levels: pd.DataFrame
@@ -29,7 +30,9 @@ class Comparison:
     epoch: int | None
     """None: the epochs are not logged, so each trial counts with its best at any epoch."""
     num_left_out: int
-    """Trials that failed or were interrupted before `epoch`, or have no accuracy at all."""
+    """Trials that failed or were interrupted before `epoch`, or have no value at all."""
+    measure: Measure = ACCURACY
+    """What they are scores of."""
 
     @cached_property
     def spreads(self) -> np.ndarray:
@@ -54,7 +57,7 @@ def compare(sweep: SweepFolder) -> Comparison:
     before it counts with what it reached; one that failed or was interrupted is left out.
     """
     trials = sweep.trials.drop_duplicates("trial_id").set_index("trial_id").sort_index()
-    scores, epoch = _scores(trials, sweep.epochs)
+    scores, epoch = _scores(trials, sweep.epochs, sweep.measure)
     known = trials.loc[scores.index, sweep.hyperparameters]
     levels = {name: levels_of(known[name]) for name in known if not _is_list(known[name])}
     varying = {name: column for name, column in levels.items() if column.nunique() > 1}
@@ -64,25 +67,29 @@ def compare(sweep: SweepFolder) -> Comparison:
         levels=pd.DataFrame(varying, index=known.index),
         epoch=epoch,
         num_left_out=len(trials) - len(scores),
+        measure=sweep.measure,
     )
 
 
-def _scores(trials: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.Series, int | None]:
+def _scores(
+    trials: pd.DataFrame, epochs: pd.DataFrame, measure: Measure
+) -> tuple[pd.Series, int | None]:
     logged = epochs[epochs["trial_id"].isin(trials.index)]
-    logged = logged.dropna(subset="val_acc") if "val_acc" in logged else logged.iloc[:0]
-    measured = trials["val_acc"].notna()
+    logged = logged.assign(score=measure.scores(logged)).dropna(subset="score")
+    scores = measure.scores(trials)
+    measured = scores.notna()
     if logged["trial_id"].nunique() < NEARLY_ALL * measured.sum():
-        return trials.loc[measured, "val_acc"], None
+        return scores[measured], None
     last = logged.groupby("trial_id")["epoch"].max()
     if last.empty:
-        return trials.loc[[], "val_acc"], None
+        return scores[[]], None
     status = trials["status"] if "status" in trials else pd.Series("completed", trials.index)
     cut_short = status.isin(["failed", "running"]).reindex(last.index)
     ended = last[~cut_short]
     typical = ended if len(ended) else last
     epoch = int(typical.quantile(1 - NEARLY_ALL, interpolation="lower"))
     early = logged[logged["epoch"] <= epoch]
-    best = early.groupby("trial_id")["val_acc"].max()
+    best = early.groupby("trial_id")["score"].max()
     return best[~(cut_short & (last < epoch)).loc[best.index]], epoch
 
 

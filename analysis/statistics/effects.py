@@ -22,12 +22,12 @@ IMPORTANCE_COLUMNS = ["hyperparameter", "importance", "low", "high"]
 
 @dataclass(frozen=True)
 class Effects:
-    """What the hyperparameters do to the accuracy, adjusted for each other."""
+    """What the hyperparameters do to the score, adjusted for each other."""
 
     effects: pd.DataFrame
-    """A row for each value but the reference: differences in accuracy, as fractions."""
+    """A row for each value but the reference: differences in score, above 0 for the better."""
     importance: pd.DataFrame
-    """The share of the variance of accuracy that a hyperparameter explains, largest first."""
+    """The share of the variance of scores that a hyperparameter explains, largest first."""
     p_values: dict[str, float] = field(default_factory=dict)
     """By hyperparameter: that it has no effect at all, corrected for their number (Holm)."""
     noise: float = float("nan")

@@ -33,11 +33,13 @@ class Findings:
     class_effects: ClassEffects
 
     def write(self, report: Path) -> None:
-        """The tables, and the sweep file that is suggested."""
+        """The tables, in values of the metric, and the sweep file that is suggested."""
+        measure = self.comparison.measure
+        beyond = measure.values(self.pairs["best_effect"])
         tables = {
-            "effects": self.effects.effects[EFFECT_COLUMNS],
+            "effects": measure.differences(self.effects.effects[EFFECT_COLUMNS]),
             "importance": self.effects.importance,
-            "interplay": self.pairs,
+            "interplay": self.pairs.assign(best_effect=beyond),
             "class_effects": self.class_effects.table,
             "claims": claims_table(self.verdicts),
         }

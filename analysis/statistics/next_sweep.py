@@ -18,7 +18,6 @@ from cnnlib.networks.hyperparameter import Hyperparameter, Value, hyperparameter
 from cnnlib.search.space import num_configurations
 from cnnlib.search.sweep_file import sweep_from_mapping
 
-DEAD = 0.01  # a value that surely loses this much accuracy is not worth another trial
 MAX_CHOICES = 6  # more numbers than this are searched as a range
 MIN_TRIALS, TRIALS_A_VALUE = 20, 3
 HEAD = """\
@@ -74,12 +73,14 @@ def _without_dead(
     """The values of trials less those that are surely worse than the best, and a sentence."""
     best = best_value(effects, name)
     rows = effects_against(comparison, effects, name, best)
-    dead = rows[(rows["p_adjusted"] <= SIGNIFICANT) & (rows["high"] < -DEAD)]
+    measure = comparison.measure
+    least = measure.negligible(comparison.scores)
+    dead = rows[(rows["p_adjusted"] <= SIGNIFICANT) & (rows["high"] < -least)]
     if dead.empty:
         return known, []
     is_dead = comparison.levels[name].isin(dead["value"])
     gone = {shown(value, 9) for value in comparison.trials.loc[is_dead, name]}
-    losses = [f"{row.value} ({-100 * row.effect:.1f} points less)" for row in dead.itertuples()]
+    losses = [f"{row.value} ({measure.apart(row.effect)})" for row in dead.itertuples()]
     sentence = f"{name}: drop {' and '.join(losses)}; {best} does best."
     return known[~known.map(lambda value: shown(value, 9)).isin(gone)], [sentence]
 
@@ -192,7 +193,7 @@ def _file(sweep: SweepFolder, parameters: dict[str, Any]) -> str:
     settings = {name: sweep.settings.get(name) for name in ("max_epochs", "image_size")}
     content: dict[str, Any] = {
         "method": "bayes",
-        "metric": {"name": "val_acc", "goal": "maximize"},
+        "metric": {"name": sweep.measure.said, "goal": sweep.measure.goal},
         "run_cap": max(MIN_TRIALS, TRIALS_A_VALUE * num_values),
         "parameters": parameters
         | {name: {"value": v} for name, v in settings.items() if isinstance(v, int) and v > 0},

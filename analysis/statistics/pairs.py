@@ -65,6 +65,12 @@ def cells_of(comparison: Comparison, first: str, second: str) -> pd.DataFrame:
     return grouped.agg(mean="mean", n="size").reset_index()
 
 
+def shown_cells(comparison: Comparison, first: str, second: str) -> pd.DataFrame:
+    """The same with the mean value of the metric."""
+    cells = cells_of(comparison, first, second)
+    return cells.assign(mean=comparison.measure.values(cells["mean"]))
+
+
 def _basis(columns: np.ndarray) -> np.ndarray:
     """Orthonormal columns of the same span, (trials, rank)."""
     gram = columns.T @ columns

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.reading.folder import SweepFolder, read_folder
+from analysis.reading.measure import Measure
 from analysis.reading.values import is_missing, shown
 from analysis.statistics.claims import Claim, about
 from analysis.statistics.comparison import compare
@@ -142,10 +143,10 @@ def _data(sweep: SweepFolder) -> dict[str, object]:
 
 
 def overview(compared: Compared) -> pd.DataFrame:
-    """A row for each sweep: trials, accuracies, effort."""
+    """A row for each sweep: trials, the best of them, the test, effort."""
     rows = []
     for name, sweep in compared.sweeps.items():
-        score, epochs, best = champion_score(sweep), count_epochs(sweep), sweep.best
+        score, epochs = champion_score(sweep), count_epochs(sweep)
         low, high = score.interval if score else (None, None)
         seconds = sweep.settings.get("seconds")
         rows.append(
@@ -154,8 +155,7 @@ def overview(compared: Compared) -> pd.DataFrame:
                 "network": sweep.network,
                 "search": sweep.settings.get("search"),
                 "trials": len(sweep.trials),
-                "with val_acc": int(sweep.trials["val_acc"].notna().sum()),
-                "best val_acc": None if best is None else best["val_acc"],
+                **_bests(sweep, None if common(compared) else sweep.measure),
                 "champion": sweep.champion.get("trial_id"),
                 "test_acc": score and score.value,
                 "test_low": low,
@@ -169,6 +169,24 @@ def overview(compared: Compared) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def common(compared: Compared) -> Measure | None:
+    """What all these sweeps are compared by; None where they are not compared by the same."""
+    measures = {sweep.measure for sweep in compared.sweeps.values()}
+    return measures.pop() if len(measures) == 1 else None
+
+
+def _bests(sweep: SweepFolder, own: Measure | None) -> dict[str, object]:
+    """How many trials have a value of the metric and the best one, named if it is its `own`."""
+    name = sweep.measure.said if own is None else "a value"
+    best = None if sweep.best is None else sweep.best[sweep.measure.name]
+    told: dict[str, object] = {} if own is None else {"metric": own.said}
+    told |= {f"with {name}": len(sweep.measured)}
+    told |= {f"best {'' if own else name}".strip(): best}
+    if sweep.measure.name != "val_acc" and sweep.best is not None:
+        told["its val_acc"] = sweep.best.get("val_acc")
+    return told
 
 
 def duels_table(duels: Sequence[Duel]) -> pd.DataFrame:

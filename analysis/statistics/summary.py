@@ -122,10 +122,10 @@ def outcome_sentence(sweep: SweepFolder) -> str:
         return f"{start}."
     counts = trials["status"].value_counts()
     ends = ", ".join(f"{n} {OUTCOME_WORDS.get(str(name), name)}" for name, n in counts.items())
-    return f"{start}: {ends}.{_diverged(trials)}"
+    return f"{start}: {ends}.{_diverged(trials, sweep.measure.noun)}"
 
 
-def _diverged(trials: pd.DataFrame) -> str:
+def _diverged(trials: pd.DataFrame, noun: str) -> str:
     """What to know of the trials that failed because their network diverged."""
     errors = trials.get("error", pd.Series("", trials.index)).astype(str)
     count = int(errors.str.startswith(DIVERGED).sum())
@@ -133,16 +133,16 @@ def _diverged(trials: pd.DataFrame) -> str:
         return ""
     return (
         f" Of those that failed {count} {DIVERGED}: the network's outputs were no longer finite,"
-        f" so {'it has' if count == 1 else 'they have'} no accuracy and"
+        f" so {'it has' if count == 1 else 'they have'} no {noun} and"
         f" {'counts' if count == 1 else 'count'} as the worst."
     )
 
 
 def champion_sentences(sweep: SweepFolder) -> list[str]:
     """Who won, how it was measured, and what the test says."""
-    best, champion = sweep.best, sweep.champion
+    best, champion, measure = sweep.best, sweep.champion, sweep.measure
     if best is None and not champion:
-        return ["No trial reached a validation accuracy, so there is no best configuration."]
+        return [f"No trial reached a {measure.long}, so there is no best configuration."]
     trial_id = champion.get("trial_id", None if best is None else best["trial_id"])
     config = champion.get("config") or ({} if best is None else best[sweep.hyperparameters])
     same = constant(sweep.trials, sweep.hyperparameters)
@@ -153,24 +153,37 @@ def champion_sentences(sweep: SweepFolder) -> list[str]:
     ]
     role = "The champion is" if champion else "The best is"
     sentences = [f"{role} trial {trial_id}" + (f": {', '.join(known)}." if known else ".")]
-    num_measured = int(sweep.trials["val_acc"].notna().sum())
+    num_measured = len(sweep.measured)
     if best is not None and num_measured > 1:
         owner = "it" if str(trial_id) == best["trial_id"] else f"trial {best['trial_id']}"
+        reached = measure.text(best[measure.name])
         sentences.append(
-            f"In the sweep {owner} reached a validation accuracy of {percent(best['val_acc'])}, the"
+            f"In the sweep {owner} reached a {measure.long} of {reached}, the"
             f" best of {num_measured} trials, and the best of many is an optimistic figure: it was"
-            " picked because it came out high, on the same photographs."
+            f" picked because it came out {'high' if measure.rises else 'low'}, on the same"
+            " photographs."
         )
     elif best is not None:
-        sentences.append(f"Its validation accuracy is {percent(best['val_acc'])}.")
-    final = champion.get("val_acc")
-    if isinstance(final, int | float) and (best is None or abs(final - best["val_acc"]) >= 0.0005):
+        sentences.append(f"Its {measure.long} is {measure.text(best[measure.name])}.")
+    if best is not None and measure.name != "val_acc" and not is_missing(best.get("val_acc")):
+        sentences.append(f"Its val_acc at that epoch was {percent(best['val_acc'])}.")
+    final = champion_value(sweep)
+    if final is not None and (best is None or abs(final - best[measure.name]) >= 0.0005):
         sentences.append(
-            f"Trained again on new seeds it reaches {percent(final)} on average."
+            f"Trained again on new seeds it reaches {measure.text(final)} on average."
             if champion.get("origin") in ("final", "retrained")
-            else f"The champion as it was saved reaches {percent(final)} on validation."
+            else f"The champion as it was saved reaches {measure.text(final)} on validation."
         )
     return sentences
+
+
+def champion_value(sweep: SweepFolder) -> float | None:
+    """What its own files say that the champion reached, of the sweep's metric."""
+    stated = sweep.champion.get("metric") or {}
+    value = stated.get("value") if stated.get("name") == sweep.measure.name else None
+    if value is None and sweep.measure.name == "val_acc":
+        value = sweep.champion.get("val_acc")
+    return float(value) if isinstance(value, int | float) else None
 
 
 def tested_sentences(sweep: SweepFolder) -> list[str]:

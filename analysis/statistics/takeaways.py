@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.reading.folder import SweepFolder
-from analysis.reading.values import signed_interval
+from analysis.reading.measure import Measure
 from analysis.reading.workload import in_order
 from analysis.statistics.comparison import Comparison, levels_of
 from analysis.statistics.effects import (
@@ -28,7 +28,7 @@ ALIASED = 0.8  # Cramér's V from which two hyperparameters cannot be told apart
 
 @dataclass(frozen=True)
 class Takeaway:
-    """A sentence, and the difference in accuracy that it is about."""
+    """A sentence, and the difference in score that it is about."""
 
     text: str
     size: float
@@ -39,7 +39,7 @@ def takeaways(
 ) -> list[str]:
     """At most ten sentences, the largest differences first; what can be said if there are none."""
     singles = _effect_takeaways(comparison, effects)
-    found = [*singles, *_pair_takeaways(pairs), *_failure_takeaways(sweep)]
+    found = [*singles, *_pair_takeaways(pairs, comparison.measure), *_failure_takeaways(sweep)]
     found.sort(key=lambda takeaway: -takeaway.size)
     first = [] if singles else [_nothing(comparison, effects)]
     return [*first, *(takeaway.text for takeaway in found)][:MAX_TAKEAWAYS]
@@ -54,7 +54,7 @@ def _nothing(comparison: Comparison, effects: Effects) -> str:
         )
     return (
         f"No hyperparameter's effect stands out from chance in these {n} trials. Differences below"
-        f" about {100 * effects.detectable:.1f} points would mostly be missed by as few."
+        f" about {comparison.measure.size(effects.detectable)} would mostly be missed by as few."
     )
 
 
@@ -77,7 +77,7 @@ def _effect_takeaways(comparison: Comparison, effects: Effects) -> list[Takeaway
             found.append(Takeaway(f"{text} {explained}", 0.0))
             continue
         largest = sure.loc[sure["effect"].abs().idxmax()]
-        text = f"{name}: {_difference(largest, comparison.when)}. {explained}"
+        text = f"{name}: {_difference(largest, comparison)}. {explained}"
         found.append(Takeaway(text, abs(float(largest["effect"]))))
     return found
 
@@ -90,7 +90,7 @@ def _sure_rows(comparison: Comparison, effects: Effects, name: str) -> pd.DataFr
     return known[known["hyperparameter"] == name] if sure.empty else sure
 
 
-def _difference(row: pd.Series, when: str) -> str:
+def _difference(row: pd.Series, comparison: Comparison) -> str:
     """A row of effects in words, the better value first."""
     value, reference = (row["value"], row["n"]), (row["reference"], row["n_reference"])
     ends = row["low"], row["high"]
@@ -98,26 +98,28 @@ def _difference(row: pd.Series, when: str) -> str:
         (better, n), (worse, n_worse), (low, high) = value, reference, ends
     else:
         (better, n), (worse, n_worse), (high, low) = reference, value, (-ends[0], -ends[1])
+    measure = comparison.measure
     return (
-        f"{better} reaches {100 * abs(row['effect']):.1f} points more than {worse} {when} (95%"
-        f" interval {signed_interval(low, high)}; n = {n} and {n_worse}), the other"
+        f"{better} reaches {measure.apart(abs(row['effect']))} than {worse} {comparison.when} (95%"
+        f" interval {measure.interval(low, high)}; n = {n} and {n_worse}), the other"
         " hyperparameters being equal"
     )
 
 
-def _pair_takeaways(pairs: pd.DataFrame) -> list[Takeaway]:
+def _pair_takeaways(pairs: pd.DataFrame, measure: Measure) -> list[Takeaway]:
     return [
         Takeaway(
             f"{row.first} and {row.second} depend on each other (p = {row.p_adjusted:.3f},"
-            f" corrected for all pairs), so their own effects are averages.{_best_of(row)}",
+            " corrected for all pairs), so their own effects are averages."
+            f"{_best_of(row, measure)}",
             abs(float(row.best_effect)),
         )
         for row in pairs[pairs["p_adjusted"] <= SIGNIFICANT].head(3).itertuples()
     ]
 
 
-def _best_of(row: Any) -> str:
-    return f" The highest mean is that of {row.best} (n = {row.n})." if row.n else ""
+def _best_of(row: Any, measure: Measure) -> str:
+    return f" The {measure.best} mean is that of {row.best} (n = {row.n})." if row.n else ""
 
 
 def _failure_takeaways(sweep: SweepFolder) -> list[Takeaway]:
@@ -177,10 +179,10 @@ def _seen_before(sweep: SweepFolder) -> list[str]:
 def _left_out(comparison: Comparison) -> list[str]:
     if not comparison.num_left_out:
         return []
+    before = f"epoch {comparison.epoch}" if comparison.epoch else f"any {comparison.measure.noun}"
     return [
         f"{counted(comparison.num_left_out, 'trial')} failed or were interrupted before"
-        f" {'any accuracy' if comparison.epoch is None else f'epoch {comparison.epoch}'} and are"
-        " left out."
+        f" {before} and are left out."
     ]
 
 
@@ -202,7 +204,7 @@ def _early(sweep: SweepFolder, comparison: Comparison) -> list[str]:
     )
     later = last.index[(last >= 2 * comparison.epoch) | (last == longest)]
     later = later.intersection(comparison.scores.index)
-    final = sweep.trials.drop_duplicates("trial_id").set_index("trial_id")["val_acc"]
+    final = sweep.measure.scores(sweep.trials.drop_duplicates("trial_id").set_index("trial_id"))
     pairs = pd.DataFrame({"early": comparison.scores[later], "final": final.reindex(later)})
     pairs = pairs.dropna()
     if len(pairs) < 8 or pairs.nunique().min() < 2:

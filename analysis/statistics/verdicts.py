@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from analysis.reading.values import signed_interval
+from analysis.reading.measure import ACCURACY, Measure
 from analysis.statistics.claims import Claim, compared_groups, words
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.effects import MIN_TRIALS, SIGNIFICANT
@@ -21,7 +21,7 @@ SIDES = ["lower", "higher", "neither"]
 
 @dataclass(frozen=True)
 class Contrast:
-    """The accuracy of a claim's higher side less its lower one, as a fraction, and both n."""
+    """The score of a claim's higher side less its lower one, and both n."""
 
     n_for: int = 0
     n_against: int = 0
@@ -40,6 +40,8 @@ class Verdict:
     verdict: str
     sentence: str
     contrast: Contrast = Contrast()
+    measure: Measure = ACCURACY
+    """What the contrast is a difference of."""
 
 
 def judge(claims: Sequence[Claim], comparison: Comparison) -> list[Verdict]:
@@ -54,9 +56,9 @@ def judge(claims: Sequence[Claim], comparison: Comparison) -> list[Verdict]:
     adjusted = holm(np.array([answers[i].p_value for i in asked]))  # type: ignore[union-attr]
     p_values = dict(zip(asked, adjusted.tolist(), strict=True))
     return [
-        _verdict(claim, answer, p_values[i], len(asked), comparison.when)
+        _verdict(claim, answer, p_values[i], len(asked), comparison)
         if isinstance(answer, Contrast)
-        else answer
+        else replace(answer, measure=comparison.measure)
         for i, (claim, answer) in enumerate(zip(claims, answers, strict=True))
     ]
 
@@ -92,22 +94,25 @@ def _too_few(claim: Claim, n_for: int, n_against: int) -> str:
     return f"There {there} {' and '.join(parts)}; {MIN_TRIALS} on either side are needed."
 
 
-def _verdict(claim: Claim, answer: Contrast, p_value: float, num: int, when: str) -> Verdict:
+def _verdict(
+    claim: Claim, answer: Contrast, p_value: float, num: int, comparison: Comparison
+) -> Verdict:
     """`num` is the number of claims tested together, to which p_value is adjusted."""
-    more = f"{100 * abs(answer.effect):.1f} points {'more' if answer.effect > 0 else 'less'}"
-    interval = f"95% interval {signed_interval(answer.low, answer.high)}"
-    verdict, end = NO_EVIDENCE, _why_not(answer, num)
+    measure = comparison.measure
+    interval = f"95% interval {measure.interval(answer.low, answer.high)}"
+    verdict, end = NO_EVIDENCE, _why_not(answer, num, measure)
     if p_value <= SIGNIFICANT:
         verdict = SUPPORTED if answer.effect > 0 else CONTRADICTED
         end = "" if answer.effect > 0 else f" {claim.refuted_by}"
     sentence = (
-        f"With {words(claim.higher)}, trials reach {more} {when} than with {words(claim.lower)}"
-        f" ({interval}; n = {answer.n_for} and {answer.n_against}).{end}"
+        f"With {words(claim.higher)}, trials reach {measure.apart(answer.effect)}"
+        f" {comparison.when} than with {words(claim.lower)} ({interval};"
+        f" n = {answer.n_for} and {answer.n_against}).{end}"
     )
-    return Verdict(claim, verdict, sentence, answer)
+    return Verdict(claim, verdict, sentence, answer, measure)
 
 
-def _why_not(answer: Contrast, num_tested: int) -> str:
+def _why_not(answer: Contrast, num_tested: int, measure: Measure) -> str:
     if answer.rests_on_few:
         return (
             " Only a few trials tell this from the other hyperparameters, which changed at"
@@ -118,15 +123,16 @@ def _why_not(answer: Contrast, num_tested: int) -> str:
             f" By itself that would count, but among {num_tested} claims tested at once one such"
             f" difference comes up by chance in about {1 - CONFIDENCE**num_tested:.0%} of sweeps."
         )
-    bound = 100 * max(-answer.low, answer.high)
-    return f" That may be chance; a difference above {bound:.1f} points either way is unlikely."
+    bound = measure.size(max(-answer.low, answer.high))
+    return f" That may be chance; a difference above {bound} either way is unlikely."
 
 
 def claims_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """The verdicts as the report's table."""
+    """The verdicts as the report's table, with differences in values of the metric."""
     rows = [
         (v.claim.text, v.verdict, v.contrast.effect, v.contrast.low, v.contrast.high,
          v.contrast.n_for, v.contrast.n_against)
         for v in verdicts
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return verdicts[0].measure.differences(table) if verdicts else table

@@ -21,7 +21,8 @@ def audit_section(sweep: SweepFolder) -> Section:
 
 def audit_sentences(audit: Audit) -> list[str]:
     """What was audited, what that cost, and how far the figures carry."""
-    stopped = f"{counted(audit.num_stopped, 'trial')} that fell below a cutoff stopped there"
+    fell = "fell below" if audit.measure.rises else "rose above"
+    stopped = f"{counted(audit.num_stopped, 'trial')} that {fell} a cutoff stopped there"
     if not audit.num_audited:
         return [
             f"{stopped}, and chance let none go on as an audit: how often that was wrong is not"
@@ -52,10 +53,12 @@ def _shares(audit: Audit) -> Table:
 
 
 def _trials(audit: Audit) -> Table:
-    table = audit.trials.sort_values("val_acc", ascending=False, kind="stable")
+    table = audit.trials.sort_values("score", ascending=False, kind="stable")
     rows = [
-        (t.Index, int(t.rung), percent(t.then), percent(t.val_acc), int(t.more))
+        (t.Index, int(t.rung), audit.text(t.then), audit.text(t.score), int(t.more))
         for t in table.itertuples()
     ]
-    head = ("audited trial", "below a cutoff at epoch", "val_acc then", "at the end", "more epochs")
+    then = f"{audit.measure.said} then"
+    beyond = f"{audit.measure.beyond} a cutoff at epoch"
+    head = ("audited trial", beyond, then, "at the end", "more epochs")
     return Table(head, rows)

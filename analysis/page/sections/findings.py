@@ -13,14 +13,14 @@ from analysis.plots.effects import (
     surface_figure,
 )
 from analysis.reading.folder import SweepFolder
-from analysis.reading.values import signed, signed_interval
 from analysis.statistics.classes import class_sentences
 from analysis.statistics.findings import NEXT_SWEEP, Findings
-from analysis.statistics.pairs import MIN_FREEDOM, cells_of
+from analysis.statistics.pairs import MIN_FREEDOM, shown_cells
 from analysis.statistics.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
 from cnnlib.system.units import counted
 
 MARKS = {SUPPORTED: "✓ supported", CONTRADICTED: "✗ contradicted", NO_EVIDENCE: "? no evidence"}
+WAYS = {True: "higher", False: "lower"}
 NUM_PAIRS = 5
 
 
@@ -48,13 +48,20 @@ def claim_section(findings: Findings) -> Section:
         (verdict.claim.text, MARKS[verdict.verdict], *_figures(verdict), verdict.sentence)
         for verdict in findings.verdicts
     ]
+    measure = findings.comparison.measure
+    other = (
+        ""
+        if measure.is_accuracy
+        else f" These trials are judged by {measure.said}, the {WAYS[measure.rises]} the better:"
+        " where a claim says higher, read better."
+    )
     note = (
         "Each claim is a comparison that the trials can refute, adjusted for the hyperparameters"
         " it does not name. It is decided where its p-value, corrected for the number of claims,"
         " is at most 0.05. “No evidence” is not “no effect”: the interval says what is still"
-        " possible. As a file: tables/claims.csv."
+        f" possible.{other} As a file: tables/claims.csv."
     )
-    head = ("claim", "verdict", "points", "95% interval", "n for", "n against", "in words")
+    head = ("claim", "verdict", measure.unit, "95% interval", "n for", "n against", "in words")
     return Section("Claims", [Paragraph(note), Table(head, rows, prose=True)])
 
 
@@ -63,7 +70,8 @@ def _figures(verdict: Verdict) -> tuple[str | None, str | None, int, int]:
     n = contrast.n_for, contrast.n_against
     if contrast.effect != contrast.effect:  # NaN
         return None, None, *n
-    return signed(contrast.effect), signed_interval(contrast.low, contrast.high), *n
+    measure = verdict.measure
+    return measure.change(contrast.effect), measure.interval(contrast.low, contrast.high), *n
 
 
 def effect_section(sweep: SweepFolder, findings: Findings) -> Section:
@@ -71,19 +79,20 @@ def effect_section(sweep: SweepFolder, findings: Findings) -> Section:
     title, effects, n = "What each value adds", findings.effects, len(findings.comparison.scores)
     if effects.effects.empty:
         return Section(title, [Paragraph(findings.takeaways[0])])
-    when = findings.comparison.when
+    when, measure = findings.comparison.when, findings.comparison.measure
     num_names, num_values = len(effects.importance), len(effects.effects)
     alt = (
-        f"Effects of {num_values} values of {num_names} hyperparameters on val_acc, with 95%"
+        f"Effects of {num_values} values of {num_names} hyperparameters on {measure.said}, with 95%"
         " intervals."
     )
+    better = "" if measure.rises else " The lower the better: blue is the better side."
     caption = (
-        f"Each mark is how much more val_acc trials reach {when} with that value than with the one"
-        f" in bold, adjusted for the other hyperparameters (n = {n} trials). The bar is the 95%"
+        f"Each mark is how much more {measure.said} trials reach {when} with that value than with"
+        f" the one in bold, adjusted for the other hyperparameters (n = {n} trials). The bar is the 95%"
         " interval. A triangle is a difference that chance does not explain after correction for"
-        " the number of comparisons; a dot may be chance. As a file: tables/effects.csv."
+        f" the number of comparisons; a dot may be chance.{better} As a file: tables/effects.csv."
     )
-    figure = effects_figure(effects.effects, effects.importance, when)
+    figure = effects_figure(effects.effects, effects.importance, when, measure)
     return Section(
         title,
         [
@@ -102,11 +111,13 @@ def _importance_plot(findings: Findings) -> Plot:
         " intervals."
     )
     caption = (
-        "The share of the variance of val_acc that a hyperparameter would explain if each of its"
-        " values were tried equally often; a hyperparameter without effect has 0. What is left is"
-        f" noise and interplay (n = {n} trials)."
+        f"The share of the variance of {findings.comparison.measure.said} that a hyperparameter"
+        " would explain if each of its values were tried equally often; a hyperparameter without"
+        f" effect has 0. What is left is noise and interplay (n = {n} trials)."
     )
-    return plot("importance", importance_figure(importance), alt, caption)
+    return plot(
+        "importance", importance_figure(importance, findings.comparison.measure), alt, caption
+    )
 
 
 def _pair_blocks(findings: Findings) -> list[Block]:
@@ -116,9 +127,10 @@ def _pair_blocks(findings: Findings) -> list[Block]:
     if not len(pairs):
         text = f"Pairs need {MIN_FREEDOM} trials more than there are values; these are too few."
         return [Paragraph(text)]
+    measure = findings.comparison.measure
     rows = [
         (f"{p.first}, {p.second}", f"{p.share:.0%}", f"{p.p_adjusted:.3f}", p.best,
-         signed(p.best_effect), p.n)
+         measure.change(p.best_effect), p.n)
         for p in pairs.itertuples()
     ]  # fmt: skip
     text = (
@@ -126,7 +138,7 @@ def _pair_blocks(findings: Findings) -> list[Block]:
         " unexplained one by one, with a p-value corrected for all pairs: above 0.05 it may be"
         " chance. The last columns are the values that do best together, beyond the sum of both."
     )
-    head = ("pair", "of the rest", "p", "best together", "points", "n")
+    head = ("pair", "of the rest", "p", "best together", measure.unit, "n")
     return [Paragraph(text), Table(head, rows)]
 
 
@@ -136,20 +148,22 @@ def _strongest_pair(trials: pd.DataFrame, findings: Findings) -> list[Block]:
         return []
     pair = findings.pairs.iloc[0]
     first, second = str(pair["first"]), str(pair["second"])
-    alt = f"Mean validation accuracy for each value of {first} with each value of {second}."
+    measure = findings.comparison.measure
+    alt = f"Mean {measure.long} for each value of {first} with each value of {second}."
     caption = (
-        f"The first of these pairs, {first} and {second}: the mean val_acc"
+        f"The first of these pairs, {first} and {second}: the mean {measure.said}"
         f" {findings.comparison.when} of the trials that had both values, and their number. These"
         " are raw means, not adjusted for the other hyperparameters."
     )
-    panels = [Panel(pair_figure(cells_of(findings.comparison, first, second), first, second), alt)]
-    known = trials.dropna(subset=["val_acc", first, second])
+    cells = shown_cells(findings.comparison, first, second)
+    panels = [Panel(pair_figure(cells, first, second, measure), alt)]
+    known = trials.dropna(subset=[measure.name, first, second])
     if is_continuous(known, (first, second)):
-        surface = f"Best val_acc of trials over {first} and {second}, smoothed between them."
-        panels.append(Panel(surface_figure(known, first, second), surface))
+        surface = f"Best {measure.said} of trials over {first} and {second}, smoothed between them."
+        panels.append(Panel(surface_figure(known, first, second, measure), surface))
         caption += (
-            " Beside it each trial's best val_acc, smoothed: every place shows the mean of the"
-            " trials near it, which are dots."
+            f" Beside it each trial's best {measure.said}, smoothed: every place shows the mean"
+            " of the trials near it, which are dots."
         )
     return [Plot("pair", panels, alt, caption)]
 
@@ -160,9 +174,10 @@ def class_section(findings: Findings) -> Section:
     if found.table.empty:
         return Section(title, [])
     note = (
-        "The validation recall of each class, less the mean over the classes, compared as val_acc"
-        f" is above, {findings.comparison.when} ({counted(found.num_trials, 'trial')}). The"
-        " p-values are corrected for all pairs of a hyperparameter and a class. As a file:"
+        "The validation recall of each class, less the mean over the classes, compared as"
+        f" {findings.comparison.measure.said} is above, {findings.comparison.when}"
+        f" ({counted(found.num_trials, 'trial')}). The p-values are corrected for all pairs of a"
+        " hyperparameter and a class. As a file:"
         " tables/class_effects.csv."
     )
     return Section(title, [Points(class_sentences(found)), Paragraph(note)])

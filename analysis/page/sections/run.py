@@ -15,9 +15,9 @@ def summary_section(sweep: SweepFolder, findings: Findings) -> Section:
     if score is not None:
         items.append((summary.percent(score.value), f"test accuracy, n = {score.n:,}"))
     if best is not None:
-        num_measured = int(sweep.trials["val_acc"].notna().sum())
-        text = f"validation accuracy, best of {summary.counted(num_measured, 'trial')}"
-        items.append((summary.percent(best["val_acc"]), text))
+        measure, num_measured = sweep.measure, len(sweep.measured)
+        text = f"{measure.long}, best of {summary.counted(num_measured, 'trial')}"
+        items.append((measure.text(best[measure.name]), text))
     n = len(sweep.trials)
     items.append((f"{n:,}", "trial" if n == 1 else "trials"))
     if epochs is not None:
@@ -62,6 +62,8 @@ def how_section(sweep: SweepFolder) -> Section:
             rows.append(("time taken", summary.duration(value)))
         elif isinstance(value, dict) and name in ("data", "space", "versions"):
             rows.extend((f"{name}: {key}", shown(item)) for key, item in value.items())
+        elif name == "metric" and isinstance(value, dict):
+            rows.append((name, f"{value['said']}, {value['goal']}"))
         elif not is_missing(value):
             rows.append((name, shown(value)))
     return Section(title, [Table(("setting", "value"), rows)])

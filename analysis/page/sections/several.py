@@ -28,6 +28,7 @@ from analysis.statistics.effects import SIGNIFICANT
 from analysis.statistics.several import (
     Compared,
     champion_table,
+    common,
     compare_sweeps,
     duels_table,
     overview,
@@ -78,14 +79,20 @@ def _summary(compared: Compared) -> Section:
     if scores:
         name, score = next(iter(scores.items()))
         items.append((percent(score.value), f"highest test accuracy: {name}, n = {score.n:,}"))
-    measured = table.dropna(subset="best val_acc")
-    if len(measured):
-        best = measured.loc[measured["best val_acc"].astype(float).idxmax()]
-        items.append((percent(float(best["best val_acc"])), f"highest val_acc: {best['sweep']}"))
+    if best := _best(compared):
+        items.append(best)
     blocks: list[Block] = [KeyFigures(items), Paragraph(" ".join(_winner_sentences(compared)))]
     if cautions := _cautions(compared):
         blocks.append(Points(cautions))
-    shares = table[["best val_acc", "test_acc"]].map(_percent_or_none)
+    shares = table[["test_acc"]].map(_percent_or_none)
+    columns = [name for name in table if name.partition(" ")[0] == "best"]
+    for name in columns:
+        shares[name] = [
+            sweep.measure.text(value) or None
+            for sweep, value in zip(compared.sweeps.values(), table[name], strict=True)
+        ]
+    if "its val_acc" in table:
+        shares["its val_acc"] = table["its val_acc"].map(_percent_or_none)
     intervals = [
         None if pd.isna(row["test_low"]) else f"{percent(row['test_low'])} to"
         f" {percent(row['test_high'])} (n = {row['test_n']:.0f})"
@@ -99,6 +106,16 @@ def _summary(compared: Compared) -> Section:
     known = shown.dropna(axis=1, how="all")
     known = known.astype(object).where(known.notna(), None)
     return Section("Summary", [*blocks, Table(list(known), known.to_numpy(object).tolist())])
+
+
+def _best(compared: Compared) -> tuple[str, str] | None:
+    """The best value of all sweeps, if they are compared by the same metric."""
+    measure = common(compared)
+    bests = {name: sweep.best for name, sweep in compared.sweeps.items() if sweep.best is not None}
+    if measure is None or not bests:
+        return None
+    name = max(bests, key=lambda name: measure.of(bests[name]))
+    return measure.text(bests[name][measure.name]), f"{measure.best} {measure.said}: {name}"
 
 
 def _percent_or_none(share: object) -> str | None:
@@ -134,7 +151,7 @@ def _winner_sentences(compared: Compared) -> list[str]:
 
 def _cautions(compared: Compared) -> list[str]:
     """What makes these accuracies hard to compare."""
-    settings = settings_table(compared)
+    settings, measure = settings_table(compared), common(compared)
     changed = set(that_differ(settings).index)
     sentences = [*compared.broken]
     if "data: fingerprint" in changed:
@@ -144,8 +161,8 @@ def _cautions(compared: Compared) -> list[str]:
         )
     elif "seed" in changed:
         sentences.append(
-            "The seeds differ, and with them the photographs that validate: compare val_acc across"
-            " sweeps with care."
+            "The seeds differ, and with them the photographs that validate: compare"
+            f" {measure.said if measure else 'metrics'} across sweeps with care."
         )
     changed |= set(that_differ(champion_table(compared)).index)
     if {"image_size", "max_epochs"} & changed:
@@ -210,12 +227,16 @@ def _the_same(table: pd.DataFrame) -> str:
 
 
 def _progress(compared: Compared) -> Section:
+    measure = common(compared)
+    if measure is None:
+        text = f"The sweeps have different metrics: {_metrics(compared)}. There is no common axis."
+        return Section("Metrics against trials and time", [Paragraph(text)])
     trials = {name: sweep.trials for name, sweep in compared.sweeps.items()}
-    numbers = {name: several.by_number(table) for name, table in trials.items()}
-    hours = {name: several.by_hours(table) for name, table in trials.items()}
-    title = "Accuracy against trials and time"
+    numbers = {name: several.by_number(table, measure) for name, table in trials.items()}
+    hours = {name: several.by_hours(table, measure) for name, table in trials.items()}
+    title = f"{measure.heading} against trials and time"
     if all(table.empty for table in numbers.values()):
-        return Section(title, [Paragraph("No trial has a validation accuracy to draw.")])
+        return Section(title, [Paragraph(f"No trial has a {measure.long} to draw.")])
     without = [name for name, table in hours.items() if table.empty]
     panels = [(numbers, "trial, in the order of the table")]
     if len(without) < len(hours):
@@ -223,18 +244,23 @@ def _progress(compared: Compared) -> Section:
         panels.append((times, f"{unit} since the first trial began"))
     unknown = " Starts and durations were not logged by {}." if without else ""
     caption = (
-        "Each trial with an accuracy is a dot, the line is the best so far of its sweep; against"
+        f"Each trial with {measure.one} is a dot, the line is the best so far of its sweep; against"
         " time a trial counts when its training ended. The more trials, the luckier the best:"
         f" compare the lines at one number of trials.{unknown.format(named(without))}"
     )
     if max(map(len, numbers.values())) > MAX_DRAWN // len(numbers):
         caption += " Of very many trials only some are drawn, and each that was the best so far."
-    alt = f"Best validation accuracy so far of {len(trials)} sweeps against trials and time."
+    alt = f"Best {measure.long} so far of {len(trials)} sweeps against trials and time."
     drawn = [
-        Panel(several.progress_figure(tables, label), f"{alt[:-1]}: {label}.")
+        Panel(several.progress_figure(tables, label, measure), f"{alt[:-1]}: {label}.")
         for tables, label in panels
     ]
     return Section(title, [Plot("progress", drawn, alt, caption)])
+
+
+def _metrics(compared: Compared) -> str:
+    """The metric of each sweep, in words."""
+    return "; ".join(f"{name} by {s.measure.said}" for name, s in compared.sweeps.items())
 
 
 def _claims(compared: Compared) -> Section:
@@ -256,7 +282,7 @@ def _claims(compared: Compared) -> Section:
             Points(
                 [f"{row[0].claim.text} {_agreement(names, row)}" for row in by_claim], numbered=True
             ),
-            *_claims_plot(names, by_claim),
+            *(_claims_plot(names, by_claim) if common(compared) else []),
             Table(("sweep", *(f"claim {i}" for i in range(1, len(by_claim) + 1))), rows),
         ],
     )
@@ -265,7 +291,7 @@ def _claims(compared: Compared) -> Section:
 def _cell(verdict: Verdict) -> str:
     effect = verdict.contrast.effect
     mark = MARKS[verdict.verdict].partition(" ")[0]
-    return mark if effect != effect else f"{mark} {signed(effect)}"
+    return mark if effect != effect else f"{mark} {verdict.measure.change(effect)}"
 
 
 def _agreement(names: Sequence[str], verdicts: Sequence[Verdict]) -> str:
@@ -299,9 +325,11 @@ def _claims_plot(names: Sequence[str], by_claim: Sequence[Sequence[Verdict]]) ->
         )
         for number, verdicts in asked.items()
     ]
-    alt = f"What {len(names)} sweeps say of {len(asked)} claims, in points with intervals."
+    measure = by_claim[0][0].measure
+    unit, more = ("points", "many points") if measure.is_share else (measure.said, "much")
+    alt = f"What {len(names)} sweeps say of {len(asked)} claims, in {unit} with intervals."
     caption = (
-        "How many points more val_acc the trials on the claim's higher side reach, with 95%"
+        f"How {more} more {measure.said} the trials on the claim's higher side reach, with 95%"
         " intervals: ▲ supported, ▼ contradicted, ● no evidence. Claims that no sweep's trials"
         " can be asked about are not drawn."
     )

@@ -10,8 +10,18 @@ from analysis.reading.values import constant, shown, varied
 from analysis.reading.workload import MAX_DRAWN, cost_of, starts, thinned, thinning_note, workers_of
 from cnnlib.system.units import counted
 
-TRIALS_FIRST = ("trial_id", "status", "val_acc")
-TRIALS_LAST = ("epochs", "audited", "best_epoch", "val_loss", "seconds", "node", "started", "error")
+TRIALS_FIRST = ("trial_id", "status")
+TRIALS_LAST = (
+    "epochs",
+    "audited",
+    "best_epoch",
+    "val_acc",
+    "val_loss",
+    "seconds",
+    "node",
+    "started",
+    "error",
+)
 MAX_ROWS = 1000  # of the table of trials, and so of the parallel coordinates that filter it
 HANDLING = (
     "Point at a mark for its trial, drag over a part to enlarge it, double-click to see all again;"
@@ -20,19 +30,19 @@ HANDLING = (
 
 
 def history_section(sweep: SweepFolder) -> Section:
-    """Accuracy against the start of the trials."""
-    title, table = "Accuracy against time", sweep.trials
+    """The metric against the start of the trials."""
+    title, table, measure = f"{sweep.measure.heading} against time", sweep.trials, sweep.measure
     if not len(table):
         return Section(title, [])
-    drawn = thinned(table, sweep.highlight)
+    drawn = thinned(table, sweep.highlight, measure)
     alt = (
-        f"Validation accuracy of {len(table)} trials against their start, with the best so far as"
+        f"{measure.first} of {len(table)} trials against their start, with the best so far as"
         " a step line."
     )
     caption = (
         "Each trial is a dot; colour and shape tell its outcome. The black line is the best"
-        " validation accuracy among the trials started so far. Trials without an accuracy stand"
-        f" below. {thinning_note(len(drawn), len(table))}"
+        f" {measure.long} among the trials started so far. Trials without {measure.one} stand"
+        f" {measure.beyond}. {thinning_note(len(drawn), len(table), measure)}"
     )
     undated = int(starts(table).isna().sum())
     if 0 < undated < len(table):
@@ -44,7 +54,8 @@ def history_section(sweep: SweepFolder) -> Section:
 def curve_section(sweep: SweepFolder) -> Section:
     """Learning curves with the rungs."""
     title = "Learning curves"
-    metrics = [name for name in curves.METRICS if name in sweep.epochs]
+    names = dict.fromkeys((sweep.measure.name, *curves.METRICS))
+    metrics = [name for name in names if name in sweep.epochs]
     logged = sweep.epochs.dropna(subset=metrics, how="all")
     logged = logged[logged["trial_id"].isin(sweep.trials["trial_id"])]
     if not metrics or not len(logged):
@@ -66,36 +77,37 @@ def curve_section(sweep: SweepFolder) -> Section:
         step = -(-num_logged // len(kept))
         caption += (
             f" {len(kept):,} of {num_logged:,} curves are drawn: about one of every {step} in order"
-            " of val_acc, the best among them."
+            f" of {sweep.measure.said}, the best among them."
         )
     figures = curves.curve_figures(sweep, logged, table, metrics)
     panels = [
-        Panel(figure, f"{metric} of {len(kept)} trials against epoch.")
+        Panel(figure, f"{sweep.measure.called(metric)} of {len(kept)} trials against epoch.")
         for metric, figure in zip(metrics, figures, strict=True)
     ]
     return Section(title, [Plot("curves", panels, alt, caption)])
 
 
 def hyperparameter_section(sweep: SweepFolder) -> Section:
-    """Slices: each hyperparameter against accuracy."""
+    """Slices: each hyperparameter against the metric."""
     title = "Each hyperparameter by itself"
-    measured = sweep.trials[sweep.trials["val_acc"].notna()]
-    drawn = thinned(measured, sweep.highlight)
+    measured, measure = sweep.measured, sweep.measure
+    drawn = thinned(measured, sweep.highlight, measure)
     names = varied(drawn, sweep.hyperparameters)
     if not names:
         return Section(title, [])
     panels = [
-        Panel(figure, f"Validation accuracy of {len(drawn)} trials against {name}.")
+        Panel(figure, f"{measure.first} of {len(drawn)} trials against {name}.")
         for name, figure in zip(names, trials.slice_figures(sweep, drawn, names), strict=True)
     ]
-    alt = f"Validation accuracy of {len(measured)} trials against each hyperparameter."
+    alt = f"{measure.first} of {len(measured)} trials against each hyperparameter."
     caption = (
-        "Each trial with an accuracy is a dot, the bar is the median, and n counts the dots of a"
+        f"Each trial with {measure.one} is a dot, the bar is the median, and n counts the dots of a"
         " value. Numbers with many values are summarised in four groups of equal size, from left"
-        f" to right. {thinning_note(len(drawn), len(measured))}"
+        f" to right. {thinning_note(len(drawn), len(measured), measure)}"
     )
+    what = "accuracies" if measure.is_accuracy else f"values of {measure.said}"
     warning = (
-        "These are raw accuracies, not adjusted for anything: the trials differ in their other"
+        f"These are raw {what}, not adjusted for anything: the trials differ in their other"
         " hyperparameters too, and the search tries promising values more often. A difference here"
         " is a hint, not an effect."
     )
@@ -105,30 +117,32 @@ def hyperparameter_section(sweep: SweepFolder) -> Section:
 
 
 def cost_section(sweep: SweepFolder) -> Section:
-    """Accuracy against cost, and how accuracy is distributed."""
+    """The metric against cost, and how it is distributed."""
     blocks: list[Block] = []
-    measured = sweep.trials[sweep.trials["val_acc"].notna()]
-    cost = cost_of(sweep.trials)
+    measured, measure = sweep.measured, sweep.measure
+    cost = cost_of(sweep.trials, measure)
     if cost is not None and len(cost.trials) > 1:
-        drawn = thinned(measured, sweep.highlight)
-        note = thinning_note(len(drawn), len(measured))
-        alt = f"Validation accuracy of {len(cost.trials)} trials against {cost.label}."
+        drawn = thinned(measured, sweep.highlight, measure)
+        note = thinning_note(len(drawn), len(measured), measure)
+        alt = f"{measure.first} of {len(cost.trials)} trials against {cost.label}."
         caption = (
             f"Each trial is a dot at what it took, in {cost.label}. The dotted line joins the"
-            " trials that no cheaper one equals; a trial below it was surpassed by one that took no"
-            " more."
+            f" trials that no cheaper one equals; a trial {measure.beyond} it was surpassed by one"
+            " that took no more."
         )
         if note:
             caption += f" {note} So are all on the dotted line."
         blocks.append(plot("cost", trials.cost_figure(sweep, cost, drawn), alt, caption))
     if len(measured) > 1:
-        alt = f"Distribution function of the validation accuracy of {len(measured)} trials."
+        alt = f"Distribution function of the {measure.long} of {len(measured)} trials."
         caption = (
-            "The share of trials whose val_acc is at most the value below: the steeper the rise,"
-            " the more trials lie there."
+            f"The share of trials whose {measure.said} is at most the value below: the steeper the"
+            " rise, the more trials lie there."
         )
-        blocks.append(plot("distribution", trials.distribution_figure(measured), alt, caption))
-    return Section("Accuracy against cost", blocks)
+        blocks.append(
+            plot("distribution", trials.distribution_figure(measured, measure), alt, caption)
+        )
+    return Section(f"{measure.heading} against cost", blocks)
 
 
 def worker_section(sweep: SweepFolder) -> Section:
@@ -151,28 +165,31 @@ def worker_section(sweep: SweepFolder) -> Section:
     if len(recent) < len(workers.trials):
         caption += f" The last {len(recent):,} of {len(workers.trials):,} trials are drawn."
     return Section(
-        "Workers", [plot("workers", trials.workers_figure(workers, recent), alt, caption)]
+        "Workers",
+        [plot("workers", trials.workers_figure(workers, recent, sweep.measure), alt, caption)],
     )
 
 
 def parallel_section(sweep: SweepFolder) -> Section:
     """Parallel coordinates that filter the table of trials."""
     title = "Parallel coordinates"
-    measured = sweep.trials[sweep.trials["val_acc"].notna()]
+    measured, measure = sweep.measured, sweep.measure
     names = varied(measured, sweep.hyperparameters)
     if not len(measured):
-        return Section(title, [Paragraph("No trial has a validation accuracy to draw.")])
+        return Section(title, [Paragraph(f"No trial has a {measure.long} to draw.")])
     if not names:
         return Section(title, [Paragraph("No hyperparameter takes two values in these trials.")])
     rows = measured.head(MAX_ROWS)
-    alt = f"Parallel coordinates of {len(measured)} trials over {', '.join(names)} and val_acc."
+    over = f"{', '.join(names)} and {measure.said}"
+    alt = f"Parallel coordinates of {len(measured)} trials over {over}."
     same = [name for name in sweep.hyperparameters if name not in names]
     left_out = f" Not drawn, because they do not vary: {', '.join(same)}." if same else ""
     caption = (
-        f"Each trial with an accuracy (n = {len(measured):,}) is a line from its first"
-        f" hyperparameter down to its val_acc: the darker, the better. {highlighted(sweep)} is"
-        " thick, its values stand beside the names. Values that trials share are spread a little"
-        " so that no line hides another; numbers that span two decades or more are on a log scale."
+        f"Each trial with {measure.one} (n = {len(measured):,}) is a line from its first"
+        f" hyperparameter down to its {measure.said}: the darker, the better."
+        f" {highlighted(sweep)} is thick, its values stand beside the names. Values that"
+        " trials share are spread a little so that no line hides another; numbers that span two"
+        " decades or more are on a log scale."
         f"{left_out}"
     )
     if len(rows) < len(measured):
@@ -182,14 +199,14 @@ def parallel_section(sweep: SweepFolder) -> Section:
         " other; a double-click shows all again. The table below keeps the same trials, and what"
         " is typed into its filters is marked here."
     )
-    panel = Panel(parallel_figure(rows, names, sweep.highlight), alt)
+    panel = Panel(parallel_figure(rows, names, sweep.highlight, measure), alt)
     return Section(title, [Plot("parallel", [panel], alt, caption, hint, filters=True)])
 
 
 def trials_table(sweep: SweepFolder) -> pd.DataFrame:
     """All trials, the best first, with the columns that say most first."""
-    columns = [*TRIALS_FIRST, *sweep.hyperparameters, *TRIALS_LAST]
-    known = [name for name in columns if name in sweep.trials]
+    columns = [*TRIALS_FIRST, sweep.measure.name, *sweep.hyperparameters, *TRIALS_LAST]
+    known = [name for name in dict.fromkeys(columns) if name in sweep.trials]
     return sweep.trials[known]
 
 
@@ -211,7 +228,10 @@ def table_section(sweep: SweepFolder) -> Section:
         note += f" The same in all trials: {', '.join(values)}."
     return Section(
         "All trials",
-        [Paragraph(note), Table(list(table.columns), rows, sortable=True, marked=marked)],
+        [
+            Paragraph(note),
+            Table(list(map(sweep.measure.called, table)), rows, sortable=True, marked=marked),
+        ],
     )
 
 
