@@ -197,10 +197,11 @@ def _early(sweep: SweepFolder, comparison: Comparison) -> list[str]:
     longest = last.max()
     if pd.isna(longest) or longest <= comparison.epoch:
         return []
+    ends, judged = ("high", "low") if comparison.measure.rises else ("low", "high")
     start = (
         f"Trials are compared after epoch {comparison.epoch}, the last that nearly all reached"
-        f" (the longest trained {longest:.0f}), so a value that starts slowly and ends high is"
-        " judged too low."
+        f" (the longest trained {longest:.0f}), so a value that starts slowly and ends {ends} is"
+        f" judged too {judged}."
     )
     later = last.index[(last >= 2 * comparison.epoch) | (last == longest)]
     later = later.intersection(comparison.scores.index)

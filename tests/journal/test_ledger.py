@@ -238,6 +238,34 @@ def test_errors_are_alike_whatever_numbers_they_hold() -> None:
     assert asdict(TERMS)["space"]["conv_layers"] == {"values": (2, 3, 4)}
 
 
+PROPOSED = [
+    (16, 3, 0.4, 0.0008750193462534686),
+    (32, 3, 0.2, 0.0041180944077875295),
+    (32, 4, 0.2, 0.00979665531017275),
+    (16, 2, 0.2, 0.0002206117715650236),
+    (32, 4, 0.1, 0.06613217870903502),
+    (8, 4, 0.3, 1.219030325169856e-05),
+    (32, 4, 0.2, 0.07377765652030399),
+    (8, 2, 0.1, 0.009987683289987434),
+    (32, 4, 0.4, 3.537813336761872e-05),
+    (32, 4, 0.2, 0.019515333824372),
+    (32, 4, 0.3, 0.00020747832893340973),
+    (16, 2, 0.3, 0.00013321885017112615),
+]
+"""By the terms above, as versions proposed it that knew no metric but val_acc."""
+
+
+def test_the_sweep_of_a_seed_is_what_it_was_in_former_versions() -> None:
+    sweep = Sweep()
+    sweep.begin()
+    sweep.run()
+    configs = [event["config"] for event in sweep.told("proposed")]
+    assert [tuple(config[name] for name in TERMS.space) for config in configs] == PROPOSED
+    assert [(event["trial_id"], event["rung"]) for event in sweep.told("stopped")] == [
+        ("0004", 1), ("0005", 2), ("0006", 1), ("0008", 1), ("0012", 1)
+    ]  # fmt: skip
+
+
 def test_a_target_that_is_reached_ends_the_search_and_lets_what_runs_end() -> None:
     sweep = Sweep()
     sweep.begin(replace(TERMS, target=0.6, grace_period=None, reduction_factor=None))

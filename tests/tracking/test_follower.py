@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ import pytest
 
 from cnnlib.journal.events import Journal, JournalTail
 from cnnlib.journal.followers import SeenTrial, telling
+from cnnlib.networks.metric import Metric
 from cnnlib.storage.folder_lock import LockedError
 from cnnlib.system.processes import state
 from cnnlib.tracking import Tracking, resolved_mode
@@ -25,6 +27,7 @@ from cnnlib.tracking.follower import Sender, SilentError, follow
 from cnnlib.tracking.names import run_name
 from cnnlib.tracking.sent import Part, Sent, SentElsewhereError
 from tests.conftest import wait_until
+from tests.journal.test_ledger import TERMS
 from tests.wandb_files import OfflineRun, read_offline_runs
 
 ROOT = Path(__file__).parents[2]
@@ -242,6 +245,25 @@ def test_interleaved_trials_are_on_disk_when_the_sweep_says_so(tmp_path: Path) -
             summary=rows[-1] | {"best_epoch": 5, "status": status},
             exit_code=1 if status == "failed" else 0,
         )
+
+
+def test_a_loss_is_logged_by_the_users_name_and_its_lowest_epoch_is_the_best(
+    tmp_path: Path,
+) -> None:
+    driver = Driver(tmp_path / "s", mode="offline")
+    metric = Metric("val_loss", "minimize", "valid/loss")
+    driver.write("sweep", **replace(TERMS, metric=metric).as_event())
+    driver.start(0)
+    for epoch, loss in ((1, 0.9), (2, 0.3), (3, 0.6)):
+        driver.write(
+            "epoch", trial_id="t0", node="n", epoch=epoch, val_acc=epoch / 10, val_loss=loss
+        )
+    driver.end(0)
+    driver.close()
+    [run] = read_offline_runs(tmp_path / "s").values()
+    assert [row["valid/loss"] for row in run.history] == [0.9, 0.3, 0.6]
+    assert [row["val_loss"] for row in run.history] == [0.9, 0.3, 0.6]
+    assert run.summary["best_epoch"] == 2, "the lowest loss, not the highest accuracy"
 
 
 def test_offline_runs_of_a_sweep_that_was_killed_and_resumed_hold_each_epoch_once(

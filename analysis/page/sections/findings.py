@@ -88,9 +88,10 @@ def effect_section(sweep: SweepFolder, findings: Findings) -> Section:
     better = "" if measure.rises else " The lower the better: blue is the better side."
     caption = (
         f"Each mark is how much more {measure.said} trials reach {when} with that value than with"
-        f" the one in bold, adjusted for the other hyperparameters (n = {n} trials). The bar is the 95%"
-        " interval. A triangle is a difference that chance does not explain after correction for"
-        f" the number of comparisons; a dot may be chance.{better} As a file: tables/effects.csv."
+        f" the one in bold, adjusted for the other hyperparameters (n = {n} trials). The bar is"
+        " the 95% interval. A triangle is a difference that chance does not explain after"
+        " correction for the number of comparisons; a dot may be chance."
+        f"{better} As a file: tables/effects.csv."
     )
     figure = effects_figure(effects.effects, effects.importance, when, measure)
     return Section(
