@@ -12,6 +12,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import traceback
 import warnings
@@ -40,6 +41,7 @@ NUMBERS = {
 }  # fmt: skip
 """How many cases of each kind there are, TIMES 1."""
 A_LINE_A_PHOTOGRAPH = ("flags of predict",)
+A_LINE_A_MISTAKE = ("sweep mapping", "--sweep")  # all that is wrong with a sweep file comes at once
 MOST_CPU = 20.0  # seconds of a case, from where on it hangs
 
 Damaged = tuple[str, bytes]
@@ -115,7 +117,7 @@ def faults(kind: str, draw: Draw, said: Callable[[], str]) -> Iterator[str]:
     for index in range(NUMBERS[kind] * TIMES):
         case = f"{kind} {index} x{TIMES}"
         done, call = draw(random.Random(case))
-        if fault := _fault(call, said, many=kind in A_LINE_A_PHOTOGRAPH):
+        if fault := _fault(call, said, many=kind in (*A_LINE_A_PHOTOGRAPH, *A_LINE_A_MISTAKE)):
             yield f"{case}: {done[:300]!r}\n{fault}\n"
 
 
@@ -138,6 +140,10 @@ def _fault(call: Callable[[], Any], said: Callable[[], str], *, many: bool) -> s
         return error[-2500:]
     if code == 2 and not (len(lines) == 1 or (many and lines)):
         return f"a mistake in {len(lines)} lines: {error[:1500]!r}"
+    if code == 2 and len(lines) > 1 and len({*lines}) < len(lines):
+        return f"a mistake told twice: {error[:1500]!r}"
+    if code == 2 and any(not re.match(r"\w+(Error)?: ", line) for line in lines):
+        return f"a line that begins no mistake: {error[:1500]!r}"
     if any(not 20 < len(line) < 1500 for line in lines):
         return f"a line of another length: {error[:1500]!r}"
     return None
