@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -27,6 +28,7 @@ from cnnlib.champion.prediction import GUESSES
 from cnnlib.journal.events import Journal, journal_exists
 from cnnlib.journal.scores import wilson_interval
 from cnnlib.journal.tables import openings
+from cnnlib.networks.classifier import class_means
 from cnnlib.networks.family import Family
 from cnnlib.networks.layout import safe_layout
 from cnnlib.networks.saved_files import check_pair, read_metrics
@@ -156,9 +158,31 @@ def _open(
             "test_high": high,
             "test_correct": correct,
             "test_n": n,
+            **_by_class(predictions, champion),
             "leaks": {kind: int((leaks["kind"] == kind).sum()) for kind in ("exact", "near")},
         },
     )
+
+
+def _by_class(predictions: pd.DataFrame, champion: Champion) -> dict[str, float]:
+    """What tells more than the accuracy where classes are uneven, and the loss if it was chosen by.
+
+    As scikit-learn's balanced_accuracy_score and f1_score(average="macro").
+    """
+    labels, predicted = predictions["label"], predictions["predicted"]
+    counts = [
+        [int(((labels == name) & (predicted == name)).sum()) for name in champion.classes],
+        [int((labels == name).sum()) for name in champion.classes],
+        [int((predicted == name).sum()) for name in champion.classes],
+    ]
+    balanced_acc, f1 = class_means(torch.tensor(counts, dtype=torch.float64))
+    found = {"test_balanced_acc": float(balanced_acc), "test_f1": float(f1)}
+    if champion.metric.name == "val_loss":
+        smallest = torch.finfo(torch.float32).tiny  # of a probability that is no longer 0
+        found["test_loss"] = float(
+            -np.log(predictions["label_probability"].clip(lower=smallest)).mean()
+        )
+    return found
 
 
 def _settle(champion: Champion) -> None:

@@ -24,6 +24,7 @@ from cnnlib.system.redaction import without_secrets
 
 CONFIG_NEEDED = ("trial_id", "config", "image_size", "epoch", "val_acc_is", "origin", "seed")
 FINALS_NEEDED = ("seeds", "standard_error")
+TESTED = {"test_balanced_acc": "balanced accuracy", "test_f1": "macro F1", "test_loss": "loss"}
 USES = {"train": "to train on", "val": "to validate", "test": "to test"}
 
 
@@ -78,6 +79,9 @@ def _accuracy(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
             f"{metrics['test_high']:.3f}, {metrics['test_n']:,} photographs)"
         )
     lines.append(f"- Test accuracy: {tested}.")
+    more = [f"{said} {metrics[name]:.3f}" for name, said in TESTED.items() if name in metrics]
+    if more:
+        lines.append(f"- On the same test photographs: {', '.join(more)}.")
     kept = f"after epoch {config['epoch']}"
     seed = "" if config["seed"] is None else f" of a training with seed {config['seed']}"
     lines.append(f"- Weights: as they were {kept}{seed}.")

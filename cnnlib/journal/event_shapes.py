@@ -190,6 +190,9 @@ OPTIONAL: dict[str, dict[str, Rule]] = {
         "test_high": _number,
         "test_correct": _whole,
         "test_n": _whole,
+        "test_balanced_acc": _number,
+        "test_f1": _number,
+        "test_loss": _number,
         "leaks": _by_name(_whole),
     },
 }

@@ -82,7 +82,7 @@ METRICS: Entries = {
     },
     "openings": list_of(Kind("a test with time, champion and test_acc", _is_test)),
     "test_acc": SHARE, "test_low": SHARE, "test_high": SHARE, "test_correct": WHOLE,
-    "test_n": WHOLE, "test_balanced_acc": SHARE, "test_f1": SHARE,
+    "test_n": WHOLE, "test_balanced_acc": SHARE, "test_f1": SHARE, "test_loss": NUMBER,
 }  # fmt: skip
 
 

@@ -1,3 +1,5 @@
+import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,32 @@ def no_second_look(journaled: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str
     monkeypatch.setattr(testing, "predict_test", look)
     monkeypatch.setattr(testing, "find_dataset", look)
     return metrics
+
+
+def test_the_test_tells_of_uneven_classes_and_of_the_loss_that_was_minimised(
+    sweep: Path,  # noqa: F811
+) -> None:
+    facts = [sweep / "champion" / f"{name}.json" for name in ("config", "metrics")]
+    metric = {"name": "val_loss", "goal": "minimize", "said": "valid/loss", "value": 0.7}
+    for path in facts:
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"metric": metric}))
+    metrics = test_champion(sweep)
+    table = pd.read_csv(sweep / "champion" / "test_predictions.csv")
+    right = table["label"] == table["predicted"]
+    recalls = right.groupby(table["label"]).mean()
+    assert metrics["test_balanced_acc"] == pytest.approx(recalls.mean())
+    f1 = [
+        2 * (right & (table["label"] == name)).sum()
+        / ((table["label"] == name).sum() + (table["predicted"] == name).sum())
+        for name in recalls.index
+    ]  # fmt: skip
+    assert metrics["test_f1"] == pytest.approx(sum(f1) / len(f1))
+    loss = -table["label_probability"].map(math.log).mean()
+    assert metrics["test_loss"] == pytest.approx(loss)
+    assert read_metrics(sweep / "champion")["test_loss"] == metrics["test_loss"]
+    card = (sweep / "champion" / "MODEL_CARD.md").read_text()
+    told = f"balanced accuracy {recalls.mean():.3f}, macro F1 {sum(f1) / len(f1):.3f}"
+    assert f"- On the same test photographs: {told}, loss {loss:.3f}." in card
 
 
 def test_a_champion_is_tested_once_and_then_shown_from_the_journal(
