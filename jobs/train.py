@@ -11,6 +11,7 @@ from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.families import told
 from cnnlib.networks.family import Family
+from cnnlib.networks.metric import MAXIMIZE, MINIMIZE, VAL_ACC, read_metric
 from cnnlib.networks.own_code import family_asked
 from cnnlib.photos.sources import find_dataset
 from cnnlib.planning.make_plan import default_size
@@ -39,6 +40,8 @@ def parser() -> Flags:
         "--weights", dest="set", action="append", type=weights_setting, metavar="PATH",
         help="pretrained weights: a file or folder of them, or none (default: where they are)",
     )  # fmt: skip
+    add("--metric", default=VAL_ACC.name, metavar="NAME", help="the best epoch's (default val_acc)")
+    add("--goal", choices=(MAXIMIZE, MINIMIZE), help="of a metric whose name does not say it")
     add("--data", default="sample", help="sample (default), or a folder, zip or URL")
     add("--image-size", type=int, metavar="PX", help="side of the images (default 224; sample 32)")
     add("--max-epochs", type=int, default=50, metavar="N", help="default 50")
@@ -59,6 +62,7 @@ def main() -> int:
         out = Path(flags.out)
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ValueError(f"--out: {out} exists; nothing is overwritten: choose a new folder")
+        metric, notes = read_metric(flags.metric, flags.goal, field="--metric")
         family = family_asked(flags.network)
         config = configuration(flags.config, flags.set, family)
         image_size = default_size(family) if flags.data != "sample" else 32
@@ -83,7 +87,7 @@ def main() -> int:
         out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         return mistake(error)
-    for note in dataset.notes:
+    for note in (*notes, *dataset.notes):
         print(f"note: {note}", flush=True)
     task = Task(
         dataset,
@@ -93,6 +97,7 @@ def main() -> int:
         flags.seed,
         cores(),
         family=family,
+        metric=metric,
     )
     return _train(config, task, out, flags)
 
@@ -144,12 +149,11 @@ def _train(config: Configuration, task: Any, out: Path, flags: argparse.Namespac
     from cnnlib.champion.champion import WEIGHTS, Champion, write_champion
     from cnnlib.journal.events import Journal
     from cnnlib.journal.tables import CLASS_COUNTS
-    from cnnlib.networks.metric import VAL_ACC
     from cnnlib.networks.summary import scorer, summary
     from cnnlib.planning.provenance import provenance
     from cnnlib.search.halving import divergence
     from cnnlib.tracking import Tracking
-    from cnnlib.training.trial import train
+    from cnnlib.training.trial import best_epoch, train
 
     model: Any = task.family.build(config, len(task.dataset.classes), task.image_size)
     print(summary(scorer(model), task.image_size), flush=True)
@@ -166,52 +170,55 @@ def _train(config: Configuration, task: Any, out: Path, flags: argparse.Namespac
     note("proposed", trial_id="train", config=told(asdict(config), network=task.family.name))
     note("started", trial_id="train")
     rows: list[dict[str, Any]] = []
+    metric = task.metric
 
     def on_epoch(metrics: dict[str, Any]) -> None:
         metrics = {name: value for name, value in metrics.items() if name != CLASS_COUNTS}
         rows.append(metrics)
         note("epoch", trial_id="train", **metrics)
-        names = ("train_loss", "train_acc", "val_loss", "val_acc")
+        names = dict.fromkeys(("train_loss", "train_acc", "val_loss", "val_acc", metric.name))
         shown = "".join(f"  {name} {metrics[name]:.3f}" for name in names if name in metrics)
         print(f"epoch {metrics['epoch']:>3}{shown}  {metrics['seconds']:.1f} s", flush=True)
 
-    best_model = ModelCheckpoint(dirpath=out, monitor="val_acc", mode="max", filename="best_model")
+    best_model = ModelCheckpoint(
+        dirpath=out, monitor=metric.name, mode=metric.goal[:3], filename="best_model"
+    )
     try:
         train(config, task, on_epoch=on_epoch, weights=out / WEIGHTS, callbacks=[best_model])
     except SystemExit:  # what Lightning makes of Ctrl-C
         tracking.close()
         raise KeyboardInterrupt from None
     pd.DataFrame(rows).to_csv(out / "epochs.csv", index=False)
-    if VAL_ACC.diverged(rows[-1]):
+    if metric.diverged(rows[-1]):
         print(divergence(len(rows)) + "; lower the learning_rate", file=sys.stderr)
-    able = [row for row in rows if not VAL_ACC.diverged(row)]
-    note("failed" if VAL_ACC.diverged(rows[-1]) else "finished", trial_id="train")
+    able = [row for row in rows if not metric.diverged(row)]
+    note("failed" if metric.diverged(rows[-1]) else "finished", trial_id="train")
     if journal:
         journal.close()
     tracking.close()
     if not able:
         (out / "best_model.ckpt").unlink(missing_ok=True)  # such weights serve nobody
         return 1
-    best = max(able, key=lambda row: row["val_acc"])
-    write_champion(
-        Champion(
-            folder=out,
-            trial_id="train",
-            config=config,
-            classes=task.dataset.classes,
-            image_size=task.image_size,
-            epoch=best["epoch"],
-            val_acc=best["val_acc"],
-            origin="train",
-            seed=task.seed,
-            levels=task.dataset.levels,
-            family=task.family,
-        ),
-        about=provenance(flags.data, task.dataset, task.seed),
+    best = able[best_epoch(able, metric) - 1]
+    champion = Champion(
+        folder=out,
+        trial_id="train",
+        config=config,
+        classes=task.dataset.classes,
+        image_size=task.image_size,
+        epoch=best["epoch"],
+        val_acc=best.get("val_acc"),
+        metric=metric,
+        value=None if metric == VAL_ACC else best[metric.name],
+        origin="train",
+        seed=task.seed,
+        levels=task.dataset.levels,
+        family=task.family,
     )
+    write_champion(champion, about=provenance(flags.data, task.dataset, task.seed))
     if flags.wandb != "off":
         print(tracking.line)
-    print(f"best: val_acc {best['val_acc']:.3f} at epoch {best['epoch']}; weights: {out}/{WEIGHTS}")
+    print(f"best: {champion.said} at epoch {best['epoch']}; weights: {out}/{WEIGHTS}")
     return 0
 
 
