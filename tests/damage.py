@@ -117,11 +117,15 @@ def faults(kind: str, draw: Draw, said: Callable[[], str]) -> Iterator[str]:
     for index in range(NUMBERS[kind] * TIMES):
         case = f"{kind} {index} x{TIMES}"
         done, call = draw(random.Random(case))
-        if fault := _fault(call, said, many=kind in (*A_LINE_A_PHOTOGRAPH, *A_LINE_A_MISTAKE)):
+        several = kind in (*A_LINE_A_PHOTOGRAPH, *A_LINE_A_MISTAKE)
+        if fault := _fault(call, said, many=several, named=kind in A_LINE_A_MISTAKE):
             yield f"{case}: {done[:300]!r}\n{fault}\n"
 
 
-def _fault(call: Callable[[], Any], said: Callable[[], str], *, many: bool) -> str | None:
+def _fault(
+    call: Callable[[], Any], said: Callable[[], str], *, many: bool, named: bool
+) -> str | None:
+    """`many` allows several lines, and where they are `named` each begins a mistake of its own."""
     said()
     try:
         with no_hang():
@@ -140,9 +144,9 @@ def _fault(call: Callable[[], Any], said: Callable[[], str], *, many: bool) -> s
         return error[-2500:]
     if code == 2 and not (len(lines) == 1 or (many and lines)):
         return f"a mistake in {len(lines)} lines: {error[:1500]!r}"
-    if code == 2 and len(lines) > 1 and len({*lines}) < len(lines):
+    if named and code == 2 and len({*lines}) < len(lines):
         return f"a mistake told twice: {error[:1500]!r}"
-    if code == 2 and any(not re.match(r"\w+(Error)?: ", line) for line in lines):
+    if named and code == 2 and not all(re.match(r"\w+Error: ", line) for line in lines):
         return f"a line that begins no mistake: {error[:1500]!r}"
     if any(not 20 < len(line) < 1500 for line in lines):
         return f"a line of another length: {error[:1500]!r}"
