@@ -178,7 +178,7 @@ def common(compared: Compared) -> Measure | None:
 
 
 def _bests(sweep: SweepFolder, own: Measure | None) -> dict[str, object]:
-    """How many trials have a value of the metric and the best one, named if it is its `own`."""
+    """How many trials have a value, and the best; with the metric where it is the sweep's `own`."""
     name = sweep.measure.said if own is None else "a value"
     best = None if sweep.best is None else sweep.best[sweep.measure.name]
     told: dict[str, object] = {} if own is None else {"metric": own.said}
