@@ -34,13 +34,18 @@ def free_ports(count: int) -> list[str]:
     return ports
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def cluster(home: Path) -> Iterator[dict[str, str]]:
     """A head node of our own with token authentication; the environment to talk to it."""
     gcs, dashboard, agent, client = free_ports(4)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
-        "HOME": str(tmp_path),  # where the token and the results go
+        "HOME": str(home),  # where the token and the results go
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "RAY_AUTH_MODE": "token",
         "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}",
@@ -61,8 +66,8 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
-    (tmp_path / "address").write_text(f"127.0.0.1:{gcs}")
-    (tmp_path / "head").write_text(str(head.pid))
+    (home / "address").write_text(f"127.0.0.1:{gcs}")
+    (home / "head").write_text(str(head.pid))
     yield environment
     head.terminate()  # `ray start --block` ends what it started, and nothing else
     try:
@@ -104,11 +109,11 @@ def watching(head: int, dashboard: str, token: str) -> Callable[[], tuple[set[st
 
 
 def test_a_submitted_job_runs_a_sweep_and_leaves_its_results(
-    cluster: dict[str, str], tmp_path: Path
+    cluster: dict[str, str], home: Path
 ) -> None:
     size = ["--trials", "3", "--max-epochs", "2", "--finalists", "0"]
-    token = (tmp_path / ".ray" / "auth_token").read_text().strip()
-    head = int((tmp_path / "head").read_text())
+    token = (home / ".ray" / "auth_token").read_text().strip()
+    head = int((home / "head").read_text())
     seen = watching(head, cluster["RAY_API_SERVER_ADDRESS"], token)
     job = ["python", "jobs/tune.py", *size, "--name", "job"]
     command = [RAY, "job", "submit", "--working-dir", ".", "--", *job, "--wandb", "off"]
@@ -128,19 +133,20 @@ def test_a_submitted_job_runs_a_sweep_and_leaves_its_results(
     shown = re.findall(r'^ray_cnnlib_val_acc{.*trial="(000\d) ac-.*} (0\.\d+)', metrics, re.M)
     assert shown, "no trial's accuracy among Ray's metrics"
     assert "champion: trial " in said
-    sweep = tmp_path / "results" / "job"
+    sweep = home / "results" / "job"
     assert len(read_results(sweep).trials) == 3
     assert (sweep / "champion" / "weights.safetensors").is_file()
     assert (sweep / "report" / "index.html").is_file()
 
 
 def test_the_doctor_asks_the_machines_and_says_when_the_token_is_another(
-    cluster: dict[str, str], tmp_path: Path
+    cluster: dict[str, str], home: Path, tmp_path: Path
 ) -> None:
-    address = (tmp_path / "address").read_text()
+    address = (home / "address").read_text()
     plan = [sys.executable, "jobs/tune.py", "--plan", "--wandb", "off", "--set", "conv_layers=2"]
     plan += ["--storage", str(tmp_path / "results")]
-    environment = cluster | {"RAY_ADDRESS": address}
+    environment = cluster | {"RAY_ADDRESS": address, "HOME": str(tmp_path)}
+    shutil.copytree(home / ".ray", tmp_path / ".ray")
 
     def planned() -> "subprocess.CompletedProcess[str] | None":
         """None while the head does not answer yet."""

@@ -13,7 +13,7 @@ from PIL import Image
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
-from cnnlib import CustomCNN, CustomDataModule, Sweep
+from cnnlib import CustomCNN, CustomDataModule
 
 SIZE = 16  # in place of 224: tests are fast
 # Lightning's advice: fp16 becomes bf16 on a CPU, batches are few, more workers might help.
@@ -142,17 +142,3 @@ def test_early_stopping_without_a_mode_is_told_what_it_does(photos: Path, here: 
         'best; write mode="max"'
         for kind in ("EarlyStopping", "ModelCheckpoint")
     ]
-
-
-def test_a_notebook_gets_tables_and_champion_from_one_call(photos: Path, tmp_path: Path) -> None:
-    result = Sweep(
-        data=photos, storage=tmp_path, name="notebook", trials=3, max_epochs=2, image_size=16,
-        set=["conv_layers=2,3", "first_layer_filters=4,8", "num_neurons_dense=8"], wandb="off",
-        finalists=0,
-    ).run()  # fmt: skip
-    assert len(result.trials) == 3
-    assert set(result.epochs["trial_id"]) == set(result.trials["trial_id"])
-    assert result.champion is not None
-    assert result.champion.val_acc == result.trials["val_acc"].max()
-    [images, _] = next(iter(CustomDataModule(photos / "train", image_size=16).val_dataloader()))
-    assert result.champion.model()(images).shape == (len(images), 3)

@@ -1,4 +1,7 @@
-"""The whole way on real files: photographs in, champion, W&B records and report out."""
+"""The whole way on real files: photographs in, champion, W&B records and report out.
+
+And the same sweep killed and gone on with; `make chaos` does it more often, to more of its parts.
+"""
 
 import json
 import os
@@ -6,20 +9,26 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from cnnlib.journal.events import read_events
+from cnnlib.journal.ledger import read_ledger
+from cnnlib.journal.replay import replay
 from cnnlib.journal.tables import openings, read_results
 from cnnlib.networks.cnn import TrialConfig
 from cnnlib.networks.custom_cnn import CustomCNN
 from cnnlib.networks.families import told
 from cnnlib.networks.hyperparameter import hyperparameters
+from cnnlib.search.space import searched
 from cnnlib.storage.training_files import BEST, epoch_of
 from tests.conftest import HANG, wait_until, write_photos
+from tests.long.chaos import check_same, num_events
 from tests.wandb_files import read_offline_runs
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +54,7 @@ def command(folder: Path, name: str, *flags: str) -> list[str]:
     return [
         sys.executable, str(ROOT / "jobs" / "tune.py"), "--data", str(folder / "photos"),
         "--sweep", str(folder / "sweep.yaml"), "--storage", str(folder / "results"),
-        "--name", name, "--finalists", "0", *flags,
+        "--name", name, "--finalists", "0", "--max-concurrent", "1", *flags,
     ]  # fmt: skip
 
 
@@ -59,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sweep(folder: Path) -> tuple[Path, str]:
-    """A finished sweep's folder, and what it printed."""
+    """A finished sweep's folder, and what it printed; one trial at a time, so it is repeatable."""
     environment = {n: v for n, v in os.environ.items() if not n.startswith("WANDB")}
     answer = subprocess.run(
         command(folder, "one", "--wandb", "offline"),
@@ -223,18 +232,103 @@ def test_ctrl_c_ends_soon_and_leaves_usable_results(folder: Path) -> None:
     assert not openings(journal)
 
 
-def test_a_job_that_is_stopped_ends_as_by_ctrl_c(folder: Path) -> None:
-    sweep, said = interrupted(folder, "terminated", signal.SIGTERM, "--wandb", "off", epochs=5)
+def _events(path: Path) -> list[dict]:
+    return list(read_events(path)) if (path / "journal").is_dir() else []
+
+
+@pytest.fixture(scope="module")
+def resumed(folder: Path, sweep: tuple[Path, str]) -> Path:
+    """The same sweep, killed, gone on with, stopped as a job is, and gone on with to its end."""
+    path = folder / "results" / "two"
+    flags = ["--wandb", "offline"]
+    for goal, by in ((9, signal.SIGKILL), (27, signal.SIGTERM)):  # events: in some early trials
+        driver = subprocess.Popen(command(folder, "two", *flags), stdout=subprocess.PIPE, text=True)
+        wait_until(lambda goal=goal: num_events(path) >= goal, driver)
+        driver.send_signal(by)
+        said, _ = driver.communicate(timeout=HANG)
+        assert num_events(path) < num_events(sweep[0])
+        flags = ["--wandb", "offline", "--resume"]
+    assert driver.returncode == 130
     assert "interrupted; go on by the same command with --resume" in said
-    assert _events(sweep)[-1] | {"time": ""} == {
+    assert _events(path)[-1] | {"time": ""} == {
         "event": "closed",
         "reason": "interrupted",
         "time": "",
     }
+    answer = run(*command(folder, "two", *flags))
+    assert answer.returncode == 0, answer.stderr
+    assert not answer.stderr
+    return path
 
 
-def _events(path: Path) -> list[dict]:
-    return list(read_events(path)) if (path / "journal").is_dir() else []
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG)
+
+
+def test_a_killed_sweep_ends_as_the_unbroken_one_to_the_last_digit(
+    sweep: tuple[Path, str], resumed: Path
+) -> None:
+    one, two = list(read_events(sweep[0])), list(read_events(resumed))
+    assert sum(event["event"] == "resumed" for event in two) == 2
+    check_same(two, one)
+    weights = [load_file(p / "champion" / "weights.safetensors") for p in (sweep[0], resumed)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_its_journal_replays_and_tells_what_happened(resumed: Path) -> None:
+    story = run(sys.executable, "-m", "cnnlib.journal", str(resumed))
+    assert story.stdout.count(" resumed  ") == 2
+    answer = run(sys.executable, "-m", "cnnlib.journal", str(resumed), "--replay")
+    assert answer.returncode == 0, answer.stdout
+    assert answer.stdout.startswith("every decision follows from the journal: 10 proposals, ")
+
+
+def test_wandb_holds_each_trial_and_each_epoch_of_it_once(resumed: Path) -> None:
+    ledger = read_ledger(read_events(resumed), write=lambda event, **content: {})
+    epochs = read_results(resumed).epochs
+    runs = {n.rpartition("-")[2]: run for n, run in read_offline_runs(resumed).items()}
+    assert sorted(runs) == list(ledger.trials)
+    for trial_id, trial in ledger.trials.items():
+        curve = epochs[epochs["trial_id"] == trial_id].drop(columns="trial_id")
+        run = runs[trial_id]
+        assert run.history == curve.to_dict("records")
+        assert run.config == told(asdict(trial.config), searched(ledger.terms.space))
+        assert (run.summary["status"], run.exit_code) == (trial.status, 0)
+        assert run.summary["best_epoch"] == trial.best_epoch
+
+
+def test_what_no_trial_needs_is_not_kept(resumed: Path) -> None:
+    best = read_results(resumed).best()
+    assert best is not None
+    kept = [path.relative_to(resumed) for path in resumed.rglob("checkpoints/*/*")]
+    assert kept == [Path("checkpoints", best["trial_id"], "best.safetensors")]
+
+
+def test_a_finished_sweep_is_extended_and_another_one_refused(folder: Path, resumed: Path) -> None:
+    before = [e for e in read_events(resumed) if e["event"] == "started"]
+    flags = ["--wandb", "offline", "--resume"]
+    answer = run(*command(folder, "two", *flags, "--trials", "11"))
+    assert answer.returncode == 0, answer.stderr
+    assert "going on: 10 trials ended, 0 were interrupted" in answer.stdout
+    started = [e["trial_id"] for e in read_events(resumed) if e["event"] == "started"]
+    assert started == [e["trial_id"] for e in before] + ["0011"]
+
+    refused = run(*command(folder, "two", *flags, "--set", "conv_layers=2"))
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "ValueError: --resume: this is another sweep: conv_layers was 2 or 3 and is now 2\n"
+    )
+
+
+def test_the_sweeps_of_make_chaos_run_and_replay(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos")
+    fake = str(ROOT / "tests" / "e2e" / "fake_sweep.py")
+    few = ["--trials", "3", "--epochs", "2", "--audit", "0.3"]
+    answer = run(sys.executable, fake, str(tmp_path / "photos"), str(tmp_path), "one", *few)
+    assert answer.returncode == 0, answer.stderr
+    assert len((tmp_path / "one" / "computed").read_text().split("\n")) > 3
+    assert set(read_results(tmp_path / "one").trials["status"]) <= {"completed", "stopped"}
+    assert replay(read_events(tmp_path / "one"))[0] is None
 
 
 def test_one_configuration_is_trained_from_a_champions_file(

@@ -1,6 +1,8 @@
-"""Finals on a real Ray: the driver is killed between them and goes on."""
+"""A real Ray: a worker is killed in the search, the driver between the finals; both go on."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,7 @@ from cnnlib.journal.scores import read_seed_scores
 from cnnlib.journal.tables import read_results
 from cnnlib.networks.custom_cnn import CustomCNN
 from tests.conftest import HANG, wait_until, write_photos
-from tests.long.chaos import kill
+from tests.long.chaos import WORKER, descendants, kill
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,18 +28,28 @@ def count(sweep: Path, kind: str) -> int:
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a sweep whose driver was killed after its first final."""
+    """The folder of a sweep with a worker killed in its first trial, and the driver in the finals.
+
+    Each trial has so many epochs that the first one does not end while its worker is looked for.
+    """
     folder = tmp_path_factory.mktemp("finals")
     write_photos(folder / "photos", train=20)
     settings = ["first_layer_filters=2,4", "conv_layers=2,3", "num_neurons_dense=8"]
-    settings += ["learning_rate=0.01", "batch_size=8", "use_augmentation=false"]
+    settings += ["learning_rate=0.01", "batch_size=32", "use_augmentation=false"]
     command = [
         sys.executable, str(ROOT / "jobs" / "tune.py"), "--data", str(folder / "photos"),
-        "--storage", str(folder), "--name", "one", "--trials", "4", "--max-epochs", "3",
-        "--image-size", "8", "--wandb", "off", "--finalists", "2", "--seeds", "2",
+        "--storage", str(folder), "--name", "one", "--trials", "4", "--max-epochs", "60",
+        "--patience", "0", "--max-concurrent", "1", "--image-size", "8", "--wandb", "off",
+        "--finalists", "2", "--seeds", "2",
         *(flag for text in settings for flag in ("--set", text)),
     ]  # fmt: skip
-    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    with (folder / "said").open("w") as said:
+        driver = subprocess.Popen(command, stdout=said)
+    wait_until(lambda: count(folder / "one", "epoch") >= 5, driver)
+    workers = [pid for pid, name in descendants(driver.pid).items() if name.startswith(WORKER)]
+    assert workers
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
     wait_until(lambda: count(folder / "one", "final"), driver)
     kill(driver.pid)
     driver.wait()
@@ -47,6 +59,18 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert not answer.stderr
     assert " on new seeds, test " in answer.stdout.splitlines()[-1]
     return folder / "one"
+
+
+def test_a_trial_whose_worker_is_killed_goes_on_from_its_last_epoch(sweep: Path) -> None:
+    assert "trial 0001 lost its worker after epoch " in (sweep.parent / "said").read_text()
+    results = read_results(sweep)
+    assert set(results.trials["status"]) <= {"completed", "stopped"}
+    assert not results.epochs.duplicated(["trial_id", "epoch"]).any()
+    started = [event for event in read_events(sweep) if event["event"] == "started"]
+    assert [event["trial_id"] for event in started] == ["0001", "0001", "0002", "0003", "0004"]
+    first, again, *others = [event["after_epoch"] for event in started]
+    assert first == sum(others) == 0
+    assert again >= 5
 
 
 def test_each_final_ended_once_and_the_choice_follows_from_them(sweep: Path) -> None:
