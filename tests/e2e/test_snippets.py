@@ -66,7 +66,7 @@ def test_the_cells_train_choose_the_best_and_test_it(photos: Path, here: Path) -
     assert Path(checkpoint.best_model_path) == here / "checkpoints" / "best_model.ckpt"
     best = CustomCNN.load_from_checkpoint(checkpoint.best_model_path)
     [metrics] = trainer.test(best, datamodule=data_module)
-    assert set(metrics) == {"test_loss", "test_acc"}
+    assert {"test_loss", "test_acc"} <= set(metrics)
     assert metrics["test_acc"] > 0.5
 
 
