@@ -159,7 +159,10 @@ def test_whole_numbers_between_min_and_max_stay_whole() -> None:
         ),
         ({"parameters": {}, "metod": "bayes"}, "metod: no such key.*did you mean method"),
         ({"parameters": {}, "method": "bayesian"}, "method: bayesian is not one of bayes"),
-        ({"parameters": {}, "metric": {"name": "loss"}}, "metric: .* is not .name: val_acc"),
+        (
+            {"parameters": {}, "metric": {"name": "train_loss"}},
+            "metric: train_loss: .*write val_loss",
+        ),
         ({"parameters": {}, "run_cap": 0}, "run_cap: 0 is not a whole number of at least 1"),
         ({"parameters": {}, "early_terminate": {"type": "x"}}, "type x is not hyperband"),
         ({"parameters": {"finalists": {"values": [1, 2]}}}, "finalists: is a setting"),
