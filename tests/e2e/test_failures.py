@@ -24,12 +24,12 @@ SMALL = ["first_layer_filters=2,4", "conv_layers=2", "num_neurons_dense=8", "lea
 def test_trials_that_raise_or_kill_every_worker_fail_and_the_sweep_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def deadly(config: dict, task: Any, checkpoints: Path) -> None:
-        if checkpoints.name == "0002":
+    def deadly(config: dict, task: Any, checkpoints: Path, bucket: str | None) -> None:
+        if config["trial_id"] == "0002":
             os._exit(1)
         from cnnlib.running.tuning import ray_trial
 
-        ray_trial(config, task, checkpoints)
+        ray_trial(config, task, checkpoints, bucket)
 
     monkeypatch.setattr("cnnlib.running.tuning.ray_trial", deadly)
     monkeypatch.setattr("cnnlib.running.recorder.MAX_WORKER_LOSSES", 1)
