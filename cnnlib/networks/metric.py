@@ -152,7 +152,7 @@ def _goal(field: str, name: str, words: list[str], goal: object, notes: list[str
     elif any(word in RISING for word in words):
         meant = MAXIMIZE
     if goal is None:
-        if meant == MAXIMIZE:
+        if meant == MAXIMIZE and not field.startswith("--"):  # a flag is none of W&B's
             notes.append(f"{field}: without a goal W&B would minimise {name}; here it is maximised")
         elif meant is None:
             notes.append(f"{field}: without a goal {name} is minimised, as in W&B")
