@@ -18,6 +18,7 @@ from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.dashboard.modules.job import job_supervisor
 
+from cnnlib.networks.cnn import CNN
 from cnnlib.planning.settings import Settings
 from cnnlib.running.cluster import may_become, resources, room, slots
 from cnnlib.running.progress import Progress
@@ -341,8 +342,9 @@ def test_a_gpu_is_awaited_before_it_is_measured(
     progress = Progress(40)
     classes = SimpleNamespace(classes=("a", "b"))
     plan = SimpleNamespace(
-        settings=Settings(gpus_per_trial="auto"), trials=40, space={}, dataset=classes, image_size=8
-    )
+        settings=Settings(gpus_per_trial="auto"), trials=40, space={}, dataset=classes,
+        image_size=8, family=CNN,
+    )  # fmt: skip
     assert resources(plan, progress) == (1, 0.25)  # type: ignore[arg-type]
     assert asked == [[{"CPU": 1, "GPU": 1.0}], []], "one is enough to measure on"
     assert progress.slots == 32
