@@ -8,7 +8,7 @@ BIN := .venv/bin
 DATA ?= sample
 FULL_SIZE ?=
 
-.PHONY: setup tune finetune test check bench chaos cluster-test
+.PHONY: setup tune finetune test long check bench chaos cluster-test
 
 # uv takes half of pip's time or less. It is the one on the PATH, else one of our own in .venv; where
 # none can be had, or it fails, pip installs. uv does not read where pip's configuration looks.
@@ -45,7 +45,13 @@ finetune: setup
 	  --set model_name=efficientnet_lite0 --finalists 1 --seeds 2
 
 test: setup
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+	  --ignore tests/long
+
+# Some minutes: a sweep on several simulated machines, and every pretrained network by every strategy.
+long: setup
+	$(BIN)/python -m pytest tests/long
+	$(BIN)/python tests/long/networks.py
 
 # Half an hour: sweeps whose driver, workers, raylet or whole Ray are killed at random moments, and
 # between two files that belong together; sweeps that another machine takes over meanwhile.
