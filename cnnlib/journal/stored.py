@@ -48,8 +48,9 @@ class StoredSweep:
         self._lock: dict[str, Any] | None = None  # there, as it was last sent or fetched
 
     def exists(self) -> bool:
-        """Whether the storage holds a sweep of this name."""
-        return bool(self._bucket.files("journal"))
+        """Whether the storage holds a sweep of this name: an event of it at least."""
+        names = (name for name in self._bucket.files("journal") if name.endswith(".jsonl"))
+        return any(whole_lines(self._bucket.content(name)) for name in names)
 
     def try_out(self) -> None:
         """Writes a small file and deletes it again; OSError where the storage refuses."""

@@ -722,3 +722,14 @@ def test_what_goes_while_the_storage_is_pruned_is_no_trouble(
     prune_bucket(f"{disk}/s", lambda *_: False)
     assert sorted(asked) == ["0001/last.pt", "0002/last.pt"]
     assert bucket.files() == {}
+
+
+@pytest.mark.parametrize("content", [b"", b'{"event": "swe'])
+def test_a_journal_without_a_whole_event_is_no_sweep_there(
+    tmp_path: Path, url: str, content: bytes
+) -> None:
+    there = Bucket(f"{url}/s")
+    there._write("journal/000001-laptop.jsonl", content)
+    assert not Mirror(url, tmp_path / "s").exists()
+    there._write("journal/000001-laptop.jsonl", b'{"event": "sweep"}\n')
+    assert Mirror(url, tmp_path / "s").exists()

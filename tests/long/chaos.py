@@ -193,7 +193,8 @@ def between_files(
 
 def begun(bucket: str, name: str) -> bool:
     """Whether the bucket holds a sweep of this name."""
-    return bool(Bucket(f"{bucket}/sweeps/{name}").files("journal"))
+    sweep = Bucket(f"{bucket}/sweeps/{name}")
+    return any(b"\n" in sweep.content(file) for file in sweep.files("journal"))
 
 
 def asleep(
