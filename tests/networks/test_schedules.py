@@ -78,7 +78,6 @@ def half_cosine(share: float) -> float:
         ({"warm_up": 1, "learning_rate_schedule": "linear"},
          lambda step: min((step + 1) / 2, 1) * (1 - step / 12)),
     ],
-    ids=str,
 )  # fmt: skip
 def test_schedules_have_the_settings_that_are_asked_for(
     config: dict[str, Any], expected: Any
