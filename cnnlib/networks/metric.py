@@ -139,9 +139,12 @@ def read_metric(
 
 def _words(name: str) -> list[str]:
     """The words of a name in small letters: val/Accuracy and ValAccuracy are val, acc."""
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
-    words = [word for word in re.split(r"[^a-z0-9]+", apart) if word]
-    return " ".join(SPELLINGS.get(word, word) for word in words).split()
+    return " ".join(SPELLINGS.get(word, word) for word in words_of(name)).split()
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a name in small letters, as they are spelled: val/topAcc is val top acc."""
+    return re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
 
 
 def _goal(field: str, name: str, words: list[str], goal: object, notes: list[str]) -> str:

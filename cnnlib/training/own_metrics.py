@@ -1,7 +1,6 @@
 """What a LightningModule of the user's own logs, under the names of this package."""
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,9 +8,8 @@ import torch
 from torch import nn
 from torch.nn.utils import get_total_norm
 
-from cnnlib.networks.metric import read_metric
+from cnnlib.networks.metric import STAGES, read_metric, words_of
 
-STAGES = {"training": "train", "valid": "val", "validation": "val", "dev": "val"}
 KINDS = {"accuracy": "acc", "top1": "acc"}
 
 
@@ -19,8 +17,8 @@ def our_names(logged: Mapping[str, Any]) -> dict[str, Any]:
     """The same values; those named like validation/accuracy or val_acc_epoch are val_acc too."""
     found = dict(logged)
     for name, value in logged.items():
-        words = re.findall(r"[a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower())
-        words = [STAGES.get(word, KINDS.get(word, word)) for word in words if word != "epoch"]
+        words = [word for word in words_of(name) if word != "epoch"]
+        words = [STAGES.get(word, KINDS.get(word, word)) for word in words]
         known = "_".join(words)
         found.setdefault(known, value)
         if known.startswith("val_"):

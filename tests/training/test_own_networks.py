@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from cnnlib.networks.family import Family
+from cnnlib.networks.metric import read_metric
 from cnnlib.networks.own_code import family_asked
 from cnnlib.photos.dataset import read_folder
 from cnnlib.planning.cost import costs, measure
 from cnnlib.search.space import Choice
+from cnnlib.training.own_metrics import our_names
 from cnnlib.training.trial import Task, train
 
 LIT = """
@@ -81,3 +83,10 @@ def test_what_some_configurations_cannot_be_is_not_counted(tmp_path: Path) -> No
     family = family_asked(f"{tmp_path}/net.py:net")
     counted = costs({"width": Choice((1, 2, 3))}, num_classes=3, image_size=8, family=family)
     assert [config.width for config in counted] == [1, 2]
+
+
+def test_the_words_of_a_sweeps_metric_are_those_of_what_a_network_logs() -> None:
+    logged = {"eval_accuracy": 0.5, "evaluation/loss": 1.5, "valid_Acc_epoch": 0.5}
+    for said, name in (("eval_accuracy", "val_acc"), ("evaluation/loss", "val_loss")):
+        assert read_metric(said)[0].name == name
+        assert our_names({said: logged[said]})[name] == logged[said]
