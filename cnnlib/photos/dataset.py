@@ -20,7 +20,7 @@ from cnnlib.photos.layout import (
     unwrapped,
 )
 from cnnlib.photos.levels import UNKNOWN, Levels, Range, levels_of
-from cnnlib.photos.table import Row, Table, read_rows
+from cnnlib.photos.table import Row, Table
 from cnnlib.photos.unreadable import Complaint, refusal
 
 
@@ -113,18 +113,13 @@ def read_folder(
 @permissions_named()
 def read_listed(
     source: Path,
-    columns: Mapping[str, str] | None = None,
+    table: Table,
     *,
     cache: Path | None = None,
     min_per_class: int | None = None,
-    table: Table | None = None,
 ) -> Dataset:
-    """The data set of a table of paths and labels, see `table.read_rows`; its classes are sorted.
-
-    `table` saves reading it again.
-    """
-    source = Path(os.path.abspath(os.path.expanduser(source)))
-    table = table or read_rows(source, columns)
+    """The data set of what a table lists, `source` by name; its classes are sorted."""
+    source = Path(os.path.abspath(source))
     read = _Reading(cache)
     read.notes += table.notes
     train = read.enough(source, read.rows(source, table.train), min_per_class)

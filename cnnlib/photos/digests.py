@@ -57,7 +57,7 @@ def contents(
     """
     memory = _memory(place, cache)
     known = _read(memory)
-    keys = {path: _key(path, place) for path in files}
+    keys = {path: str(path).removeprefix(f"{place}{os.sep}") for path in files}
     now = time.time_ns()
     fresh = [
         path for path, state in files.items() if _facts(state) != known.get(keys[path], [])[:4]
@@ -72,10 +72,6 @@ def contents(
     if settled != known:
         _write(memory, settled)
     return found
-
-
-def _key(path: Path, place: Path) -> str:
-    return str(path.relative_to(place)) if path.is_relative_to(place) else str(path)
 
 
 def is_called_image(path: Path) -> bool:

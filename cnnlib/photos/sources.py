@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from cnnlib.photos.download import download
 from cnnlib.photos.folders import listed, shown
 from cnnlib.photos.layout import role_of, train_folder
 from cnnlib.photos.source_text import SourceText
-from cnnlib.photos.table import SUFFIXES, has_labels, joined
+from cnnlib.photos.table import SUFFIXES, Table, joined, labelled, read_rows
 from cnnlib.photos.zips import doubtful_names, unpack
 from cnnlib.system.redaction import secrets_withheld
 from cnnlib.system.surroundings import cache_folder
@@ -88,18 +88,15 @@ class _Finding:
                 return self._of_parquet([path])
         return self._read_table(path)
 
-    def _read_table(self, path: Path) -> Dataset:
-        source = self._source
-        return read_listed(
-            path,
-            source.columns,
-            cache=self._given_cache,
-            min_per_class=source.min_per_class,
-        )
+    def _read_table(self, path: Path, table: Table | None = None) -> Dataset:
+        path = Path(os.path.abspath(path))
+        table = table or read_rows(path, self._source.columns)
+        least = self._source.min_per_class
+        return read_listed(path, table, cache=self._given_cache, min_per_class=least)
 
     def _of_folder(self, folder: Path, notes: Sequence[str] = ()) -> Dataset:
         """The data set in a folder, whichever of its folders holds the classes."""
-        if tables := _described(folder):
+        if tables := self._described(Path(os.path.abspath(folder))):
             return _noted(self._read_described(folder, tables), notes)
         packed = sorted([*folder.glob("*.parquet"), *folder.glob("data/*.parquet")])
         if packed:
@@ -116,20 +113,27 @@ class _Finding:
         found = read_folder(chosen, cache=self._given_cache, min_per_class=least)
         return _noted(found, [*notes, *lines])
 
-    def _read_described(self, folder: Path, tables: Sequence[Path]) -> Dataset:
+    def _described(self, folder: Path) -> dict[Path, Table]:
+        """Hugging Face's tables of a folder, or of its sets, that name files and labels."""
+        columns = self._source.columns
+        sets = sorted(path for path in folder.iterdir() if path.is_dir() and role_of(path.name))
+        for places in ([folder], sets):
+            there = [place / name for place in places for name in _METADATA]
+            found = ((path, labelled(path, columns)) for path in there if path.is_file())
+            if tables := {p: read_rows(p, columns, c) for p, c in found if c is not None}:
+                return tables
+        return {}
+
+    def _read_described(self, folder: Path, tables: Mapping[Path, Table]) -> Dataset:
         """Hugging Face's image folder: a table beside the photographs, perhaps one a set."""
         if len(tables) == 1:
-            return self._read_table(tables[0])
-        parts = {str(role_of(table.parent.name)): table for table in tables}
+            [(path, table)] = tables.items()
+            return self._read_table(path, table)
+        parts = {str(role_of(path.parent.name)): table for path, table in tables.items()}
         if len(parts) != len(tables) or "None" in parts:
-            told = listed([shown(table) for table in tables])
+            told = listed([shown(path) for path in tables])
             raise ValueError(f"data: {told}: which of these tables? give one")
-        return read_listed(
-            folder / tables[0].name,
-            cache=self._given_cache,
-            min_per_class=self._source.min_per_class,
-            table=joined(parts, self._source.columns),
-        )
+        return self._read_table(folder / next(iter(tables)).name, joined(parts, folder))
 
     def _of_parquet(self, files: Sequence[Path]) -> Dataset:
         from cnnlib.photos.packed import key_of, parquet_photos, unpacked
@@ -161,12 +165,8 @@ class _Finding:
         return self._unpacked_table(table)
 
     def _unpacked_table(self, table: Path) -> Dataset:
-        return read_listed(
-            table,
-            {"path": "path", "label": "label", "split": "split"},
-            cache=self._given_cache,
-            min_per_class=self._source.min_per_class,
-        )
+        rows = read_rows(table, {"path": "path", "label": "label", "split": "split"})
+        return self._read_table(table, rows)
 
     def _of_url(self) -> Dataset:
         zip_path = download(self._place, cache=self._cache)
@@ -202,15 +202,6 @@ class _Finding:
             return self._of_folder(folder, notes)
         except (ValueError, FileNotFoundError) as error:
             raise type(error)(f"{said}: {error}") from error
-
-
-def _described(folder: Path) -> list[Path]:
-    """Hugging Face's tables of a folder, or of its sets, that name files and labels."""
-    for places in ([folder], sorted(p for p in folder.iterdir() if p.is_dir() and role_of(p.name))):
-        found = [place / name for place in places for name in _METADATA if (place / name).is_file()]
-        if labelled := [table for table in found if has_labels(table)]:
-            return labelled
-    return []
 
 
 def _noted(dataset: Dataset, notes: Sequence[str]) -> Dataset:

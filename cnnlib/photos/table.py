@@ -22,6 +22,8 @@ from cnnlib.system.units import short
 if TYPE_CHECKING:
     import pandas as pd
 
+    Content = tuple[pd.DataFrame, list[str]]  # of a file, as text, and what was guessed of it
+
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
 TEST_SHARE = 0.2  # of the photographs, where a column of times chooses them
 
@@ -45,14 +47,18 @@ class Table:
     notes: tuple[str, ...] = field(default=(), compare=False)
 
 
-def read_rows(source: Path, columns: Mapping[str, str] | None = None) -> Table:
+def read_rows(
+    source: Path, columns: Mapping[str, str] | None = None, content: "Content | None" = None
+) -> Table:
     """The rows of a table, whose paths are relative to its folder.
 
-    `columns` gives the name of a column for what it holds: path, label, split, group or time.
+    `columns` gives the name of a column for what it holds: path, label, split, group or time;
+    `content` saves reading the file again.
     Raises ValueError with all that is wrong in one line: columns that are not there, files that are
     missing, rows without a label, photographs listed twice with different labels.
     """
-    frame, notes = _frame(source)
+    frame, notes = content or content_of(source)
+    notes = list(notes)
     if frame.empty:
         raise ValueError(f"{shown(source)} has no rows; list a photograph a row")
     found, lines = _columns(source, list(frame.columns), dict(columns or {}))
@@ -77,27 +83,26 @@ def read_rows(source: Path, columns: Mapping[str, str] | None = None) -> Table:
     return Table(tuple(train), tuple(chosen) if chosen else None, tuple(notes))
 
 
-def joined(tables: Mapping[str, Path], columns: Mapping[str, str] | None = None) -> Table:
-    """One table of those of a train, a test and perhaps a val folder."""
-    parts = {role: read_rows(source, columns) for role, source in tables.items()}
+def joined(parts: Mapping[str, Table], folder: Path) -> Table:
+    """One table of those of the train, the test and perhaps the val set of a folder."""
     if "train" not in parts:
-        raise ValueError(f"{shown(next(iter(tables.values())))}: there is no table of a train set")
+        raise ValueError(f"{shown(folder)}: there is no table of a train set")
     notes = tuple(note for part in parts.values() for note in part.notes)
     train, held = parts["train"], parts.get("test") or parts.get("val")
     return Table(train.train, held.train if held else train.test, notes)
 
 
-def has_labels(source: Path) -> bool:
-    """Whether a table names files and labels, as that of an image folder may."""
+def labelled(source: Path, columns: Mapping[str, str]) -> "Content | None":
+    """The content of a table that names files and labels, as that of an image folder may."""
     try:
-        frame, _ = _frame(source)
-        found, _ = _columns(source, list(frame.columns), {})
-        return {"path", "label"} <= {*found}
+        content = content_of(source)
+        _columns(source, list(content[0].columns), dict(columns))  # raises where one is not there
+        return content
     except ValueError:
-        return False
+        return None
 
 
-def _frame(source: Path) -> "tuple[pd.DataFrame, list[str]]":
+def content_of(source: Path) -> "Content":
     """The table as text."""
     import pandas as pd
 
