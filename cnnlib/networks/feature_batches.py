@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlib.networks.features import VIEWS, Source, View, digest_of_trunk, features
-from cnnlib.pixels.datamodule import CustomDataModule
+from cnnlib.pixels.datamodule import CustomDataModule, epoch_order
 
 EVALUATION_BATCH = 4096  # features at once where none is trained on
 
@@ -40,11 +40,8 @@ class FeatureBatches:
         return -(-len(self.indices) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        order, generator = epoch_order(self.indices, self.seed, self.epoch, shuffle=self.shuffle)
         self.epoch += 1
-        order = torch.from_numpy(self.indices)
-        if self.shuffle:
-            order = order[torch.randperm(len(order), generator=generator)]
         labels = torch.from_numpy(self.labels)[order].to(self.device)
         seen = self._seen(order, generator).to(self.device)
         yield from zip(seen.split(self.batch_size), labels.split(self.batch_size), strict=True)

@@ -70,6 +70,20 @@ def evaluation_batch(image_size: int, device: str) -> int:
     return min(EVALUATION_BATCH, max(1, EVALUATION_PIXELS[device] // image_size**2))
 
 
+def epoch_order(
+    indices: np.ndarray, seed: int, epoch: int, *, shuffle: bool
+) -> tuple[Tensor, torch.Generator]:
+    """The order of an epoch's photographs, and the generator of what else is drawn in it.
+
+    There is one generator an epoch, so that an epoch does not depend on those before it.
+    """
+    generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
+    order = torch.from_numpy(indices)
+    if shuffle:
+        order = order[torch.randperm(len(order), generator=generator)]
+    return order, generator
+
+
 class Batches:
     """Batches of (images, labels): normalised (N, 3, H, W) and (N,) int64, on `device`.
 
@@ -112,12 +126,8 @@ class Batches:
         return -(-len(self.indices) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        # One generator an epoch, so that an epoch does not depend on those before it.
-        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        order, generator = epoch_order(self.indices, self.seed, self.epoch, shuffle=self.shuffle)
         self.epoch += 1
-        order = torch.from_numpy(self.indices)
-        if self.shuffle:
-            order = order[torch.randperm(len(order), generator=generator)]
         seen: Seen = whole(len(order))
         if self.augmentation:
             margin = self.images.shape[1] - self.image_size
