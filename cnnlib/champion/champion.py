@@ -36,6 +36,7 @@ from cnnlib.photos.levels import UNKNOWN, Levels
 from cnnlib.storage.files import digest, replaced
 from cnnlib.storage.json_file import read_json, write_json
 from cnnlib.storage.training_files import BEST, check_epoch
+from cnnlib.system.redaction import named
 from cnnlib.system.units import short
 
 PREDICTIONS = "test_predictions.csv"
@@ -294,7 +295,7 @@ def _export(model: Any, champion: Champion) -> None:
     except Exception as error:
         if champion.family.digest is None or isinstance(error, OSError):
             raise
-        said = short(f"{type(error).__name__}: {' '.join(str(error).split())}", 200)
+        said = short(named(error), 200)
         logging.getLogger(__name__).warning("no %s, torch.export refuses it: %s", PROGRAM, said)
 
 

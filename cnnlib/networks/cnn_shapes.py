@@ -7,9 +7,14 @@ def filter_counts(config: TrialConfig) -> list[int]:
     """Channels out of each convolution: 32 filters and filter_org 2.0 give 32, 64, 128."""
     if config.filters != "ratio":
         return listed(config.filters)
-    counts = [config.first_layer_filters]
-    while len(counts) < config.conv_layers:
-        counts.append(int(counts[-1] * config.filter_org))
+    return grown(config.first_layer_filters, config.filter_org, config.conv_layers)
+
+
+def grown(first: int, ratio: float, layers: int) -> list[int]:
+    """So many layers' filters, of which each is `ratio` times the one before, rounded down."""
+    counts = [first]
+    while len(counts) < layers:
+        counts.append(int(counts[-1] * ratio))
     return counts
 
 

@@ -34,6 +34,15 @@ class Configuration:
             hyperparameter_named(cls, name)
         return cls(**values)
 
+    @classmethod
+    def given(cls, config: Self | None, values: Mapping[str, object]) -> Self:
+        """What a constructor was given: a whole configuration, or hyperparameters by name."""
+        if config is None:
+            return cls.from_mapping(values)
+        if values:
+            raise ValueError(f"give a {cls.__name__} or {', '.join(values)}, not both")
+        return config
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         """A class that was made of a signature is made again where it arrives."""
         if self.code is None:

@@ -157,10 +157,7 @@ class CustomCNN(Classifier):
                     f"optimizer_name: {optimizer_name} is not the optimizer given, "
                     f"{hyperparameters['optimizer']}; give one of the two"
                 )
-        if config is None:
-            config = TrialConfig.from_mapping(hyperparameters)
-        elif hyperparameters:
-            raise ValueError(f"give a TrialConfig or {', '.join(hyperparameters)}, not both")
+        config = TrialConfig.given(config, hyperparameters)
         if num_classes < 1:
             raise ValueError(f"num_classes: {num_classes} is not at least 1")
         if reason := impossible(config, image_size):

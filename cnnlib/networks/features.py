@@ -5,6 +5,7 @@ name holds the digests of the weights and of the photographs, the size, the view
 A build that was killed goes on where it was; beside a whole file stands what tells that it is.
 """
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterator
@@ -60,8 +61,6 @@ class Source:
 
 def digest_of_trunk(trunk: nn.Module) -> str:
     """A name of what a trunk computes: its parts and their tensors."""
-    import hashlib
-
     told = hashlib.blake2b(repr(trunk).encode(), digest_size=16)
     for name, tensor in trunk.state_dict().items():
         told.update(name.encode())

@@ -115,10 +115,7 @@ class LitClassifier(Classifier):
         """
         if lr is not None and hyperparameters.setdefault("learning_rate", lr) != lr:
             raise ValueError(f"lr: {lr} is not the learning_rate given; give one of the two")
-        if config is None:
-            config = PretrainedConfig.from_mapping(hyperparameters)
-        elif hyperparameters:
-            raise ValueError(f"give a PretrainedConfig or {', '.join(hyperparameters)}, not both")
+        config = PretrainedConfig.given(config, hyperparameters)
         if num_classes < 1:
             raise ValueError(f"num_classes: {num_classes} is not at least 1")
         row = backbone(config.model_name)

@@ -26,6 +26,7 @@ from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import nearest
 from cnnlib.networks.own_family import family_of
 from cnnlib.storage.files import replaced
+from cnnlib.system.redaction import named
 from cnnlib.system.surroundings import cache_folder
 from cnnlib.system.units import short
 
@@ -89,8 +90,8 @@ class OwnCode:
                     return importlib.import_module(self.module)
                 return _module(f"cnnlib_network_{self.digest}", folder / self.files[0][0])
             except Exception as error:
-                said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                raise ValueError(f"network: {self.module} cannot be imported: {said}") from error
+                problem = f"network: {self.module} cannot be imported: {named(error)}"
+                raise ValueError(problem) from error
 
 
 def _write(content: bytes, part: Path) -> None:

@@ -20,7 +20,7 @@ from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.family import Family
 from cnnlib.networks.layout import in_a_layout
 from cnnlib.search.searchers import SEARCHERS
-from cnnlib.search.space import Choice, Interval, Space, grid
+from cnnlib.search.space import Choice, Interval, Space, ends, grid
 
 SAMPLE = 100  # configurations of a space that stand for it
 SHORT = 16  # values of a range that are all tried for the heaviest network
@@ -132,7 +132,7 @@ def largest(
             said = ", ".join(f"{name} {values[name]}" for name in family.shapes if name in space)
             raise ValueError(f"no memory holds a network of {said}; take smaller ones") from error
         most = max(most, sum(t.numel() * t.element_size() for t in model.state_dict().values()))
-    averaged = "ema" in space and _ends(space["ema"])[1] != 0
+    averaged = "ema" in space and ends(space["ema"])[1] != 0
     return (1 + 2 * (4 if averaged else 3)) * most, most
 
 
@@ -154,13 +154,7 @@ def _tried(values: Choice | Interval) -> list[Any]:
     if isinstance(values, Choice):
         return list(values.values)
     listed = grid(values) or []
-    return listed if 0 < len(listed) <= SHORT else list(_ends(values))
-
-
-def _ends(values: Choice | Interval) -> tuple[Any, Any]:
-    if isinstance(values, Choice):
-        return min(values.values), max(values.values)  # type: ignore[type-var]
-    return values.lowest, values.highest
+    return listed if 0 < len(listed) <= SHORT else list(ends(values))
 
 
 def sampled(space: Space, image_size: int, family: Family = CNN) -> list[Any]:

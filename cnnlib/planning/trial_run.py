@@ -14,6 +14,7 @@ from cnnlib.networks.family import Family
 from cnnlib.networks.metric import VAL_ACC, Metric
 from cnnlib.planning.cost import sampled
 from cnnlib.search.space import Space
+from cnnlib.system.redaction import named
 from cnnlib.system.units import short
 from cnnlib.training.own_metrics import our_names
 
@@ -39,7 +40,7 @@ def try_out(
             model = family.build(config, num_classes, image_size)
             scores = model.eval()(torch.zeros(IMAGES, 3, image_size, image_size))
         except Exception as error:
-            reasons.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
+            reasons.append(named(error))
             continue
         _check_scores(scores, family.name, num_classes, image_size)
         try:
@@ -47,7 +48,7 @@ def try_out(
         except NoMetricError:
             raise
         except Exception as error:
-            reasons.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
+            reasons.append(named(error))
             continue
         return
     raise ValueError(f"network: {family.name} does not train: {short(reasons[0], 300)}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from cnnlib.networks.cnn_shapes import grown
 from cnnlib.networks.hyperparameter import Hyperparameter
 from cnnlib.search.space import Choice, Interval, Space, num_values
 from cnnlib.system.mistakes import Collected
@@ -73,9 +74,7 @@ def _organize(space: Space, said: dict[str, str], notes: list[str]) -> None:
     made = list(map(str, lists.values)) if isinstance(lists, Choice) else []
     for ratio in ratios.values:
         for base in own.values if isinstance(own, Choice) and ratio == 1 else bases:
-            counts = [int(base)]
-            while len(counts) < int(depths.values[0]):
-                counts.append(int(counts[-1] * float(ratio)))
+            counts = grown(int(base), float(ratio), int(depths.values[0]))
             made.append("-".join(map(str, counts)))
     for name in ("first_layer_filters", "filter_org", OWN_FILTERS.name):
         space.pop(name, None)

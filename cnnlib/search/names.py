@@ -71,36 +71,11 @@ _PRETRAINED = re.compile(
     r"resnet|resnext|vgg|vit|swin|deit|efficientnet|mobilenet|densenet|inception|googlenet|convnext"
     r"|squeezenet|shufflenet|regnet|mnasnet|xception|alexnet|clip|dino|beit|nasnet|bert|mixer"
 )
-_GENERIC = frozenset(
-    [
-        "num",
-        "size",
-        "layer",
-        "first",
-        "data",
-        "max",
-        "min",
-        "model",
-        "input",
-        "rate",
-        "value",
-        "type",
-        "train",
-        "learning",
-        "step",
-        "class",
-        "test",
-        "depth",
-        "weight",
-        "mode",
-        "total",
-        "1",
-        "2",
-        "3",
-        "4",
-        "5",
-    ]
-)
+_GENERIC = frozenset((
+    "num", "size", "layer", "first", "data", "max", "min", "model", "input", "rate", "value",
+    "type", "train", "learning", "step", "class", "test", "depth", "weight", "mode", "total", "1",
+    "2", "3", "4", "5",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)

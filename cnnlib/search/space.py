@@ -159,7 +159,7 @@ def num_configurations(space: Space, image_size: int, family: Family = CNN) -> f
     return number if number <= COUNTABLE else math.inf
 
 
-def _ends(values: Choice | Interval) -> tuple[Value, Value]:
+def ends(values: Choice | Interval) -> tuple[Value, Value]:
     if isinstance(values, Choice):
         return min(values.values), max(values.values)  # type: ignore[type-var]
     return values.lowest, values.highest
@@ -225,7 +225,7 @@ class Shapes:
         least, fault = {}, None
         for name, order in self._orders.items():
             if order:
-                least[name] = _ends(self._values[name])[order > 0]
+                least[name] = ends(self._values[name])[order > 0]
         unordered = {name: self._columns[name] for name in self._orders if name not in least}
         for values in itertools.product(*unordered.values()):
             found = self._fault(least | dict(zip(unordered, values, strict=True)))
