@@ -26,7 +26,7 @@ def parser() -> Flags:
     add("--columns", metavar="C=NAME,...", help="of a table: path, label, split, group or time")
     add("--min-per-class", type=int, metavar="N", help="leave smaller classes out")
     add("--sweep", metavar="FILE", help="a W&B sweep file (default: the one that fits the data)")
-    add("--network", metavar="NAME", help="cnn (default), or file.py:NAME of your own")
+    add("--network", metavar="NAME", help="cnn (default), pretrained, or file.py:NAME of your own")
     add("--rename", action="append", metavar="NAME=KNOWN", help="whose a name of the sweep file is")
     add(
         "--metric",

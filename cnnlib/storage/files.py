@@ -91,5 +91,5 @@ def digest(weights: Path) -> str | None:
 
 def state(path: Path) -> State:
     """Size and time of a file: another state is other content."""
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns

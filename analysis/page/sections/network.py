@@ -24,8 +24,6 @@ def network_section(sweep: SweepFolder, folders: list[Path]) -> Section:
     title = "What the network looks for"
     if not sweep.champion or sweep.network != CNN.name:  # others' layers are not drawn
         return Section(title, [])
-    if sweep.network != "cnn":
-        return Section(title, [Paragraph("Filters are drawn of the network `cnn` alone.")])
     if not (sweep.path / "champion" / "weights.safetensors").is_file():
         text = "The champion's weights are not in champion/, so its filters cannot be shown."
         return Section(title, [Paragraph(text)])
