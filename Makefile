@@ -12,6 +12,7 @@ FULL_SIZE ?=
 
 # uv takes half of pip's time or less. It is the one on the PATH, else one of our own in .venv; where
 # none can be had, or it fails, pip installs. uv does not read where pip's configuration looks.
+# It compiles as pip does: else, where Python may not write, every worker compiles PyTorch again.
 UV := $(or $(shell command -v uv 2> /dev/null),$(BIN)/uv)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ALL := --quiet --constraint constraints.txt --editable '.[dev]'
@@ -32,7 +33,7 @@ endif
 	$(PYTHON) -m venv .venv
 	test -x $(UV) || $(PIP) install --quiet --constraint constraints.txt uv || echo "no uv to be had"
 	index=$$($(PIP) config list | sed -n "s/.*[.]index-url='\(.*\)'/\1/p" | tail -n 1); \
-	  UV_DEFAULT_INDEX=$${UV_DEFAULT_INDEX:-$$index} $(UV) pip install --python $(BIN)/python $(ALL) \
+	  UV_DEFAULT_INDEX=$${UV_DEFAULT_INDEX:-$$index} $(UV) pip install --compile-bytecode --python $(BIN)/python $(ALL) \
 	  || $(PIP) install $(ALL)
 	touch $@
 

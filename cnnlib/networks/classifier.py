@@ -187,6 +187,11 @@ class Classifier(LightningModule):
             self._average.load(checkpoint)
 
     @property
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """Those that train in the end."""
+        return [p for p in self.network.parameters() if p.requires_grad]
+
+    @property
     def num_parameters(self) -> tuple[int, int]:
         """In all, and those that train."""
         sizes = [(p.numel(), p.requires_grad) for p in self.network.parameters()]

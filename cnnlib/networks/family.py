@@ -30,6 +30,8 @@ class Family:
     prepare: Callable[[Any], None] | None = None
     # (network, batches of photographs, autocast) -> the batches that it trains on, where others
     batches: Callable[[Any, Any, Any], Any] | None = None
+    # network -> the part of it that runs once on each photograph and not in each epoch, or None
+    once: Callable[[Any], Any] | None = None
     # Fields that mean something only where another has one of these values: k_layers where the
     # strategy is freeze_partial. Elsewhere a space has only the first of their values.
     conditions: Mapping[str, tuple[str, tuple[Any, ...]]] = field(default_factory=dict)

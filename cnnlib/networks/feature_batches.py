@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cnnlib.networks.features import VIEWS, Source, View, digest_of_trunk, features
 from cnnlib.pixels.datamodule import CustomDataModule, epoch_order
@@ -83,8 +83,7 @@ class FeatureDataModule(CustomDataModule):
             split_seed=photographs.split_seed,
         )
         self._autocast = autocast
-        network = classifier.network
-        self._trunk = nn.Sequential(network.preparation, network.trunk)
+        self._trunk = classifier.frozen_trunk
         self._digest = digest_of_trunk(self._trunk)
 
     def _batches(

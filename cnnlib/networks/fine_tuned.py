@@ -152,9 +152,16 @@ class LitClassifier(Classifier):
         return cls(config, num_classes=num_classes, image_size=image_size)
 
     @property
-    def trunk_is_frozen(self) -> bool:
-        """Whether the trunk never trains: then its features need to be computed only once."""
-        return self.config.finetune_strategy == FREEZE_ALL
+    def frozen_trunk(self) -> nn.Module | None:
+        """What makes features of images, where it never trains and so needs to run only once."""
+        if self.config.finetune_strategy != FREEZE_ALL:
+            return None
+        return nn.Sequential(self.network.preparation, self.network.trunk)
+
+    @property
+    def trained_parameters(self) -> list[nn.Parameter]:
+        names = {*self._trained(1.0), *self._inner()}
+        return [p for name, p in self.network.named_parameters() if name in names]
 
     @property
     def num_parameters(self) -> tuple[int, int]:

@@ -17,7 +17,9 @@ def build(config: PretrainedConfig, num_classes: int, image_size: int) -> Any:
     """The network with its pretrained weights; on the meta device without."""
     from cnnlib.networks.fine_tuned import LitClassifier
 
-    return LitClassifier(config, num_classes=num_classes, image_size=image_size)
+    network = LitClassifier(config, num_classes=num_classes, image_size=image_size)
+    network.keeps_trunk = network.frozen_trunk is None  # it is where the network comes from
+    return network
 
 
 def prepare(config: PretrainedConfig) -> None:
@@ -34,9 +36,8 @@ def batches(network: Any, photographs: Any, autocast: Any) -> Any:
     """Features in place of photographs, where the trunk is frozen: they are computed once."""
     from cnnlib.networks.feature_batches import FeatureDataModule
 
-    if not network.trunk_is_frozen:
+    if network.frozen_trunk is None:
         return photographs
-    network.keeps_trunk = False
     return FeatureDataModule(photographs, network, autocast)
 
 
@@ -65,6 +66,7 @@ PRETRAINED = Family(
     face="LitClassifier",
     prepare=prepare,
     batches=batches,
+    once=lambda network: network.frozen_trunk,
     conditions={
         "k_layers": ("finetune_strategy", (FREEZE_PARTIAL,)),
         "layer_decay": ("finetune_strategy", (FREEZE_PARTIAL, UNFREEZE_ALL, UNFREEZE_GRADUALLY)),

@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, product
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnlib.networks import recipe
+from cnnlib.networks.classifier import Classifier
 from cnnlib.networks.cnn import CNN
 from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.family import Family
@@ -26,7 +27,9 @@ SAMPLE = 100  # configurations of a space that stand for it
 SHORT = 16  # values of a range that are all tried for the heaviest network
 MOST_TRIED = 64  # configurations that are
 FEW = 2  # images of a network that is not on the meta device
-_MACS: dict[Any, float] = {}  # by what they depend on: a large network takes a second to count
+_MACS: dict[
+    Any, tuple[float, float]
+] = {}  # by what they depend on: a large network takes a second to count
 TIMED = 1.0  # seconds that a measurement takes at least
 CPU_MACS = 3e10  # of a measured CPU batch at most: some seconds
 RAY_SHARES = 10_000  # of a GPU: Ray rounds to these, and six times 0.1667 is too much
@@ -36,24 +39,49 @@ CROWDS = 8, 4, 2  # times the batch size: the first that fits shows what a GPU c
 
 
 def macs(config: Any, *, num_classes: int, image_size: int, family: Family = CNN) -> float:
-    """Multiplications and additions of one image's forward pass; training takes three times it."""
+    """Multiplications and additions of one image's forward pass; training takes three times it.
+
+    Without those of a frozen trunk, which are in no epoch but the first: `once_macs` counts them.
+    """
+    return _counted(config, num_classes, image_size, family)[0]
+
+
+def once_macs(config: Any, *, num_classes: int, image_size: int, family: Family = CNN) -> float:
+    """Those of the part that runs once on each photograph and is kept; 0 where all trains."""
+    return _counted(config, num_classes, image_size, family)[1]
+
+
+def _counted(config: Any, num_classes: int, image_size: int, family: Family) -> tuple[float, float]:
+    """What an image costs in every epoch, and once."""
     shape = tuple(getattr(config, name) for name in family.shapes) or config
     known = family.build, shape, num_classes, image_size
     if known not in _MACS:
         model = _unfilled(family, config, num_classes, image_size)
-        _MACS[known] = forward_macs(model, image_size)
+        trunk = family.once(model) if family.once else None
+        once = forward_macs(trunk, image_size) if trunk else 0.0
+        _MACS[known] = forward_macs(model, image_size) - once, once
     return _MACS[known]
 
 
 def training_bytes(config: Any, *, num_classes: int, image_size: int, family: Family = CNN) -> int:
     """Memory that training needs, roughly: weights, gradients, two moments, and activations.
 
-    Going back, the gradients of the largest activations stand beside what the forward pass kept.
+    What is frozen has no gradients and no moments. Going back, the gradients of the largest
+    activations stand beside what the forward pass kept.
     """
     model = _unfilled(family, config, num_classes, image_size)
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    weights = _num_bytes(model.parameters())
     stored = stored_bytes(model, config.batch_size, image_size)
-    return 4 * weights + sum(stored) + 2 * max(stored)
+    return weights + 3 * _num_bytes(_trained(model)) + sum(stored) + 2 * max(stored)
+
+
+def _num_bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(t.numel() * t.element_size() for t in tensors)
+
+
+def _trained(model: nn.Module) -> Iterable[nn.Parameter]:
+    """The parameters that have gradients and moments in the end; of a user's own network all."""
+    return model.trained_parameters if isinstance(model, Classifier) else model.parameters()
 
 
 def _unfilled(family: Family, config: Any, num_classes: int, image_size: int) -> nn.Module:
@@ -113,11 +141,12 @@ def largest(
 ) -> tuple[int, int]:
     """Bytes that a running trial and the best that ended hold at most.
 
-    A running one has its best weights, and the last with two moments of the optimiser for each of
-    them and the moving average if there is one; the last is there twice while it is replaced.
-    Raises ValueError where a network has more weights than PyTorch can count.
+    A running one has its best weights, and the last with two moments of the optimiser for each
+    that trains and the moving average if there is one; the last is there twice while it is
+    replaced. Raises ValueError where a network has more weights than PyTorch can count.
     """
-    most = 0
+    averaged = "ema" in space and ends(space["ema"])[1] != 0
+    running = best = 0
     for values in _heaviest(space, family):
         config = family.configuration(values)
         if family.impossible(config, image_size):
@@ -131,9 +160,19 @@ def largest(
                 raise
             said = ", ".join(f"{name} {values[name]}" for name in family.shapes if name in space)
             raise ValueError(f"no memory holds a network of {said}; take smaller ones") from error
-        most = max(most, sum(t.numel() * t.element_size() for t in model.state_dict().values()))
-    averaged = "ema" in space and ends(space["ema"])[1] != 0
-    return (1 + 2 * (4 if averaged else 3)) * most, most
+        whole = _num_bytes(model.state_dict().values())
+        last = _num_bytes(_last_state(model).values()) + 2 * _num_bytes(_trained(model))
+        best = max(best, whole)
+        running = max(running, whole + 2 * (last + averaged * whole))
+    return running, best
+
+
+def _last_state(model: nn.Module) -> dict[str, Tensor]:
+    """The weights in a network's last state: without a trunk that is where it came from."""
+    checkpoint = {"state_dict": model.state_dict()}
+    if isinstance(model, Classifier):
+        model.on_save_checkpoint(checkpoint)
+    return checkpoint["state_dict"]
 
 
 def _heaviest(space: Space, family: Family) -> Iterator[dict[str, Any]]:
@@ -211,7 +250,8 @@ def measure(
 ) -> Measured:
     """Trains some batches, `times` as large as the configuration's.
 
-    Raises torch.OutOfMemoryError where one does not fit.
+    They are of features where a frozen trunk runs once. Raises torch.OutOfMemoryError where one
+    does not fit.
     """
     cost = macs(config, num_classes=num_classes, image_size=image_size, family=family)
     size = times * config.batch_size
@@ -222,17 +262,37 @@ def measure(
 
     def timed(layout: torch.memory_format) -> list[float]:
         model = family.build(config, num_classes, image_size)
+        model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
         images = torch.randn(size, 3, image_size, image_size, device=device)
-        return _timed(
-            model.to(device, memory_format=layout),  # type: ignore[call-overload]
-            config,
-            images.contiguous(memory_format=layout),
-            num_classes,
-        )
+        images = images.contiguous(memory_format=layout)
+        if trunk := family.once and family.once(model):
+            with torch.no_grad(), _autocast(device):
+                images = trunk.eval()(images).float()
+        return _timed(model, config, images, num_classes)
 
     seconds = in_a_layout(timed, family)
     peak = 0 if device == "cpu" else torch.cuda.max_memory_reserved()
     return Measured(config, cost, statistics.median(seconds[1:]) / size, peak)
+
+
+def measure_once(
+    config: Any, *, num_classes: int, image_size: int, device: str, family: Family
+) -> float:
+    """Seconds an image that a frozen trunk takes once, 0 where there is none."""
+    model = family.build(config, num_classes, image_size)
+    trunk = family.once and family.once(model)
+    if not trunk:
+        return 0.0
+    cost = once_macs(config, num_classes=num_classes, image_size=image_size, family=family)
+    size = max(2, min(config.batch_size, int(CPU_MACS / cost)))
+    images = torch.randn(size, 3, image_size, image_size, device=device)
+    trunk = trunk.to(device).eval()
+
+    def compute() -> None:
+        with torch.inference_mode(), _autocast(device):
+            trunk(images).sum().item()  # waits for the GPU
+
+    return statistics.median(_seconds(compute)[1:]) / size
 
 
 def _timed(model: nn.Module, config: Any, images: torch.Tensor, num_classes: int) -> list[float]:
@@ -244,15 +304,24 @@ def _timed(model: nn.Module, config: Any, images: torch.Tensor, num_classes: int
     else:  # its own is not known before it trains
         optimizer = torch.optim.Adam(model.parameters())
     labels = torch.arange(len(images), device=device) % num_classes
-    seconds: list[float] = []
-    while len(seconds) < 3 or (sum(seconds) < TIMED and len(seconds) < 100):
-        began = time.perf_counter()
+
+    def step() -> None:
         with _autocast(device):
             loss = F.cross_entropy(model(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         loss.item()  # waits for the GPU
+
+    return _seconds(step)
+
+
+def _seconds(step: Callable[[], None]) -> list[float]:
+    """What each of some steps takes."""
+    seconds: list[float] = []
+    while len(seconds) < 3 or (sum(seconds) < TIMED and len(seconds) < 100):
+        began = time.perf_counter()
+        step()
         seconds.append(time.perf_counter() - began)
     return seconds
 

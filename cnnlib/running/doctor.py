@@ -18,7 +18,15 @@ import torch
 from cnnlib.journal.bill import accelerator, hours, prices
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.families import told
-from cnnlib.planning.cost import costs, measure, seconds_an_image, training_bytes
+from cnnlib.networks.features import VIEWS
+from cnnlib.planning.cost import (
+    costs,
+    measure,
+    measure_once,
+    once_macs,
+    seconds_an_image,
+    training_bytes,
+)
 from cnnlib.planning.plan import GPUS_PER_TRIAL, Plan
 from cnnlib.running.cluster import gpus_wanted, on_every_machine, room, slots
 from cnnlib.running.machine import Machine
@@ -230,7 +238,26 @@ def speed_checks(
     image_seconds = statistics.mean(
         seconds_an_image(cost, middle, top) for cost in cost_of.values()
     )
-    yield forecast(plan, machines, image_seconds, share=share, at_once=at_once)
+    first = once_seconds(plan, rising, device)
+    yield forecast(plan, machines, image_seconds, share=share, at_once=at_once, first=first)
+
+
+def once_seconds(plan: Plan, configs: Sequence[Any], device: str) -> float:
+    """Seconds until the features of the space's frozen trunks are there, each computed once.
+
+    With augmentation the photographs to train on are seen in VIEWS ways more.
+    """
+    sizes: dict[str, Any] = {
+        "num_classes": len(plan.dataset.classes),
+        "image_size": plan.image_size,
+        "family": plan.family,
+    }
+    one_each = {once_macs(config, **sizes): config for config in configs}
+    one_each.pop(0.0, None)
+    seconds = sum(measure_once(config, device=device, **sizes) for config in one_each.values())
+    kinds = {config.augmentation for config in configs if config.use_augmentation}
+    known = len(plan.dataset.train.files)
+    return seconds * known * (1 + VIEWS * len(kinds))
 
 
 LARGE = (
@@ -288,15 +315,24 @@ def _told_part(part: float) -> str:
 
 
 def forecast(
-    plan: Plan, machines: Sequence[Machine], image_seconds: float, *, share: float, at_once: int
+    plan: Plan,
+    machines: Sequence[Machine],
+    image_seconds: float,
+    *,
+    share: float,
+    at_once: int,
+    first: float = 0.0,
 ) -> Check:
-    """How long the sweep takes where an image takes so many seconds, and at what price."""
+    """How long the sweep takes where an image takes so many seconds, and at what price.
+
+    `first` are seconds for what is computed once, on each machine.
+    """
     epochs, _ = plan.expected
     if plan.holds_finals:
         entrants = min(plan.finalists, plan.trials) + bool(plan.reference)
         epochs += entrants * plan.seeds * plan.max_epochs
     photos = plan.num_photos["train"] + plan.num_photos["val"] / 3  # forward only
-    seconds = epochs * photos * image_seconds / at_once
+    seconds = first + epochs * photos * image_seconds / at_once
     text = f"about {hours(seconds / 3600)} with {at_once} trials at once"
     gpus = [gpu for machine in machines for gpu in machine.gpus]
     if share and (price := prices().get(accelerator(gpus[0]) or "")):

@@ -7,12 +7,17 @@ import torch
 from torch import nn
 
 from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.pretrained import PRETRAINED
+from cnnlib.networks.pretrained_config import PretrainedConfig
 from cnnlib.planning import cost as workload
 from cnnlib.planning.cost import (
     Measured,
     forward_macs,
+    largest,
     macs,
     measure,
+    measure_once,
+    once_macs,
     sampled,
     seconds_an_image,
     shared_gpu,
@@ -20,7 +25,7 @@ from cnnlib.planning.cost import (
     training_bytes,
     trials_at_once,
 )
-from cnnlib.search.space import Choice
+from cnnlib.search.space import Choice, Space
 
 SMALL = TrialConfig(first_layer_filters=8, conv_layers=2, num_neurons_dense=16)
 
@@ -107,6 +112,35 @@ def test_costs_of_any_module_are_counted() -> None:
     assert forward_macs(module, 2) == 12 * 5 + 5 * 2
     images, hidden = 4 * 7 * 12, 4 * 7 * 5  # bytes of seven
     assert sorted(stored_bytes(module, 7, 2)) == [hidden, images]
+
+
+FROZEN = PretrainedConfig(weights="none", finetune_strategy="freeze_all")
+SIZES: dict[str, Any] = {"num_classes": 10, "image_size": 32, "family": PRETRAINED}
+
+
+def test_of_a_frozen_trunk_only_the_head_costs_in_every_epoch() -> None:
+    assert macs(FROZEN, **SIZES) == 1280 * 10
+    whole = macs(replace(FROZEN, finetune_strategy="unfreeze_all"), **SIZES)
+    assert once_macs(FROZEN, **SIZES) + 1280 * 10 == whole
+    assert once_macs(replace(FROZEN, finetune_strategy="unfreeze_all"), **SIZES) == 0
+    assert measure(FROZEN, **SIZES, device="cpu").macs == 1280 * 10
+    assert measure_once(FROZEN, **SIZES, device="cpu") > 0
+
+
+def test_what_is_frozen_has_no_moments_in_memory_or_on_the_disk() -> None:
+    def space(strategy: str) -> Space:
+        values = {"model_name": "efficientnet_lite0", "finetune_strategy": strategy}
+        return {name: Choice((value,)) for name, value in values.items()}
+
+    head = 4 * (1280 * 10 + 10)
+    running, best = largest(space("freeze_all"), 10, 32, PRETRAINED)
+    assert best > 100 * head
+    assert best < running < best + 2 * 3 * head + 1000  # buffers of the images' preparation
+    for strategy in ("unfreeze_all", "unfreeze_gradually"):
+        assert largest(space(strategy), 10, 32, PRETRAINED)[0] > 6.9 * best
+    weights = 4 * sum(p.numel() for p in PRETRAINED.build(FROZEN, 10, 32).parameters())
+    activations = training_bytes(FROZEN, **SIZES) - weights
+    assert activations < weights, "gradients and moments of a frozen trunk are counted"
 
 
 def test_time_lies_on_the_line_through_two_measurements() -> None:

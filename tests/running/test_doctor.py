@@ -189,6 +189,33 @@ def test_an_audit_takes_time(plan: Plan) -> None:
     assert plain != longer
 
 
+def test_features_are_in_the_forecast_once_a_network(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "measure_once", lambda config, **_: 2.0)
+    heads = (
+        "model_name=efficientnet_lite0,googlenet",
+        "finetune_strategy=freeze_all",
+        "input_size=image",
+    )
+    asked = {"network": "pretrained", "image_size": 32}
+    plain = planned(
+        photos, tmp_path, set=(*heads, "weights=none", "use_augmentation=false"), **asked
+    )
+    configs = list(workload.costs(plain.space, num_classes=3, image_size=32, family=plain.family))
+    seconds = 2 * 2.0 * len(plain.dataset.train.files)
+    assert doctor.once_seconds(plain, configs, "cpu") == seconds
+    views = [replace(config, use_augmentation=True) for config in configs]
+    assert doctor.once_seconds(plain, views, "cpu") == seconds * (1 + doctor.VIEWS)
+    unfrozen = [replace(config, finetune_strategy="unfreeze_all") for config in configs]
+    assert doctor.once_seconds(plain, unfrozen, "cpu") == 0
+    first, later = (
+        doctor.forecast(plain, [found(plain)], 1e-6, share=0.0, at_once=1, first=first).text
+        for first in (0.0, 7200.0)
+    )
+    assert "2:00:00" in later and first != later
+
+
 def test_fault_a_network_that_is_too_large_for_memory(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
