@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cnnlib.journal.ledger import Ledger, Terms, Trial
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.search import tpe
 from cnnlib.search.halving import Rungs
 from cnnlib.search.searcher import Outcome

@@ -26,8 +26,8 @@ import torch
 from rows import show
 
 from cnnlib.networks.family import Family
-from cnnlib.networks.pretrained import PRETRAINED
-from cnnlib.networks.pretrained_config import PretrainedConfig
+from cnnlib.networks.pretrained.config import PretrainedConfig
+from cnnlib.networks.pretrained.family import PRETRAINED
 from cnnlib.photos.sources import find_dataset
 from cnnlib.pixels.pixels import decode_ahead
 from cnnlib.training.trial import Task, train

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rows import HEAD, show
 
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.family import Family
 from cnnlib.networks.own_code import family_asked
 from cnnlib.photos.sources import find_dataset

@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms as T
 from torchvision.datasets import ImageFolder
 
-from cnnlib.networks.cnn import TrialConfig
-from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.pixels.augment import COLOUR, CROP_AREA, CROP_RATIO, MEAN, STD
 from cnnlib.training.trial import Task, data_module, precision
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scipy.stats import t as student
 
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.photos.sources import find_dataset
 from cnnlib.pixels.pixels import pixels
 from cnnlib.training.trial import Task, train

@@ -24,8 +24,8 @@ import torch.nn.functional as F
 from pytorch_lightning.callbacks import Callback
 from rows import HEAD, show
 
-from cnnlib.networks.cnn import TrialConfig
-from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.photos.sources import find_dataset
 from cnnlib.training.trial import Task, data_module, precision, train
 

@@ -24,7 +24,7 @@ import torch
 from rows import HEAD, show
 
 from cnnlib.journal.events import read_events
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.planning.make_plan import SWEEPS, make_plan
 from cnnlib.planning.plan import Plan
 from cnnlib.planning.settings import Settings

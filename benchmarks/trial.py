@@ -23,7 +23,7 @@ import published
 from rows import HEAD, show
 from scipy.stats import t as student
 
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.photos.sources import find_dataset
 from cnnlib.pixels.pixels import decode_ahead
 from cnnlib.training.trial import Task, quiet_libraries, train

@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnlib.journal.tables import read_results
-    from cnnlib.networks.cnn import TrialConfig
-    from cnnlib.networks.custom_cnn import CustomCNN
-    from cnnlib.networks.fine_tuned import LitClassifier
+    from cnnlib.networks.cnn.custom_cnn import CustomCNN
+    from cnnlib.networks.cnn.family import TrialConfig
+    from cnnlib.networks.pretrained.fine_tuned import LitClassifier
     from cnnlib.pixels.datamodule import CustomDataModule
     from cnnlib.running.sweep import Sweep
 
 __all__ = ["CustomCNN", "CustomDataModule", "LitClassifier", "Sweep", "TrialConfig", "read_results"]
 
 _HOMES = {
-    "CustomCNN": "networks.custom_cnn",
-    "LitClassifier": "networks.fine_tuned",
+    "CustomCNN": "networks.cnn.custom_cnn",
+    "LitClassifier": "networks.pretrained.fine_tuned",
     "CustomDataModule": "pixels.datamodule",
     "Sweep": "running.sweep",
-    "TrialConfig": "networks.cnn",
+    "TrialConfig": "networks.cnn.family",
     "read_results": "journal.tables",
 }
 

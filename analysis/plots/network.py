@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnnlib.networks.custom_cnn import ACTIVATIONS, CustomCNN
+from cnnlib.networks.cnn.custom_cnn import ACTIVATIONS, CustomCNN
 from cnnlib.photos.unreadable import UnreadableError
 from cnnlib.pixels.augment import normalised
 from cnnlib.pixels.decode import decode

@@ -21,7 +21,7 @@ from cnnlib.journal.tables import (
     openings,
     read_results,
 )
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.families import is_off, told
 from cnnlib.networks.saved_files import WEIGHTS, check_pair, read_classes, read_config, read_metrics
 from cnnlib.storage.csv_file import read_table

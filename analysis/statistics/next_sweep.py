@@ -11,7 +11,7 @@ from analysis.reading.folder import SweepFolder
 from analysis.reading.values import numbers_of, shown
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.effects import SIGNIFICANT, Effects, best_value, effects_against
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.families import family_of
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Hyperparameter, Value, hyperparameters

@@ -15,7 +15,7 @@ from cnnlib.champion.model_card import card
 from cnnlib.champion.torch_export import PROGRAM, export, preprocessing
 from cnnlib.journal.finals import Finals
 from cnnlib.journal.scores import SeedScores, mean_interval, standard_error
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.families import check_here, family_of, written_down
 from cnnlib.networks.family import Family

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.journal.scores import REFERENCE, mean_interval, read_seed_scores, sd_between_seeds
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.families import FAMILIES, told
 from cnnlib.networks.metric import MAXIMIZE, VAL_ACC, Metric
 from cnnlib.networks.saved_files import (

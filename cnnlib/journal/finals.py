@@ -12,7 +12,7 @@ from typing import Any
 
 from cnnlib.journal.ledger import Ledger
 from cnnlib.journal.scores import REFERENCE, Final, SeedScores, row_of, seed_scores, standard_error
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 

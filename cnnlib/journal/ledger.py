@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.families import family_of, written_down
 from cnnlib.networks.family import Family

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, field, fields, make_dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.configuration import Configuration, Recipe
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Hyperparameter, hyperparameters, nearest
-from cnnlib.networks.pretrained import PRETRAINED
+from cnnlib.networks.pretrained.family import PRETRAINED
 from cnnlib.system.units import short
 
 SAID = {f.name for f in fields(Hyperparameter)} - {"name", "type", "default"}

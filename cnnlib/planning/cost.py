@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cnnlib.networks import recipe
 from cnnlib.networks.classifier import Classifier
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.family import Family
 from cnnlib.networks.layout import in_a_layout

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import nearest
 from cnnlib.networks.metric import LOGGED, read_metric

@@ -10,7 +10,7 @@ import pandas as pd
 from cnnlib.journal.events import journal_exists, read_events, read_segments, segments
 from cnnlib.journal.ledger import Terms, read_ledger
 from cnnlib.journal.tables import read_results
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import hyperparameters

@@ -18,7 +18,7 @@ import torch
 from cnnlib.journal.bill import accelerator, hours, prices
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.families import told
-from cnnlib.networks.features import VIEWS
+from cnnlib.networks.pretrained.features import VIEWS
 from cnnlib.planning.cost import (
     costs,
     measure,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from cnnlib.networks.cnn_shapes import grown
+from cnnlib.networks.cnn.shapes import grown
 from cnnlib.networks.hyperparameter import Hyperparameter
 from cnnlib.search.space import Choice, Interval, Space, num_values
 from cnnlib.system.mistakes import Collected

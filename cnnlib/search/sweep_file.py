@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.families import family_named
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import hyperparameters, nearest

@@ -14,7 +14,7 @@ from typing import Any
 import hyperopt
 from hyperopt import hp
 
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Value

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 from cnnlib.journal.tables import CLASS_COUNTS
 from cnnlib.networks.classifier import Classifier
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.family import Family
 from cnnlib.networks.layout import in_a_layout
 from cnnlib.networks.metric import VAL_ACC, Metric

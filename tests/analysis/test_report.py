@@ -31,8 +31,8 @@ from cnnlib.champion.champion import WEIGHTS, Champion
 from cnnlib.champion.champion import write_champion as write_network
 from cnnlib.champion.final_test import OpenedBeforeError
 from cnnlib.journal.events import Journal
-from cnnlib.networks.cnn import TrialConfig
-from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.search.sweep_file import read_sweep_file
 from tests.events import begin
 

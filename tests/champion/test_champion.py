@@ -20,8 +20,8 @@ from cnnlib.champion.champion import make_champion, read_champion
 from cnnlib.champion.final_test import test_champion
 from cnnlib.journal.finals import Finals, Retrained, final_folder, retrained_folder
 from cnnlib.journal.scores import Final, mean_interval, read_seed_scores, sd_between_seeds
-from cnnlib.networks.cnn import TrialConfig
-from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.saved_files import DamagedError
 from cnnlib.photos.dataset import read_folder
 from cnnlib.photos.levels import Levels

@@ -14,7 +14,7 @@ from cnnlib.champion.final_test import OpenedBeforeError, test_champion
 from cnnlib.journal.events import Journal, read_events
 from cnnlib.journal.replay import event_lines
 from cnnlib.journal.tables import openings
-from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
 from cnnlib.networks.saved_files import read_metrics
 from cnnlib.storage.folder_lock import FolderLock, LockedError
 from cnnlib.system.limits import cores

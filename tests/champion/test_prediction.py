@@ -14,7 +14,7 @@ from PIL import Image
 from cnnlib.champion.champion import WEIGHTS, Champion, read_champion, write_champion
 from cnnlib.champion.final_test import predict_test
 from cnnlib.champion.prediction import find_photos, predict
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.photos.dataset import read_folder
 from cnnlib.photos.levels import Levels
 from cnnlib.training.trial import Task, train

@@ -7,8 +7,8 @@ import torch
 
 from cnnlib import LitClassifier
 from cnnlib.champion.champion import WEIGHTS, Champion, read_champion, write_champion
-from cnnlib.networks.pretrained import PRETRAINED
-from cnnlib.networks.pretrained_config import PretrainedConfig
+from cnnlib.networks.pretrained.config import PretrainedConfig
+from cnnlib.networks.pretrained.family import PRETRAINED
 from cnnlib.networks.saved_files import read_config
 from cnnlib.training.trial import save_weights
 

@@ -15,7 +15,7 @@ from cnnlib.journal.events import journal_exists, read_events
 from cnnlib.journal.replay import replay
 from cnnlib.journal.scores import read_seed_scores
 from cnnlib.journal.tables import read_results
-from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
 from tests.conftest import HANG, wait_until, write_photos
 from tests.long.chaos import WORKER, descendants, kill
 

@@ -21,8 +21,8 @@ from cnnlib.journal.events import read_events
 from cnnlib.journal.ledger import read_ledger
 from cnnlib.journal.replay import replay
 from cnnlib.journal.tables import openings, read_results
-from cnnlib.networks.cnn import TrialConfig
-from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.families import told
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.search.space import searched

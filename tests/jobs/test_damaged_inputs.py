@@ -26,8 +26,8 @@ from analysis.report import main as report
 from cnnlib.champion.champion import Champion, write_champion
 from cnnlib.journal.events import Journal
 from cnnlib.journal.finals import Retrained
-from cnnlib.networks.cnn import TrialConfig
-from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.saved import WEIGHTS
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.sources import find_dataset

@@ -9,7 +9,7 @@ from cnnlib.journal.ledger import read_ledger
 from cnnlib.journal.replay import event_lines, replay
 from cnnlib.journal.scores import REFERENCE, Final
 from cnnlib.journal.tables import fold
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from tests.journal.test_ledger import TERMS, Sweep
 
 

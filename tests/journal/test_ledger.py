@@ -9,7 +9,7 @@ import pytest
 
 from cnnlib.journal.ledger import HOPELESS, Ledger, Terms, Trial, error_kind, read_ledger
 from cnnlib.journal.replay import replay
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.metric import VAL_ACC
 from cnnlib.search.halving import Decision
 from cnnlib.search.space import Choice, Interval, Weighted

@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 import torch
 
 from cnnlib.champion.torch_export import export
-from cnnlib.networks.backbones import BACKBONES
-from cnnlib.networks.pretrained import PRETRAINED
-from cnnlib.networks.pretrained_config import PretrainedConfig
+from cnnlib.networks.pretrained.backbones import BACKBONES
+from cnnlib.networks.pretrained.config import PretrainedConfig
+from cnnlib.networks.pretrained.family import PRETRAINED
 from cnnlib.networks.saved import with_weights
 from cnnlib.photos.dataset import read_folder
 from cnnlib.training.trial import Task, save_weights, train

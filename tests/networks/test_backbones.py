@@ -1,10 +1,10 @@
-"""Tests of cnnlib/networks/backbones.py and trunks.py."""
+"""Tests of cnnlib/networks/pretrained/backbones.py and trunks.py."""
 
 import pytest
 import torch
 
-from cnnlib.networks.backbones import BACKBONES, Backbone, backbone
-from cnnlib.networks.trunks import layers, needs_auxiliary, trunk
+from cnnlib.networks.pretrained.backbones import BACKBONES, Backbone, backbone
+from cnnlib.networks.pretrained.trunks import layers, needs_auxiliary, trunk
 
 TORCHVISION = [row for row in BACKBONES.values() if not row.timm]
 LITE = [row for row in BACKBONES.values() if row.timm]

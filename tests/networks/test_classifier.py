@@ -6,8 +6,8 @@ import pytorch_lightning as pl
 import torch
 
 from cnnlib.networks.classifier import class_means
-from cnnlib.networks.cnn import TrialConfig
-from cnnlib.networks.custom_cnn import ACTIVATIONS, RISING, CustomCNN, network
+from cnnlib.networks.cnn.custom_cnn import ACTIVATIONS, RISING, CustomCNN, network
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.pixels.datamodule import Batches
 
 STUDY = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.families import family_named, is_off, told
 from cnnlib.networks.family import Family
@@ -17,7 +17,7 @@ from cnnlib.search.sweep_file import sweep_from_mapping
 from cnnlib.search.tpe import Random
 
 ROOT = Path(__file__).parent.parent.parent
-OWN = [f"cnnlib/networks/{name}.py" for name in ("cnn", "cnn_config", "cnn_shapes", "custom_cnn")]
+OWN = [f"cnnlib/networks/cnn/{name}.py" for name in ("family", "config", "shapes", "custom_cnn")]
 # How sweep files say the layers of the cnn, which have words of their own.
 OWN += [f"cnnlib/search/{name}.py" for name in ("layers", "names", "parameters")]
 FIELDS = re.compile("first_layer_filters|conv_layers|filter_org|num_neurons_dense|kernel_size")

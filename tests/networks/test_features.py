@@ -1,4 +1,4 @@
-"""Tests of cnnlib/networks/features.py and feature_batches.py."""
+"""Tests of cnnlib/networks/pretrained/features.py and feature_batches.py."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from cnnlib.networks import features as module
-from cnnlib.networks.feature_batches import FeatureBatches
-from cnnlib.networks.features import Source, View, digest_of_trunk, features
-from cnnlib.networks.pretrained import PRETRAINED
-from cnnlib.networks.pretrained_config import PretrainedConfig
+from cnnlib.networks.pretrained import features as module
+from cnnlib.networks.pretrained.config import PretrainedConfig
+from cnnlib.networks.pretrained.family import PRETRAINED
+from cnnlib.networks.pretrained.feature_batches import FeatureBatches
+from cnnlib.networks.pretrained.features import Source, View, digest_of_trunk, features
 from cnnlib.photos.dataset import read_folder
 from cnnlib.training.trial import Task, train
 

@@ -1,4 +1,4 @@
-"""Tests of cnnlib/networks/fine_tuned.py."""
+"""Tests of cnnlib/networks/pretrained/fine_tuned.py."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from cnnlib.networks.backbones import backbone
-from cnnlib.networks.fine_tuned import LitClassifier, Preparation
-from cnnlib.networks.pretrained import PRETRAINED
-from cnnlib.networks.pretrained_config import PretrainedConfig
+from cnnlib.networks.pretrained.backbones import backbone
+from cnnlib.networks.pretrained.config import PretrainedConfig
+from cnnlib.networks.pretrained.family import PRETRAINED
+from cnnlib.networks.pretrained.fine_tuned import LitClassifier, Preparation
 from cnnlib.networks.saved import with_weights
 from cnnlib.photos.dataset import read_folder
 from cnnlib.pixels.augment import normalised

@@ -1,10 +1,10 @@
-"""Tests of cnnlib/networks/freezing.py."""
+"""Tests of cnnlib/networks/pretrained/freezing.py."""
 
 import pytest
 import torch
 from torch import nn
 
-from cnnlib.networks.freezing import freeze, hold_still, num_trained, parameter_groups
+from cnnlib.networks.pretrained.freezing import freeze, hold_still, num_trained, parameter_groups
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from cnnlib.networks.cnn_config import TrialConfig
-from cnnlib.networks.cnn_shapes import filter_counts, impossible
+from cnnlib.networks.cnn.config import TrialConfig
+from cnnlib.networks.cnn.shapes import filter_counts, impossible
 from cnnlib.networks.families import told
 from cnnlib.networks.hyperparameter import hyperparameter_named, hyperparameters
 from cnnlib.system.units import short

@@ -1,12 +1,12 @@
-"""Tests of cnnlib/networks/pretrained.py and its sweep files."""
+"""Tests of cnnlib/networks/pretrained/family.py and its sweep files."""
 
 import hashlib
 
 import pytest
 
 from cnnlib.networks.families import FAMILIES
-from cnnlib.networks.pretrained import PRETRAINED, origin, prepare
-from cnnlib.networks.pretrained_config import PretrainedConfig
+from cnnlib.networks.pretrained.config import PretrainedConfig
+from cnnlib.networks.pretrained.family import PRETRAINED, origin, prepare
 from cnnlib.planning.make_plan import SWEEPS
 from cnnlib.search.space import num_configurations
 from cnnlib.search.sweep_file import read_sweep_file, sweep_from_mapping

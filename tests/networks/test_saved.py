@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 import jobs.predict
 from cnnlib.champion.champion import Champion, read_champion, write_champion
 from cnnlib.champion.model_card import card
-from cnnlib.networks.cnn import CNN, TrialConfig
-from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.family import CNN, TrialConfig
 from cnnlib.networks.saved import WEIGHTS, read_network
 from cnnlib.networks.saved_files import DamagedError, read_classes, read_config, read_metrics
 from cnnlib.training.trial import save_weights

@@ -9,8 +9,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from cnnlib.networks.cnn import TrialConfig
-from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.recipe import optimizer
 from cnnlib.networks.schedules import Factor, schedule
 from tests.networks.test_classifier import batches, trainer

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from cnnlib.networks.cnn import TrialConfig
-from cnnlib.networks.pretrained import PRETRAINED
-from cnnlib.networks.pretrained_config import PretrainedConfig
+from cnnlib.networks.cnn.family import TrialConfig
+from cnnlib.networks.pretrained.config import PretrainedConfig
+from cnnlib.networks.pretrained.family import PRETRAINED
 from cnnlib.planning import cost as workload
 from cnnlib.planning.cost import (
     Measured,

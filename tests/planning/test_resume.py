@@ -6,7 +6,7 @@ import pytest
 
 from cnnlib.journal.events import Journal
 from cnnlib.journal.ledger import Ledger, Terms
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.metric import VAL_ACC
 from cnnlib.networks.own_code import family_asked
 from cnnlib.planning.make_plan import make_plan

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.planning.make_plan import data_name, make_plan
 from cnnlib.planning.settings import Settings, renamed, seconds_of
 

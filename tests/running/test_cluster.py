@@ -18,7 +18,7 @@ from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.dashboard.modules.job import job_supervisor
 
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.planning.settings import Settings
 from cnnlib.running.cluster import may_become, resources, room, slots
 from cnnlib.running.progress import Progress

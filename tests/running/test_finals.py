@@ -15,7 +15,7 @@ from cnnlib.journal.finals import Finals, read_finals
 from cnnlib.journal.ledger import read_ledger
 from cnnlib.journal.replay import replay
 from cnnlib.journal.scores import REFERENCE
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.photos.dataset import read_folder
 from cnnlib.pixels.datamodule import stratified_split
 from cnnlib.planning.make_plan import make_plan

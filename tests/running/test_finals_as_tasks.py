@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.running import finals as pool
 from cnnlib.storage.folder_lock import LockedError
 from cnnlib.training.final import Job

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.running.tuning import ray_trial
 from cnnlib.training.trial import disk_is_full
 from tests.training.test_trial import SMALL, task

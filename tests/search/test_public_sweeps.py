@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.search.space import Choice, Interval, num_configurations
 from cnnlib.search.sweep_file import sweep_from_mapping
 from cnnlib.system.mistakes import lines_of

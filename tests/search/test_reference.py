@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.search.reference import nearest_to_reference, read_reference
 from cnnlib.search.space import Choice, Interval, Space
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnnlib.networks.cnn import CNN, TrialConfig
+from cnnlib.networks.cnn.family import CNN, TrialConfig
 from cnnlib.search.searcher import Outcome, Searcher
 from cnnlib.search.searchers import SEARCHERS
 from cnnlib.search.space import Choice, Interval, Space

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cnnlib.networks.cnn import CNN, TrialConfig, impossible
+from cnnlib.networks.cnn.family import CNN, TrialConfig, impossible
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.search.space import (
     Choice,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hyperopt.pyll import stochastic
 
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.search.halving import Halving
 from cnnlib.search.space import Choice, Interval, Points, Weighted, grid, num_configurations
 from cnnlib.search.sweep_file import SweepFile, read_sweep_file, sweep_from_mapping

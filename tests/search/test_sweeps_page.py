@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cnnlib.networks.cnn_config import TrialConfig
+from cnnlib.networks.cnn.config import TrialConfig
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.search.names import SETTINGS, Names
 from cnnlib.search.sweep_file import sweep_from_mapping

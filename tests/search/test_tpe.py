@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from cnnlib.networks.cnn import TrialConfig, impossible
+from cnnlib.networks.cnn.family import TrialConfig, impossible
 from cnnlib.networks.metric import VAL_ACC
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.space import Choice, Interval, Space, Weighted

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from cnnlib.networks.cnn import TrialConfig
+from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.planning.cost import largest
 from cnnlib.search.space import Choice, Interval, Space
 from cnnlib.storage.files import replaced

@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.networks.classifier import Classifier
-from cnnlib.networks.cnn import CNN, TrialConfig
-from cnnlib.networks.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
+from cnnlib.networks.cnn.family import CNN, TrialConfig
 from cnnlib.networks.family import Family
 from cnnlib.networks.metric import VAL_ACC, Metric
 from cnnlib.photos.dataset import read_folder

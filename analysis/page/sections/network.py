@@ -10,11 +10,11 @@ from analysis.page.sections.test import MISSING, NUM_SEEN
 from analysis.plots import photographs
 from analysis.reading.folder import SweepFolder
 from analysis.reading.predictions import stratified_sample
-from cnnlib.networks.cnn import CNN
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.system.units import counted
 
 if TYPE_CHECKING:
-    from cnnlib.networks.custom_cnn import CustomCNN
+    from cnnlib.networks.cnn.custom_cnn import CustomCNN
 
 MAX_FILTERS = 128
 

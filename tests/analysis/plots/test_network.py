@@ -17,8 +17,8 @@ from analysis.plots.network import (
     strongest_neurons,
 )
 from cnnlib.champion.champion import WEIGHTS, Champion, write_champion
-from cnnlib.networks.cnn import TrialConfig
-from cnnlib.networks.custom_cnn import ACTIVATIONS, CustomCNN
+from cnnlib.networks.cnn.custom_cnn import ACTIVATIONS, CustomCNN
+from cnnlib.networks.cnn.family import TrialConfig
 
 SMALL = {"first_layer_filters": 4, "conv_layers": 2, "num_neurons_dense": 8}
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)

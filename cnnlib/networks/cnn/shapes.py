@@ -1,6 +1,6 @@
 """The shapes of the study's network, worked out from its configuration, and which cannot exist."""
 
-from cnnlib.networks.cnn_config import TrialConfig
+from cnnlib.networks.cnn.config import TrialConfig
 
 
 def filter_counts(config: TrialConfig) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from cnnlib.networks.backbones import Backbone, timm_library
+from cnnlib.networks.pretrained.backbones import Backbone, timm_library
 
 
 class Trunk(NamedTuple):

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cnnlib.networks.backbones import Backbone, timm_library
+from cnnlib.networks.pretrained.backbones import Backbone, timm_library
 from cnnlib.photos.download import download, kept
 from cnnlib.system.surroundings import cache_folder
 from cnnlib.system.units import short

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnlib.networks.features import VIEWS, Source, View, digest_of_trunk, features
+from cnnlib.networks.pretrained.features import VIEWS, Source, View, digest_of_trunk, features
 from cnnlib.pixels.datamodule import CustomDataModule, epoch_order
 
 EVALUATION_BATCH = 4096  # features at once where none is trained on

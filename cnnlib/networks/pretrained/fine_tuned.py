@@ -9,25 +9,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlib.networks import recipe
-from cnnlib.networks.backbones import IMAGENET_MEAN, IMAGENET_STD, Backbone, backbone
 from cnnlib.networks.classifier import Classifier
-from cnnlib.networks.freezing import (
-    counts,
-    freeze,
-    hold_still,
-    num_trained,
-    parameter_groups,
-)
-from cnnlib.networks.pretrained_config import (
+from cnnlib.networks.pretrained.backbones import IMAGENET_MEAN, IMAGENET_STD, Backbone, backbone
+from cnnlib.networks.pretrained.config import (
     FREEZE_ALL,
     UNFREEZE_GRADUALLY,
     PretrainedConfig,
     impossible,
     side_of,
 )
-from cnnlib.networks.pretrained_weights import digest_of, load, weights_file
+from cnnlib.networks.pretrained.freezing import (
+    counts,
+    freeze,
+    hold_still,
+    num_trained,
+    parameter_groups,
+)
+from cnnlib.networks.pretrained.trunks import Trunk, layers, needs_auxiliary, trunk
+from cnnlib.networks.pretrained.weights import digest_of, load, weights_file
 from cnnlib.networks.saved import read_network
-from cnnlib.networks.trunks import Trunk, layers, needs_auxiliary, trunk
 from cnnlib.pixels.decode import image_side
 
 

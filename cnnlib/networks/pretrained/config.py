@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from cnnlib.networks.backbones import backbone
 from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.hyperparameter import choice, number, text
+from cnnlib.networks.pretrained.backbones import backbone
 
 FREEZE_ALL, FREEZE_PARTIAL = "freeze_all", "freeze_partial"
 UNFREEZE_ALL, UNFREEZE_GRADUALLY = "unfreeze_all", "unfreeze_gradually"

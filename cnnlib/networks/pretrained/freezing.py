@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from cnnlib.networks.pretrained_config import (
+from cnnlib.networks.pretrained.config import (
     FREEZE_ALL,
     FREEZE_PARTIAL,
     UNFREEZE_ALL,

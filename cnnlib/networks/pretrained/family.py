@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from cnnlib.networks.backbones import backbone, timm_library
 from cnnlib.networks.family import Family
-from cnnlib.networks.pretrained_config import (
+from cnnlib.networks.pretrained.backbones import backbone, timm_library
+from cnnlib.networks.pretrained.config import (
     FREEZE_PARTIAL,
     UNFREEZE_ALL,
     UNFREEZE_GRADUALLY,
@@ -15,7 +15,7 @@ from cnnlib.networks.pretrained_config import (
 
 def build(config: PretrainedConfig, num_classes: int, image_size: int) -> Any:
     """The network with its pretrained weights; on the meta device without."""
-    from cnnlib.networks.fine_tuned import LitClassifier
+    from cnnlib.networks.pretrained.fine_tuned import LitClassifier
 
     network = LitClassifier(config, num_classes=num_classes, image_size=image_size)
     network.keeps_trunk = network.frozen_trunk is None  # it is where the network comes from
@@ -24,7 +24,7 @@ def build(config: PretrainedConfig, num_classes: int, image_size: int) -> Any:
 
 def prepare(config: PretrainedConfig) -> None:
     """Fetches the weights; OSError or ValueError in one line where they cannot be had."""
-    from cnnlib.networks.pretrained_weights import weights_file
+    from cnnlib.networks.pretrained.weights import weights_file
 
     row = backbone(config.model_name)
     if row.timm:
@@ -34,7 +34,7 @@ def prepare(config: PretrainedConfig) -> None:
 
 def batches(network: Any, photographs: Any, autocast: Any) -> Any:
     """Features in place of photographs, where the trunk is frozen: they are computed once."""
-    from cnnlib.networks.feature_batches import FeatureDataModule
+    from cnnlib.networks.pretrained.feature_batches import FeatureDataModule
 
     if network.frozen_trunk is None:
         return photographs
@@ -43,7 +43,7 @@ def batches(network: Any, photographs: Any, autocast: Any) -> Any:
 
 def origin(config: PretrainedConfig) -> dict[str, str]:
     """Where a network's weights began: file, sum, licence, and what they were trained on."""
-    from cnnlib.networks.pretrained_weights import digest_of, weights_file
+    from cnnlib.networks.pretrained.weights import digest_of, weights_file
 
     row = backbone(config.model_name)
     said = {"backbone": row.name, "licence": row.licence, "trained_on": row.trained_on}

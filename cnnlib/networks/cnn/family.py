@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from cnnlib.networks.cnn_config import IMAGE_SIZE, TrialConfig
-from cnnlib.networks.cnn_shapes import impossible
+from cnnlib.networks.cnn.config import IMAGE_SIZE, TrialConfig
+from cnnlib.networks.cnn.shapes import impossible
 from cnnlib.networks.family import Family
 
 
 def build(config: TrialConfig, num_classes: int, image_size: int) -> Any:
     """The network, untrained."""
-    from cnnlib.networks.custom_cnn import CustomCNN
+    from cnnlib.networks.cnn.custom_cnn import CustomCNN
 
     return CustomCNN(config, num_classes=num_classes, image_size=image_size)
 

@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from cnnlib.networks.classifier import Classifier
-from cnnlib.networks.cnn_config import IMAGE_SIZE, TrialConfig
-from cnnlib.networks.cnn_shapes import dense_counts, filter_counts, impossible, kernel_sides, sides
+from cnnlib.networks.cnn.config import IMAGE_SIZE, TrialConfig
+from cnnlib.networks.cnn.shapes import dense_counts, filter_counts, impossible, kernel_sides, sides
 from cnnlib.networks.saved import read_network
 from cnnlib.pixels.decode import image_side
 
