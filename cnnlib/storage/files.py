@@ -52,15 +52,20 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """One process or thread at a time in here per `path`; others wait, and death lets go.
 
-    The lock is on `<path>.lock`, which stays: deleting it would let two in.
+    Yields whether it is ours: without `wait` it may be another's. The lock is on `<path>.lock`,
+    which stays: deleting it would let two in.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_name(path.name + ".lock"), "a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def check_space(source: str, folder: Path, needed: int) -> None:

@@ -1,5 +1,6 @@
 """Tests of cnnlib/networks/pretrained/features.py and feature_batches.py."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from cnnlib.networks.pretrained.family import PRETRAINED
 from cnnlib.networks.pretrained.feature_batches import FeatureBatches
 from cnnlib.networks.pretrained.features import Source, View, digest_of_trunk, features
 from cnnlib.photos.dataset import read_folder
+from cnnlib.storage.files import exclusive
 from cnnlib.training.trial import Task, train
+from tests.conftest import wait_until
 
 CPU = torch.device("cpu")
 
@@ -50,41 +53,59 @@ def source(photos: Path, trunk: nn.Module, **changes: Any) -> Source:
     return Source(read_folder(photos / "train"), **settings)
 
 
+def seen(own: Source, view: View, trunk: nn.Module) -> np.ndarray:
+    return features(own, [view], trunk, CPU)[0]
+
+
 def test_features_are_computed_once_for_each_view_and_weights(photos: Path) -> None:
     trunk = Trunk()
     own = source(photos, trunk)
-    plain = features(own, View(), trunk, CPU)
+    plain = seen(own, View(), trunk)
     assert plain.shape == (30, 5) and plain.dtype == np.float32
     assert trunk.seen == 30 + 1  # one tells how many features there are
-    assert np.array_equal(features(own, View(), trunk, CPU), plain) and trunk.seen == 31
-    views = [features(own, View("standard", number), trunk, CPU) for number in range(2)]
+    assert np.array_equal(seen(own, View(), trunk), plain) and trunk.seen == 31
+    views = [seen(own, View("standard", number), trunk) for number in range(2)]
     assert not np.allclose(views[0], plain) and not np.allclose(views[0], views[1])
     nn.init.zeros_(trunk.layer.weight)
-    other = features(source(photos, trunk), View(), trunk, CPU)
+    other = seen(source(photos, trunk), View(), trunk)
     assert not np.allclose(other, plain)
 
 
 def test_a_killed_build_goes_on_to_the_same_numbers(photos: Path, own_cache: Path) -> None:
     trunk = Trunk()
     own, view = source(photos, trunk), View("light", 1)
-    whole = np.array(features(own, view, trunk, CPU))
+    whole = np.array(seen(own, view, trunk))
     for path in own_cache.iterdir():
         path.unlink()
     trunk.seen, trunk.dies_after = 0, 20
     with pytest.raises(KeyboardInterrupt):
-        features(own, view, trunk, CPU)
+        seen(own, view, trunk)
     assert [path.suffix for path in own_cache.iterdir() if path.suffix == ".npy"] == []
     trunk.seen, trunk.dies_after = 0, None
-    assert np.array_equal(features(own, view, trunk, CPU), whole)
+    assert np.array_equal(seen(own, view, trunk), whole)
     assert trunk.seen == 1 + 30 - 16
     assert {path.suffix for path in own_cache.iterdir()} == {".npy", ".json", ".lock"}
+
+
+def test_who_comes_later_computes_what_nobody_is_at_yet(photos: Path) -> None:
+    trunk = Trunk()
+    own, views = source(photos, trunk), [View("light", number) for number in range(2)]
+    done: list[np.ndarray] = []
+    later = threading.Thread(target=lambda: done.extend(features(own, views, trunk, CPU)))
+    with exclusive(own.place(views[0])):  # another trial is at it
+        later.start()
+        wait_until(own.place(views[1]).exists)
+        assert not own.place(views[0]).exists() and not done
+    later.join()
+    assert len(done) == 2 and not np.allclose(*done)
+    assert trunk.seen == 2 * (30 + 1)
 
 
 @pytest.mark.parametrize("damage", ["short", "changed", "note"])
 def test_what_is_damaged_is_computed_again(photos: Path, own_cache: Path, damage: str) -> None:
     trunk = Trunk()
     own = source(photos, trunk)
-    whole = np.array(features(own, View(), trunk, CPU))
+    whole = np.array(seen(own, View(), trunk))
     path = own.place(View())
     if damage == "short":
         path.write_bytes(path.read_bytes()[:-4])
@@ -95,7 +116,7 @@ def test_what_is_damaged_is_computed_again(photos: Path, own_cache: Path, damage
         path.with_suffix(".rows").write_text('{"rows": 900}')
         with path.with_suffix(".part").open("wb") as file:
             np.save(file, whole)
-    assert np.array_equal(features(own, View(), trunk, CPU), whole)
+    assert np.array_equal(seen(own, View(), trunk), whole)
 
 
 def test_batches_come_in_order_and_each_epoch_draws_its_views() -> None:

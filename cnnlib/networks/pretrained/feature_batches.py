@@ -103,7 +103,7 @@ class FeatureDataModule(CustomDataModule):
         if augmentation:
             views = [View(augmentation, number) for number in range(VIEWS)]
         return FeatureBatches(
-            [features(source, view, self._trunk, device) for view in views],
+            features(source, views, self._trunk, device),
             np.asarray(getattr(self.dataset, split).labels, dtype=np.int64),
             indices,
             batch_size=batch_size or EVALUATION_BATCH,

@@ -8,7 +8,7 @@ A build that was killed goes on where it was; beside a whole file stands what te
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from cnnlib.system.surroundings import cache_folder
 
 VIEWS = 4  # augmented ones of each training photograph, from which every epoch draws
 ROWS = 512  # photographs after which a build can go on when it was killed
-VERSION = 1  # of how features are computed from photographs and weights
+VERSION = 2  # of how features are computed from photographs and weights
 log = logging.getLogger(__name__)
 
 
@@ -68,18 +68,23 @@ def digest_of_trunk(trunk: nn.Module) -> str:
     return told.hexdigest()
 
 
-def features(source: Source, view: View, trunk: nn.Module, device: torch.device) -> np.ndarray:
-    """The features of all photographs, (N, num_features) float32, read-only.
+def features(
+    source: Source, views: Sequence[View], trunk: nn.Module, device: torch.device
+) -> list[np.ndarray]:
+    """The features of all photographs in each view, (N, num_features) float32, read-only.
 
-    Computed on the first call on this machine, while others wait. Raises OSError where the disk is
-    full.
+    Each is computed on the first call on this machine: who comes later computes what nobody is at
+    yet, and waits for the rest. Raises OSError where the disk is full.
     """
-    path = source.place(view)
-    if not is_whole(path):
-        with exclusive(path):
-            if not is_whole(path):
-                _build(path, source, view, trunk, device)
-    return np.load(path, mmap_mode="r")
+    for wait in (False, True):
+        for view in views:
+            path = source.place(view)
+            if is_whole(path):
+                continue
+            with exclusive(path, wait=wait) as ours:
+                if ours and not is_whole(path):
+                    _build(path, source, view, trunk, device)
+    return [np.load(source.place(view), mmap_mode="r") for view in views]
 
 
 def _build(path: Path, source: Source, view: View, trunk: nn.Module, device: torch.device) -> None:
@@ -143,7 +148,8 @@ def _chunks(
     side = side_with_margin(size) if view.augmentation else size
     images = pixels(source.dataset, source.split, side)
     labels = np.asarray(split.labels, dtype=np.int64)
-    trunk = trunk.to(device).eval()
+    layout = torch.channels_last  # on a CPU a third faster for convolutions without autocast
+    trunk = trunk.to(device, memory_format=layout).eval()  # type: ignore[call-overload]
     for start in range(first, len(split.files), ROWS):
         batches = Batches(
             images,
@@ -160,5 +166,7 @@ def _chunks(
             torch.inference_mode(),
             torch.autocast(device.type, source.autocast, enabled=source.autocast is not None),
         ):
-            found: list[Tensor] = [trunk(batch).float().cpu() for batch, _ in batches]
+            found: list[Tensor] = [
+                trunk(batch.contiguous(memory_format=layout)).float().cpu() for batch, _ in batches
+            ]
         yield torch.cat(found).numpy()
