@@ -34,8 +34,9 @@ from analysis.statistics.comparison import Comparison, compare
 from analysis.statistics.effects import SIGNIFICANT, Effects, estimate_effects
 from analysis.statistics.pairs import interplay
 from analysis.statistics.regression import holm
-from cnnlib.journal.ledger import Ledger, Terms
+from cnnlib.journal.ledger import Ledger
 from cnnlib.journal.scores import wilson_interval
+from cnnlib.journal.terms import Terms
 from cnnlib.search.halving import Halving
 from cnnlib.search.space import Choice
 from cnnlib.search.sweep_file import read_sweep_file

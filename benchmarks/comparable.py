@@ -21,7 +21,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cnnlib.journal.ledger import Ledger, Terms, Trial
+from cnnlib.journal.ledger import Ledger, Trial
+from cnnlib.journal.terms import Terms
 from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.search import tpe
 from cnnlib.search.halving import Rungs

@@ -15,7 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cnnlib.journal.ledger import Ledger, Terms
+from cnnlib.journal.ledger import Ledger
+from cnnlib.journal.terms import Terms
 from cnnlib.search.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent

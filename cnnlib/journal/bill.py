@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.storage.traffic import WAYS
-from cnnlib.system.units import byte_size, clock
+from cnnlib.system.units import byte_size, clock, counted
 
 STARTS = ("started", "final_started", "retrain_started")
-ENDS = ("finished", "stopped", "failed", "lost", "final", "retrained")
+ENDS = ("finished", "paused", "stopped", "failed", "lost", "final", "retrained")
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,23 @@ class Bill:
 
     used: float  # trials ran
     idle: float  # nothing ran
-    saved: float  # more that the trials that were stopped would have used
+    saved: float  # more that the trials that were stopped, or wait, would have used
     unit: str  # GPU or CPU core
     accelerator: str | None = None  # the kind of GPU, where it is known
     moved: Mapping[str, int] = field(default_factory=dict)  # bytes "fetched" by trials, and "sent"
     num_nodes: int = 0  # machines that moved them
+    pauses: int = 0  # times that a trial left its worker and waited
+    resumed: int = 0  # and went on
 
     def __str__(self) -> str:
         total = self.used + self.idle
         share = self.used / total if total else 0.0
+        stopping = "stopping"
+        if self.pauses:
+            stopping = f"{counted(self.pauses, 'pause')} ({self.resumed} went on) and stopping"
         text = (
             f"the bill: {hours(total)} of a {self.unit}, {share:.0%} of it in trials and "
-            f"{hours(self.idle)} idle; stopping trials early saved {hours(self.saved)}"
+            f"{hours(self.idle)} idle; {stopping} trials early saved {hours(self.saved)}"
         )
         price = prices().get(self.accelerator or "")
         if price:
@@ -80,7 +85,9 @@ class _Meter:
 
     used: float = 0.0
     total: float = 0.0
-    saved: float = 0.0
+    pauses: int = 0
+    resumed: int = 0
+    _saved: dict[str, float] = field(default_factory=dict)  # by each that was stopped, or waits
     machines: Mapping[str, Any] | None = None  # of the driver at work
     moved: Counter[str] = field(default_factory=Counter)  # bytes, by way
     nodes: set[str] = field(default_factory=set)  # that moved them
@@ -113,9 +120,17 @@ class _Meter:
             self._pace.setdefault(trial_id, []).append(event.get("seconds", 0.0))
         elif kind in ENDS and running in self._began:
             self.used += self._each * (now - self._began.pop(running)).total_seconds()
-            if kind == "stopped":
-                self.saved += self._each * self._left(trial_id)
+        if kind in ("stopped", "paused"):
+            self._saved[trial_id] = self._each * self._left(trial_id)
+            self.pauses += kind == "paused"
+        elif kind == "promoted":
+            self._saved.pop(trial_id, None)
+            self.resumed += 1
         self._last = now
+
+    @property
+    def saved(self) -> float:
+        return sum(self._saved.values())
 
     def _end(self, running: Iterable[tuple[str, Any]]) -> None:
         """These ran till the last event."""
@@ -178,4 +193,6 @@ def bill(events: Iterable[Mapping[str, Any]]) -> Bill | None:
         accelerator=meter.machines.get("accelerator"),
         moved=dict(sorted(meter.moved.items())),
         num_nodes=len(meter.nodes),
+        pauses=meter.pauses,
+        resumed=meter.resumed,
     )

@@ -85,7 +85,9 @@ def _weighted(content: Any) -> bool:
 
 
 _known = _only({"config": _config, "score": _maybe(_number)})
-_decision = _only({"stop": _flag, "rung": _whole, "cutoff": _maybe(_number)}, {"audited": _flag})
+_decision = _only(
+    {"stop": _flag, "rung": _whole, "cutoff": _maybe(_number)}, {"audited": _flag, "pause": _flag}
+)
 _counts = _by_name(lambda counts: _each(_whole)(counts) and len(counts) == 2)
 _trial: dict[str, Rule] = {"trial_id": _trial_id}
 _metric = _only({"name": _text, "goal": lambda value: value in (MAXIMIZE, MINIMIZE), "said": _text})
@@ -113,7 +115,10 @@ NEEDED: dict[str, dict[str, Rule]] = {
     "started": _trial,
     "epoch": _trial | {"epoch": _whole},
     "lost": _trial | {"error": _text, "preempted": _flag},
-    "stopped": _trial | {"rung": _whole, "cutoff": _number},
+    "stopped": _trial | {"rung": _whole, "cutoff": _maybe(_number)},
+    "paused": _trial | {"rung": _whole},
+    "promoted": _trial | {"rung": _whole},
+    "asked": _trial | {"hand": _text, "request": _text},
     "finished": _trial,
     "failed": _trial | {"error": _text},
     "closed": {"reason": _text},
@@ -164,13 +169,18 @@ OPTIONAL: dict[str, dict[str, Rule]] = {
         "audit": _number,
         "rungs": _each(_whole),
         "strict": _flag,
+        "stopping": _text,
+        "first": _each(_config),
+        "priors": _by_name(_each(_scalar)),
+        "explore": _number,
         "target": _maybe(_number),
         "metric": _metric,
     },
     "machines": {"accelerator": _maybe(_text)},
     "moved": {"fetched": _whole, "sent": _whole},
-    "proposed": {"max_epochs": _whole},
+    "proposed": {"max_epochs": _whole, "by": _text},
     "started": {"after_epoch": _whole},
+    "promoted": {"idle": _flag, "spare": _flag},
     "epoch": {
         "val_acc": _number,
         "val_loss": _number,
@@ -198,14 +208,16 @@ OPTIONAL: dict[str, dict[str, Rule]] = {
 }
 # Fields of an epoch that are not what a network logs.
 OWN_FIELDS = {"event", "time", "trial_id", "epoch", "node", "class_counts", "decision", "seconds"}
-OF_TRIALS = ("started", "epoch", "lost", "stopped", "finished", "failed")
+OF_TRIALS = (
+    "started", "epoch", "lost", "paused", "promoted", "asked", "stopped", "finished", "failed",
+)  # fmt: skip
 
 
 class EventOrder:
     """What the events so far allow the next one to speak of."""
 
     def __init__(self) -> None:
-        self._begun = self._has_rungs = False
+        self._begun = self._decides = False
         self._metric = VAL_ACC
         self._proposed: set[str] = set()
 
@@ -215,7 +227,9 @@ class EventOrder:
         if fault is None and event["event"] == "sweep":
             self._begun = True
             self._metric = Metric(**event.get("metric", {}))
-            self._has_rungs = None not in (event["grace_period"], event["reduction_factor"])
+            self._decides = None not in (event["grace_period"], event["reduction_factor"])
+        if fault is None and event["event"] == "asked":
+            self._decides = True
         if fault is None and event["event"] == "proposed":
             self._proposed.add(event["trial_id"])
         return fault
@@ -231,7 +245,7 @@ class EventOrder:
             return f"epoch: {event['epoch']} is not at least 1"
         if kind == "epoch" and not _number(event.get(self._metric.name)):
             return _faulty(event, self._metric.name)
-        if kind == "epoch" and "decision" in event and not self._has_rungs:
+        if kind == "epoch" and "decision" in event and not self._decides:
             return "decision: the sweep has no rungs"
         return None
 

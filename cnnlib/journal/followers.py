@@ -57,7 +57,11 @@ class SeenTrial:
     decision: Decision | None = None  # at its last epoch, where there is a rung
     audited: bool = False  # it would have been stopped
     diverged: bool = False  # it has no accuracy, and counts as the worst
-    status: str = "running"
+    status: str = "running"  # or paused, which is no end, or one of ENDINGS
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status not in ("running", "paused")
 
     @property
     def epoch(self) -> int:
@@ -93,6 +97,8 @@ class SeenTrials:
             trial.started = True
         elif kind == "epoch":
             _add(trial, event, self.metric)
+        elif kind in ("paused", "promoted"):
+            trial.status = "paused" if kind == "paused" else "running"
         elif kind in ENDINGS:
             trial.status = ENDINGS[kind]
         return trial

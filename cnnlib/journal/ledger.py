@@ -8,117 +8,23 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cnnlib.networks.cnn.family import CNN
+from cnnlib.journal.proposals import SEARCH, Proposals
+from cnnlib.journal.terms import Terms
 from cnnlib.networks.configuration import Configuration
-from cnnlib.networks.families import family_of, written_down
 from cnnlib.networks.family import Family
-from cnnlib.networks.hyperparameter import Hyperparameter, hyperparameter_named, hyperparameters
-from cnnlib.networks.metric import VAL_ACC, Metric
-from cnnlib.search.halving import Decision, Halving, divergence, finite
-from cnnlib.search.searcher import Outcome, Searcher
-from cnnlib.search.searchers import SEARCHERS
-from cnnlib.search.space import Choice, Interval, Space, Weighted
-from cnnlib.search.stopping import STOPPING, StoppingRule
-from cnnlib.system.units import short
+from cnnlib.networks.metric import VAL_ACC
+from cnnlib.search.halving import Decision, divergence, finite
+from cnnlib.search.searcher import Outcome
+from cnnlib.search.stopping import StoppingRule
 
 ENDINGS = {"finished": "completed", "stopped": "stopped", "failed": "failed"}  # event: status
+HANDS = ("stop", "pause", "raise")  # what a person may ask for a trial
 HOPELESS = 5  # trials that fail for one reason, if they are most of those that ended
 
-
-@dataclass(frozen=True)
-class Terms:
-    """What every decision of a sweep follows from; the first event of its journal."""
-
-    space: Space
-    image_size: int
-    search: str
-    seed: int
-    trials: int
-    max_epochs: int
-    patience: int
-    grace_period: float | None  # None: no trial is stopped early
-    reduction_factor: float | None
-    fingerprint: str  # of the photographs
-    num_initial: int = 0  # proposals at random before TPE's; 0: not known yet
-    known: tuple[Outcome, ...] = ()  # what another sweep found: --warm-start
-    audit: float = 0.0  # share of the trials that would stop and run on
-    rungs: tuple[int, ...] = ()  # where they do not follow from the grace period
-    strict: bool = False  # a trial is judged by its score at the rung, not by its best so far
-    metric: Metric = VAL_ACC
-    target: float | None = None  # of the metric, after which nothing new is tried
-    names: Mapping[str, str] = field(default_factory=dict)  # of hyperparameters, in the sweep file
-    rename: Mapping[str, str] = field(default_factory=dict)  # names of the file by --rename
-    family: Family = CNN  # the kind of network, in the journal by its name
-
-    @property
-    def halving(self) -> Halving | None:
-        if self.grace_period is None or self.reduction_factor is None:
-            return None
-        return Halving(self.max_epochs, self.grace_period, self.reduction_factor, self.rungs)
-
-    def stopping_rule(self) -> StoppingRule:
-        """The rule, before it has seen a trial."""
-        return STOPPING["asha" if self.halving else "never"](
-            max_epochs=self.max_epochs,
-            halving=self.halving,
-            audit=self.audit,
-            seed=self.seed,
-            worst=self.metric.worst,
-        )
-
-    @property
-    def augmented(self) -> bool:
-        """Whether any trial augments."""
-        return self.space.get("use_augmentation") != Choice((False,))  # True by default
-
-    def written(self, config: Configuration) -> dict[str, Any]:
-        """A configuration as events have it: without what is quiet and not in the space."""
-        known = hyperparameters(type(config))
-        return {n: v for n, v in asdict(config).items() if n in self.space or not known[n].quiet}
-
-    def as_event(self) -> dict[str, Any]:
-        content = {name: v for name, v in vars(self).items() if name != "family"}
-        content["space"] = {name: asdict(values) for name, values in self.space.items()}
-        content["known"] = [asdict(outcome) for outcome in self.known]
-        content["metric"] = asdict(self.metric)
-        return {**written_down(self.family), **content}
-
-    @classmethod
-    def from_event(cls, event: Mapping[str, Any], family: Family | None = None) -> "Terms":
-        """The terms of an event; `family` is what is known of its kind of network."""
-        values = {name: event[name] for name in cls.__dataclass_fields__ if name in event}
-        try:
-            family = family_of(event, family)
-            values["family"] = family
-            values["space"] = {
-                n: _values(hyperparameter_named(family.config, n), v)
-                for n, v in event["space"].items()
-            }
-            values["known"] = tuple(
-                Outcome(family.configuration(known["config"]), known["score"])
-                for known in event["known"]
-            )
-            values["rungs"] = tuple(event.get("rungs", ()))
-            if "metric" in event:
-                values["metric"] = Metric(**event["metric"])
-            terms = cls(**values)
-            if terms.search not in SEARCHERS:
-                raise ValueError(f"search: {short(terms.search)} is not {' or '.join(SEARCHERS)}")
-            assert terms.halving is None or terms.halving.rungs is not None  # it can be made
-        except ValueError as error:
-            raise ValueError(f"the journal's `sweep` is none of this version: {error}") from None
-        return terms
-
-
-def _values(hyperparameter: Hyperparameter, content: dict[str, Any]) -> Choice | Interval:
-    if "values" in content:
-        parsed = tuple(hyperparameter.parse(value) for value in content["values"])
-        weighted = "weights" in content
-        return Weighted(parsed, tuple(content["weights"])) if weighted else Choice(parsed)
-    return Interval(**content)
+Cost = Callable[[Configuration], float]  # seconds that an epoch takes
 
 
 @dataclass
@@ -131,10 +37,20 @@ class Trial:
     epoch: int = 0  # the last that was reported
     best: float = VAL_ACC.worst  # its best score
     best_epoch: int = 0
+    seconds: float = 0.0  # that its epochs took
     stop: Decision | None = None  # the decision that ended it
+    pause: Decision | None = None  # the one for which it leaves, or has left, its worker
+    has_paused: bool = False  # so that it has a score to tell the searcher
+    asked: str | None = None  # what a person wants of it and is not done yet: stop or pause
+    spare: bool = False  # it runs as its worker would be idle, and ends with the others
+    raised: bool = False  # a person wants it to run to its end, whatever is decided at rungs
     audited: bool = False  # it would have been stopped
     diverged: str | None = None  # why it has no accuracy and counts as the worst
-    status: str = "running"
+    status: str = "running"  # or paused, which is no end, or one of ENDINGS
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status not in ("running", "paused")
 
 
 @dataclass
@@ -145,12 +61,14 @@ class Ledger:
     trials: dict[str, Trial] = field(default_factory=dict)
     family: Family | None = None  # the kind of network; None: the one that the journal names
     exhausted: bool = False  # every configuration of the space was proposed
+    out_of_time: bool = False  # nothing that could begin would get far enough
+    requests: set[str] = field(default_factory=set)  # of a person, that are noted
     _interrupted: list[Trial] = field(default_factory=list)
     _ended: int = 0  # since the sweep was begun or resumed
     _reasons: Counter[str] = field(default_factory=Counter)  # of failures, since then
     _terms: Terms | None = None
     _stopping: StoppingRule | None = None
-    _searcher: Searcher | None = None
+    _proposals: Proposals | None = None
 
     @property
     def begun(self) -> bool:
@@ -164,7 +82,7 @@ class Ledger:
     @property
     def unfinished(self) -> int:
         """Trials that are still to be run or proposed."""
-        ended = sum(trial.status != "running" for trial in self.trials.values())
+        ended = sum(trial.has_ended for trial in self.trials.values())
         planned = 0 if self.reached else self.terms.trials
         return max(planned, len(self.trials)) - ended
 
@@ -179,7 +97,7 @@ class Ledger:
     @property
     def best(self) -> Trial | None:
         """The ended trial with the highest score, the first of equals."""
-        ended = [t for t in self.trials.values() if t.status != "running" and t.best_epoch]
+        ended = [t for t in self.trials.values() if t.has_ended and t.best_epoch]
         return max(ended, key=lambda trial: trial.best, default=None)
 
     @property
@@ -197,11 +115,13 @@ class Ledger:
     def resume(self, trials: int, max_epochs: int) -> None:
         """Goes on: trials whose end is decided end, and the others come first in `next_trial`."""
         self._record("resumed", trials=trials, max_epochs=max_epochs)
+        self._stop_waiting()
         for trial in list(self.trials.values()):
-            decided = trial.stop or trial.diverged or trial.epoch >= trial.max_epochs
-            if trial.status == "running" and decided:
+            decided = trial.stop or trial.pause or trial.diverged
+            if trial.status == "running" and (decided or trial.epoch >= trial.max_epochs):
                 self.end(trial.trial_id)
         self._interrupted = [t for t in self.trials.values() if t.status == "running"]
+        self._stop_waiting()
 
     def moved(self, node: str, num_bytes: Mapping[str, int]) -> None:
         """Bytes that were fetched to a machine, and sent from it."""
@@ -211,29 +131,119 @@ class Ledger:
         """What a driver's trials run on, for the bill."""
         self._record("machines", **resources)
 
-    def next_trial(self) -> Trial | None:
-        """An interrupted trial, else a new one; None when there is nothing to do any more."""
+    def next_trial(self, seconds_left: float = math.inf, cost: Cost | None = None) -> Trial | None:
+        """An interrupted trial, else the best that waits, else a new one.
+
+        None where there is nothing to do, or nothing yet: then `waits` says so. What still waits
+        when nothing is left to do is stopped. Nothing begins that does not get far enough in
+        `seconds_left` by its `cost`, seconds an epoch: a new trial to its first rung, one that
+        waits by an epoch.
+        """
         if self._interrupted:
             return self._interrupted.pop(0)
-        if self.hopeless or self.reached or len(self.trials) >= self.terms.trials:
+        if not (self.hopeless or self.reached):
+            trial = (
+                self._waiting(seconds_left)
+                or self._new(seconds_left, cost)
+                or self._waiting(seconds_left, idle=True)
+                or self._spare(seconds_left)
+            )
+            if trial:
+                return trial
+        self._stop_waiting()
+        return None
+
+    @property
+    def waits(self) -> bool:
+        """Whether `next_trial` may have one later though it has none now: something runs."""
+        return any(trial.status == "running" for trial in self.trials.values())
+
+    @property
+    def works(self) -> bool:
+        """Whether a trial runs that is not there for want of a better one."""
+        return any(t.status == "running" and not t.spare for t in self.trials.values())
+
+    def picked(self, *, idle: bool = False) -> str | None:
+        """Of the trials that wait the one that goes on now, first what a person has raised;
+        `idle` where a worker has nothing else to do.
+        """
+        assert self._stopping is not None
+        waiting = (t for t in self.trials.values() if t.status == "paused" and t.raised)
+        raised = next(waiting, None)
+        return raised.trial_id if raised else self._stopping.pick(idle=idle)
+
+    def spared(self) -> str | None:
+        """Who may go on till the last ones have ended, as no worker has anything better to do."""
+        assert self._stopping is not None
+        return self._stopping.spare() if self.works else None
+
+    def _waiting(self, seconds_left: float, *, idle: bool = False) -> Trial | None:
+        return self._promoted(
+            self.picked(idle=idle), seconds_left, **{"idle": True} if idle else {}
+        )
+
+    def _spare(self, seconds_left: float) -> Trial | None:
+        return self._promoted(self.spared(), seconds_left, spare=True)
+
+    def _promoted(self, trial_id: str | None, seconds_left: float, **why: bool) -> Trial | None:
+        if trial_id is None:
+            return None
+        trial = self.trials[trial_id]
+        if trial.seconds / max(1, trial.epoch) > seconds_left:
+            self.out_of_time = True
+            return None
+        self._record("promoted", trial_id=trial_id, rung=trial.epoch, **why)
+        return trial
+
+    def _new(self, seconds_left: float, cost: Cost | None) -> Trial | None:
+        if self.out_of_time or self._proposed_all:
             return None
         config = self.proposal()
         if config is None:
             self.exhausted = True
             return None
+        if (
+            cost
+            and math.isfinite(seconds_left)
+            and self.terms.first_rung * cost(config) > seconds_left
+        ):
+            self.out_of_time = True
+            return None
         trial_id = f"{len(self.trials) + 1:04d}"
         content = {"config": self.terms.written(config), "max_epochs": self.terms.max_epochs}
-        self._record("proposed", trial_id=trial_id, **content)
+        assert self._proposals is not None
+        proposer = self._proposals.proposer(len(self.trials) + 1)
+        by = {"by": proposer} if proposer != SEARCH else {}
+        self._record("proposed", trial_id=trial_id, **content, **by)
         return self.trials[trial_id]
+
+    @property
+    def _proposed_all(self) -> bool:
+        return self.exhausted or len(self.trials) >= self.terms.trials
+
+    def is_given_up(self, trial_id: str) -> bool:
+        """Whether a trial that waits goes on no more."""
+        assert self._stopping is not None
+        if trial_id in self._stopping.hopeless() or self.trials[trial_id].asked == "stop":
+            return True
+        left = not self._proposed_all or self.picked(idle=True) is not None
+        return not self.waits and bool(self.hopeless or self.reached or not left)
+
+    def _stop_waiting(self) -> None:
+        """Ends the trials that wait and go on no more."""
+        for trial in [t for t in self.trials.values() if t.status == "paused"]:
+            if self.is_given_up(trial.trial_id):
+                self.end(trial.trial_id)
 
     def proposal(self) -> Configuration | None:
         """What is tried next, None where every configuration was proposed."""
-        assert self._searcher is not None
-        return self._searcher.propose(len(self.trials) + 1, [*self.terms.known, *self._outcomes()])
+        assert self._proposals is not None
+        return self._proposals.propose(len(self.trials) + 1, self._outcomes())
 
     def _outcomes(self) -> Iterable[Outcome]:
         for trial in self.trials.values():
-            yield Outcome(trial.config, None if trial.status == "running" else trial.best)
+            unknown = trial.status == "running" and not trial.has_paused
+            yield Outcome(trial.config, None if unknown else trial.best)
 
     def start(self, trial_id: str) -> None:
         """A trial runs, from its first epoch or from where it was interrupted."""
@@ -242,8 +252,10 @@ class Ledger:
     def epoch(self, trial_id: str, metrics: Mapping[str, Any]) -> Decision | None:
         """Takes note of a trial's epoch; the decision on it where there is a rung."""
         decision = self.decision(trial_id, metrics)
-        content = {} if decision is None else {"decision": asdict(decision)}
+        content = {} if decision is None else {"decision": decision.as_event()}
         self._record("epoch", trial_id=trial_id, **metrics, **content)
+        if decision:
+            self._stop_waiting()
         return decision
 
     def decision(self, trial_id: str, row: Mapping[str, Any]) -> Decision | None:
@@ -251,7 +263,14 @@ class Ledger:
         trial, epoch, score = self.trials[trial_id], row["epoch"], self.terms.metric.of(row)
         if self._stopping is None or epoch >= trial.max_epochs:
             return None
-        return self._stopping.decide(trial_id, epoch, self._judged(trial, score))
+        if trial.asked:
+            return Decision(trial.asked == "stop", epoch, None, pause=trial.asked == "pause")
+        if trial.spare and not self.works:
+            return Decision(True, epoch, None)
+        decision = self._stopping.decide(trial_id, epoch, self._judged(trial, score))
+        if decision and trial.raised:
+            return replace(decision, stop=False, pause=False, audited=False)
+        return decision
 
     def _judged(self, trial: Trial, score: float) -> float:
         """What counts at a rung, of a trial that has this score there.
@@ -266,21 +285,37 @@ class Ledger:
         """A trial's worker or node died; Ray starts it again."""
         self._record("lost", trial_id=trial_id, error=error, preempted=preempted)
 
+    def ask(self, trial_id: str, hand: str, request: str) -> None:
+        """Takes note of what a person wants: a trial to `stop`, to `pause`, or to be `raise`d.
+
+        One that runs stops or pauses after its epoch; one that is raised goes on to its last.
+        """
+        self._record("asked", trial_id=trial_id, hand=hand, request=request)
+        self._stop_waiting()
+
     def end(self, trial_id: str, error: str | None = None, traceback: str | None = None) -> str:
-        """A trial has ended: failed with an error, stopped at a rung, or completed.
+        """A trial has left its worker, or waits in vain: it has failed with an error, is stopped,
+        pauses, or is completed. Returns its status.
 
         One that diverged has failed: it has neither an accuracy nor weights to go on from.
         """
-        stop = self.trials[trial_id].stop
-        error = error or self.trials[trial_id].diverged
+        trial = self.trials[trial_id]
+        error = error or trial.diverged
         if error is not None:
             log = {"traceback": traceback} if traceback else {}
             self._record("failed", trial_id=trial_id, error=error, **log)
-        elif stop:
+        elif trial.status == "paused":
+            assert self._stopping is not None
+            cutoff = self._stopping.cutoff(trial.epoch)
+            self._record("stopped", trial_id=trial_id, rung=trial.epoch, cutoff=cutoff)
+        elif stop := trial.stop:
             self._record("stopped", trial_id=trial_id, rung=stop.rung, cutoff=stop.cutoff)
+        elif trial.pause:
+            self._record("paused", trial_id=trial_id, rung=trial.pause.rung)
+            self._stop_waiting()
         else:
             self._record("finished", trial_id=trial_id)
-        return self.trials[trial_id].status
+        return trial.status
 
     def close(self, reason: str) -> None:
         """The last event of a driver that could say why it ended."""
@@ -295,13 +330,7 @@ class Ledger:
         if kind == "sweep":
             self._terms = Terms.from_event(event, self.family)
             self._stopping = self._terms.stopping_rule()
-            self._searcher = SEARCHERS[self._terms.search](
-                space=self._terms.space,
-                image_size=self._terms.image_size,
-                num_initial=self._terms.num_initial,
-                seed=self._terms.seed,
-                family=self._terms.family,
-            )
+            self._proposals = Proposals(self._terms)
         elif kind == "resumed":
             self._extend(event["trials"], event["max_epochs"])
         elif kind == "proposed":
@@ -310,30 +339,66 @@ class Ledger:
             except ValueError as error:
                 trial_id = event["trial_id"]
                 raise ValueError(f"the journal's trial {trial_id}: {error}") from None
-            assert self._searcher is not None
-            self._searcher.seen(config)
+            assert self._proposals is not None
+            self._proposals.seen(config)
             max_epochs = event.get("max_epochs", self.terms.max_epochs)
             worst = self.terms.metric.worst
             trial = Trial(event["trial_id"], config, max_epochs, best=worst)
             self.trials[trial.trial_id] = trial
+            self._tell_rule()
         elif kind == "epoch":
             self._apply_epoch(self.trials[event["trial_id"]], event)
+        elif kind in ("paused", "promoted", "asked"):
+            self._apply_pause(self.trials[event["trial_id"]], event)
         elif kind in ENDINGS:
             self.trials[event["trial_id"]].status = ENDINGS[kind]
+            assert self._stopping is not None
+            self._stopping.leave(event["trial_id"])
             self._ended += 1
             if kind == "failed" and not self.trials[event["trial_id"]].diverged:
                 self._reasons[error_kind(event["error"])] += 1  # no fault of one configuration
 
     def _extend(self, trials: int, max_epochs: int) -> None:
         self._terms = replace(self.terms, trials=trials, max_epochs=max_epochs)
-        assert self._stopping is not None
-        self._stopping.extend(max_epochs)
+        self._tell_rule()
         self._ended, self._reasons = 0, Counter()
-        self.exhausted = False
+        self.exhausted = self.out_of_time = False
+
+    def _tell_rule(self) -> None:
+        assert self._stopping is not None
+        trials, more = self.terms.trials, len(self.trials) < self.terms.trials
+        self._stopping.extend(self.terms.max_epochs, trials, more=more)
+
+    def _apply_pause(self, trial: Trial, event: Mapping[str, Any]) -> None:
+        """Takes a pause into account, its end, or what a person wants of a trial."""
+        assert self._stopping is not None
+        kind = event["event"]
+        if kind == "paused":
+            trial.status, trial.has_paused = "paused", True
+            if trial.asked != "pause":  # whom a person has asked to waits for a person
+                self._stopping.wait(trial.trial_id, event["rung"])
+            trial.asked = None if trial.asked == "pause" else trial.asked
+        elif kind == "promoted":
+            trial.status, trial.pause = "running", None
+            trial.spare = event.get("spare", False)
+            self._stopping.leave(trial.trial_id)
+        else:
+            self.requests.add(event["request"])
+            self._apply_request(trial, event["hand"])
+
+    def _apply_request(self, trial: Trial, hand: str) -> None:
+        assert self._stopping is not None
+        trial.raised, trial.asked = hand == "raise", None
+        trial.spare &= not trial.raised
+        if hand == "stop" or (hand == "pause" and trial.status == "running"):
+            trial.asked = hand
+        elif hand == "pause":  # it waits already, and is not to be picked any more
+            self._stopping.leave(trial.trial_id)
 
     def _apply_epoch(self, trial: Trial, event: Mapping[str, Any]) -> None:
         metric = self.terms.metric
         trial.epoch, score = event["epoch"], finite(metric.of(event), metric.worst)
+        trial.seconds += event.get("seconds") or 0.0
         if metric.diverged(event):
             trial.diverged = trial.diverged or divergence(trial.epoch)
         if trial.diverged:
@@ -343,8 +408,10 @@ class Ledger:
         if "decision" in event:
             decision = Decision(**event["decision"])
             assert self._stopping is not None
-            self._stopping.add(trial.trial_id, decision, self._judged(trial, score))
+            if not (trial.asked or trial.spare):
+                self._stopping.add(trial.trial_id, decision, self._judged(trial, score))
             trial.stop = decision if decision.stop else None
+            trial.pause = decision if decision.pause else None
             trial.audited = decision.audited
 
 

@@ -44,8 +44,8 @@ def _epoch(event: Event, metric: Metric) -> str:
     if "decision" in event:
         decision = event["decision"]
         cutoff = decision["cutoff"]
-        against = "first there" if cutoff is None else f"cutoff {metric.value(cutoff):.3f}"
-        then = "stop" if decision["stop"] else "go on"
+        against = "no cutoff yet" if cutoff is None else f"cutoff {metric.value(cutoff):.3f}"
+        then = "stop" if decision["stop"] else "pause" if decision.get("pause") else "go on"
         if decision.get("audited"):
             then = "would stop, goes on as an audit"
         text += f"; rung {decision['rung']}, {against}: {then}"
@@ -88,6 +88,11 @@ def _champion(event: Event, metric: Metric) -> str:
     )
 
 
+def _promoted(event: Event, metric: Metric) -> str:
+    idle = ", as a worker had nothing else to do" if {"idle", "spare"} & event.keys() else ""
+    return f"goes on after epoch {event['rung']}{idle}"
+
+
 def _stopped(event: Event, metric: Metric) -> str:
     return Decision(True, event["rung"], event["cutoff"]).why(metric)
 
@@ -101,6 +106,9 @@ SAID: dict[str, Callable[[Event, Metric], str]] = {
     "started": lambda e, _: f"after epoch {e['after_epoch']}" if e.get("after_epoch") else "",
     "epoch": _epoch,
     "lost": lambda e, _: f"its worker{' (preempted)' if e['preempted'] else ''}: {e['error']}",
+    "paused": lambda e, _: f"after epoch {e['rung']}",
+    "promoted": _promoted,
+    "asked": lambda e, _: f"by a person: {e['hand']}",
     "stopped": _stopped,
     "failed": lambda e, _: e["error"],
     "tested": lambda e, _: f"opening {e['number']}, trial {e['champion']}: {e['test_acc']:.3f}",
@@ -154,25 +162,46 @@ def _difference(ledger: Ledger, event: Event) -> str | None:
     trial = ledger.trials.get(event["trial_id"])
     if trial is None:
         return "the trial was not proposed"
-    if trial.status != "running":
+    if trial.has_ended:
         return f"the trial had {trial.status} before"
+    if trial.status == "paused":
+        return _pause_difference(ledger, event)
     if kind == "epoch":
-        if trial.stop or trial.diverged or event["epoch"] != trial.epoch + 1:
+        if trial.stop or trial.pause or trial.diverged or event["epoch"] != trial.epoch + 1:
             return f"epoch {event['epoch']} follows epoch {trial.epoch}"
         decision = ledger.decision(trial.trial_id, event)
         written = Decision(**event["decision"]) if "decision" in event else None
         return None if decision == written else f"derived {decision}, written {written}"
-    if kind in ENDINGS and kind != "failed" and trial.diverged:
-        return "derived failed"
-    if kind in ENDINGS and kind != "failed" and (kind == "stopped") != bool(trial.stop):
-        return f"derived {'stopped' if trial.stop else 'finished'}"
-    return None
+    if kind == "promoted":
+        return "the trial does not wait"
+    if kind == "failed" or kind not in (*ENDINGS, "paused"):
+        return None
+    derived = "failed" if trial.diverged else "stopped" if trial.stop else "paused"
+    derived = derived if trial.diverged or trial.stop or trial.pause else "finished"
+    return None if kind == derived else f"derived {derived}"
+
+
+def _pause_difference(ledger: Ledger, event: Event) -> str | None:
+    """How an event of a trial that waits differs from what follows from those before it."""
+    kind, trial_id = event["event"], event["trial_id"]
+    if kind == "promoted":
+        picked = ledger.picked(idle=event.get("idle", False))
+        if event.get("spare"):
+            picked = ledger.spared()
+        return None if picked == trial_id else f"derived {picked or 'none'}, written {trial_id}"
+    if kind == "stopped":
+        if not ledger.is_given_up(trial_id):
+            ledger.exhausted = ledger.proposal() is None
+        return None if ledger.is_given_up(trial_id) else "the trial may go on"
+    return None if kind in ("asked", "failed") else "the trial waits"
 
 
 def _proposal_difference(ledger: Ledger, event: Event) -> str | None:
     trial_id = f"{len(ledger.trials) + 1:04d}"
     if event["trial_id"] != trial_id:
         return f"the next trial is {trial_id}"
+    if picked := ledger.picked():
+        return f"trial {picked} goes on before"
     config = ledger.proposal()
     # A journal of a former version lacks the hyperparameters that came later, which were off.
     if config == ledger.terms.family.configuration(event["config"]):

@@ -194,6 +194,8 @@ def fold(events: Iterable[dict[str, Any]]) -> Results:
             trials[trial_id]["node"] = event.get("node")
             if event.get("decision", {}).get("audited"):
                 trials[trial_id]["audited"] = event["epoch"]
+        elif kind in ("paused", "promoted"):  # what waits is stopped where it is, so far
+            trials[trial_id]["status"] = "stopped" if kind == "paused" else "running"
         elif kind in ("finished", "stopped", "failed"):
             status = "completed" if kind == "finished" else kind
             trials[trial_id] |= {"status": status, "error": event.get("error")}

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 from cnnlib.photos.digests import is_called_image
 from cnnlib.photos.folders import listed, shown
@@ -25,7 +26,6 @@ from cnnlib.photos.layout import role_of
 from cnnlib.photos.source_text import ROLES
 from cnnlib.storage.files import check_space, exclusive, new_digest, text_digest
 from cnnlib.storage.parquet_file import Shape, rows_of, shape_of
-from cnnlib.system.progress import Progress
 from cnnlib.system.units import short
 
 TABLE = "labels.csv"
@@ -68,11 +68,10 @@ def unpacked(
 
 def _write(folder: Path, photos: Iterator[Packed], said: str) -> None:
     names: set[str] = set()
-    progress = Progress(f"unpacking {said}", None, "photo")
-    with progress, open(folder / TABLE, "w", newline="", encoding="utf-8") as file:
+    with open(folder / TABLE, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["path", "label", "split"])
-        for photo in photos:
+        for photo in tqdm(photos, desc=f"unpacking {said}", unit="photo", disable=None):
             name = f"{photo.split}/{photo.name}"
             if name in names:
                 raise ValueError(f"{said}: two photographs are called {name}; rename one")
@@ -81,7 +80,6 @@ def _write(folder: Path, photos: Iterator[Packed], said: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(photo.content)
             table.writerow([name, photo.label, photo.split])
-            progress.update()
     if not names:
         raise ValueError(f"{said} holds no photographs")
 

@@ -20,15 +20,20 @@ from cnnlib.networks.hyperparameter import nearest
 from cnnlib.networks.metric import LOGGED, read_metric
 from cnnlib.networks.own_code import family_asked
 from cnnlib.photos.source_text import SourceText, read_by
+from cnnlib.planning.make_terms import (
+    ASKED,
+    asked_first,
+    halving_asked,
+    make_terms,
+    max_epochs_asked,
+    num_trials,
+)
 from cnnlib.planning.settings import Settings, check_flags, renamed, seconds_of
 from cnnlib.search.bounds import LARGEST_SEED
 from cnnlib.search.default_sweep import default_sweep
-from cnnlib.search.halving import Halving
 from cnnlib.search.reference import read_reference
 from cnnlib.search.searchers import SEARCHERS
 from cnnlib.search.space import (
-    LISTABLE,
-    Space,
     check_given,
     num_configurations,
     of_each_shape,
@@ -41,14 +46,10 @@ from cnnlib.system.units import short
 from cnnlib.tracking.account import resolved_mode
 
 if TYPE_CHECKING:
-    from cnnlib.journal.ledger import Terms
     from cnnlib.journal.mirror import Mirror
     from cnnlib.planning.plan import Plan
-    from cnnlib.search.searcher import Outcome
 
 SWEEPS = Path(str(files("cnnlib"))) / "sweeps"
-TRIALS = 20  # where neither --trials nor the file's run_cap says
-MAX_EPOCHS = 50  # the study's
 IMAGE_SIZE = 224  # px, where the kind of network does not say
 FINALISTS = 3
 SEEDS = 3
@@ -81,9 +82,10 @@ def make_plan(settings: Settings) -> "Plan":
     check_given(space, family)
     num_points = num_configurations(space, image_size, family)
     if not settings.resume:
-        _num_trials(settings, file, num_points)
-        _halving(file, _max_epochs(settings, file), before=None)
+        num_trials(settings, file, num_points)
+        halving_asked(file, max_epochs_asked(settings, file), before=None)
     reference = read_reference(settings.reference, space, image_size, family)
+    asked = asked_first(settings, file, space, image_size)
     finals = {"finalists": FINALISTS, "seeds": SEEDS}
     finals = {n: _first(getattr(settings, n), file.settings.get(n), v) for n, v in finals.items()}
     if settings.seed + finals["seeds"] > LARGEST_SEED:
@@ -101,11 +103,15 @@ def make_plan(settings: Settings) -> "Plan":
 
     before = read_terms(folder, family) if settings.resume else None
     terms = replace(
-        _terms(settings, file, space, image_size, num_points, before),
+        make_terms(settings, file, space, image_size, num_points, before),
         fingerprint=dataset.fingerprint,
         names=file.names,
         rename=rename,
+        **asked,
     )
+    if before:
+        kept = {name: getattr(before, name) for name in ASKED if name not in asked}
+        terms = replace(terms, **kept)
     if before:
         check_compatible(before, terms)
     if family.digest is not None:
@@ -191,77 +197,6 @@ def _notes(settings: Settings, file: SweepFile) -> tuple[str, ...]:
         return file.notes
     rungs = "early_terminate: there is none, so W&B would stop no trial; null stops none here"
     return (*file.notes, rungs)
-
-
-def _max_epochs(settings: Settings, file: SweepFile) -> int:
-    return settings.max_epochs or file.settings.get("max_epochs", MAX_EPOCHS)
-
-
-def _num_trials(settings: Settings, file: SweepFile, num_points: float) -> int:
-    """How many trials are asked for: all of a grid, where nothing says less."""
-    asked = settings.trials or file.trials
-    if not asked and file.is_grid:
-        if num_points > LISTABLE:
-            points = "endless" if num_points == float("inf") else f"{num_points:,.0f}"
-            raise ValueError(
-                f"method: a grid of {points} points is more than {LISTABLE:,} trials; "
-                "take fewer values, give run_cap or --trials, or take method random"
-            )
-        asked = int(num_points)
-    return int(min(asked or TRIALS, num_points))
-
-
-def _terms(
-    settings: Settings,
-    file: SweepFile,
-    space: Space,
-    image_size: int,
-    num_points: float,
-    before: "Terms | None",
-) -> "Terms":
-    """The terms of the search, but for the data.
-
-    A sweep that goes on, and may have been extended, keeps its size where no flag says another.
-    """
-    from cnnlib.journal.ledger import Terms
-
-    trials, max_epochs = _num_trials(settings, file, num_points), _max_epochs(settings, file)
-    if before:
-        trials = int(min(settings.trials or before.trials, num_points))
-        max_epochs = settings.max_epochs or before.max_epochs
-    halving = _halving(file, max_epochs, before)
-    return Terms(
-        space=space,
-        image_size=image_size,
-        search=settings.search or file.search,
-        seed=settings.seed,
-        trials=trials,
-        max_epochs=max_epochs,
-        patience=settings.patience,
-        grace_period=halving.grace_period if halving else None,
-        reduction_factor=halving.reduction_factor if halving else None,
-        fingerprint="",
-        known=_known(settings, space, file, before),
-        audit=settings.audit,
-        rungs=halving.named if halving else (),
-        strict=file.strict,
-        metric=file.metric,
-        target=file.target,
-        family=file.family,
-    )
-
-
-def _known(
-    settings: Settings, space: Space, file: SweepFile, before: "Terms | None"
-) -> "tuple[Outcome, ...]":
-    """What TPE is told of another sweep; a sweep that goes on has it in its journal."""
-    from cnnlib.planning.resume import read_known
-
-    if before:
-        return before.known
-    if settings.warm_start is None:
-        return ()
-    return read_known(settings.warm_start, space, file.family, file.metric)
 
 
 def _check_machine(settings: Settings) -> None:
@@ -353,20 +288,6 @@ def _default_storage() -> Path:
     """results/ here; in a Ray job the home folder's, because Ray deletes a job's working folder."""
     here = Path.cwd()
     return (Path.home() if "working_dir_files" in here.parts else here) / "results"
-
-
-def _halving(file: SweepFile, max_epochs: int, before: "Terms | None") -> Halving | None:
-    """ASHA's plan. A file that does not speak of it gets rungs at 1/9 and 1/3 of the way.
-
-    A sweep that goes on keeps the rungs that it had.
-    """
-    if not file.early_terminate:
-        return None
-    if before and not file.grace_period and before.halving:
-        return Halving(max_epochs, before.halving.grace_period, file.reduction_factor)
-    if not file.grace_period:
-        return Halving.by_default(max_epochs, file.reduction_factor)
-    return Halving(max_epochs, file.grace_period, file.reduction_factor, file.rungs)
 
 
 def data_name(data: str | Path) -> str:

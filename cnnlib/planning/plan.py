@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cnnlib.journal.ledger import Terms
 from cnnlib.journal.mirror import Mirror
+from cnnlib.journal.terms import Terms
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.metric import VAL_ACC
@@ -98,6 +98,11 @@ class Plan:
         return self.terms.stopping_rule().expected(self.trials)
 
     @cached_property
+    def most_waiting(self) -> int:
+        """How many paused trials there are at most, each with what it goes on from."""
+        return self.terms.stopping_rule().most_waiting
+
+    @cached_property
     def disk(self) -> tuple[int, int]:
         """Bytes on the disk at most: for each trial at once, and for the best that ended."""
         trial, best = largest(self.space, len(self.dataset.classes), self.image_size, self.family)
@@ -115,6 +120,8 @@ class Plan:
             epochs = ", ".join(map(str, self.halving.rungs))
             best = f"the best {1 / self.halving.reduction_factor:.0%}"
             rungs = f"after epoch {epochs} a trial goes on if it is among {best} so far"
+            if self.most_waiting:
+                rungs += ", else it waits until it is or can be no more"
             if self.terms.strict:
                 rungs += f", by that epoch's {self.terms.metric.said}"
             if self.terms.audit:
@@ -151,10 +158,14 @@ class Plan:
         epochs, reached = self.expected
         trial, best = self.disk
         known = f"; {len(self.terms.known)} outcomes known" if self.terms.known else ""
+        waiting = ""
+        if self.most_waiting:
+            total = byte_size(self.most_waiting * trial)
+            waiting = f", {total} for the at most {self.most_waiting} that wait"
         return (
             f"expected: {epochs:,.0f} epochs in all, {reached:.0f} trials to the last; on the disk "
-            f"at most {byte_size(trial)} for each trial at once and {byte_size(best)} for the best"
-            f"{known}{self._finals}"
+            f"at most {byte_size(trial)} for each trial at once{waiting} and {byte_size(best)} for "
+            f"the best{known}{self._finals}"
         )
 
     @property

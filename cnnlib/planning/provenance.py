@@ -35,6 +35,7 @@ def sweep_facts(plan: Plan) -> dict[str, Any]:
         "metric": asdict(plan.terms.metric),
         "audit": settings.audit,
         "decode_seconds": plan.decode_seconds,
+        "stopping": plan.terms.stopping if plan.halving else "never",
         "rungs": list(plan.halving.rungs) if plan.halving else [],
         "reduction_factor": plan.halving.reduction_factor if plan.halving else None,
         "space": {name: asdict(values) for name, values in plan.space.items()},

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from cnnlib.journal.events import journal_exists, read_events, read_segments, segments
-from cnnlib.journal.ledger import Terms, read_ledger
+from cnnlib.journal.ledger import read_ledger
 from cnnlib.journal.tables import read_results
+from cnnlib.journal.terms import Terms
 from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family

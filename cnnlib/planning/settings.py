@@ -11,10 +11,17 @@ from cnnlib.search.reference import STUDY
 from cnnlib.system.units import short
 
 NAMES = (
-    "data", "sweep", "metric", "goal", "reference", "storage", "name", "warm_start",
+    "data", "sweep", "metric", "goal", "reference", "storage", "name", "warm_start", "first",
     "wandb_project",
 )  # fmt: skip
-OPEN = ("metric", "goal", "storage", "name", "warm_start")  # of those, where None is the default
+OPEN = (
+    "metric",
+    "goal",
+    "storage",
+    "name",
+    "warm_start",
+    "first",
+)  # of those, where None is the default
 
 
 def check_flags(flags: object) -> None:
@@ -65,6 +72,9 @@ class Settings:
     cpus_per_trial: int = 1
     max_concurrent: int | None = None  # None: as many trials as fit
     time_budget: str | None = None  # '2h', '90m', '1h30m'
+    first: str | Path | None = None  # a file of configurations that are tried first
+    prior: Iterable[str] = ()  # 'name=value,value' believes in values, till trials tell better
+    explore: float | None = None  # share of the proposals that are balanced and random; None: none
     audit: float = 0.0  # share of the trials that ASHA would stop and that run on all the same
     patience: int = 5  # epochs without a better value of the metric that end a trial; 0: none do
     seed: int = 42

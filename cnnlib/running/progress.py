@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TextIO
 
 from cnnlib.journal.followers import ENDINGS, Event, SeenTrial, SeenTrials
+from cnnlib.journal.requests import DONE
 from cnnlib.networks.metric import Metric
+from cnnlib.search.halving import Decision
 from cnnlib.system.redaction import without_secrets
 from cnnlib.system.units import clock
 from cnnlib.tracking.names import run_name
@@ -33,11 +35,13 @@ class Progress:
         default_factory=lambda: {"completed": 0, "stopped": 0, "failed": 0}
     )
     running: dict[str, float] = field(default_factory=dict)  # trial_id -> seconds when it began
+    waiting: set[str] = field(default_factory=set)  # trials that are paused
     scores: dict[str, float] = field(default_factory=dict)  # trial_id -> its best score
     num_audited: int = 0
     trainings: tuple[int, int, float] | None = None  # of finals: done, in all, when they began
     _seen: SeenTrials = field(default_factory=SeenTrials)
     _seconds: list[float] = field(default_factory=list)  # of ended trials
+    _spent: dict[str, float] = field(default_factory=dict)  # by those that wait
     _began: float = field(default_factory=time.monotonic)
     _shown: float = -math.inf
 
@@ -67,6 +71,12 @@ class Progress:
                 self.audited(trial_id, f"{trial.decision.why(self.metric)}, goes on all the same")
         elif kind == "lost":
             self.lost(trial_id, trial.epoch)
+        elif kind == "paused":
+            self.paused(trial_id, self._ending(trial, event))
+        elif kind == "promoted":
+            self.waiting.discard(trial_id)
+        elif kind == "asked":
+            self._say(f"trial {trial_id} asked      {DONE[event['hand']]}")
         elif kind in ENDINGS:
             self.ended(trial_id, trial.status, self._ending(trial, event))
 
@@ -78,8 +88,10 @@ class Progress:
         elif "error" in event:
             log = f"python -m cnnlib.journal {self.folder} --trial {trial.trial_id}"
             text = f"{event['error']}; its log: {log}"
-        elif trial.status == "stopped" and trial.decision:
-            text = trial.decision.why(self.metric)
+        elif trial.status == "stopped" and "rung" in event:
+            text = Decision(True, event["rung"], event["cutoff"]).why(self.metric)
+        elif trial.status == "paused":
+            text = f"at epoch {trial.epoch}"
         return f"{self._said(trial.best)}  {text}" if trial.best_epoch else text
 
     def go_on(self, trials: Iterable[SeenTrial]) -> None:
@@ -88,11 +100,15 @@ class Progress:
         for trial in known:
             if trial.status in self.counts:
                 self.counts[trial.status] += 1
+            elif trial.status == "paused":
+                self.waiting.add(trial.trial_id)
             self.num_audited += trial.audited
             if trial.best_epoch:
                 self.scores[trial.trial_id] = trial.best
         ended = sum(self.counts.values())
-        self._say(f"going on: {ended} trials ended, {len(known) - ended} were interrupted")
+        interrupted = len(known) - ended - len(self.waiting)
+        paused = f", {len(self.waiting)} are paused" if self.waiting else ""
+        self._say(f"going on: {ended} trials ended{paused}, {interrupted} were interrupted")
 
     def started(self, trial_id: str, text: str, after_epoch: int = 0) -> None:
         """A trial runs, from its first epoch or from where it was interrupted."""
@@ -126,9 +142,21 @@ class Progress:
         self.num_audited += 1
         self._say(f"trial {trial_id} audited    {text}")
 
+    def paused(self, trial_id: str, text: str) -> None:
+        """A trial leaves its worker and waits."""
+        self._spent[trial_id] = self._time_of(trial_id)
+        self.waiting.add(trial_id)
+        self._say(f"trial {trial_id} paused     {text}")
+
+    def _time_of(self, trial_id: str) -> float:
+        """Seconds that a trial has run till now, all its times."""
+        now = time.monotonic()
+        return self._spent.pop(trial_id, 0.0) + now - self.running.pop(trial_id, now)
+
     def ended(self, trial_id: str, status: str, text: str) -> None:
         """A trial is completed, stopped or failed."""
-        self._seconds.append(time.monotonic() - self.running.pop(trial_id, time.monotonic()))
+        self._seconds.append(self._time_of(trial_id))
+        self.waiting.discard(trial_id)
         self.counts[status] += 1
         self._say(f"trial {trial_id} {status:<9}  {text}")
 
@@ -165,6 +193,8 @@ class Progress:
             f"{self.counts['stopped']} stopped",
             f"{self.counts['failed']} failed",
         ]
+        if self.waiting:
+            parts.insert(2, f"{len(self.waiting)} paused")
         if self.num_audited:
             parts.append(f"{self.num_audited} audited")
         if self.best:

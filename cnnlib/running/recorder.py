@@ -1,6 +1,7 @@
 """What Ray Tune asks of a sweep and tells it: thin shells around the ledger."""
 
 import errno
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -12,7 +13,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from cnnlib.journal.event_shapes import OWN_FIELDS
-from cnnlib.journal.ledger import Ledger
+from cnnlib.journal.ledger import Cost, Ledger
+from cnnlib.journal.requests import requests
 from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS, LOGGED
 from cnnlib.search.space import searched
 from cnnlib.storage.traffic import MOVED
@@ -35,13 +37,19 @@ class Recorder(tune.Callback):
         checkpoints: Path,
         bucket: str | None = None,
         check: Callable[[], None] = lambda: None,
+        *,
+        seconds: float = math.inf,
+        cost: Cost | None = None,
     ) -> None:
         """Checkpoints are pruned in a folder, and in a bucket where the nodes keep them there.
 
         `note` is told in a line what a trial waits for, which is no event. `check` raises where
-        this driver has to end; it is asked now and then.
+        this driver has to end; it is asked now and then. Nothing begins that does not get far
+        enough in the `seconds` of the search by its `cost`.
         """
         self._check = check
+        self._ends = time.monotonic() + seconds
+        self._cost = cost
         self._checked = time.monotonic()
         self._ledger = ledger
         self._note = note
@@ -57,11 +65,31 @@ class Recorder(tune.Callback):
     def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
         if time.monotonic() - self._checked > CHECKS:
             self._check()
+            self._take_requests()
             self._checked = time.monotonic()
 
+    def _take_requests(self) -> None:
+        """Does what a person has asked for from another shell, and notes it."""
+        for request in requests(self._checkpoints.parent):
+            trial = self._ledger.trials.get(request.trial_id)
+            if request.name not in self._ledger.requests:
+                if trial is None or trial.has_ended:
+                    self._note(f"trial {request.trial_id} is not there any more to {request.hand}")
+                else:
+                    self._ledger.ask(trial.trial_id, request.hand, request.name)
+                    self._prune()
+            request.done()
+
+    @property
+    def waits(self) -> bool:
+        """Whether there may be a next trial later, where there is none now."""
+        return self._ledger.waits
+
     def next_config(self) -> dict[str, Any] | None:
-        """The configuration of the next trial for Ray; None when there is none."""
-        trial = self._ledger.next_trial()
+        """The configuration of the next trial for Ray, which may be one that waits and goes on;
+        None when there is none.
+        """
+        trial = self._ledger.next_trial(self._ends - time.monotonic(), self._cost)
         if trial is None:
             return None
         config = asdict(trial.config)
@@ -89,7 +117,7 @@ class Recorder(tune.Callback):
         decision = self._ledger.epoch(trial_id, metrics | more)
         if self._ledger.trials[trial_id].diverged:
             return False
-        return decision is None or not decision.stop
+        return decision is None or decision.goes_on
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         self._ledger.start(trial.config["trial_id"])
@@ -115,11 +143,11 @@ class Recorder(tune.Callback):
 
     def _prune(self) -> None:
         best = self._ledger.best
-        running = {t.trial_id for t in self._ledger.trials.values() if t.status == "running"}
+        left = {t.trial_id for t in self._ledger.trials.values() if not t.has_ended}
 
         def is_needed(trial_id: str, name: str) -> bool:
-            """Running ones need all, the best that ended its best weights."""
-            return trial_id in running or bool(best and (trial_id, name) == (best.trial_id, BEST))
+            """Those that run or wait need all, the best that ended its best weights."""
+            return trial_id in left or bool(best and (trial_id, name) == (best.trial_id, BEST))
 
         prune(self._checkpoints, is_needed)
         if self._bucket:
@@ -138,14 +166,21 @@ def _lost_by(error: Exception | None) -> str:
 
 
 class Search(Searcher):
-    """Asks the recorder for the next trial."""
+    """Asks the recorder for the next trial.
+
+    One that pauses is at its end for Ray, and one that goes on is new to it: Ray's own pause would
+    count it as running, and would wait for it without end.
+    """
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()
         self._recorder = recorder
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
-        return self._recorder.next_config() or Searcher.FINISHED
+        config = self._recorder.next_config()
+        if config is None and self._recorder.waits:
+            return None  # type: ignore[return-value]  # asked again after the next report
+        return config or Searcher.FINISHED
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -5,6 +5,7 @@ address, and in Grafana where the cluster has one: ray_cnnlib_val_acc and so on,
 """
 
 import logging
+import math
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,11 @@ from cnnlib.journal.ledger import Ledger
 from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS, LOGGED
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.pixels.pixels import send_pixels, sizes_of
+from cnnlib.planning.cost import macs
 from cnnlib.planning.plan import Plan
 from cnnlib.running import recorder
 from cnnlib.running.cluster import resources
+from cnnlib.running.pace import Pace
 from cnnlib.running.progress import Progress
 from cnnlib.running.recorder import Recorder, Scheduler, Search
 from cnnlib.storage import traffic
@@ -146,7 +149,15 @@ def tune_trials(
     """Runs the trials through Ray Tune; `check` raises where this driver has to end."""
     checkpoints = plan.folder / "checkpoints"
     bucket = plan.bucket and below(plan.bucket, "checkpoints")
-    noted = Recorder(ledger, progress.note, checkpoints, bucket, check)
+    noted = Recorder(
+        ledger,
+        progress.note,
+        checkpoints,
+        bucket,
+        check,
+        seconds=plan.search_budget or math.inf,
+        cost=Pace(ledger.trials.values, partial(_macs, plan)),
+    )
     trainable = tune.with_parameters(ray_trial, task=task, checkpoints=checkpoints, bucket=bucket)
     with tempfile.TemporaryDirectory(prefix="cnnlib-tune-") as scratch:
         tune.Tuner(
@@ -154,7 +165,7 @@ def tune_trials(
             tune_config=tune.TuneConfig(
                 search_alg=Search(noted),
                 scheduler=Scheduler(noted),
-                num_samples=ledger.unfinished,
+                num_samples=-1,  # a trial that pauses and goes on is another to Ray
                 max_concurrent_trials=progress.slots,
                 time_budget_s=plan.search_budget,
                 reuse_actors=True,
@@ -166,6 +177,11 @@ def tune_trials(
                 verbose=2 if plan.settings.verbose else 0,
             ),
         ).fit()
+
+
+def _macs(plan: Plan, config: Any) -> float:
+    sizes = {"num_classes": len(plan.dataset.classes), "image_size": plan.image_size}
+    return macs(config, **sizes, family=plan.family)
 
 
 def as_reported(row: dict[str, Any]) -> dict[str, Any]:

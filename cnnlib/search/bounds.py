@@ -15,12 +15,13 @@ LIMITS = {
     "cpus_per_trial": (1, 65_536),
     "max_concurrent": (1, 1_000_000),
     "audit": (0, 1),
+    "explore": (0, 1),
     "patience": (0, 1_000_000),
     "finalists": (0, 1_000_000),
     "seeds": (0, 10_000),
     "seed": (0, LARGEST_SEED),
 }
-FRACTIONS = ("gpus_per_trial", "audit")
+FRACTIONS = ("gpus_per_trial", "audit", "explore")
 
 
 def checked(name: str, value: object, *, said: str | None = None) -> int | float:

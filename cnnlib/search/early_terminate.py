@@ -1,4 +1,4 @@
-"""W&B's early_terminate as ASHA's plan: its Hyperband begins at min_iter, or has s rungs."""
+"""W&B's early_terminate: Hyperband begins at min_iter, or has s rungs; and so does promotion."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,37 +8,47 @@ from cnnlib.search.bounds import real, whole
 from cnnlib.search.halving import MOST_RUNGS
 from cnnlib.system.units import short
 
+RULES = {"hyperband": "asha", "promote": "promote"}  # the stopping rule by its `type`
+
 
 def early_terminate(content: object, notes: list[str]) -> dict[str, Any]:
-    """ASHA's plan from W&B's Hyperband: from min_iter on, or s rungs below max_iter."""
+    """The rule and its rungs from W&B's Hyperband: from min_iter on, or s below max_iter.
+
+    `type: promote` pauses where Hyperband stops, and needs no rungs: there are some by default.
+    """
     if content is None:
         return {"early_terminate": False}
     if not isinstance(content, Mapping):
         said = short(content)
-        raise ValueError(f"early_terminate: {said} is not `type: hyperband` and `min_iter:`")
+        raise ValueError(
+            f"early_terminate: {said} is not `type: hyperband` and `min_iter:`, or `type: promote`"
+        )
     if not content:
         return {}
     known = ("type", "min_iter", "max_iter", "s", "eta", "strict")
     for name in content:
         if name not in known:
             raise ValueError(f"early_terminate: no key {short(name)}{nearest(name, known)}")
-    if content.get("type", "hyperband") != "hyperband":
-        raise ValueError(f"early_terminate: type {short(content['type'])} is not hyperband")
+    kind = content.get("type", "hyperband")
+    if not isinstance(kind, str) or kind not in RULES:
+        raise ValueError(f"early_terminate: type {short(kind)} is not hyperband or promote")
     eta = _eta(content.get("eta", 3))
     strict = content.get("strict", False)
     if not isinstance(strict, bool):
         raise ValueError(f"early_terminate: strict {short(strict)} is not true or false")
-    if "strict" not in content:
+    if "strict" not in content and kind == "hyperband":
         notes.append(
             "early_terminate: without strict a trial is judged at a rung by its best epoch so far; "
             "W&B would judge it by the rung's: write strict: true for that, strict: false for this"
         )
-    asked = {"reduction_factor": eta, "strict": strict}
+    asked = {"reduction_factor": eta, "strict": strict, "stopping": RULES[kind]}
     if "max_iter" in content:
         rungs = _rungs_below(content, eta)
         if "min_iter" in content:
             notes.append("early_terminate: max_iter and s count, and min_iter does not, as in W&B")
         return asked | {"grace_period": rungs[0], "rungs": rungs}
+    if kind == "promote" and not {"min_iter", "s"} & set(content):
+        return asked
     if "min_iter" not in content:
         raise ValueError("early_terminate: needs min_iter, or max_iter and s")
     if "s" in content:

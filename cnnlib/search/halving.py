@@ -6,8 +6,9 @@ Successive halving, asynchronous (Li et al. 2020, arxiv.org/abs/1810.05934).
 import bisect
 import math
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from cnnlib.networks.metric import VAL_ACC, Metric
 
@@ -46,6 +47,16 @@ class Halving:
         """Two rungs, for a factor of 3 at a ninth and at a third of the way."""
         return cls(max_epochs, max(1.0, max_epochs / reduction_factor**2), reduction_factor)
 
+    @classmethod
+    def for_promotion(cls, max_epochs: int, reduction_factor: float) -> "Halving":
+        """Up to three rungs, for a factor of 3 at 1/27, 1/9 and 1/3 of the way.
+
+        A trial that was judged too early can come back, so the first may lie earlier.
+        """
+        ways = (round(max_epochs / reduction_factor**power) for power in (3, 2, 1))
+        rungs = tuple(dict.fromkeys(rung for rung in ways if rung)) or (1,)
+        return cls(max_epochs, rungs[0], reduction_factor, rungs)
+
     @cached_property
     def rungs(self) -> tuple[int, ...]:
         """Epochs after which a trial may be stopped; the last epoch is none of them."""
@@ -59,24 +70,60 @@ class Halving:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is done with a trial at a rung: it stops if its score is below the cutoff.
+    """What is done with a trial at a rung: it stops, or waits, if its score is below the cutoff.
 
     A score is the higher the better, whatever the metric is.
     """
 
     stop: bool
     rung: int
-    cutoff: float | None  # None for the first trial at a rung
+    cutoff: float | None  # None where too few were there: for stopping, only the first
     audited: bool = False  # it is below the cutoff, and runs on to tell whether stopping is right
+    pause: bool = False  # it leaves its worker and waits; it may go on later
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the trial keeps its worker."""
+        return not (self.stop or self.pause)
+
+    def as_event(self) -> dict[str, Any]:
+        """As the journal has it: of a pause nothing is said where there is none."""
+        content = asdict(self)
+        return content if self.pause else {n: v for n, v in content.items() if n != "pause"}
 
     def why(self, metric: Metric) -> str:
         """Why a trial stops, or would: at epoch 3, below the cutoff 0.310."""
-        assert self.cutoff is not None
+        if self.cutoff is None:
+            return f"at epoch {self.rung}"
         return f"at epoch {self.rung}, {metric.beyond} the cutoff {metric.value(self.cutoff):.3f}"
 
 
+class NeverPauses:
+    """What a rule that pauses no trial says of those that wait."""
+
+    most_waiting = 0
+
+    def wait(self, trial_id: str, rung: int) -> None:
+        """A trial waits that a person has asked to; the rule has no say in it."""
+
+    def leave(self, trial_id: str) -> None:
+        """And waits no more."""
+
+    def pick(self, *, idle: bool = False) -> str | None:
+        return None
+
+    def spare(self) -> str | None:
+        return None
+
+    def hopeless(self) -> list[str]:
+        return []
+
+    def cutoff(self, rung: int) -> float | None:
+        return None
+
+
 @dataclass
-class Rungs:
+class Rungs(NeverPauses):
     """The scores seen at each rung, and the decisions that follow from them.
 
     A random share `audit` of the trials that would stop run on to their last epoch. They are out of
@@ -120,7 +167,7 @@ class Rungs:
         if decision.audited:
             self.audited.add(trial_id)
 
-    def extend(self, max_epochs: int) -> None:
+    def extend(self, max_epochs: int, trials: int, *, more: bool) -> None:
         """From now on trials train up to so many epochs: there may be more rungs."""
         self.plan = replace(self.plan, max_epochs=max_epochs)
 

@@ -10,7 +10,7 @@ from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Hyperparameter, Value, hyperparameters
-from cnnlib.search.space import Choice, Interval, Space, grid
+from cnnlib.search.space import Choice, Interval, Space, first, grid
 from cnnlib.storage.yaml_file import read_yaml
 
 STUDY = "study"  # the study's best, or what is nearest to it in the sweep's space
@@ -46,14 +46,24 @@ def nearest_to_reference(
         return None
     known = hyperparameters(family.config)
     wanted = {name: getattr(family.reference, name) for name in known}
-    near = {name: _nearest(known[name], wanted[name], values) for name, values in space.items()}
-    config = family.configuration(wanted | near)
+    config = nearest_in(space, wanted, family)
     for name in reversed(family.limits):
         for value in _by_distance(space.get(name), getattr(config, name)):
             candidate = replace(config, **{name: value})
             if not family.impossible(candidate, image_size):
                 return candidate
     return None if family.impossible(config, image_size) else config
+
+
+def nearest_in(space: Space, wanted: Mapping[str, Any], family: Family) -> Configuration:
+    """The configuration with what is wanted, as near to it as the space allows; of what is None the
+    space's first value."""
+    known = hyperparameters(family.config)
+    near = {
+        name: first(values) if wanted[name] is None else _nearest(known[name], wanted[name], values)
+        for name, values in space.items()
+    }
+    return family.configuration({**wanted, **near})
 
 
 def _by_distance(values: Choice | Interval | None, wanted: Any) -> list[Any]:

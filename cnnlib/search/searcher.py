@@ -1,5 +1,6 @@
 """What a searcher is told and must do: it proposes the configurations that are tried."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,3 +30,12 @@ class Searcher(Protocol):
 
     def seen(self, config: Configuration) -> None:
         """This configuration has been proposed: it is not proposed again."""
+
+
+def is_explored(number: int, share: float) -> int:
+    """Which of the explored proposals this one is, from 1; 0 where it is the searcher's.
+
+    The explored ones are spread evenly, so that any part of a sweep holds its share of them.
+    """
+    now, before = math.floor(number * share + 1e-9), math.floor((number - 1) * share + 1e-9)
+    return now if now > before else 0

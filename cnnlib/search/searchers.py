@@ -21,4 +21,14 @@ def _random(**made_by: Any) -> Searcher:
     return Random(**made_by)
 
 
-SEARCHERS: dict[str, Callable[..., Searcher]] = {"tpe": _tpe, "random": _random}
+def _balanced(**made_by: Any) -> Searcher:
+    from cnnlib.search.balanced import Balanced
+
+    return Balanced(**made_by)
+
+
+SEARCHERS: dict[str, Callable[..., Searcher]] = {
+    "tpe": _tpe,
+    "random": _random,
+    "balanced": _balanced,
+}

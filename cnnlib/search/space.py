@@ -68,6 +68,14 @@ class Interval:
         steps = self.multiples
         return self.after(min(max(round(number / self.step), steps[0]), steps[-1]))
 
+    def quantile(self, share: float) -> float:
+        """The value below which this share of the interval lies."""
+        low, high = float(self.lowest), float(self.highest)
+        if self.log:
+            return self.nearest(low * (high / low) ** share)
+        half = self.step / 2  # the ends are drawn as often as what lies between
+        return self.nearest(low - half + share * (high - low + 2 * half))
+
     @property
     def lowest(self) -> float:
         return self.nearest(self.low)

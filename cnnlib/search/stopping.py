@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cnnlib.networks.metric import VAL_ACC
-from cnnlib.search.halving import Decision, Halving, Rungs
+from cnnlib.search.halving import Decision, Halving, NeverPauses, Rungs
+from cnnlib.search.promotion import Promotion
 
 
 class StoppingRule(Protocol):
     """Decides at a rung whether a trial trains on.
 
-    Made by `max_epochs`, `halving` (the rungs), `audit`, `seed` and the `worst` score. It is pure:
-    what it decides follows from what was added, so a replay and a sweep that goes on decide alike.
+    Made by `max_epochs`, `halving` (the rungs), `trials`, `audit`, `seed` and the `worst` score. It
+    is pure: what it decides follows from what it was told, so a replay and a sweep that goes on
+    decide alike. One whose decisions pause trials is told who waits, and says who goes on.
     """
 
     def decide(self, trial_id: str, epoch: int, score: float) -> Decision | None:
@@ -24,15 +26,38 @@ class StoppingRule(Protocol):
     def add(self, trial_id: str, decision: Decision, score: float) -> None:
         """Takes note of a decision, which may be an earlier driver's, and of the trial's score."""
 
-    def extend(self, max_epochs: int) -> None:
-        """From now on trials train up to so many epochs."""
+    def wait(self, trial_id: str, rung: int) -> None:
+        """A trial that was to pause has left its worker."""
+
+    def leave(self, trial_id: str) -> None:
+        """A trial waits no more: it goes on, or has ended."""
+
+    def pick(self, *, idle: bool = False) -> str | None:
+        """Who of those that wait goes on when a worker is free; `idle` if that has nothing else."""
+
+    def spare(self) -> str | None:
+        """Who goes on where a worker would be idle while the last ones run, till these end."""
+
+    def hopeless(self) -> list[str]:
+        """Those that wait and can never go on."""
+
+    def cutoff(self, rung: int) -> float | None:
+        """The least score that goes on from a rung by now; None where too few were there."""
+
+    def extend(self, max_epochs: int, trials: int, *, more: bool) -> None:
+        """From now on there are so many trials, which train up to so many epochs; `more` says
+        whether any is still to be proposed."""
+
+    @property
+    def most_waiting(self) -> int:
+        """How many trials wait at most."""
 
     def expected(self, trials: int) -> tuple[float, float]:
         """Epochs in all, and trials that reach the last one, when scores tell nothing apart."""
 
 
 @dataclass
-class Never:
+class Never(NeverPauses):
     """No trial is stopped early."""
 
     max_epochs: int
@@ -43,7 +68,7 @@ class Never:
     def add(self, trial_id: str, decision: Decision, score: float) -> None:
         raise AssertionError(f"trial {trial_id}: nothing was decided")
 
-    def extend(self, max_epochs: int) -> None:
+    def extend(self, max_epochs: int, trials: int, *, more: bool) -> None:
         self.max_epochs = max_epochs
 
     def expected(self, trials: int) -> tuple[float, float]:
@@ -56,8 +81,23 @@ def _asha(
     return Rungs(halving, audit, seed, worst)
 
 
+def _promote(
+    halving: Halving,
+    trials: int,
+    audit: float,
+    seed: int,
+    worst: float = VAL_ACC.worst,
+    **_: Any,
+) -> StoppingRule:
+    return Promotion(halving, trials, audit, seed, worst)
+
+
 def _never(max_epochs: int, **_: Any) -> StoppingRule:
     return Never(max_epochs)
 
 
-STOPPING: dict[str, Callable[..., StoppingRule]] = {"asha": _asha, "never": _never}
+STOPPING: dict[str, Callable[..., StoppingRule]] = {
+    "asha": _asha,
+    "promote": _promote,
+    "never": _never,
+}

@@ -37,6 +37,7 @@ class SweepFile:
     search: str = "tpe"  # or "random"
     is_grid: bool = False  # every configuration is tried, where `trials` does not say less
     early_terminate: bool = True  # false where the file says `early_terminate: null`
+    stopping: str | None = None  # the rule at the rungs: asha or promote; None: not said
     grace_period: int | None = None  # epochs before the first rung; None: from the longest trial
     reduction_factor: float = 3.0
     rungs: tuple[int, ...] = ()  # those of max_iter and s; (): what follows from the grace period

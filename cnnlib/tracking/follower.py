@@ -110,16 +110,16 @@ class Sender:
     def _has_all(self, trial: SeenTrial) -> bool:
         last = self._sent.last(trial.trial_id)
         if last is None:
-            return trial.status == "running" and not trial.rows  # nothing to show
-        status = INTERRUPTED if trial.status == "running" else trial.status
+            return not trial.has_ended and not trial.rows  # nothing to show
+        status = _status(trial)
         return not last.mode or (last.epoch, last.status) == (trial.epoch, status)
 
     def _settle(self, trial: SeenTrial) -> None:
-        if trial.status != "running":
+        if trial.has_ended:
             self._settled.add(trial.trial_id)
 
     def _send_offline(self, trial: SeenTrial, *, is_last: bool) -> None:
-        if trial.status == "running" and not is_last:
+        if not (trial.has_ended or is_last):
             return
         last = self._sent.last(trial.trial_id)
         if last is None:
@@ -153,25 +153,24 @@ class Sender:
             return self._write(trial, after)
         for file in folder.glob("*.wandb"):
             _sync(file)
-        status = INTERRUPTED if trial.status == "running" else trial.status
+        status = _status(trial)
         self._sent.note_part(Part(trial.trial_id, "offline", trial.epoch, status, folder.name))
         self.tell()
 
     def _send_online(self, trial: SeenTrial, *, is_last: bool) -> None:
         trial_id = trial.trial_id
-        has_ended = trial.status != "running"
+        leaves = trial.status != "running"  # its worker: what is paused has a run no more
         if trial_id not in self._runs:
-            if self._is_online(trial) or (is_last and not has_ended and not trial.rows):
+            if self._is_online(trial) or (is_last and not leaves and not trial.rows):
                 return self._settle(trial)
             self._open(trial)
         run = self._runs[trial_id]
         self._log(run, trial, self._after[trial_id])
         self._after[trial_id] = trial.epoch
-        if has_ended or is_last:
+        if leaves or is_last:
             del self._runs[trial_id]
             self._finish(run, trial)
-            status = trial.status if has_ended else INTERRUPTED
-            self._sent.note_part(Part(trial_id, "online", trial.epoch, status))
+            self._sent.note_part(Part(trial_id, "online", trial.epoch, _status(trial)))
             self._settle(trial)
             self.tell()
 
@@ -228,14 +227,19 @@ class Sender:
         return {metric.said: values[metric.name], **values} if metric.name in values else values
 
     def _finish(self, run: Any, trial: SeenTrial) -> None:
-        status = INTERRUPTED if trial.status == "running" else trial.status
+        status = _status(trial)
         best: dict[str, Any] = {}
         if trial.best_epoch:
             row = trial.rows[trial.best_epoch - 1]
             values = {name: row[name] for name in (*LOGGED, self.seen.metric.name) if name in row}
             best = self._as_said(values) | {"best_epoch": trial.best_epoch}
         run.summary.update({**best, "status": status})
-        run.finish(exit_code=0 if status in ("completed", "stopped") else 1)
+        run.finish(exit_code=0 if status in ("completed", "stopped", "paused") else 1)
+
+
+def _status(trial: SeenTrial) -> str:
+    """A trial's status as W&B is told it when its run is closed."""
+    return INTERRUPTED if trial.status == "running" else trial.status
 
 
 def _sync(file: Path) -> None:

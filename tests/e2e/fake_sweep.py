@@ -1,12 +1,12 @@
 """A sweep whose trials train nothing: a real driver and a real Ray, but curves of a formula.
 
 python tests/e2e/fake_sweep.py PHOTOS STORAGE NAME [--resume] [--slots N] [--trials N] [--epochs N]
-    [--audit SHARE] [--pause SECONDS] [--die-at N,N] [--host NAME] [--expires SECONDS]
+    [--audit SHARE] [--pause SECONDS] [--die-at N,N] [--host NAME] [--expires SECONDS] [--promote]
 
 STORAGE is a folder or s3://bucket/path; then the sweep's folder is below results/ here. With
 --die-at whoever makes the so-many-th step of the sweep is killed after it: the driver or a worker,
 between two files. --host is how its claim calls this machine, as if the kernel's locks did not
-reach other ones, and --expires when signs of life do.
+reach other ones, and --expires when signs of life do. With --promote trials pause at the rungs.
 
 Each trial notes every epoch that it computes in <folder>/computed, so that a test knows what ran.
 With RAY_ADDRESS it runs on that cluster, whose nodes need PAUSE in their environment. Trials on a
@@ -35,6 +35,7 @@ from cnnlib.storage import folder_lock
 from cnnlib.storage.buckets import Bucket
 from cnnlib.storage.files import replaced
 from cnnlib.storage.training_files import BEST, epoch_of
+from cnnlib.storage.yaml_file import read_yaml
 from jobs.tune import exit_after, mistake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,6 +128,14 @@ def fake_trial(
             )
 
 
+def sweep_file(promote: bool) -> dict[str, Any]:
+    """What is searched, and whether trials stop at the rungs or pause."""
+    content = read_yaml(ROOT / "tests" / "e2e" / "fake_sweep.yaml")
+    if promote:
+        content["early_terminate"] = {"type": "promote", "min_iter": 1, "eta": 2}
+    return content
+
+
 def main() -> int:
     """Runs or resumes the sweep without its champion and report; returns the exit code."""
     flags = argparse.ArgumentParser()
@@ -141,6 +150,7 @@ def main() -> int:
     flags.add_argument("--die-at", default="")
     flags.add_argument("--host")
     flags.add_argument("--expires", type=float)
+    flags.add_argument("--promote", action="store_true")
     asked = flags.parse_args()
     steps = str(Path(asked.photos).absolute().parent / f"{asked.name}.steps")
     os.environ |= {"PAUSE": asked.pause, "PYTHONPATH": str(ROOT)}  # for Ray's workers
@@ -165,7 +175,7 @@ def main() -> int:
             data=asked.photos, storage=asked.storage, name=asked.name, resume=asked.resume,
             trials=asked.trials, max_epochs=asked.epochs, max_concurrent=asked.slots,
             audit=asked.audit, image_size=16, wandb="off", finalists=0,
-            sweep=ROOT / "tests" / "e2e" / "fake_sweep.yaml",
+            sweep=sweep_file(asked.promote),
         ))  # fmt: skip
     except (ValueError, OSError) as error:
         return mistake(error)

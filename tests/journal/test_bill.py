@@ -118,3 +118,29 @@ def test_bytes_moved_are_on_the_bill() -> None:
     ]
     assert "; 4.0 GB fetched and 1.0 MB sent by 2 machines" in str(bill(events))
     assert "fetched" not in str(bill(events[:1] + events[3:]))
+
+
+def test_a_trial_that_waits_uses_nothing_and_saves_what_it_is_spared() -> None:
+    events = [
+        event(0, "machines", **MACHINES),
+        event(0, "proposed", trial_id="1", max_epochs=10),
+        event(0, "started", trial_id="1"),
+        event(20, "epoch", trial_id="1", seconds=20.0),
+        event(20, "paused", trial_id="1", rung=1),
+        event(100, "closed"),
+    ]
+    cost = bill(events)
+    assert cost is not None
+    assert (cost.used * 3600, cost.saved * 3600) == (pytest.approx(10), pytest.approx(90))
+    assert "1 pause (0 went on) and stopping trials early saved" in str(cost)
+    events[-1:] = [
+        event(100, "promoted", trial_id="1", rung=1),
+        event(100, "started", trial_id="1"),
+        event(120, "epoch", trial_id="1", seconds=20.0),
+        event(120, "paused", trial_id="1", rung=2),
+        event(200, "stopped", trial_id="1", rung=2),
+    ]
+    cost = bill(events)
+    assert cost is not None
+    assert (cost.used * 3600, cost.saved * 3600) == (pytest.approx(20), pytest.approx(80))
+    assert (cost.pauses, cost.resumed) == (2, 1)

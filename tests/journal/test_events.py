@@ -281,8 +281,8 @@ def test_nesting_without_end_is_no_event(tmp_path: Path) -> None:
 def test_events_of_later_versions_are_kept(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     begin(journal)
-    journal.append("promoted", trial_id=["a"], to={"rung": 3})
+    journal.append("merged", trial_id=["a"], to={"rung": 3})
     journal.append("closed", reason="x", because="of more")
     journal.close()
-    assert [event["event"] for event in read_events(tmp_path)] == ["sweep", "promoted", "closed"]
+    assert [event["event"] for event in read_events(tmp_path)] == ["sweep", "merged", "closed"]
     assert len(list(event_lines(read_events(tmp_path)))) == 3

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from cnnlib.journal.ledger import HOPELESS, Ledger, Terms, Trial, error_kind, read_ledger
+from cnnlib.journal.ledger import HOPELESS, Ledger, Trial, error_kind, read_ledger
 from cnnlib.journal.replay import replay
+from cnnlib.journal.terms import Terms
 from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.metric import VAL_ACC
 from cnnlib.search.halving import Decision
@@ -69,12 +70,12 @@ class Sweep:
             epoch = trial.epoch + 1
             metrics = {"epoch": epoch, "val_acc": score(trial.config, epoch), "val_loss": 1.0}
             decision = self.ledger.epoch(trial.trial_id, metrics)
-            if epoch == trial.max_epochs or (decision and decision.stop):
+            if epoch == trial.max_epochs or (decision and not decision.goes_on):
                 self.ledger.end(trial.trial_id)
                 running.remove(trial)
 
     def told(self, *kinds: str) -> list[dict[str, Any]]:
-        kinds = kinds or ("proposed", "epoch", "stopped", "finished")
+        kinds = kinds or ("proposed", "epoch", "stopped", "finished", "paused", "promoted")
         return [event for event in self.events if event["event"] in kinds]
 
 

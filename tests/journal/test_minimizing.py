@@ -11,10 +11,10 @@ import pytest
 
 from cnnlib.journal.events import Journal
 from cnnlib.journal.finals import Finals
-from cnnlib.journal.ledger import Terms
 from cnnlib.journal.replay import replay
 from cnnlib.journal.scores import Final
 from cnnlib.journal.tables import fold
+from cnnlib.journal.terms import Terms
 from cnnlib.networks.metric import Metric
 from cnnlib.planning.resume import read_known
 from cnnlib.search.halving import Decision
@@ -39,7 +39,7 @@ class Minimizing(Sweep):
                 value = 1.0 - score(trial.config, epoch)
                 metrics = {"epoch": epoch, "val_acc": 0.5, "val_loss": 9.0, name: value}
                 decision = self.ledger.epoch(trial.trial_id, metrics)
-                if epoch == trial.max_epochs or (decision and decision.stop):
+                if epoch == trial.max_epochs or (decision and not decision.goes_on):
                     break
             self.ledger.end(trial.trial_id)
 

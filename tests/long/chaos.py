@@ -1,12 +1,13 @@
 """Sweeps that are killed again and again, and what must be as if they had not been: make chaos.
 
 python tests/long/chaos.py [--sweeps N] [--kills N] [--slots N] [--seed N]
-    [--target driver|worker|raylet|ray|pairs|machines|sleep]
+    [--target driver|worker|raylet|ray|pairs|machines|sleep] [--promote]
 
 `pairs` kills between two files that belong together, whoever writes them: best weights, last state,
 journal. `machines` does the same to a sweep in a bucket, with which now one machine goes on and now
 another, each with a folder of its own. `sleep` stops a driver until another one has taken the sweep
-over, in a bucket or in a folder that both share, and lets it wake.
+over, in a bucket or in a folder that both share, and lets it wake. With --promote trials pause at
+the rungs, and the best that wait go on.
 
 One at a time, a broken sweep must end with the proposals, decisions and table of the unbroken one.
 With more at once the order of reports is free; then no trial may run after its end, no epoch be
@@ -269,7 +270,7 @@ def s3_server() -> Iterator[str]:
 
 def story_of(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Proposals, epochs with their decisions, and endings, without what is timed."""
-    kinds = ("proposed", "epoch", "stopped", "finished", "failed")
+    kinds = ("proposed", "promoted", "epoch", "paused", "stopped", "finished", "failed")
     timed = ("time", "seconds", "images_per_second")
     return [
         {name: value for name, value in event.items() if name not in timed}
@@ -324,8 +325,10 @@ def main() -> None:
     targets = ("driver", "worker", "raylet", "ray", "pairs", "machines", "sleep")
     flags.add_argument("--target", choices=targets, default="driver")
     flags.add_argument("--seed", type=int, default=0)
+    flags.add_argument("--promote", action="store_true")
     asked = flags.parse_args()
     size = ["--slots", str(asked.slots), "--trials", str(asked.trials), "--audit", "0.3"]
+    size += ["--promote"] if asked.promote else []
     generator = random.Random(asked.seed)
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch, s3_server() as bucket:
         folder = Path(scratch)

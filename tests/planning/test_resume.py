@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from cnnlib.journal.events import Journal
-from cnnlib.journal.ledger import Ledger, Terms
+from cnnlib.journal.ledger import Ledger
+from cnnlib.journal.terms import Terms
 from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.metric import VAL_ACC
 from cnnlib.networks.own_code import family_asked

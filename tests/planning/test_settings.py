@@ -141,6 +141,22 @@ def test_the_dictionary_of_wandb_sweep_is_taken_and_its_other_readings_are_told(
     assert goal == "note: metric: without a goal W&B would minimise val_acc; here it is maximised"
 
 
+def test_promotion_is_told_with_the_bound_of_what_waits(photos: Path, tmp_path: Path) -> None:
+    content = sweep(early_terminate={"type": "promote"})
+    settings = Settings(data=photos, storage=tmp_path, sweep=content, **FAST)
+    plan = make_plan(replace(settings, max_epochs=27, trials=20))
+    assert plan.terms.stopping == "promote"
+    assert plan.halving is not None and plan.halving.rungs == (1, 3, 9)
+    told = str(plan)
+    assert "among the best 33% so far, else it waits until it is or can be no more" in told
+    assert " for the at most 13 that wait and " in told  # 7 + 3 + 1 of 20, and 2 spare
+    plan = make_plan(
+        replace(settings, sweep=sweep(early_terminate={"type": "hyperband", "min_iter": 1}))
+    )
+    assert (plan.terms.stopping, plan.most_waiting) == ("asha", 0)
+    assert "wait" not in str(plan)
+
+
 def test_a_network_beyond_any_memory_is_refused(photos: Path, tmp_path: Path) -> None:
     fixed = [
         "first_layer_filters=4096", "filter_org=4", "conv_layers=10", "num_neurons_dense=65536"

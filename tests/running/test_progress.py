@@ -163,3 +163,34 @@ def test_an_interrupt_is_told_by_who_was_interrupted() -> None:
     stream = io.StringIO()
     Progress(1, stream=stream).see(event("closed", reason="interrupted"))
     assert stream.getvalue() == ""
+
+
+def test_what_waits_is_told_and_counted_until_it_goes_on() -> None:
+    stream = io.StringIO()
+    progress = Progress(3, stream=stream)
+    waits = Decision(False, 1, 0.5, pause=True)
+    progress.know([event("sweep", space=SPACE), proposed(1), event("paused", 1, rung=1)])
+    for seen in (
+        event("resumed", trials=3, max_epochs=3),
+        proposed(2),
+        event("started", 2, after_epoch=0),
+        event("epoch", 2, epoch=1, val_acc=0.4, decision=waits.as_event()),
+        event("paused", 2, rung=1),
+    ):
+        progress.see(seen)
+    assert progress.line.startswith("0/3 done, 0 running, 2 paused, 0 stopped")
+    for seen in (
+        event("promoted", 2, rung=1),
+        event("started", 2, after_epoch=1),
+        event("stopped", 1, rung=1, cutoff=None),
+    ):
+        progress.see(seen)
+    assert progress.line.startswith("1/3 done, 1 running, 1 stopped")
+    said = [line[9:] for line in stream.getvalue().splitlines() if "/3 done" not in line]
+    assert said == [
+        "going on: 0 trials ended, 1 are paused, 0 were interrupted",
+        "trial 2 started    drop-0.1",
+        "trial 2 paused     val_acc 0.400  at epoch 1",
+        "trial 2 started    drop-0.1  from epoch 2",
+        "trial 1 stopped    at epoch 1",
+    ]

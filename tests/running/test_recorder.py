@@ -1,6 +1,6 @@
 import errno
 import io
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,11 +9,14 @@ import pytest
 from ray.tune.search import Searcher
 
 from cnnlib.journal.followers import telling
+from cnnlib.journal.requests import ask
 from cnnlib.running.progress import Progress
 from cnnlib.running.recorder import METRICS, Recorder, Scheduler, Search
 from cnnlib.search.halving import Decision
 from cnnlib.storage.folder_lock import LockedError
+from cnnlib.storage.training_files import BEST, LAST
 from tests.journal.test_ledger import TERMS, Sweep
+from tests.journal.test_promotion import PROMOTE
 
 
 @pytest.fixture
@@ -47,7 +50,36 @@ def test_ray_is_given_trials_until_there_are_no_more(recorder: Recorder) -> None
     assert isinstance(first, dict) and isinstance(second, dict)
     assert (first["trial_id"], second["trial_id"]) == ("0001", "0002")
     assert (first["max_epochs"], first["after_epoch"]) == (6, 0)
+    assert search.suggest("c") is None, "a person may still pause one and let it go on"
+    for config in (first, second):
+        recorder.on_trial_complete(0, [], trial(config))
     assert search.suggest("c") == Searcher.FINISHED
+
+
+def test_a_trial_that_pauses_keeps_its_state_and_is_given_to_ray_again(tmp_path: Path) -> None:
+    sweep = Sweep()
+    sweep.begin(replace(PROMOTE, trials=3))
+    recorder = Recorder(sweep.ledger, print, tmp_path)
+    search, scheduler = Search(recorder), Scheduler(recorder)
+    for name, score in (("a", 0.5), ("b", 0.4), ("c", 0.3)):
+        config = search.suggest(name)
+        assert isinstance(config, dict)
+        for file in (BEST, LAST):
+            (tmp_path / config["trial_id"]).mkdir(exist_ok=True)
+            (tmp_path / config["trial_id"] / file).touch()
+        assert scheduler.on_trial_result(None, trial(config), result(1, score)) == "STOP"
+        recorder.on_trial_complete(0, [], trial(config))
+    states = {t.trial_id: t.status for t in sweep.ledger.trials.values()}
+    assert states == {"0001": "paused", "0002": "stopped", "0003": "stopped"}
+    kept = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*"))
+    assert kept == [f"0001/{BEST}", f"0001/{LAST}", f"0002/{BEST}"], "0002 is the best that ended"
+    config = search.suggest("d")
+    assert isinstance(config, dict)
+    assert (config["trial_id"], config["after_epoch"]) == ("0001", 1)
+    assert [e["event"] for e in sweep.events[-1:]] == ["promoted"]
+    assert search.suggest("e") is None
+    recorder.on_trial_complete(0, [], trial(config))
+    assert search.suggest("e") == Searcher.FINISHED
 
 
 def test_a_report_is_written_before_ray_hears_what_follows(
@@ -57,7 +89,7 @@ def test_a_report_is_written_before_ray_hears_what_follows(
     one, two = (trial(search.suggest(name)) for name in "ab")  # type: ignore[arg-type]
     assert scheduler.on_trial_result(None, one, result(1, 0.5)) == "CONTINUE"
     assert scheduler.on_trial_result(None, two, result(1, 0.4)) == "STOP"
-    assert sweep.events[-1]["decision"] == asdict(Decision(True, 1, 0.5))
+    assert sweep.events[-1]["decision"] == Decision(True, 1, 0.5).as_event()
     recorder.on_trial_complete(0, [], two)
     assert sweep.events[-1]["event"] == "stopped"
 
@@ -93,6 +125,29 @@ def test_an_audited_trial_goes_on_and_is_shown(tmp_path: Path) -> None:
     resumed.know(sweep.events)
     resumed.see({"event": "resumed"})
     assert ", 0 failed, 1 audited, best" in resumed.line
+
+
+def test_what_a_person_asks_for_is_noted_once_and_its_file_goes(
+    recorder: Recorder, sweep: Sweep, notes: list[str], tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("cnnlib.running.recorder.CHECKS", -1.0)
+    config = Search(recorder).suggest("a")
+    assert isinstance(config, dict)
+    request = ask(tmp_path, "0001", "stop")
+    ask(tmp_path, "0009", "stop")
+    (tmp_path / "requests" / "torn.json").write_text('{"trial_id": "00')
+    for _ in range(2):
+        recorder.on_step_begin(0, [])
+    [event] = sweep.told("asked")
+    assert (event["trial_id"], event["hand"], event["request"]) == ("0001", "stop", request.name)
+    assert notes == ["trial 0009 is not there any more to stop"]
+    assert [path.name for path in (tmp_path / "requests").iterdir()] == ["torn.json"]
+    request.path.write_text('{"trial_id": "0001", "hand": "stop"}')  # a kill came before
+    recorder.on_step_begin(0, [])
+    assert len(sweep.told("asked")) == 1 and not request.path.exists()
+    assert not recorder.goes_on("0001", result(1, 0.9))
+    recorder.on_trial_complete(0, [], trial(config))
+    assert sweep.ledger.trials["0001"].status == "stopped"
 
 
 def test_what_a_trial_repeats_after_a_loss_counts_once(recorder: Recorder, sweep: Sweep) -> None:

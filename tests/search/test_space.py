@@ -164,7 +164,10 @@ def test_whole_numbers_between_min_and_max_stay_whole() -> None:
             "metric: train_loss: .*write val_loss",
         ),
         ({"parameters": {}, "run_cap": 0}, "run_cap: 0 is not a whole number of at least 1"),
-        ({"parameters": {}, "early_terminate": {"type": "x"}}, "type x is not hyperband"),
+        (
+            {"parameters": {}, "early_terminate": {"type": "x"}},
+            "type x is not hyperband or promote",
+        ),
         ({"parameters": {"finalists": {"values": [1, 2]}}}, "finalists: is a setting"),
     ],
 )

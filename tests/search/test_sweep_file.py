@@ -120,6 +120,20 @@ def test_strict_is_read_and_told_where_wandbs_default_is_another() -> None:
     assert "W&B would judge it by the rung's: write strict: true" in sweep.notes[0]
 
 
+def test_promotion_has_hyperbands_keys_and_rungs_of_its_own() -> None:
+    found = read({}, early_terminate={"type": "promote"})
+    assert (found.stopping, found.grace_period, found.rungs) == ("promote", None, ())
+    assert found.notes == ()
+    found = read({}, early_terminate={"type": "promote", "min_iter": 2, "eta": 4})
+    assert (found.grace_period, found.reduction_factor) == (2, 4.0)
+    found = read({}, early_terminate={"type": "promote", "max_iter": 27, "s": 3})
+    assert found.rungs == (1, 3, 9)
+    assert read({}, early_terminate={"min_iter": 2}).stopping == "asha"
+    assert read({}).stopping is None
+    with pytest.raises(ValueError, match="type median is not hyperband or promote"):
+        read({}, early_terminate={"type": "median"})
+
+
 @pytest.mark.parametrize("case", EXPECTED["metrics"], ids=named)
 def test_a_metric_that_wandb_takes_is_read_or_refused(case: dict[str, Any]) -> None:
     refused = case["refused"] or case["content"].get("goal") == "minimize"

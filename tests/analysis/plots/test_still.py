@@ -31,7 +31,6 @@ from tests.analysis.plots.test_figures import (
     IMPORTANCE,
     TRIALS,
     history,
-    links,
     predictions,
     sweep,
 )
@@ -53,16 +52,15 @@ def workers() -> Figure:
     return workers_figure(found, found.trials)
 
 
-MEASURED = TRIALS.dropna(subset="val_acc")
 FIGURES: dict[str, Figure] = {
     "timeline": history(),
-    "curves": curve_figures(sweep(rungs=[2]), EPOCHS, TRIALS, ["val_loss"], links())[0],
-    "slice": slice_figures(sweep(), MEASURED, ["activation"], links(), "")[0],
+    "curves": curve_figures(sweep(rungs=[2]), EPOCHS, TRIALS, ["val_loss"])[0],
+    "slice": slice_figures(sweep(), TRIALS, ["activation"])[0],
     "distribution": distribution_figure(TRIALS),
     "workers": workers(),
-    "parallel": parallel_figure(TRIALS, ["activation", "learning_rate"], "a", links()),
+    "parallel": parallel_figure(TRIALS, ["activation", "learning_rate"], "a"),
     "effects": effects_figure(EFFECTS, IMPORTANCE, ""),
-    "importance": importance_figure(IMPORTANCE, {"lr": 0.01, "norm": 0.2}),
+    "importance": importance_figure(IMPORTANCE),
     "surface": surface(),
     "confusion": confusion(),
     "recalls": recalls_figure(class_recalls(predictions(["a", "b"]), ["a", "b"])),
@@ -154,7 +152,7 @@ def test_axes_are_as_on_the_page() -> None:
 
 
 def test_the_legend_has_one_entry_for_each_kind_in_any_panel() -> None:
-    panels = slice_figures(sweep(), MEASURED, ["activation", "learning_rate"], links(), "")
+    panels = slice_figures(sweep(), TRIALS, ["activation", "learning_rate"])
     names = [trace["name"] for trace in still.legend_of(panels)]
     assert names == ["completed (n = 2)", "stopped (n = 1)", "running (n = 1)", "median",
                      "best trial"]  # fmt: skip

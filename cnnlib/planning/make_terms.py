@@ -1,0 +1,131 @@
+"""The terms of a search from what the user asks: how many trials, which rungs, what is known."""
+
+from typing import TYPE_CHECKING, Any
+
+from cnnlib.planning.settings import Settings
+from cnnlib.search.halving import Halving
+from cnnlib.search.priors import read_priors
+from cnnlib.search.space import LISTABLE, Space
+from cnnlib.search.sweep_file import SweepFile
+
+if TYPE_CHECKING:
+    from cnnlib.journal.terms import Terms
+    from cnnlib.search.searcher import Outcome
+
+TRIALS = 20  # where neither --trials nor the file's run_cap says
+MAX_EPOCHS = 50  # the study's
+STOPPING = "asha"  # the rule of a sweep whose file does not say: asha or promote
+ASKED = ("first", "priors", "explore")  # of a person; a sweep that goes on has them
+
+
+def max_epochs_asked(settings: Settings, file: SweepFile) -> int:
+    return settings.max_epochs or file.settings.get("max_epochs", MAX_EPOCHS)
+
+
+def num_trials(settings: Settings, file: SweepFile, num_points: float) -> int:
+    """How many trials are asked for: all of a grid, where nothing says less."""
+    asked = settings.trials or file.trials
+    if not asked and file.is_grid:
+        if num_points > LISTABLE:
+            points = "endless" if num_points == float("inf") else f"{num_points:,.0f}"
+            raise ValueError(
+                f"method: a grid of {points} points is more than {LISTABLE:,} trials; "
+                "take fewer values, give run_cap or --trials, or take method random"
+            )
+        asked = int(num_points)
+    return int(min(asked or TRIALS, num_points))
+
+
+def make_terms(
+    settings: Settings,
+    file: SweepFile,
+    space: Space,
+    image_size: int,
+    num_points: float,
+    before: "Terms | None",
+) -> "Terms":
+    """The terms of the search, but for the data.
+
+    A sweep that goes on, and may have been extended, keeps its size where no flag says another.
+    """
+    from cnnlib.journal.terms import Terms
+
+    trials, max_epochs = num_trials(settings, file, num_points), max_epochs_asked(settings, file)
+    if before:
+        trials = int(min(settings.trials or before.trials, num_points))
+        max_epochs = settings.max_epochs or before.max_epochs
+    halving = halving_asked(file, max_epochs, before)
+    stopping = file.stopping or (before.stopping if before else STOPPING)
+    return Terms(
+        space=space,
+        image_size=image_size,
+        search=settings.search or file.search,
+        seed=settings.seed,
+        trials=trials,
+        max_epochs=max_epochs,
+        patience=settings.patience,
+        grace_period=halving.grace_period if halving else None,
+        reduction_factor=halving.reduction_factor if halving else None,
+        fingerprint="",
+        known=_known(settings, space, file, before),
+        audit=settings.audit,
+        rungs=halving.named if halving else (),
+        stopping=stopping,
+        strict=file.strict,
+        metric=file.metric,
+        target=file.target,
+        family=file.family,
+    )
+
+
+def asked_first(
+    settings: Settings, file: SweepFile, space: Space, image_size: int
+) -> dict[str, Any]:
+    """What a person wants tried and believes, of the terms; what nobody asks for is not there."""
+    asked: dict[str, Any] = {}
+    if settings.first is not None:
+        from cnnlib.search.first import read_first  # which reads tables by pandas
+
+        asked["first"] = read_first(settings.first, space, image_size, file.family, file.names)
+        trials = settings.trials or file.trials or TRIALS
+        if len(asked["first"]) > trials and not (settings.resume or file.is_grid):
+            raise ValueError(
+                f"--first: {settings.first} holds {len(asked['first'])} configurations, more than "
+                f"the {trials} trials; raise --trials"
+            )
+    if priors := read_priors(settings.prior, space, file.family):
+        asked["priors"] = priors
+    if settings.explore is not None:
+        asked["explore"] = settings.explore
+    return asked
+
+
+def _known(
+    settings: Settings, space: Space, file: SweepFile, before: "Terms | None"
+) -> "tuple[Outcome, ...]":
+    """What TPE is told of another sweep; a sweep that goes on has it in its journal."""
+    from cnnlib.planning.resume import read_known
+
+    if before:
+        return before.known
+    if settings.warm_start is None:
+        return ()
+    return read_known(settings.warm_start, space, file.family, file.metric)
+
+
+def halving_asked(file: SweepFile, max_epochs: int, before: "Terms | None") -> Halving | None:
+    """The rungs. A file that does not speak of them gets some by default: to stop trials at 1/9 and
+    1/3 of the way, to pause them at 1/27 too.
+
+    A sweep that goes on keeps the rungs that it had.
+    """
+    if not file.early_terminate:
+        return None
+    factor = file.reduction_factor
+    if file.grace_period:
+        return Halving(max_epochs, file.grace_period, factor, file.rungs)
+    if before and before.halving:
+        return Halving(max_epochs, before.halving.grace_period, factor, before.halving.named)
+    if (file.stopping or STOPPING) == "promote":
+        return Halving.for_promotion(max_epochs, factor)
+    return Halving.by_default(max_epochs, factor)
