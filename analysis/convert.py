@@ -1,11 +1,13 @@
-"""Makes the two tables of a sweep out of what W&B exports, or another table of runs.
+"""Makes the two tables of a sweep out of what another tool wrote.
 
-python analysis/convert.py RUNS.csv [HISTORY.csv ...] --out FOLDER
+python analysis/convert.py RUNS [HISTORY.csv ...] --out FOLDER
 
-RUNS.csv is the table of runs ("Export CSV" above it), or one like it, such as Optuna's
-trials_dataframe. A HISTORY.csv is what a chart of W&B exports against the epoch (a column a run,
-"NAME - val_acc"), or run.history() of all runs in one table with a column of their names. A run's
-name, or where there is one its ID, must be unique. Each guess is said in a line.
+RUNS is W&B's table of runs ("Export CSV" above it), or one like it, such as Optuna's
+trials_dataframe; an Optuna storage (sqlite:///FILE, its file, or a journal); a folder of Ray
+Tune's results; or one of Lightning's runs (CSVLogger, TensorBoardLogger). A HISTORY.csv is what a
+chart of W&B exports against the epoch (a column a run, "NAME - val_acc"), or run.history() of all
+runs in one table with a column of their names. A run's name, or where there is one its ID, must
+be unique. Each guess is said in a line.
 """
 
 import argparse
@@ -21,6 +23,7 @@ if __name__ == "__main__":  # as a script: see the project's root, not this fold
 
 from analysis.reading.columns import OPTUNA, Choice, add_choice, chosen, sort_columns, statuses
 from analysis.reading.histories import RUN_COLUMNS, Say, named, read_epochs
+from analysis.reading.tools.found import Search, read_search
 from cnnlib.journal.tables import EPOCH_COLUMNS, Results, scores
 from cnnlib.networks.metric import (
     MAXIMIZE,
@@ -231,9 +234,13 @@ def parser() -> argparse.ArgumentParser:
     """The flags."""
     flags = Flags(
         prog="analysis/convert.py",
-        description="Make the two tables of a sweep out of what W&B exports, for the report.",
+        description="Make a sweep's two tables, for the report, of what another tool wrote.",
     )
-    flags.add_argument("runs", metavar="RUNS.csv", type=Path, help="the table of runs")
+    flags.add_argument(
+        "runs", metavar="RUNS",
+        help="W&B's table of runs or one like it, an Optuna storage (sqlite:///FILE, or its file),"
+        " or a folder of Ray Tune's or Lightning's runs",
+    )  # fmt: skip
     flags.add_argument(
         "histories", metavar="HISTORY.csv", type=Path, nargs="*",
         help="exported charts of val_acc and others against epoch, or run histories",
@@ -248,6 +255,7 @@ def parser() -> argparse.ArgumentParser:
         help="what a run's best epoch is best by, and the report compares (default val_acc)",
     )  # fmt: skip
     flags.add_argument("--goal", choices=(MAXIMIZE, MINIMIZE), help="its direction, where doubtful")
+    flags.add_argument("--study", metavar="NAME", help="which of a storage's studies")
     add_choice(flags)
     return flags
 
@@ -275,30 +283,54 @@ def _convert(flags: argparse.Namespace) -> Results:
     metric, notes = read_metric(flags.metric, flags.goal, field="--metric")
     for note in notes:
         print(note)
+    names, search = dict(flags.rename), read_search(flags.runs, flags.study)
+    paths = [Path(name) for name in flags.histories]
     tables = []
-    for path in (flags.runs, *flags.histories):
+    if search is None:
+        paths.insert(0, Path(flags.runs))
+    else:
+        names = _objective(search, metric, names)
+        tables = [search.runs, *([search.history] if len(search.history) else [])]
+        for note in search.notes:
+            print(note)
+    for path in paths:
         table, notes = read_table(path, RUN_COLUMNS)
         for note in notes:
             print(note)
         tables.append(table)
+    sources = [path.name for path in paths]
+    if search is not None:
+        sources = [search.source] * (len(tables) - len(paths)) + sources
     results = convert(
         tables[0],
         tables[1:],
-        dict(flags.rename),
+        names,
         choice=chosen(flags),
-        sources=[path.name for path in (flags.runs, *flags.histories)],
+        sources=sources,
         metric=metric,
         say=print,
     )
     flags.out.mkdir(parents=True, exist_ok=True)
     results.write(flags.out)
-    sources = [path.name for path in (flags.runs, *flags.histories)]
     about: dict[str, object] = {"converted_from": sources}
     about["hyperparameters"] = results.hyperparameters
     if metric != VAL_ACC:
         about["metric"] = asdict(metric)
     write_json(flags.out / "sweep.json", about)
     return results
+
+
+def _objective(search: Search, metric: Metric, names: dict[str, str]) -> dict[str, str]:
+    """`names` with what a study optimises, its value, as the metric; ValueError if it is not."""
+    if not search.goal or "value" in names:
+        return names
+    if search.goal != metric.goal:
+        raise ValueError(
+            f"{search.source} is to {search.goal} its value, and {metric.said} is to"
+            f" {metric.goal}: say what it is with --metric NAME --goal {search.goal}"
+        )
+    print(f"{metric.said} is what the study optimises, its value")
+    return {**names, "value": metric.said}
 
 
 if __name__ == "__main__":

@@ -1,36 +1,13 @@
 """What a report consists of; `html` and `markdown` write it down."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 from PIL import Image
 
 from analysis.plots.style import Figure
-
-FIGURES = (
-    "effects",
-    "importance",
-    "pair",
-    "timeline",
-    "parallel",
-    "curves",
-    "hyperparameters",
-    "cost",
-    "distribution",
-    "workers",
-    "recalls",
-    "calibration",
-    "confusion",
-    "photographs",
-    "confidence",
-    "mistakes",
-    "pairs",
-    "filters",
-    "neurons",
-    "progress",  # these two are of several sweeps
-    "claims",
-)
-"""What the files figures/<name>.png may be called; no figure has another name."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +53,30 @@ class Picture:
     alt: str
     caption: str
 
-    def __post_init__(self) -> None:
-        assert self.name in FIGURES, self.name
+
+@dataclass(frozen=True)
+class Photograph:
+    """One photograph of a gallery and what the champion says of it."""
+
+    image: Image.Image | None
+    """None where it is gone."""
+    is_right: bool
+    predicted: str
+    label: str
+    confidence: str
+    """As it is read, 83%; empty where it is not known."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Photographs side by side, as many as the screen is wide; `image` holds all of them, is kept
+    as figures/<name>.png and stands in Markdown."""
+
+    name: str
+    photographs: Sequence[Photograph]
+    image: Image.Image
+    alt: str
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -99,11 +98,36 @@ class Plot:
     caption: str
     hint: str = ""
     """What only the interactive panels need said."""
-    filters: bool = False
-    """Whether it filters the table of trials."""
 
-    def __post_init__(self) -> None:
-        assert self.name in FIGURES, self.name
+
+@dataclass(frozen=True)
+class Chips:
+    """A configuration: (hyperparameter, value)."""
+
+    title: str
+    items: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A table's cell: an effect and its interval, drawn to the scale of the whole column."""
+
+    text: str
+    effect: float
+    low: float
+    high: float
+    ends: tuple[float, float]
+    """Of the column's scale; what lies beyond is cut."""
+    look: str = ""
+    """"higher" or "lower" where it is sure, else empty."""
+
+    def __str__(self) -> str:
+        return self.text
+
+    def at(self, value: float) -> float:
+        """Where it lies, from 0 to 1."""
+        low, high = self.ends
+        return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
 @dataclass(frozen=True)
@@ -114,15 +138,52 @@ class Folded:
     text: str
 
 
-Block = Paragraph | Points | KeyFigures | Table | Picture | Plot | Folded
+@dataclass(frozen=True)
+class Hidden:
+    """Blocks behind a line that opens them; print and Markdown show them."""
+
+    title: str
+    blocks: "Sequence[Block]"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Blocks beside others, below them on a phone."""
+
+    left: "Sequence[Block]"
+    right: "Sequence[Block]"
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """What links the plots of trials and their table: by what they may be coloured, as JSON."""
+
+    content: dict[str, Any]
+
+
+Block = (
+    Paragraph
+    | Points
+    | KeyFigures
+    | Chips
+    | Table
+    | Picture
+    | Gallery
+    | Plot
+    | Folded
+    | Hidden
+    | Columns
+    | Explorer
+)
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it."""
+    """A heading and what stands under it; sections of one group stand together."""
 
     title: str
     blocks: Sequence[Block]
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,6 +193,22 @@ class Page:
     title: str
     subtitle: str
     sections: Sequence[Section]
+
+    @property
+    def groups(self) -> list[tuple[str, list[Section]]]:
+        """The sections by group, each group in one piece."""
+        return [(name, list(part)) for name, part in groupby(self.sections, lambda s: s.group)]
+
+
+def figures_of(blocks: Iterable[Block]) -> Iterator[Plot | Picture | Gallery]:
+    """All that is kept as a picture, in order."""
+    for block in blocks:
+        if isinstance(block, Plot | Picture | Gallery):
+            yield block
+        elif isinstance(block, Hidden):
+            yield from figures_of(block.blocks)
+        elif isinstance(block, Columns):
+            yield from figures_of([*block.left, *block.right])
 
 
 def plot(name: str, figure: Figure, alt: str, caption: str, *, hint: str = "") -> Plot:

@@ -1,9 +1,19 @@
 """Which sections a sweep's report has, and in which order."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from analysis.page.blocks import Page
-from analysis.page.sections import audit, finals, findings, network, run, test, trials
+from analysis.page.sections import (
+    audit,
+    course,
+    finals,
+    findings,
+    network,
+    result,
+    test,
+    trials,
+)
 from analysis.reading.folder import SweepFolder
 from analysis.statistics import summary
 from analysis.statistics.findings import Findings
@@ -11,30 +21,50 @@ from analysis.statistics.findings import Findings
 
 def build_page(sweep: SweepFolder, found: Findings, *, photo_folders: list[Path]) -> Page:
     """The page of a sweep; `photo_folders` are where the paths of its test photographs start."""
+    compared = found.comparison
+    links = trials.explored(sweep, found.effects.importance["hyperparameter"].tolist())
+    groups = {
+        "Result": [
+            result.result_section(sweep, found, links, photo_folders),
+            finals.final_section(sweep),
+        ],
+        "What matters": [
+            findings.takeaway_section(found),
+            findings.effect_section(sweep, found),
+            findings.class_section(found),
+            findings.next_section(found),
+            findings.claim_section(found),
+        ],
+        "The trials": [
+            trials.explorer_section(sweep, links),
+            trials.curve_section(sweep, links, compared),
+            trials.hyperparameter_section(sweep, links, compared),
+            trials.parallel_section(sweep, links),
+            trials.table_section(sweep),
+        ],
+        "The test": [
+            test.tested_section(sweep, photo_folders),
+            test.mistake_section(sweep, photo_folders),
+            network.network_section(sweep, photo_folders),
+        ],
+        "How": [
+            audit.audit_section(sweep),
+            course.history_section(sweep),
+            course.cost_section(sweep),
+            course.worker_section(sweep),
+            course.how_section(sweep),
+        ],
+    }
     sections = [
-        run.summary_section(sweep, found),
-        findings.takeaway_section(found),
-        findings.claim_section(found),
-        findings.effect_section(sweep, found),
-        audit.audit_section(sweep),
-        findings.class_section(found),
-        findings.next_section(found),
-        trials.history_section(sweep),
-        trials.curve_section(sweep),
-        trials.hyperparameter_section(sweep),
-        trials.cost_section(sweep),
-        trials.worker_section(sweep),
-        trials.parallel_section(sweep),
-        trials.table_section(sweep),
-        run.best_section(sweep),
-        finals.final_section(sweep),
-        test.tested_section(sweep, photo_folders),
-        test.mistake_section(sweep, photo_folders),
-        network.network_section(sweep, photo_folders),
-        run.how_section(sweep),
+        replace(section, group=name)
+        for name, part in groups.items()
+        for section in part
+        if section.blocks
     ]
+    return Page(result.title_of(sweep), _subtitle(sweep), sections)
+
+
+def _subtitle(sweep: SweepFolder) -> str:
     started = sweep.settings.get("started")
-    subtitle = "Hyperparameter sweep" + (
-        f", started {summary.moment(str(started))}" if started else ""
-    )
-    return Page(sweep.name, subtitle, [section for section in sections if section.blocks])
+    when = f", started {summary.moment(str(started))}" if started else ""
+    return f"Hyperparameter sweep {sweep.name}{when}"

@@ -14,7 +14,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 from PIL import Image
 
-from analysis.page.blocks import Page, Plot
+from analysis.page.blocks import Page, Plot, figures_of
 from analysis.page.templating import environment, text
 from analysis.reading.values import is_missing, shown
 
@@ -22,10 +22,15 @@ _HEBREW_TO_ARABIC = r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]+"
 _FROM_RIGHT = re.compile(rf"{_HEBREW_TO_ARABIC}(?:[ _-]{_HEBREW_TO_ARABIC})*")
 
 
+SCRIPTS = ("table.js", "linked.js", "card.js", "plots.js")
+"""In the order in which they make up the page's own script."""
+
+
 def as_html(page: Page, figures: Path) -> str:
     """One file that opens offline: style, script and the pictures of folder `figures` are in it."""
-    scripts, packed = [text("page.js")], ""
-    if any(isinstance(block, Plot) for section in page.sections for block in section.blocks):
+    own = "\n".join(map(text, SCRIPTS))
+    scripts, packed = [own], ""
+    if any(isinstance(block, Plot) for s in page.sections for block in figures_of(s.blocks)):
         scripts.append(plotly())
         packed = packed_plotly()
     return (
@@ -34,6 +39,7 @@ def as_html(page: Page, figures: Path) -> str:
         .render(
             page=page,
             scripts=scripts,
+            script=Markup(own),
             plotly=packed,
             picture=lambda name: _embedded(figures / f"{name}.png"),
         )
@@ -42,7 +48,7 @@ def as_html(page: Page, figures: Path) -> str:
 
 @cache
 def _jinja() -> Environment:
-    return environment(prose=prose, json=as_json, shown=shown, number=_number)
+    return environment(prose=prose, json=as_json, shown=shown, number=_number, embedded=_photograph)
 
 
 def prose(words: str) -> Markup:
@@ -69,12 +75,19 @@ def _number(value: object) -> str | None:
 
 def _embedded(path: Path) -> str:
     """A data URI of a PNG: as it is if it has a palette; full colour means photographs, so JPEG."""
-    kind, content = "png", path.read_bytes()
     with Image.open(path) as image:
         if image.mode != "P":
-            kind, buffer = "jpeg", io.BytesIO()
-            image.convert("RGB").save(buffer, "JPEG", quality=85)
-            content = buffer.getvalue()
+            return _photograph(image)
+    return _uri("png", path.read_bytes())
+
+
+def _photograph(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "JPEG", quality=85)
+    return _uri("jpeg", buffer.getvalue())
+
+
+def _uri(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 

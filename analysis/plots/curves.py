@@ -6,20 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.plots.colouring import Linked
 from analysis.plots.scales import axis, figure, headed, scaled, upright
-from analysis.plots.style import (
-    BLACK,
-    OUTCOMES,
-    QUIET,
-    Figure,
-    Look,
-    Trace,
-    by_outcome,
-    dots,
-    line,
-    numbers,
-    plain,
-)
+from analysis.plots.style import BLACK, QUIET, Figure, Look, Trace, dots, line, numbers, plain
 from analysis.reading.folder import SweepFolder
 from analysis.reading.measure import Measure
 from cnnlib.networks.metric import SHARES
@@ -27,6 +16,8 @@ from cnnlib.networks.metric import SHARES
 METRICS = ("val_acc", "train_acc", "val_loss", "train_loss")  # after the sweep's own
 MAX_CURVES, MAX_POINTS = 300, 30_000
 RUNG = Look(QUIET, dash="dot")
+HOVER = "%{text}<br>epoch %{x}<br>%{y:.3~f}<extra></extra>"  # the page writes the text
+COMPARED = Look(QUIET, dash="longdashdot")
 
 
 def drawn_curves(epochs: pd.DataFrame, trials: pd.DataFrame, highlight: str | None) -> list[str]:
@@ -40,12 +31,20 @@ def drawn_curves(epochs: pd.DataFrame, trials: pd.DataFrame, highlight: str | No
 
 
 def curve_figures(
-    sweep: SweepFolder, epochs: pd.DataFrame, trials: pd.DataFrame, metrics: Sequence[str]
+    sweep: SweepFolder,
+    epochs: pd.DataFrame,
+    trials: pd.DataFrame,
+    metrics: Sequence[str],
+    links: Linked,
+    compared: int | None = None,
 ) -> list[Figure]:
-    """Each metric against epoch: the curves of an outcome are one trace, with gaps."""
+    """Each metric against epoch: the curves of one colour are one trace, with gaps.
+
+    `compared` is the epoch at which trials are compared, which is marked.
+    """
     known = epochs[epochs["trial_id"].isin(trials["trial_id"])]
     known = known.sort_values(["trial_id", "epoch"], kind="stable")
-    figures = [_curves(sweep, known, trials, metric) for metric in metrics]
+    figures = [_curves(sweep, known, trials, metric, links, compared) for metric in metrics]
     shares = [name for name in metrics if _is_share(name)]
     low, high = known[shares].min().min(), known[shares].max().max()
     for metric, drawn in zip(metrics, figures, strict=True):
@@ -59,30 +58,46 @@ def _is_share(metric: str) -> bool:
     return metric.endswith("acc") or metric in SHARES
 
 
-def _curves(sweep: SweepFolder, epochs: pd.DataFrame, trials: pd.DataFrame, metric: str) -> Figure:
+def _curves(
+    sweep: SweepFolder,
+    epochs: pd.DataFrame,
+    trials: pd.DataFrame,
+    metric: str,
+    links: Linked,
+    compared: int | None,
+) -> Figure:
     known, rungs = epochs.dropna(subset=[metric]), sweep.rungs
+    is_stopped = trials["status"] == "stopped" if "status" in trials else slice(0)
+    stopped = trials.loc[is_stopped, "trial_id"]
+    last = ~known["trial_id"].duplicated(keep="last")
+    alone = last & ~known["trial_id"].duplicated(keep="first")  # a single epoch is no line
+    ended = (last & known["trial_id"].isin(stopped)) | alone
     traces: list[Trace] = []
-    for outcome, group in by_outcome(trials):
-        of_outcome = known[known["trial_id"].isin(group["trial_id"])]
-        last = ~of_outcome["trial_id"].duplicated(keep="last")
-        if outcome != "stopped":  # a single epoch is no line
-            last &= ~of_outcome["trial_id"].duplicated(keep="first")
-        look, name = OUTCOMES[outcome], f"{outcome} (n = {len(group):,})"
-        ends = of_outcome[last]
+    for label, look, has in links.groups(known["trial_id"]):
+        num_trials, ends = known.loc[has, "trial_id"].nunique(), known[has & ended]
+        name = f"{plain(label, 24)} (n = {num_trials:,})"
         traces += [
-            _joined(of_outcome, metric, look, width=1, opacity=0.65, name=name,
-                    legendgroup=outcome),
-            dots(ends["epoch"], ends[metric], look, size=5, legendgroup=outcome, hoverinfo="skip"),
+            _joined(known[has], metric, look, links, width=1.2, opacity=0.75, name=name,
+                    legendgroup=label),
+            dots(ends["epoch"], ends[metric], look, size=6, legendgroup=label,
+                 customdata=links.of(ends["trial_id"]).tolist(), hovertemplate=HOVER),
         ]  # fmt: skip
     best = known[known["trial_id"] == sweep.highlight]
-    traces.append(_joined(best, metric, Look(BLACK), width=3, name=sweep.role))
+    traces.append(
+        line(best["epoch"], numbers(best[metric], 4), Look(BLACK), width=3, name=sweep.role,
+             hoverinfo="skip")
+    )  # fmt: skip
+    shapes = [upright(at, QUIET, width=1.8, dash="dot") for at in rungs]
     if rungs:
         traces.append(line([np.nan], [np.nan], RUNG, width=1.8, name="rung"))
-    shapes = [upright(at, QUIET, width=1.8, dash="dot") for at in rungs]
+    if compared is not None and compared not in rungs and compared < known["epoch"].max():
+        traces.append(line([np.nan], [np.nan], COMPARED, width=1.4, name="compared here"))
+        shapes.append(upright(compared, QUIET, width=1.4, dash="longdashdot"))
     x_axis = axis("epoch", rangemode="tozero")
     drawn = figure(
-        traces, x_axis, _metric_axis(known, metric, sweep.measure), height=320, shapes=shapes
-    )
+        traces, x_axis, _metric_axis(known, metric, sweep.measure), height=320, shapes=shapes,
+        meta={"linked": "curves", "metric": metric}, dragmode="select",
+    )  # fmt: skip
     return headed(
         drawn, f"{sweep.measure.called(metric)}, n = {known['trial_id'].nunique():,} trials"
     )
@@ -115,13 +130,12 @@ def loss_limits(losses: pd.Series) -> tuple[float, int, bool]:
     return float(top), outside, bool(losses.min() > 0 and top / losses.min() > 30)
 
 
-def _joined(epochs: pd.DataFrame, metric: str, look: Look, **more: Any) -> Trace:
+def _joined(epochs: pd.DataFrame, metric: str, look: Look, links: Linked, **more: Any) -> Trace:
     """One trace of all curves, sorted by trial and epoch, with a gap after each trial."""
     names = epochs["trial_id"].to_numpy()
     gaps = np.flatnonzero(names[1:] != names[:-1]) + 1
     x = np.insert(epochs["epoch"].to_numpy(float), gaps, np.nan)
     y = np.insert(epochs[metric].to_numpy(float), gaps, np.nan)
-    text = np.insert(epochs["trial_id"].map(plain).to_numpy(object), gaps, "")
-    hover = "trial %{text}<br>epoch %{x}<br>%{y:.3~f}<extra></extra>"
-    trace = line(x, y, look, text=text.tolist(), hovertemplate=hover, **more)
+    rows = np.insert(links.of(epochs["trial_id"]), gaps, -1)
+    trace = line(x, y, look, customdata=rows.tolist(), hovertemplate=HOVER, **more)
     return trace | {"y": numbers(y, 4), "hoverinfo": "all"}

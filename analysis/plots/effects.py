@@ -1,5 +1,6 @@
 """Figures of what was found: what values add, what hyperparameters explain, pairs that interact."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,12 +23,14 @@ from analysis.plots.style import (
     bars,
     dots,
     interval,
+    line,
     numbers,
     plain,
 )
 from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.values import groups_of, is_log, shown
 from analysis.statistics.effects import SIGNIFICANT
+from analysis.statistics.unsettled import corrected
 
 MARKS = {
     "surely higher": Look(BLUE, "triangle-up"),
@@ -36,24 +39,32 @@ MARKS = {
 }
 SWAPPED = {"surely higher": "surely lower", "surely lower": "surely higher"}
 ROWS_APART = 0.75  # between two hyperparameters
+WIDEST = 3.0  # times the usual interval's farther end: what lies beyond is cut, and said
 MAX_CONTOUR = 150
 GRID_POINTS = 40  # of the smoothed surface, along either axis
 REACH = 0.12  # of an axis: the standard deviation of the smoothing
 
 
 def effects_figure(
-    effects: pd.DataFrame, importance: pd.DataFrame, when: str, measure: Measure = ACCURACY
+    effects: pd.DataFrame,
+    importance: pd.DataFrame,
+    when: str,
+    measure: Measure = ACCURACY,
+    ends: tuple[float, float] | None = None,
 ) -> Figure:
     """Each value a mark with its 95% interval, against the reference of its hyperparameter.
 
     The most important hyperparameter stands on top; shape and colour tell what is sure. Its name
     stands over its rows, so that a phone's width is left to the marks. Effects are of scores, and
-    drawn as differences of values; blue is the better side.
+    drawn as differences of values; blue is the better side. `ends` are those of the axis.
     """
+    ends = ends or effect_ends([effects], measure)
     effects = measure.differences(effects)
     notes, tables, top = [], [], 0.0
     for name in importance["hyperparameter"]:
         table = effects[effects["hyperparameter"] == name]
+        if table.empty:
+            continue
         against = f"{plain(name, 30)} = {plain(table['reference'].iloc[0], 20)}"
         text = f"<b>{against}</b> (n = {table['n_reference'].iloc[0]})"
         place = {"xref": "paper", "xanchor": "left", "font": {"size": 12, "color": INK}}
@@ -61,19 +72,53 @@ def effects_figure(
         tables.append(table.assign(at=top + 1 + np.arange(len(table))))
         top += 1 + len(table) + ROWS_APART
     table = pd.concat(tables)
-    kinds = _kinds(table)
+    known = table[table["effect"].notna()]
+    kinds = _kinds(known)
     traces = [
-        _marks(table[kinds == name], name, measure) for name in MARKS if (kinds == name).any()
+        trace
+        for name in MARKS
+        if (kinds == name).any()
+        for trace in _marks(known[kinds == name], name, measure)
     ]
     labels = [
         f"{plain(value, 18)} (n = {n})" for value, n in zip(table["value"], table["n"], strict=True)
     ]
     return figure(
-        traces, axis(f"{_of(measure)} {when},<br>with 95% interval"),
+        traces, axis(f"{_of(measure)} {when},<br>with 95% interval", range=list(ends)),
         axis(tickvals=table["at"].tolist(), ticktext=labels, showgrid=False, fixedrange=True,
              range=[top - ROWS_APART + 0.2, -0.8]),
-        height=round(80 + 20 * top), annotations=notes, shapes=[upright(0, LINE)],
+        height=round(80 + 20 * top), shapes=[upright(0, LINE)],
+        annotations=[*notes, *_beyond(table, ends, measure)],
     )  # fmt: skip
+
+
+def effect_ends(tables: Sequence[pd.DataFrame], measure: Measure) -> tuple[float, float]:
+    """An axis for all these effects on which a few giant ones do not squeeze the others."""
+    parts = [measure.differences(table)[["effect", "low", "high"]] for table in tables]
+    known = (pd.concat(parts).astype(float) * measure.scale).dropna()
+    if known.empty:
+        return -1.0, 1.0
+    usual = WIDEST * float(known.abs().max(axis=1).median())
+    low = min(0.0, max(float(known["low"].min()), -usual))
+    high = max(0.0, min(float(known["high"].max()), usual))
+    room = 0.06 * (high - low) or 1.0
+    return round(low - room, 5), round(high + room, 5)
+
+
+def _beyond(
+    table: pd.DataFrame, ends: tuple[float, float], measure: Measure
+) -> list[dict[str, Any]]:
+    """Words where there is no mark: nobody knows, or it lies beyond the axis."""
+    notes = []
+    for row in table.itertuples():
+        effect = measure.scale * float(row.effect)
+        if effect != effect:
+            notes.append(note(0, row.at, "nobody knows", xanchor="left", xshift=6))
+        elif not ends[0] <= effect <= ends[1]:
+            side, anchor = (ends[1], "right") if effect > 0 else (ends[0], "left")
+            arrow = f"{effect:+.3g} ▸" if effect > 0 else f"◂ {effect:+.3g}"
+            notes.append(note(side, row.at, f"<b>{arrow}</b>", xanchor=anchor))
+    return notes
 
 
 def _of(measure: Measure) -> str:
@@ -88,11 +133,13 @@ def _kinds(effects: pd.DataFrame) -> np.ndarray:
     return np.where(effects["p_adjusted"] > SIGNIFICANT, "may be chance", sign)
 
 
-def _marks(table: pd.DataFrame, kind: str, measure: Measure) -> Trace:
+def _marks(table: pd.DataFrame, kind: str, measure: Measure) -> list[Trace]:
+    """The marks with their 95% intervals, and as thin lines these corrected as the marks are."""
     effect, low, high = (measure.scale * table[name] for name in ("effect", "low", "high"))
     said = [
         [
             plain(f"{r.hyperparameter} {r.value} against {r.reference}"),
+            plain(measure.interval(*sorted((measure.value(r.low), measure.value(r.high))))),
             f"{r.p_adjusted:.2g}",
         ]
         for r in table.itertuples()
@@ -100,23 +147,31 @@ def _marks(table: pd.DataFrame, kind: str, measure: Measure) -> Trace:
     look, unit = MARKS[kind], " points" if measure.is_share else ""
     if not measure.rises and kind in SWAPPED:
         look = replace(look, color=MARKS[SWAPPED[kind]].color)
-    return dots(
-        effect, table["at"], look, size=10, name=kind, customdata=said,
-        error_x=interval(effect, low, high, look.color, thickness=2) | {"width": 0},
-        hovertemplate=f"%{{customdata[0]}}<br>%{{x:+{measure.digits}}}{unit},"
-                      " p = %{customdata[1]}<extra></extra>",
+    marks = dots(
+        effect, table["at"], look, size=10, name=kind, customdata=said, legendgroup=kind,
+        error_x=interval(effect, low, high, look.color, thickness=3) | {"width": 0},
+        hovertemplate=f"%{{customdata[0]}}<br>%{{x:+{measure.digits}}}{unit}"
+                      " (%{customdata[1]}), p = %{customdata[2]}<extra></extra>",
     )  # fmt: skip
+    wide = np.array([corrected(*row) for row in zip(effect, low, high, table["p_adjusted"],
+                                                    strict=True)])  # fmt: skip
+    x = np.column_stack([wide, np.full(len(wide), np.nan)]).ravel()
+    y = np.column_stack([table["at"]] * 2 + [np.full(len(wide), np.nan)]).ravel()
+    return [line(x, y, Look(look.color), width=1, legendgroup=kind), marks]
 
 
-def importance_figure(importance: pd.DataFrame, measure: Measure = ACCURACY) -> Figure:
-    """A bar for each hyperparameter with its interval, pale and hatched where that reaches 0."""
+def importance_figure(
+    importance: pd.DataFrame, p_values: Mapping[str, float], measure: Measure = ACCURACY
+) -> Figure:
+    """A bar for each hyperparameter with its interval, pale and hatched where it may be chance."""
     place = pd.Series(range(len(importance)), importance.index)
-    sure = importance["low"] > 0
+    p_value = importance["hyperparameter"].map(dict(p_values)).astype(float)
+    sure = p_value <= SIGNIFICANT
     traces = [
         _shares(importance[kept], place[kept], look, name)
         for kept, name, look in (
-            (sure, "interval above 0", Look(BLUE)),
-            (~sure, "interval reaches 0", Look(PALE, hatch="/")),
+            (sure, f"no chance (p at most {SIGNIFICANT})", Look(BLUE)),
+            (~sure, "may be chance", Look(PALE, hatch="/")),
         )
         if kept.any()
     ]

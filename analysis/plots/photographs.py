@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 RIGHT = {"color": "#1b1f24", "mark": "✓"}
 WRONG = {"color": "#c8102e", "mark": "✗"}
 LABEL_LENGTH = 15
-COLUMNS, ROWS = 10, 3
+COLUMNS = 10
 SIDE = WIDTH / COLUMNS  # of a photograph, in inches
-PHOTO_SIDE = 128  # pixels
+PHOTO_SIDE = 160  # pixels
 
 
 def find_photo(file: str, folders: Iterable[Path]) -> Path | None:
@@ -73,18 +73,16 @@ def plot_photo(ax: Axes, photo: np.ndarray | None, prediction: pd.Series) -> Non
     )  # fmt: skip
 
 
-def sample_picture(sample: pd.DataFrame, folders: list[Path]) -> Image.Image:
-    """Photographs in ten columns of three, column by column."""
-    with _grid(ROWS, COLUMNS) as (figure, axes):
-        places = axes.reshape(ROWS, COLUMNS).T.ravel()
-        _photos(places, sample, folders)
-        return rendered(figure)
+def thumbnail(path: Path | None) -> Image.Image | None:
+    """The middle square of a photograph; None where it is gone or broken."""
+    photo = square_photo(path, PHOTO_SIDE)
+    return None if photo is None else Image.fromarray(photo)
 
 
-def mistakes_picture(mistakes: pd.DataFrame, folders: list[Path]) -> Image.Image:
-    """The mistakes in a grid, row by row."""
-    with _grid(-(-len(mistakes) // COLUMNS), COLUMNS) as (figure, axes):
-        _photos(axes, mistakes, folders)
+def grid_picture(table: pd.DataFrame, folders: list[Path]) -> Image.Image:
+    """Photographs in a grid, row by row."""
+    with _grid(-(-len(table) // COLUMNS), COLUMNS) as (figure, axes):
+        _photos(axes, table, folders)
         return rendered(figure)
 
 

@@ -334,8 +334,9 @@ def _draw_note(ax: Axes, note: dict[str, Any]) -> None:
     of_axes = ax.get_yaxis_transform()
     ax.annotate(
         text, (note["x"], note["y"]), xycoords=of_axes if note.get("xref") == "paper" else "data",
-        xytext=(0, note.get("yshift", 0) * POINT), textcoords="offset points",
-        ha=note.get("xanchor", "center"), va="center", fontsize=note["font"]["size"] * POINT,
+        xytext=(note.get("xshift", 0) * POINT, note.get("yshift", 0) * POINT),
+        textcoords="offset points", ha=note.get("xanchor", "center"),
+        va=note.get("yanchor", "center"), fontsize=note["font"]["size"] * POINT,
         fontweight=weight, color=note["font"]["color"], annotation_clip=False, zorder=6,
         bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none",
               "alpha": 0.85},
@@ -346,7 +347,7 @@ def legend_of(figures: Sequence[Figure]) -> list[Trace]:
     """The traces that the legend names, one of each kind; none where there is but one kind."""
     kinds: dict[str, Trace] = {}
     for trace in (trace for drawn in figures for trace in drawn["data"]):
-        if trace.get("name") and "meta" not in trace:
+        if trace.get("name"):
             kinds.setdefault(trace.get("legendgroup", trace["name"]), trace)
     return list(kinds.values()) if len(kinds) > 1 else []
 

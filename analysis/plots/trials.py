@@ -1,10 +1,12 @@
 """Figures in which every trial is a mark: against time, hyperparameters and cost, and by worker."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.plots.colouring import Linked
 from analysis.plots.scales import axis, figure, headed, named, rows, scaled
 from analysis.plots.style import (
     BLACK,
@@ -16,6 +18,7 @@ from analysis.plots.style import (
     Trace,
     bars,
     by_outcome,
+    dots,
     line,
     numbers,
     outcome_dots,
@@ -31,9 +34,9 @@ UNITS = (("minutes", 60, 2 * 3600), ("hours", 3600, 3 * 86400), ("days", 86400, 
 SPREAD = 0.16  # of dots that share a value, to either side
 
 
-def _highlight(sweep: SweepFolder, x: pd.Series, y: pd.Series) -> Trace:
-    """The ring around the trial to point out."""
-    found = sweep.trials.index[sweep.trials["trial_id"] == sweep.highlight].intersection(x.index)
+def _highlight(sweep: SweepFolder, trials: pd.DataFrame, x: pd.Series, y: pd.Series) -> Trace:
+    """The ring around the trial to point out, where it is among these."""
+    found = trials.index[trials["trial_id"] == sweep.highlight].intersection(x.dropna().index)
     place = (float(x[found[0]]), float(y[found[0]])) if len(found) else (np.nan, np.nan)
     return ring(*place, sweep.role)
 
@@ -67,7 +70,7 @@ def history_figure(sweep: SweepFolder, drawn: pd.DataFrame) -> Figure:
         best = measure.values(measure.scores(measured)[order].cummax())
         look = Look(BLACK)
         traces.append(line(when[order], best, look, shape="hv", name="best so far"))
-        traces.append(_highlight(sweep, when[measured.index], values))
+        traces.append(_highlight(sweep, measured, when, values))
     title = plain(measure.axis)
     y_axis = axis(title) if len(measured) else axis(title, range=[-0.1, 1])
     return figure(traces, axis(label), y_axis, height=380)
@@ -93,31 +96,57 @@ def _without_value(
     return traces
 
 
-def slice_figures(sweep: SweepFolder, drawn: pd.DataFrame, names: list[str]) -> list[Figure]:
-    """For each hyperparameter its values against the metric with their medians."""
-    values = drawn[sweep.measure.name]
-    measured = drawn[values.notna()]
+def slice_figures(
+    sweep: SweepFolder, scores: pd.DataFrame, names: Sequence[str], links: Linked, when: str
+) -> list[Figure]:
+    """For each hyperparameter its values against the metric `when`, with their medians.
+
+    `scores` has trial_id, the hyperparameters and the metric at that time, a row a trial.
+    """
+    values = scores[sweep.measure.name]
     low, high = values.min(), values.max()
     pad = 0.08 * max(high - low, 0.02)
-    return [_slice(sweep, measured, name, [low - pad, high + pad]) for name in names]
+    return [_slice(sweep, scores, name, [low - pad, high + pad], links, when) for name in names]
 
 
-def _slice(sweep: SweepFolder, trials: pd.DataFrame, name: str, span: list[float]) -> Figure:
+def _slice(
+    sweep: SweepFolder,
+    trials: pd.DataFrame,
+    name: str,
+    span: list[float],
+    links: Linked,
+    when: str,
+) -> Figure:
     groups = groups_of(trials[name])
     x = groups.positions
     if groups.is_category:
         x = x + np.random.default_rng(0).uniform(-SPREAD, SPREAD, len(x))
-    values, measure = trials[sweep.measure.name], sweep.measure
+    measure = sweep.measure
+    values = trials[measure.name]
     middles = values.groupby(groups.members).median()
     medians = line(
         [end for left, right, _ in groups.spans for end in (left, right, np.nan)],
         [at for code in range(len(groups.spans)) for at in (*[middles[code]] * 2, np.nan)],
         Look(BLACK), width=3, name="median",
     )  # fmt: skip
-    traces = [*outcome_dots(trials, x, values, size=7, measure=measure), medians]
-    traces.append(_highlight(sweep, x.dropna(), values))
-    y_axis = axis(plain(measure.said), range=numbers(span))
-    return headed(figure(traces, _group_axis(groups), y_axis, height=280), name)
+    hover = f"%{{text}}<br>{plain(measure.said)} %{{y:{measure.format}}}<extra></extra>"
+    traces = []
+    for label, look, has in links.groups(trials["trial_id"]):
+        known = has & x.notna().to_numpy()
+        trace = dots(
+            x[known], values[known], look, name=f"{plain(label, 24)} (n = {known.sum():,})",
+            legendgroup=label, hovertemplate=hover,
+            customdata=links.of(trials.loc[known, "trial_id"]).tolist(),
+        )  # fmt: skip
+        trace["marker"]["opacity"] = 0.8
+        traces.append(trace)
+    traces += [medians, _highlight(sweep, trials, x, values)]
+    y_axis = axis(f"{plain(measure.said)} {when}", range=numbers(span))
+    drawn = figure(
+        traces, _group_axis(groups), y_axis, height=280, dragmode="select",
+        meta={"linked": "slice", "column": name},
+    )  # fmt: skip
+    return headed(drawn, name)
 
 
 def _group_axis(groups: Groups) -> dict[str, Any]:
@@ -177,7 +206,7 @@ def cost_figure(sweep: SweepFolder, cost: Cost, drawn: pd.DataFrame) -> Figure:
     traces = [
         *outcome_dots(trials, x, y, hover="<br>%{x:.4~g} " + cost.label, measure=sweep.measure),
         front,
-        _highlight(sweep, x, y),
+        _highlight(sweep, trials, x, y),
     ]
     return figure(
         traces, scaled(cost.label, is_log(x)), axis(plain(sweep.measure.axis)), height=380

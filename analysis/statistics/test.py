@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from analysis.reading.predictions import class_recalls
 from analysis.statistics.differences import Difference, paired_difference
@@ -55,6 +56,8 @@ class Calibration:
     high: float
     chance: float  # what a perfectly calibrated network of these confidences shows on average
     gap: float  # mean confidence less accuracy: above 0 is overconfident
+    gap_low: float
+    gap_high: float
     loss: float | None  # mean of -log of the true class's probability
 
 
@@ -80,8 +83,13 @@ def calibration(predictions: pd.DataFrame) -> Calibration | None:
     loss = None
     if "label_probability" in known:
         loss = float(-np.log(known["label_probability"].clip(lower=1e-12)).mean())
-    gap = float(confidence.mean() - correct.mean())
-    return Calibration(error, max(0.0, low), max(error, high), chance, gap, loss)
+    differences = confidence - correct
+    gap, reach = float(differences.mean()), 1.0
+    if len(known) > 1:  # Student's t: a mean of differences that lie between -1 and 1
+        reach = float(student.ppf(0.975, len(known) - 1) * differences.std(ddof=1))
+        reach /= len(known) ** 0.5
+    ends = gap - reach, gap + reach
+    return Calibration(error, max(0.0, low), max(error, high), chance, gap, *ends, loss)
 
 
 def _error(confidence: np.ndarray, correct: np.ndarray) -> float:

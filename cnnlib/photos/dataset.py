@@ -4,13 +4,15 @@ import hashlib
 import os
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from cnnlib.photos.digests import contents
-from cnnlib.photos.folders import hidden_folders, is_regular, listed, shown, subfolders, walk
+from cnnlib.photos.folders import hidden_folders, is_regular, listed, shown, subfolders, walk_texts
 from cnnlib.photos.layout import (
     check_height,
     holds_photos,
@@ -20,6 +22,7 @@ from cnnlib.photos.layout import (
     unwrapped,
 )
 from cnnlib.photos.levels import UNKNOWN, Levels, Range, levels_of
+from cnnlib.photos.paths import Paths
 from cnnlib.photos.table import Row, Table
 from cnnlib.photos.unreadable import Complaint, refusal
 
@@ -28,7 +31,7 @@ from cnnlib.photos.unreadable import Complaint, refusal
 class Split:
     """Photos and their classes, sorted by class and name: the same order on every machine."""
 
-    files: tuple[Path, ...]
+    files: Sequence[Path]
     labels: tuple[int, ...]
     """Each file's index into `Dataset.classes`."""
     copies: tuple[tuple[int, ...], ...] = ()
@@ -55,11 +58,20 @@ class Dataset:
     """What the user should know of the photos, a line each; who asks for a data set tells them."""
 
 
-@dataclass(frozen=True)
-class _Photo:
+class _Found(NamedTuple):
+    """A file that may be a photograph. Texts, because a million of anything else takes long."""
+
     class_name: str
     name: str  # below the class folder, with forward slashes
-    path: Path
+    path: str
+    state: os.stat_result | None
+    group: str = ""
+
+
+class _Photo(NamedTuple):
+    class_name: str
+    name: str
+    path: str
     digest: bytes
     group: str = ""  # photos of one group never stand on both sides of a split
 
@@ -149,43 +161,42 @@ class _Reading:
         if hidden := [path.name for path in hidden_folders(folder) if holds_photos(path)]:
             told = listed(hidden)
             self.notes.append(f"left out of {shown(folder)}, because of the dot: {told}; rename")
-        listed_files = []
+        found = []
         for class_folder in subfolders(folder):
             _check_name(folder, class_folder.name)
-            for path, state in walk(class_folder):
-                _check_name(folder, path.relative_to(folder).as_posix())
+            start = len(os.path.join(class_folder, ""))
+            for path, state in walk_texts(class_folder):
+                name = path[start:]
+                _check_name(folder, name, class_folder.name)
                 if state is None or is_regular(state):
-                    listed_files.append((_named(path, folder), path, state))
+                    found.append(_Found(class_folder.name, name, path, state))
                 else:
-                    self._special.append(path.relative_to(folder).as_posix())
-        listed_files.sort(key=lambda entry: (entry[0], entry[1]))
-        states = {path: state for _, path, state in listed_files}
-        photos = [_Photo(*named, path, b"") for named, path, _ in listed_files]
-        return self._looked_at(folder, photos, states)
+                    self._special.append(f"{class_folder.name}/{name}")
+        found.sort(key=itemgetter(0, 1, 2))
+        return self._looked_at(folder, found)
 
     def rows(self, source: Path, rows: Sequence[Row]) -> list[_Photo]:
         """The photos of rows of a table, sorted by class and name."""
         for row in rows:
             _check_name(source, row.label)
             _check_name(source, row.name)
-        photos = [_Photo(row.label, row.name, row.path, b"", row.group) for row in rows]
-        photos.sort(key=lambda photo: (photo.class_name, photo.name))
-        states: dict[Path, os.stat_result | None] = {p.path: os.stat(p.path) for p in photos}
-        return self._looked_at(source, photos, states)
+        found = [_Found(r.label, r.name, str(r.path), os.stat(r.path), r.group) for r in rows]
+        found.sort(key=itemgetter(0, 1))
+        return self._looked_at(source, found)
 
-    def _looked_at(
-        self, place: Path, found: Sequence[_Photo], states: Mapping[Path, os.stat_result | None]
-    ) -> list[_Photo]:
+    def _looked_at(self, place: Path, found: Sequence[_Found]) -> list[_Photo]:
         """Those that are photos, with their digests."""
         photos, complaints = [], []
-        known = contents(place, states, cache=self.cache)
-        for photo, content in zip(found, known, strict=True):
+        paths, states = [file.path for file in found], [file.state for file in found]
+        known = contents(place, paths, states, cache=self.cache)
+        for (class_name, name, path, _, group), content in zip(found, known, strict=True):
+            photo = _Photo(class_name, name, path, content.digest, group)
             if content.error:
                 complaints.append(Complaint(photo.shown, content.error))
             elif not content.is_photo:
                 self._skipped.append(photo.shown)
             else:
-                photos.append(replace(photo, digest=content.digest))
+                photos.append(photo)
                 if content.range:
                     self.ranges[f"{shown(place)}/{photo.shown}"] = content.range
         if complaints:
@@ -260,13 +271,10 @@ class _Reading:
 
     def tell(self, train: Sequence[_Photo], levels: Sequence[str]) -> None:
         """Notes copies among the training photos, and what was read over."""
-        by_digest = defaultdict(list)
-        for photo in train:
-            by_digest[photo.digest].append(photo)
-        alike = by_digest.values()
-        torn = [photos for photos in alike if len({photo.class_name for photo in photos}) > 1]
+        alike = _alike(train, lambda photo: photo.digest)
+        torn = [some for some in alike if len({train[n].class_name for n in some}) > 1]
         if torn:
-            told = listed([" = ".join(photo.shown for photo in photos[:3]) for photos in torn])
+            told = listed([" = ".join(train[n].shown for n in some[:3]) for some in torn])
             s, are = ("", "is") if len(torn) == 1 else ("s", "are")
             self.notes.append(
                 f"{len(torn)} photograph{s} {are} in more than one class: {told}; keep the right "
@@ -288,12 +296,6 @@ class _Reading:
                 self.notes.append(f"files skipped, {what}: {len(names)} ({listed(names)})")
 
 
-def _named(path: Path, folder: Path) -> tuple[str, str]:
-    """The class of a file below the folder of a split, and its name below that of the class."""
-    class_name, *below = path.relative_to(folder).parts
-    return class_name, "/".join(below)
-
-
 def _class_names(folder: Path) -> tuple[str, ...]:
     names = tuple(path.name for path in subfolders(folder))
     if not names or all(map(is_split_name, names)):
@@ -311,11 +313,11 @@ def _class_names(folder: Path) -> tuple[str, ...]:
     return names
 
 
-def _check_name(folder: Path, name: str) -> None:
+def _check_name(folder: Path, name: str, below: str = "") -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raw = os.fsencode(name)
+        raw = os.fsencode(f"{below}/{name}" if below else name)
         where = f"{shown(folder)}/{raw.decode(errors='replace')}"
         if sys.getfilesystemencoding() != "utf-8" and raw.decode(errors="ignore").encode() == raw:
             raise ValueError(
@@ -350,14 +352,15 @@ def _as_in_train(folder: Path, classes: Sequence[str], photos: list[_Photo]) -> 
             f"classes in {shown(folder)} that the train folder lacks: {listed(unknown)}; "
             "rename or remove them"
         )
-    renamed = [replace(p, class_name=spelling[same_name(p.class_name)]) for p in photos]
-    return sorted(renamed, key=lambda photo: (photo.class_name, photo.name))
+    known = {name: spelling[same_name(name)] for name in found}
+    renamed = [photo._replace(class_name=known[photo.class_name]) for photo in photos]
+    return sorted(renamed, key=itemgetter(0, 1))
 
 
 def _split(photos: list[_Photo], classes: tuple[str, ...]) -> Split:
     index = {name: position for position, name in enumerate(classes)}
     return Split(
-        files=tuple(photo.path for photo in photos),
+        files=Paths([photo.path for photo in photos]),
         labels=tuple(index[photo.class_name] for photo in photos),
         copies=_copies(photos),
         groups=_alike(photos, lambda photo: photo.group or None),
@@ -370,11 +373,16 @@ def _copies(photos: Sequence[_Photo]) -> tuple[tuple[int, ...], ...]:
 
 def _alike(photos: Sequence[_Photo], by: Callable[[_Photo], object]) -> tuple[tuple[int, ...], ...]:
     """Positions of photos that `by` says the same of, two at least; None says nothing."""
+    said = [by(photo) for photo in photos]
+    met: set[object] = set()
+    twice: set[object] = set()
+    for text in said:
+        (twice if text in met else met).add(text)
     alike = defaultdict(list)
-    for position, photo in enumerate(photos):
-        if (said := by(photo)) is not None:
-            alike[said].append(position)
-    return tuple(tuple(positions) for positions in alike.values() if len(positions) > 1)
+    for position, text in enumerate(said) if twice - {None} else ():
+        if text is not None and text in twice:
+            alike[text].append(position)
+    return tuple(map(tuple, alike.values()))
 
 
 def _fingerprint(train: list[_Photo], test: list[_Photo]) -> str:

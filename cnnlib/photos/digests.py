@@ -10,23 +10,32 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import PIL
 from PIL import Image, ImageFile
 
 from cnnlib.photos.levels import Range, may_be_deep, value_range
 from cnnlib.photos.unreadable import CONVERT, REPAIR, UnreadableError, explained, foreign_format
 from cnnlib.system.limits import cores
+from cnnlib.system.progress import Progress
 from cnnlib.system.surroundings import cache_folder
 
 log = logging.getLogger(__name__)
 FRESH = 2.0  # seconds: a file changed again within them may show the same time
-_VERSION = f"1-{PIL.__version__}"  # what is no photograph for one Pillow is one for another
+SAVED = 60.0  # seconds after which what was read is remembered, lest a kill takes it
+_VERSION = f"2-{PIL.__version__}"  # what is no photograph for one Pillow is one for another
 _HEAD = 512  # bytes
+_AT_ONCE = 4096  # files that are read before others are begun
+_OF_A_THREAD = 64  # of them, one after the other
+_PIECE = 1 << 18  # bytes
+_DIGEST = hashlib.blake2b().digest_size
+_LATEST = 2**63 - 1
 _MAGIC = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF.{4}WEBP|II\*\x00|MM\x00\*", re.DOTALL
 )
@@ -35,11 +44,9 @@ _IMAGE_SUFFIX = re.compile(
     r"tiff?|webp)",
     re.IGNORECASE,
 )
-Known = dict[str, list]  # by path: size, both times and inode; then what is known of the content
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(NamedTuple):
     """What a file holds."""
 
     digest: bytes
@@ -48,30 +55,90 @@ class Content:
     range: Range | None = None  # of a photograph of more than 8 bits
 
 
-def contents(
-    place: Path, files: Mapping[Path, os.stat_result | None], *, cache: Path | None = None
-) -> list[Content]:
-    """What files hold, by their state; None is a link to nowhere.
+@dataclass(frozen=True)
+class _Known:
+    """What is remembered of files, in the order of their names."""
 
-    They lie below the folder `place`, or are listed by the table `place`.
+    names: bytes  # one after the other, each ended by a NUL
+    facts: np.ndarray  # (N, 4) int64
+    digests: np.ndarray  # (N, _DIGEST) uint8
+    odd: str  # JSON, by place: all but the digest of what is no plain photograph
+
+    def find(self, names: Sequence[str], facts: np.ndarray) -> list[Content | None]:
+        """The contents of files that have not changed; None of others."""
+        if self.names == _ended(names):
+            places = np.arange(len(names))
+        else:
+            known = {name: place for place, name in enumerate(self.names.split(b"\0")[:-1])}
+            places = np.array([known.get(os.fsencode(name), -1) for name in names], np.int64)
+        same = places >= 0
+        same[same] = (self.facts[places[same]] == facts[same]).all(1) & (facts[same, 1] >= 0)
+        odd = {int(place): told for place, told in json.loads(self.odd).items()}
+        digests = self.digests.tobytes()
+        found: list[Content | None] = [None] * len(names)
+        for index in np.flatnonzero(same).tolist():
+            place = int(places[index])
+            digest = digests[place * _DIGEST : (place + 1) * _DIGEST]
+            found[index] = _content(digest, odd[place]) if place in odd else Content(digest)
+        return found
+
+
+def contents(
+    place: Path,
+    paths: Sequence[str],
+    states: Sequence[os.stat_result | None],
+    *,
+    cache: Path | None = None,
+) -> list[Content]:
+    """What files hold, by their paths and states; the state None is a link to nowhere.
+
+    They lie below the folder `place`, or are listed by the table `place`. Reading that is killed
+    goes on where it was.
     """
     memory = _memory(place, cache)
+    start = os.path.join(place, "")
+    names = [path.removeprefix(start) for path in paths]
+    facts = _facts(states)
     known = _read(memory)
-    keys = {path: str(path).removeprefix(f"{place}{os.sep}") for path in files}
-    now = time.time_ns()
-    fresh = [
-        path for path, state in files.items() if _facts(state) != known.get(keys[path], [])[:4]
+    found = known.find(names, facts)
+    fresh = [index for index, content in enumerate(found) if content is None]
+    now, saved = time.time_ns(), time.monotonic()
+    lasting = facts[:, 1:3].max(1, initial=-1) < now - int(FRESH * 1e9)
+    with Progress(f"reading {place.name}", len(fresh), "file") as progress:
+        examined = _examined([paths[index] for index in fresh])
+        for index, content in zip(fresh, examined, strict=True):
+            found[index] = content
+            progress.update()
+            if time.monotonic() - saved > SAVED:
+                _write(memory, _of(names, facts, found, lasting))
+                saved = time.monotonic()
+    if fresh or known.names != _ended(names):
+        _write(memory, _of(names, facts, found, lasting))
+    return [content for content in found if content is not None]
+
+
+def _of(
+    names: Sequence[str], facts: np.ndarray, found: Sequence[Content | None], lasting: np.ndarray
+) -> _Known:
+    """What is to be remembered: files that are not just being written, read by now."""
+    kept = [
+        index
+        for index in np.flatnonzero(lasting & (facts[:, 1] >= 0)).tolist()
+        if found[index] is not None
     ]
-    examined = dict(zip(fresh, _examined(fresh), strict=True))
-    found = [examined.get(path) or _content(known[keys[path]]) for path in files]
-    settled = {
-        keys[path]: [*facts, *_told(content)]
-        for (path, state), content in zip(files.items(), found, strict=True)
-        if (facts := _facts(state)) and now - max(facts[1:3]) > FRESH * 1e9
-    }
-    if settled != known:
-        _write(memory, settled)
-    return found
+    some = [content for index in kept if (content := found[index])]
+    odd = {place: _told(c) for place, c in enumerate(some) if c != (c.digest, None, True, None)}
+    digests = np.frombuffer(b"".join(content.digest for content in some), np.uint8)
+    return _Known(
+        _ended([names[index] for index in kept]),
+        facts[kept],
+        digests.reshape(len(some), _DIGEST),
+        json.dumps(odd),
+    )
+
+
+def _ended(names: Sequence[str]) -> bytes:
+    return os.fsencode("\0".join([*names, ""]))
 
 
 def is_called_image(path: Path) -> bool:
@@ -87,49 +154,73 @@ def is_image(path: Path) -> bool:
         return bool(_MAGIC.match(file.read(16)))
 
 
-def _facts(state: os.stat_result | None) -> list[int] | None:
-    """What tells whether a file has changed; the third nobody can set."""
-    return state and [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
+def _facts(states: Sequence[os.stat_result | None]) -> np.ndarray:
+    """What tells whether files have changed, (N, 4): size, both times and inode; -1 for a link.
 
-
-def _examined(paths: Sequence[Path]) -> list[Content]:
-    """What these files hold, by reading them."""
-    with ThreadPoolExecutor(max_workers=min(16, 2 * cores())) as pool:
-        heads = list(pool.map(_read_through, paths))
-        if any(head and not _MAGIC.match(head) for head, _ in heads):
-            Image.init()  # here, because two threads would load its plugins twice
-        else:
-            Image.preinit()
-        return list(pool.map(_examine, paths, heads))
-
-
-def _read_through(path: Path) -> tuple[bytes, bytes]:
-    """The first bytes of a file and the digest of all; nothing for a link to nowhere."""
+    The second time nobody can set.
+    """
+    rows = [
+        (-1, -1, -1, -1) if s is None else (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
+        for s in states
+    ]
     try:
-        with open(path, "rb") as file:
-            head = file.read(_HEAD)
-            file.seek(0)
-            return head, hashlib.file_digest(file, "blake2b").digest()
+        return np.array(rows, np.int64).reshape(-1, 4)
+    except OverflowError:  # a time after 2262, or an inode of 64 bits
+        rows = [tuple(min(number, _LATEST) for number in row) for row in rows]  # type: ignore[misc]
+        return np.array(rows, np.int64).reshape(-1, 4)
+
+
+def _examined(paths: Sequence[str]) -> Iterator[Content]:
+    """What these files hold, by reading them."""
+
+    def read(some: Sequence[str]) -> list[tuple[bytes, bytes]]:
+        return [_read_through(path) for path in some]
+
+    def examine(some: Sequence[str], begun: Sequence[tuple[bytes, bytes]]) -> list[Content]:
+        return [_examine(path, of) for path, of in zip(some, begun, strict=True)]
+
+    with ThreadPoolExecutor(max_workers=min(16, 2 * cores())) as pool:
+        for first in range(0, len(paths), _AT_ONCE):
+            ends = range(first, min(first + _AT_ONCE, len(paths)), _OF_A_THREAD)
+            parts = [paths[start : min(start + _OF_A_THREAD, first + _AT_ONCE)] for start in ends]
+            heads = list(pool.map(read, parts))
+            if any(head and not _MAGIC.match(head) for part in heads for head, _ in part):
+                Image.init()  # here, because two threads would load its plugins twice
+            else:
+                Image.preinit()
+            for contents in pool.map(examine, parts, heads):
+                yield from contents
+
+
+def _read_through(path: str) -> tuple[bytes, bytes]:
+    """The first bytes of a file and the digest of all; an empty head for a link to nowhere."""
+    digest = hashlib.blake2b()
+    head = b""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            while piece := file.read(_PIECE):
+                head = head or piece[:_HEAD]
+                digest.update(piece)
     except OSError:
         if os.path.exists(path):
             raise
-        return b"", b""
+    return head, digest.digest()
 
 
-def _examine(path: Path, begun: tuple[bytes, bytes]) -> Content:
+def _examine(path: str, begun: tuple[bytes, bytes]) -> Content:
     head, digest = begun
     if not _MAGIC.match(head) and (error := _unopened(path, head)):
-        return Content(digest, error if is_called_image(path) else None, is_photo=False)
+        return Content(digest, error if is_called_image(Path(path)) else None, is_photo=False)
     found = None
     if may_be_deep(head):
         try:
-            found = value_range(path)
+            found = value_range(Path(path))
         except Exception as error:  # whatever is wrong with it, decoding will say it in full
             log.debug("%s: no range of values: %s", path, error)
     return Content(digest, range=found)
 
 
-def _unopened(path: Path, head: bytes) -> UnreadableError | None:
+def _unopened(path: str, head: bytes) -> UnreadableError | None:
     """Why Pillow does not know a rarer format; None where it does."""
     if name := foreign_format(head):
         return UnreadableError(f"{name}, which cannot be read", CONVERT)
@@ -147,17 +238,16 @@ def _unopened(path: Path, head: bytes) -> UnreadableError | None:
 def _told(content: Content) -> list:
     error, values = content.error, content.range
     return [
-        content.digest.hex(),
         content.is_photo,
         [error.reason, error.remedy] if error else None,
         [values.kind, values.low, values.high] if values else None,
     ]
 
 
-def _content(known: list) -> Content:
-    digest, is_photo, error, values = known[4:]
+def _content(digest: bytes, told: list) -> Content:
+    is_photo, error, values = told
     return Content(
-        bytes.fromhex(digest),
+        digest,
         UnreadableError(*error) if error else None,
         is_photo,
         Range(*values) if values else None,
@@ -172,30 +262,48 @@ def _memory(of: Path, cache: Path | None) -> Path | None:
         place.mkdir(parents=True, exist_ok=True)
     except OSError:
         return None
-    return place / f"{name}.json"
+    return place / f"{name}.npz"
 
 
-def _read(memory: Path | None) -> Known:
+def _read(memory: Path | None) -> _Known:
     """What is remembered: nothing of another version, or where it is damaged."""
+    nothing = _Known(b"", np.empty((0, 4), np.int64), np.empty((0, _DIGEST), np.uint8), "{}")
+    if memory is None or not memory.exists():
+        return nothing
     try:
-        said = json.loads(memory.read_bytes()) if memory else {}
-        if said.get("version") != _VERSION:
-            return {}
-        known = said["files"]
-        for entry in known.values():
-            _content(entry)
+        with open(memory, "rb") as file, np.load(file, allow_pickle=False) as said:
+            if str(said["version"]) != _VERSION:
+                return nothing
+            names, odd = said["names"].tobytes(), str(said["odd"])
+            known = _Known(names, said["facts"], said["digests"], odd)
+        number = names.count(b"\0")
+        shapes = known.facts.shape, known.digests.shape
+        if shapes != ((number, 4), (number, _DIGEST)):
+            raise ValueError(f"{number} names and {shapes}")
+        for told in json.loads(odd).values():
+            _content(b"", told)
         return known
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
+    except Exception as error:  # of a zip file that is damaged in any way
+        log.info("%s: %s", memory, error)
+        return nothing
 
 
-def _write(memory: Path | None, known: Known) -> None:
+def _write(memory: Path | None, known: _Known) -> None:
     if memory is None:
         return
     part = memory.with_suffix(f".{os.getpid()}")
     try:
-        part.write_text(json.dumps({"version": _VERSION, "files": known}), encoding="ascii")
+        with open(part, "wb") as file:
+            np.savez(
+                file,
+                version=_VERSION,
+                names=np.frombuffer(known.names, np.uint8),
+                facts=known.facts,
+                digests=known.digests,
+                odd=known.odd,
+            )
         part.replace(memory)
+        memory.with_suffix(".json").unlink(missing_ok=True)  # of earlier versions
     except OSError as error:  # a full disk: the files will be read again
         log.info("%s: %s", memory, error)
         part.unlink(missing_ok=True)

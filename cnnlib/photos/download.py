@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import requests
-from tqdm import tqdm
 
 from cnnlib.storage import traffic
 from cnnlib.storage.files import check_space, exclusive, text_digest
+from cnnlib.system.progress import Progress
 from cnnlib.system.redaction import without_secrets
 
 logger = logging.getLogger(__name__)
@@ -108,19 +108,13 @@ def _transfer(url: str, part: Path) -> None:
 
 
 def _append(response: requests.Response, part: Path, *, total: int | None) -> None:
-    """Writes the body to the end of `part`, with a progress bar on a terminal."""
-    bar = tqdm(
-        desc=part.stem.partition("-")[2],
-        total=total,
-        initial=part.stat().st_size,
-        unit="B",
-        unit_scale=True,
-        disable=None,  # no bar when stderr is not a terminal
-    )
-    with bar, open(part, "ab") as file:
+    """Writes the body to the end of `part`."""
+    name, there = part.stem.partition("-")[2], part.stat().st_size
+    progress = Progress(f"downloading {name}", total, "B", done=there)
+    with progress, open(part, "ab") as file:
         for chunk in response.iter_content(_CHUNK):
             file.write(chunk)
-            bar.update(len(chunk))
+            progress.update(len(chunk))
             traffic.count("fetched", len(chunk))
 
 

@@ -48,27 +48,36 @@ def walk(folder: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
     Raises ValueError for a link to a folder that is read already or lies above it, and
     PermissionError for a folder that may not be read.
     """
-    met = {_identity(os.stat(above)): above for above in folder.absolute().parents}
-    inside = [folder]
+    return ((Path(path), state) for path, state in walk_texts(folder))
+
+
+def walk_texts(folder: Path) -> Iterator[tuple[str, os.stat_result | None]]:
+    """As `walk`, with paths as texts: where there are very many, `Path`s are what takes time."""
+    met = {_identity(os.stat(above)): str(above) for above in folder.absolute().parents}
+    inside = [str(folder)]
     while inside:
         place = inside.pop()
         try:
             earlier = met.setdefault(_identity(os.stat(place)), place)
-            if earlier is not place and (earlier.is_symlink() or place.is_symlink()):
-                raise _loop(place, earlier)
-            found = [(path, _state(path)) for path in _visible(place)]
+            if earlier is not place and (os.path.islink(earlier) or os.path.islink(place)):
+                raise _loop(Path(place), Path(earlier))
+            start = os.path.join(place, "")
+            for name in os.listdir(place):
+                if _CLUTTER.fullmatch(name):
+                    continue
+                path = start + name
+                state = _state(path)  # one by one: who looks for any file stops at the first
+                if state and stat.S_ISDIR(state.st_mode):
+                    inside.append(path)
+                else:
+                    yield path, state
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
             raise ValueError(
                 f"folders in {shown(folder)} lie too deep to be read, beginning with "
-                f"{str(place.relative_to(folder))[:60]}; move what they hold up"
+                f"{os.path.relpath(place, folder)[:60]}; move what they hold up"
             ) from error
-        for path, state in found:
-            if state and stat.S_ISDIR(state.st_mode):
-                inside.append(path)
-            else:
-                yield path, state
 
 
 def is_regular(state: os.stat_result | None) -> bool:
@@ -84,7 +93,7 @@ def _loop(place: Path, earlier: Path) -> ValueError:
     )
 
 
-def _state(path: Path) -> os.stat_result | None:
+def _state(path: str) -> os.stat_result | None:
     try:
         return os.stat(path)
     except OSError as error:

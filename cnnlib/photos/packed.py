@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from cnnlib.photos.digests import is_called_image
 from cnnlib.photos.folders import listed, shown
@@ -26,6 +25,7 @@ from cnnlib.photos.layout import role_of
 from cnnlib.photos.source_text import ROLES
 from cnnlib.storage.files import check_space, exclusive, new_digest, text_digest
 from cnnlib.storage.parquet_file import Shape, rows_of, shape_of
+from cnnlib.system.progress import Progress
 from cnnlib.system.units import short
 
 TABLE = "labels.csv"
@@ -68,10 +68,11 @@ def unpacked(
 
 def _write(folder: Path, photos: Iterator[Packed], said: str) -> None:
     names: set[str] = set()
-    with open(folder / TABLE, "w", newline="", encoding="utf-8") as file:
+    progress = Progress(f"unpacking {said}", None, "photo")
+    with progress, open(folder / TABLE, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["path", "label", "split"])
-        for photo in tqdm(photos, desc=f"unpacking {said}", unit="photo", disable=None):
+        for photo in photos:
             name = f"{photo.split}/{photo.name}"
             if name in names:
                 raise ValueError(f"{said}: two photographs are called {name}; rename one")
@@ -80,6 +81,7 @@ def _write(folder: Path, photos: Iterator[Packed], said: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(photo.content)
             table.writerow([name, photo.label, photo.split])
+            progress.update()
     if not names:
         raise ValueError(f"{said} holds no photographs")
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from cnnlib.photos.folders import listed
 from cnnlib.storage.files import check_space, exclusive, new_digest, text_digest
+from cnnlib.system.progress import Progress
 
 logger = logging.getLogger(__name__)
 _SAYS_UTF8 = 0x800  # of an entry's flags
@@ -101,27 +102,35 @@ def _extract(zip_path: Path, archive: zipfile.ZipFile, folder: Path) -> None:
     check_space(str(zip_path), folder.parent, sum(entry.file_size for entry in entries))
     logger.info("unpacking %s to %s", zip_path, folder.parent)
     folder.mkdir(parents=True)
-    for entry in entries:
-        try:
-            archive.extract(entry, folder)
-        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise ValueError(
-                f"{zip_path} holds a file where another name needs a folder: {entry.filename}; "
-                "pack it again"
-            ) from error
-        except RuntimeError as error:  # a password, or a compression that zipfile does not know
-            raise ValueError(
-                f"{zip_path} cannot be unpacked: {entry.filename}: {error}; "
-                "pack it again as a plain zip file"
-            ) from error
-        except OSError as error:
-            if error.errno is None:  # bz2's way to say that the file is damaged
-                raise ValueError(_broken(zip_path, f"{entry.filename}: {error}")) from error
-            raise OSError(
-                error.errno, f"{zip_path}: {entry.filename} cannot be unpacked: {error.strerror}"
-            ) from error
-        except Exception as error:  # a decompressor's: zlib, LZMA and those to come
+    with Progress(f"unpacking {zip_path.name}", len(entries), "file") as progress:
+        for entry in entries:
+            _extract_one(zip_path, archive, entry, folder)
+            progress.update()
+
+
+def _extract_one(
+    zip_path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path
+) -> None:
+    try:
+        archive.extract(entry, folder)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise ValueError(
+            f"{zip_path} holds a file where another name needs a folder: {entry.filename}; "
+            "pack it again"
+        ) from error
+    except RuntimeError as error:  # a password, or a compression that zipfile does not know
+        raise ValueError(
+            f"{zip_path} cannot be unpacked: {entry.filename}: {error}; "
+            "pack it again as a plain zip file"
+        ) from error
+    except OSError as error:
+        if error.errno is None:  # bz2's way to say that the file is damaged
             raise ValueError(_broken(zip_path, f"{entry.filename}: {error}")) from error
+        raise OSError(
+            error.errno, f"{zip_path}: {entry.filename} cannot be unpacked: {error.strerror}"
+        ) from error
+    except Exception as error:  # a decompressor's: zlib, LZMA and those to come
+        raise ValueError(_broken(zip_path, f"{entry.filename}: {error}")) from error
 
 
 def _broken(zip_path: Path, why: str) -> str:

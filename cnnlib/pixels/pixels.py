@@ -2,7 +2,7 @@
 
 The array is a memory map in the cache folder, shared by all trials of the machine through the page
 cache. Its name holds the fingerprint of the files, the size and the decoder; a small file beside it
-says how to tell whether it is whole.
+says how to tell whether it is whole. Decoding that is killed goes on where it was.
 
 On a cluster the driver puts the training photographs beside its sweeps in the bucket, once for all
 sweeps of them, so that a machine need not decode its own.
@@ -13,25 +13,27 @@ import json
 import logging
 import math
 import os
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.levels import Levels
 from cnnlib.photos.unreadable import Complaint, UnreadableError, refusal
 from cnnlib.pixels.decode import DECODER, decode, without_warnings
 from cnnlib.storage.buckets import Bucket
-from cnnlib.storage.files import check_space, exclusive
+from cnnlib.storage.files import check_space, exclusive, replaced
 from cnnlib.system.limits import cores
+from cnnlib.system.progress import Progress
 from cnnlib.system.redaction import without_secrets
 from cnnlib.system.surroundings import cache_folder
 
 CHUNK = 1 << 20  # bytes of pixels that a thread decodes and writes at once
+NOTED = 5.0  # seconds after which a build notes how far it is
 IN_STORAGE = ".pixels"  # a folder; no sweep has a name that begins with a dot
 log = logging.getLogger(__name__)
 
@@ -135,41 +137,75 @@ def _weights() -> np.ndarray:
 
 
 def _build(path: Path, files: Sequence[Path], image_size: int, levels: Levels) -> None:
-    """Decodes all files into `path`, which appears only when it is complete."""
+    """Decodes all files into `path`, which appears only when it is complete.
+
+    What ends before, killed or not, leaves a part file, and a note of how many are on the disk.
+    """
     log.info("decoding %d photographs to %d px", len(files), image_size)
     shape = (len(files), image_size, image_size, 3)
     purpose = f"decoding {len(files):,} photographs to {image_size} px"
-    check_space(purpose, path.parent, math.prod(shape))
-    part = path.with_suffix(".part")  # what a killed builder left is written over
-    try:
-        with open(part, "wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            file.flush()
-            disk, start = file.fileno(), file.tell()
+    part, note = path.with_suffix(".part"), path.with_suffix(".rows")
+    reserved = part.stat().st_blocks * 512 if part.exists() else 0
+    check_space(purpose, path.parent, math.prod(shape) - reserved)
+    done = _rows_done(part, note, shape)
+    if not done:
+        note.unlink(missing_ok=True)  # of another part
+    with open(part, "r+b" if done else "wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.flush()
+        disk, start = file.fileno(), file.tell()
+        try:
             os.posix_fallocate(disk, start, math.prod(shape))  # raises where the disk is full
-            broken = list(_decode_all(files, image_size, levels, disk, start))
-            os.fsync(disk)
-        if broken:
-            raise refusal(broken, "photograph", "cannot be decoded")
-        checksum = checksum_of(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        except OSError:
+            part.unlink()
+            raise
+        broken: list[Complaint] = []
+        noted = time.monotonic()
+        for number, found in _decode_all(files[done:], image_size, levels, disk, start, done):
+            broken += found
+            done += number
+            if not broken and time.monotonic() - noted > NOTED:
+                os.fdatasync(disk)  # before the note, which a power cut may leave
+                _note(note, done)
+                noted = time.monotonic()
+        os.fsync(disk)
+    if broken:
+        part.unlink()
+        note.unlink(missing_ok=True)
+        raise refusal(broken, "photograph", "cannot be decoded")
+    checksum = checksum_of(part)
+    part.replace(path)
     describe(path, checksum)
+    note.unlink(missing_ok=True)
+
+
+def _note(path: Path, rows: int) -> None:
+    replaced(path, lambda part: part.write_text(json.dumps({"rows": rows})), lasting=False)
+
+
+def _rows_done(part: Path, note: Path, shape: tuple[int, ...]) -> int:
+    """How many photographs a killed build has left; 0 where that cannot be told."""
+    try:
+        rows = json.loads(note.read_text())["rows"]
+        if np.load(part, mmap_mode="r").shape == shape and 0 <= rows <= shape[0]:
+            return int(rows)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return 0
 
 
 def _decode_all(
-    files: Sequence[Path], image_size: int, levels: Levels, disk: int, start: int
-) -> Iterator[Complaint]:
-    """Writes them to a file from byte `start` on; what cannot be decoded, and why.
+    files: Sequence[Path], image_size: int, levels: Levels, disk: int, start: int, before: int
+) -> Iterator[tuple[int, list[Complaint]]]:
+    """Writes them to a file behind its `start` bytes and the photographs `before` them, in order.
 
-    A progress bar shows on a terminal.
+    Of some at a time how many they are, and what of them cannot be decoded, and why.
     """
 
     num = max(1, CHUNK // (3 * image_size**2))  # photographs
 
-    def decode_chunk(first: int) -> list[Complaint]:
+    def decode_chunk(first: int) -> tuple[int, list[Complaint]]:
         chunk, broken = files[first : first + num], []
         array = np.empty((len(chunk), image_size, image_size, 3), np.uint8)
         for index, file in enumerate(chunk):
@@ -177,16 +213,17 @@ def _decode_all(
                 array[index] = decode(file, image_size, levels)
             except UnreadableError as error:
                 broken.append(Complaint(str(file), error))
-        written = os.pwrite(disk, array.data, start + first * array[0].nbytes)
+        written = os.pwrite(disk, array.data, start + (before + first) * array[0].nbytes)
         assert written == array.nbytes  # the space is reserved
-        return broken
+        return len(chunk), broken
 
-    bar = tqdm(desc=f"decoding to {image_size} px", total=len(files), unit="photo", disable=None)
+    total = before + len(files)
+    progress = Progress(f"decoding to {image_size} px", total, "photo", done=before)
     # Both decoders let go of Python's lock.
-    with bar, without_warnings(), ThreadPoolExecutor(cores()) as pool:
-        for broken in pool.map(decode_chunk, range(0, len(files), num)):
-            yield from broken
-            bar.update(min(num, len(files) - bar.n))
+    with progress, without_warnings(), ThreadPoolExecutor(cores()) as pool:
+        for number, broken in pool.map(decode_chunk, range(0, len(files), num)):
+            yield number, broken
+            progress.update(number)
 
 
 def send_pixels(dataset: Dataset, sizes: tuple[int, ...], url: str) -> None:

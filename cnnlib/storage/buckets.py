@@ -17,6 +17,7 @@ from pyarrow import ArrowInvalid, fs
 
 from cnnlib.storage import traffic
 from cnnlib.storage.files import check_space, exclusive, replaced
+from cnnlib.system.progress import Progress
 from cnnlib.system.redaction import one_line, without_secrets
 from cnnlib.system.units import short
 
@@ -105,7 +106,11 @@ class Bucket:
                 self._remote.open_input_stream(f"{self._base}/{name}") as stream,
                 part.open("wb") as file,
             ):
-                shutil.copyfileobj(stream, file, 1 << 20)
+                progress = Progress(f"fetching {name}", None, "B")
+                with progress:
+                    while piece := stream.read(1 << 20):
+                        file.write(piece)
+                        progress.update(len(piece))
                 traffic.count("fetched", file.tell())
 
         replaced(path, copy, lasting=False)

@@ -14,6 +14,7 @@ from analysis.convert import main as convert
 from analysis.page.sections.audit import audit_section
 from analysis.page.sections.finals import final_section
 from analysis.page.sending import summary_of
+from analysis.plots.colouring import ORDERED, linked
 from analysis.plots.curves import curve_figures
 from analysis.plots.effects import effects_figure, pair_figure
 from analysis.plots.parallel import parallel_figure
@@ -86,7 +87,8 @@ def test_the_page_of_a_loss_speaks_of_the_loss_and_points_to_the_lower(folder: P
     lowest = trials["val_loss"].min()
     best = trials.set_index("trial_id")["val_loss"].idxmin()
     assert best != trials.set_index("trial_id")["val_acc"].idxmax(), "the two metrics disagree"
-    assert f"- **{lowest:.4g}** valid/loss, best of 48 trials" in text
+    assert text.startswith(f"# 48 CNNs, best valid/loss {lowest:.4g}")
+    assert f"- **{lowest:.4g}** valid/loss of trial {best:04d}, the best of 48 and so" in text
     assert f"The best is trial {best:04d}: dropout 0.2, batch_norm true." in text
     assert "it was picked because it came out low" in text
     assert "Its val_acc at that epoch was " in text, "the accuracy is still shown"
@@ -136,17 +138,19 @@ def test_figures_show_values_with_the_lower_as_the_better(
     )
     drawn = effects_figure(found.effects.effects, found.effects.importance, "", sweep.measure)
     assert "difference of valid/loss" in drawn["layout"]["xaxis"]["title"]["text"]
-    lower = next(trace for trace in drawn["data"] if trace["name"] == "surely lower")
+    lower = next(trace for trace in drawn["data"] if trace.get("name") == "surely lower")
     assert max(lower["x"]) < 0 and lower["marker"]["color"] == BLUE
-    lines = parallel_figure(sweep.measured, ["dropout", "batch_norm"], None, sweep.measure)
-    darkest = [trace for trace in lines["data"] if trace["line"]["color"] == VIRIDIS[-1]]
-    assert darkest[0]["meta"][0] == 0, "the best, which is the first, is the darkest"
+    links = linked(sweep, sweep.trials, [])
+    assert links.colourings[0].name == "valid/loss"
+    lines = parallel_figure(sweep.measured, ["dropout", "batch_norm"], None, links, sweep.measure)
+    darkest = [trace for trace in lines["data"] if trace["line"]["color"] == ORDERED[-1]]
+    assert darkest[0]["customdata"][0] == 0, "the best, which is the first, is the darkest"
     assert lines["layout"]["meta"]["axes"][-1]["name"] == "valid/loss", "as the table's heading"
     cells = pd.DataFrame({"first": ["a"], "second": ["b"], "mean": [1.5], "n": [3]})
     [heat] = pair_figure(cells, "one", "other", sweep.measure)["data"]
     assert heat["colorscale"][0][1] == VIRIDIS[-1], "the lowest is the darkest"
     assert heat["text"] == [["1.5<br>n = 3"]]
-    curves = curve_figures(sweep, sweep.epochs, sweep.trials, ["val_loss", "val_acc"])
+    curves = curve_figures(sweep, sweep.epochs, sweep.trials, ["val_loss", "val_acc"], links)
     assert curves[0]["layout"]["title"]["text"].startswith("<b>valid/loss, n = 48")
 
 
@@ -234,9 +238,9 @@ def test_a_share_of_the_users_is_in_per_cent_and_a_number_of_their_own_is_not(
         assert read_folder(folder).hyperparameters == ["dropout", "batch_norm"]
         texts.append((write_report(folder).parent / "report.md").read_text())
     assert "points more macro_f1 than" in texts[0] and "% macro_f1" not in texts[0]
-    assert "%** macro_f1, best of 48 trials" in texts[0]
+    assert "%** macro_f1 of trial" in texts[0] and "the best of 48" in texts[0]
     highest = pd.read_csv(tmp_path / "my_score" / "trials.csv")["my_score"].max()
-    assert f"- **{highest:.4g}** my_score, best of 48" in texts[1]
+    assert f"- **{highest:.4g}** my_score of trial" in texts[1]
     assert "0.4 reaches" in texts[1] and "more my_score than 0.2" in texts[1]
 
 

@@ -57,8 +57,8 @@ def test_files_and_labels_are_sorted_by_class_and_name_on_every_machine(
 ) -> None:
     write_split(photos / "train", "Aves-2")  # sorts before "Aves/" as text, after it as a class
     write_photo(photos / "train" / "Aves" / "10.jpg")
-    listed = Path.iterdir
-    monkeypatch.setattr(Path, "iterdir", lambda self: reversed(sorted(listed(self))))
+    listed = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: sorted(listed(path), reverse=True))
     found = find_dataset("photos")
     assert found.classes == ("Aves", "Aves-2", "Fungi")
     assert names(found.train) == [
@@ -266,13 +266,13 @@ def test_what_may_not_be_read_is_named(
 def refuse_root(secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel refuses root nothing, so refuse in its place."""
 
-    def checked(path: Path) -> Path:
-        if path == secret:
+    def checked(path: str | Path) -> str | Path:
+        if Path(path) == secret:
             raise PermissionError(13, "Permission denied", str(path))
         return path
 
-    listed, read = Path.iterdir, digests._read_through
-    monkeypatch.setattr(Path, "iterdir", lambda path: listed(checked(path)))
+    listed, read = os.listdir, digests._read_through
+    monkeypatch.setattr(os, "listdir", lambda path: listed(checked(path)))
     monkeypatch.setattr(digests, "_read_through", lambda path: read(checked(path)))
 
 

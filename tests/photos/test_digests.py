@@ -1,8 +1,8 @@
 """Tests of cnnlib/photos/digests.py, through the data sets that are found."""
 
-import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     through = digests._read_through
     monkeypatch.setattr(
-        digests, "_read_through", lambda path: (names.append(path.name), through(path))[1]
+        digests, "_read_through", lambda path: (names.append(Path(path).name), through(path))[1]
     )
     return names
 
@@ -76,21 +76,90 @@ def test_a_file_that_is_just_being_written_is_not_remembered(
 
 
 @pytest.mark.parametrize(
-    "damage", ["", "no json", "[]", "null", '{"version": 0}', "cut", "mistyped", "other"]
+    "damage", ["", "no zip", "cut", "flipped", "fewer", "mistyped", "other", "lacking"]
 )
 def test_a_damaged_memory_is_forgotten(data: Path, read: list[str], damage: str) -> None:
     expected = read_folder(data)
-    [memory] = Path("cache/digests").glob("*.json")
-    content = json.loads(memory.read_text())
+    [memory] = Path("cache/digests").glob("*.npz")
+    whole, said = memory.read_bytes(), dict(np.load(memory))
+    memory.write_bytes({"cut": whole[:-9], "flipped": _flipped(whole)}.get(damage, damage.encode()))
+    if damage == "fewer":
+        np.savez(memory, **{**said, "facts": said["facts"][1:]})
     if damage == "mistyped":
-        content["files"]["Aves/0.jpg"][4] = 5
+        np.savez(memory, **{**said, "odd": '{"0": 5}'})
     if damage == "other":
-        content["version"] = "of another Pillow"
-    whole = json.dumps(content)
-    memory.write_text({"cut": whole[:-9], "mistyped": whole, "other": whole}.get(damage, damage))
+        np.savez(memory, **{**said, "version": "of another Pillow"})
+    if damage == "lacking":
+        np.savez(memory, **{name: value for name, value in said.items() if name != "odd"})
     read.clear()
     assert read_folder(data) == expected
     assert len(read) == 6
+
+
+def _flipped(content: bytes) -> bytes:
+    """With another bit in what is said of the files."""
+    place = content.index(b"Aves/0.jpg")
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+def test_only_what_came_or_changed_is_read_where_others_went(data: Path, read: list[str]) -> None:
+    read_folder(data)
+    read.clear()
+    (data / "Aves" / "notes.txt").unlink()
+    (data / "Aves" / "1.jpg").rename(data / "Aves" / "9.jpg")
+    write_photo(data / "Fungi" / "2.jpg")
+    found = read_folder(data)
+    assert sorted(read) == ["2.jpg", "9.jpg"]
+    assert found.levels.whole == 4095
+    assert [path.name for path in found.train.files] == [
+        "0.jpg", "9.jpg", "deep.png", "0.jpg", "1.jpg", "2.jpg",
+    ]  # fmt: skip
+
+
+def test_reading_that_is_killed_goes_on_where_it_was(
+    data: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digests, "SAVED", 0.0)
+    monkeypatch.setattr(digests, "_AT_ONCE", 2)
+    monkeypatch.setattr(digests, "_OF_A_THREAD", 1)
+    through = digests._read_through
+
+    def killed(path: str) -> tuple[bytes, bytes]:
+        if path.endswith("Fungi/1.jpg"):
+            raise KeyboardInterrupt
+        return through(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(digests, "_read_through", killed)
+        with pytest.raises(KeyboardInterrupt):
+            read_folder(data)
+    assert len(read) == 5
+    read.clear()
+    found = read_folder(data)
+    assert sorted(read) == ["0.jpg", "1.jpg"], "the last two, which were read together"
+    assert len(found.train.files) == 5
+
+
+def test_times_that_fit_no_number_are_read_each_time(
+    data: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = os.stat
+    late = 2**64
+
+    def odd(path: object, **options: object) -> object:
+        found = stat(path, **options)  # type: ignore[call-overload]
+        if not str(path).endswith("Aves/0.jpg"):
+            return found
+        return SimpleNamespace(
+            st_mode=found.st_mode, st_size=found.st_size, st_mtime_ns=late, st_ctime_ns=late,
+            st_ino=late, st_dev=found.st_dev,
+        )  # fmt: skip
+
+    monkeypatch.setattr(os, "stat", odd)
+    first = read_folder(data)
+    read.clear()
+    assert read_folder(data) == first
+    assert read == ["0.jpg"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, TypeError, KeyError])

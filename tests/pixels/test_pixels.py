@@ -179,6 +179,75 @@ cnnlib.pixels.pixels.pixels(read_folder(Path(sys.argv[1])), "train", 8)
     assert not list((cache_folder() / "pixels").glob("*.part"))
 
 
+def test_a_killed_build_goes_on_where_it_was(
+    dataset: Dataset, builds: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three photographs a chunk, the note of them each time, killed at the tenth."""
+    script = """
+import os, signal, sys
+from pathlib import Path
+import cnnlib.pixels.pixels as module
+from cnnlib.photos.dataset import read_folder
+module.CHUNK, module.NOTED, module.cores = 3 * 3 * 8 * 8, -1.0, lambda: 1
+decode, count = module.decode, []
+def last_words(file, *rest):
+    count.append(file)
+    if len(count) == 10:
+        while module._rows_done(part, part.with_suffix(".rows"), (30, 8, 8, 3)) < 9:
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+    return decode(file, *rest)
+module.decode = last_words
+dataset = read_folder(Path(sys.argv[1]))
+part = module.place(dataset, "train", 8).with_suffix(".part")
+module.pixels(dataset, "train", 8)
+"""
+    killed = subprocess.run([sys.executable, "-c", script, dataset.train_dir], check=False)
+    assert killed.returncode == -9
+    decoded: list[Path] = []
+    monkeypatch.setattr(
+        cnnlib.pixels.pixels, "decode", lambda f, *rest: (decoded.append(f), decode(f, *rest))[1]
+    )
+    whole = pixels(dataset, "train", 8)
+    assert sorted(decoded) == sorted(dataset.train.files[9:])
+    np.testing.assert_array_equal(whole, [decode(file, 8) for file in dataset.train.files])
+    left = {path.suffix for path in (cache_folder() / "pixels").iterdir()}
+    assert left == {".npy", ".json", ".lock"}
+    [path] = builds
+    note, part = path.with_suffix(".rows"), path.with_suffix(".part")
+    note.write_text('{"rows": 30}')  # of a part that is gone
+    path.unlink()
+    monkeypatch.setattr(cnnlib.pixels.pixels, "decode", _killed)
+    with pytest.raises(KeyboardInterrupt):
+        pixels(dataset, "train", 8)
+    assert part.exists()
+    assert not note.exists()
+
+
+def _killed(*_: object) -> np.ndarray:
+    raise KeyboardInterrupt
+
+
+def test_what_cannot_be_decoded_is_named_after_a_kill_too(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torn = photos / "train" / "blue" / "000.png"  # the first of all
+    torn.write_bytes(torn.read_bytes()[:200])
+    dataset = read_folder(photos / "train")
+    monkeypatch.setattr(cnnlib.pixels.pixels, "CHUNK", 3 * 8 * 8)
+    monkeypatch.setattr(cnnlib.pixels.pixels, "NOTED", -1.0)
+
+    def killed(file: Path, *rest: object) -> np.ndarray:
+        return _killed() if file.name == "009.png" else decode(file, *rest)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cnnlib.pixels.pixels, "decode", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pixels(dataset, "train", 8)
+    with pytest.raises(ValueError, match=r"1 photograph cannot be decoded: .*blue/000\.png"):
+        pixels(dataset, "train", 8)
+
+
 def test_too_small_a_disk_is_named_before_anything_is_written(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from cnnlib.journal.mirror import Mirror
 from cnnlib.photos.sources import find_dataset
 from cnnlib.storage import traffic
 from cnnlib.storage.buckets import GIVING_UP, TIMEOUTS, Bucket, RemoteFolder, below, connected
+from cnnlib.system.progress import Progress
 
 
 def put(url: str) -> None:
@@ -132,11 +133,10 @@ def test_a_file_that_is_fetched_halfway_is_as_it_was(
     (tmp_path / "a").write_bytes(b"old")
     with monkeypatch.context() as patch:
 
-        def breaking(stream: Any, file: Any, length: int) -> None:
-            file.write(stream.read(length))
+        def breaking(progress: Progress, number: int = 1) -> None:
             raise OSError("the network is gone")
 
-        patch.setattr("shutil.copyfileobj", breaking)
+        patch.setattr(Progress, "update", breaking)
         with pytest.raises(OSError, match="the network is gone"):
             there.fetch("a", tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"old"

@@ -1,10 +1,24 @@
 """The report's sections on hyperparameters: takeaways, claims, effects, classes, the next sweep."""
 
 from collections import Counter
+from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
-from analysis.page.blocks import Block, Folded, Panel, Paragraph, Plot, Points, Section, Table, plot
+from analysis.page.blocks import (
+    Block,
+    Drawn,
+    Folded,
+    Hidden,
+    Panel,
+    Paragraph,
+    Plot,
+    Points,
+    Section,
+    Table,
+    plot,
+)
 from analysis.plots.effects import (
     effects_figure,
     importance_figure,
@@ -13,41 +27,54 @@ from analysis.plots.effects import (
     surface_figure,
 )
 from analysis.reading.folder import SweepFolder
+from analysis.reading.values import is_missing
 from analysis.statistics.classes import class_sentences
 from analysis.statistics.findings import NEXT_SWEEP, Findings
 from analysis.statistics.pairs import MIN_FREEDOM, shown_cells
+from analysis.statistics.unsettled import seen_sentences
 from analysis.statistics.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
 from cnnlib.system.units import counted
 
 MARKS = {SUPPORTED: "✓ supported", CONTRADICTED: "✗ contradicted", NO_EVIDENCE: "? no evidence"}
+LOOKS = {SUPPORTED: "higher", CONTRADICTED: "lower"}
+WIDEST = 3.0  # times the median interval
 WAYS = {True: "higher", False: "lower"}
 NUM_PAIRS = 5
-
-
-def summary_sentence(findings: Findings) -> str:
-    """The strongest takeaway, and how the claims fared."""
-    counts = Counter(verdict.verdict for verdict in findings.verdicts)
-    return (
-        f"{findings.takeaways[0]} Of {counted(len(findings.verdicts), 'claim')} put to the trials,"
-        f" {counts[SUPPORTED]} {'is' if counts[SUPPORTED] == 1 else 'are'} supported,"
-        f" {counts[CONTRADICTED]} contradicted, and for {counts[NO_EVIDENCE]} there is no evidence."
-    )
 
 
 def takeaway_section(findings: Findings) -> Section:
     """The report's own sentences, the strongest first, and what weakens them."""
     blocks: list[Block] = [Points(findings.takeaways, numbered=True)]
+    compared = findings.comparison
+    seen = seen_sentences(findings.effects, len(compared.scores), compared.measure, compared.when)
+    if seen:
+        blocks += [Paragraph("What was seen, and may be chance:"), Points(seen)]
     if findings.cautions:
-        blocks += [Paragraph("What weakens these figures:"), Points(findings.cautions)]
-    return Section("Takeaways", blocks)
+        blocks.append(Hidden("What weakens these figures", [Points(findings.cautions)]))
+    return Section("What stands out", blocks)
 
 
 def claim_section(findings: Findings) -> Section:
-    """The verdict on each claim."""
-    rows = [
-        (verdict.claim.text, MARKS[verdict.verdict], *_figures(verdict), verdict.sentence)
-        for verdict in findings.verdicts
-    ]
+    """The verdict on each claim that these trials can be asked about; the others are folded."""
+    asked = [v for v in findings.verdicts if not is_missing(v.contrast.effect)]
+    others = [v for v in findings.verdicts if is_missing(v.contrast.effect)]
+    blocks: list[Block] = [Paragraph(_about_claims(findings, len(asked)))]
+    if asked:
+        head = ("claim", "verdict", findings.comparison.measure.unit, "in words")
+        rows = [
+            (verdict.claim.text, MARKS[verdict.verdict], drawn, verdict.sentence)
+            for verdict, drawn in zip(asked, _drawn(asked), strict=True)
+        ]
+        blocks.append(Table(head, rows, prose=True))
+    if others:
+        title = f"{counted(len(others), 'claim')} that these trials cannot be asked about"
+        points = [f"{verdict.claim.text} {verdict.sentence}" for verdict in others]
+        blocks.append(Hidden(title, [Points(points)]))
+    return Section("Claims", blocks)
+
+
+def _about_claims(findings: Findings, num_asked: int) -> str:
+    counts = Counter(verdict.verdict for verdict in findings.verdicts)
     measure = findings.comparison.measure
     other = (
         ""
@@ -55,23 +82,40 @@ def claim_section(findings: Findings) -> Section:
         else f" These trials are judged by {measure.said}, the {WAYS[measure.rises]} the better:"
         " where a claim says higher, read better."
     )
-    note = (
-        "Each claim is a comparison that the trials can refute, adjusted for the hyperparameters"
-        " it does not name. It is decided where its p-value, corrected for the number of claims,"
-        " is at most 0.05. “No evidence” is not “no effect”: the interval says what is still"
-        f" possible.{other} As a file: tables/claims.csv."
+    return (
+        f"Of {counted(num_asked, 'claim')} put to the trials, {counts[SUPPORTED]}"
+        f" {'is' if counts[SUPPORTED] == 1 else 'are'} supported, {counts[CONTRADICTED]}"
+        f" contradicted, and for {num_asked - counts[SUPPORTED] - counts[CONTRADICTED]} there is"
+        " no evidence. A claim is a comparison that the trials can refute, adjusted for the"
+        " hyperparameters it does not name; it is decided where its p-value, corrected for the"
+        " number of claims, is at most 0.05. “No evidence” is not “no effect”: the interval says"
+        f" what is still possible.{other} As a file: tables/claims.csv."
     )
-    head = ("claim", "verdict", measure.unit, "95% interval", "n for", "n against", "in words")
-    return Section("Claims", [Paragraph(note), Table(head, rows, prose=True)])
 
 
-def _figures(verdict: Verdict) -> tuple[str | None, str | None, int, int]:
-    contrast = verdict.contrast
-    n = contrast.n_for, contrast.n_against
-    if contrast.effect != contrast.effect:  # NaN
-        return None, None, *n
-    measure = verdict.measure
-    return measure.change(contrast.effect), measure.interval(contrast.low, contrast.high), *n
+def _drawn(verdicts: Sequence[Verdict]) -> list[Drawn]:
+    """Each contrast with its interval, on one scale, in values of the metric."""
+    measure = verdicts[0].measure
+    rows = []
+    for verdict in verdicts:
+        contrast = verdict.contrast
+        low, high = sorted(measure.value(end) for end in (contrast.low, contrast.high))
+        rows.append((float(measure.value(contrast.effect)), float(low), float(high)))
+    reach = max(max(map(abs, row)) for row in rows) or 1.0
+    middle = max(float(np.median([max(map(abs, row)) for row in rows])), 1e-9)
+    reach = 1.05 * min(reach, WIDEST * middle)  # one giant interval must not squeeze the rest
+    return [
+        Drawn(
+            f"{measure.change(v.contrast.effect)}"
+            f" ({measure.interval(v.contrast.low, v.contrast.high)})",
+            effect,
+            low,
+            high,
+            (-reach, reach),
+            LOOKS.get(v.verdict, ""),
+        )
+        for v, (effect, low, high) in zip(verdicts, rows, strict=True)
+    ]
 
 
 def effect_section(sweep: SweepFolder, findings: Findings) -> Section:
@@ -88,9 +132,10 @@ def effect_section(sweep: SweepFolder, findings: Findings) -> Section:
     better = "" if measure.rises else " The lower the better: blue is the better side."
     caption = (
         f"Each mark is how much more {measure.said} trials reach {when} with that value than with"
-        f" the one in bold, adjusted for the other hyperparameters (n = {n} trials). The bar is"
-        " the 95% interval. A triangle is a difference that chance does not explain after"
-        " correction for the number of comparisons; a dot may be chance."
+        f" the one in bold, adjusted for the other hyperparameters (n = {n} trials). The thick bar"
+        " is the 95% interval of this difference by itself, the thin one is as much wider as the"
+        " number of comparisons asks for. A triangle is a difference that chance does not explain,"
+        " whose thin bar leaves 0 out; a dot may be chance."
         f"{better} As a file: tables/effects.csv."
     )
     figure = effects_figure(effects.effects, effects.importance, when, measure)
@@ -114,11 +159,11 @@ def _importance_plot(findings: Findings) -> Plot:
     caption = (
         f"The share of the variance of {findings.comparison.measure.said} that a hyperparameter"
         " would explain if each of its values were tried equally often; a hyperparameter without"
-        f" effect has 0. What is left is noise and interplay (n = {n} trials)."
+        f" effect has 0. What is left is noise and interplay (n = {n} trials). A bar is full where"
+        " chance does not explain the effect, by the p-value that the marks above go by."
     )
-    return plot(
-        "importance", importance_figure(importance, findings.comparison.measure), alt, caption
-    )
+    drawn = importance_figure(importance, findings.effects.p_values, findings.comparison.measure)
+    return plot("importance", drawn, alt, caption)
 
 
 def _pair_blocks(findings: Findings) -> list[Block]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cnnlib.networks.cnn.custom_cnn import CustomCNN
 
 MAX_FILTERS = 128
+LEAST_SIDE = 5  # pixels of a filter, for it to be drawn
 
 
 def network_section(sweep: SweepFolder, folders: list[Path]) -> Section:
@@ -38,21 +39,22 @@ def network_section(sweep: SweepFolder, folders: list[Path]) -> Section:
         return Section(title, [Paragraph(f"Not shown: {error}.")])
     filters = network.first_filters(model)
     side = filters.shape[1]
+    if side < LEAST_SIDE:
+        text = (
+            f"The {len(filters)} filters of the first convolution are {side} x {side} pixels, too"
+            " few to be recognised as anything, so they are not drawn."
+        )
+        return Section(title, [Paragraph(text), *_neurons(sweep, model, folders)])
     some = f"The first {MAX_FILTERS} of" if len(filters) > MAX_FILTERS else "All"
-    return Section(
-        title,
-        [
-            Picture(
-                "filters",
-                photographs.filters_picture(filters[:MAX_FILTERS]),
-                f"{min(len(filters), MAX_FILTERS)} filters of the first convolution in colour.",
-                f"{some} {len(filters)} filters of the first convolution, {side} x {side} pixels by"
-                " red, green and blue, each stretched over the whole range by itself: edges,"
-                " spots and colours that it answers to.",
-            ),
-            *_neurons(sweep, model, folders),
-        ],
+    drawn = Picture(
+        "filters",
+        photographs.filters_picture(filters[:MAX_FILTERS]),
+        f"{min(len(filters), MAX_FILTERS)} filters of the first convolution in colour.",
+        f"{some} {len(filters)} filters of the first convolution, {side} x {side} pixels by"
+        " red, green and blue, each stretched over the whole range by itself: edges,"
+        " spots and colours that it answers to.",
     )
+    return Section(title, [drawn, *_neurons(sweep, model, folders)])
 
 
 def _neurons(sweep: SweepFolder, model: "CustomCNN", folders: list[Path]) -> list[Block]:
@@ -83,6 +85,9 @@ def _neurons(sweep: SweepFolder, model: "CustomCNN", folders: list[Path]) -> lis
             f" {counted(len(images), 'test photograph')}, as evenly over the classes as possible,"
             " the one that excites it most, as the network sees it, with a ring where the neuron"
             " looks from. Beside it, under the true class, guided backpropagation: the pixels and"
-            " colours that would excite it more, grey where nothing would.",
+            " colours that would excite it more, grey where nothing would. Read it as a sharpened"
+            " view of the photograph: with random weights in the last layers guided"
+            " backpropagation looks much the same (Adebayo et al. 2018), so it is no proof of what"
+            " the network uses.",
         )
     ]

@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.page.blocks import Block, Paragraph, Picture, Plot, Points, Section, Table, plot
+from analysis.page.blocks import (
+    Block,
+    Gallery,
+    Paragraph,
+    Photograph,
+    Picture,
+    Plot,
+    Points,
+    Section,
+    Table,
+    plot,
+)
 from analysis.plots import photographs
 from analysis.plots.test import (
     MAX_COUNTED,
@@ -24,7 +35,7 @@ from analysis.reading.predictions import (
     stratified_sample,
     surest_mistakes,
 )
-from analysis.reading.values import signed, signed_interval
+from analysis.reading.values import is_missing, signed, signed_interval
 from analysis.statistics.effects import SIGNIFICANT
 from analysis.statistics.summary import percent, tested_sentences
 from analysis.statistics.test import (
@@ -71,7 +82,7 @@ def tested_section(sweep: SweepFolder, folders: list[Path]) -> Section:
         )
         return Section(title, [*blocks, Paragraph(text)])
     order = class_order(predictions, sweep.classes)
-    blocks += [*_class_blocks(predictions, order), _photographs(predictions, folders)]
+    blocks += [*_class_blocks(predictions, order), *_photographs(predictions, folders)]
     return Section(title, blocks)
 
 
@@ -149,10 +160,18 @@ def _leak_sentence(predictions: pd.DataFrame, leaks: pd.DataFrame | None) -> str
 
 
 def _calibration_sentence(found: Calibration) -> str:
-    lean = "more sure than right" if found.gap > 0 else "less sure than right"
-    text = (
-        f"The champion is on average {lean}: its mean confidence is"
-        f" {100 * abs(found.gap):.1f} points {'above' if found.gap > 0 else 'below'} its accuracy."
+    side = "above" if found.gap > 0 else "below"
+    apart = f"{100 * abs(found.gap):.1f} points {side} its accuracy"
+    sure = f"95% interval {signed_interval(found.gap_low, found.gap_high)}"
+    if found.gap_low <= 0 <= found.gap_high:
+        text = f"The champion's mean confidence is {apart} ({sure}), which may be chance."
+    else:
+        lean = "more" if found.gap > 0 else "less"
+        text = (
+            f"The champion is on average {lean} sure than right: its mean confidence is {apart}"
+            f" ({sure})."
+        )
+    text += (
         f" The expected calibration error is {100 * found.error:.1f} points (95% interval"
         f" {100 * found.low:.1f} to {100 * found.high:.1f}; ten bins of equal count; a perfectly"
         f" calibrated network would show {100 * found.chance:.1f} by chance)."
@@ -232,19 +251,39 @@ def _class_blocks(predictions: pd.DataFrame, order: list[str]) -> list[Block]:
     ]
 
 
-def _photographs(predictions: pd.DataFrame, folders: list[Path]) -> Block:
-    if not _are_found(predictions, folders):
-        return Paragraph(f"{MISSING}, so none is shown here.")
+def gallery(
+    name: str, table: pd.DataFrame, folders: list[Path], alt: str, caption: str
+) -> list[Block]:
+    """The photographs of these predictions; none where none is to be found."""
+    if not _are_found(table, folders):
+        return []
+    shown = [
+        Photograph(
+            photographs.thumbnail(photographs.find_photo(row.file, folders)),
+            bool(row.correct),
+            str(row.predicted),
+            str(row.label),
+            "" if is_missing(row.confidence) else f"{row.confidence:.0%}",
+        )
+        for row in table.itertuples()
+    ]
+    picture = photographs.grid_picture(table, folders)
+    return [Gallery(name, shown, picture, alt, caption)]
+
+
+def _photographs(predictions: pd.DataFrame, folders: list[Path]) -> list[Block]:
     sample = stratified_sample(predictions, num_photos=NUM_PHOTOS, seed=0)
-    return Picture(
+    found = gallery(
         "photographs",
-        photographs.sample_picture(sample, folders),
+        sample,
+        folders,
         "Test photographs with predicted and true class; wrong predictions have a red frame"
         " and a cross.",
         "Photographs drawn at random with a fixed seed, as evenly over the true classes as"
         " possible, in order of class: ✓ right, ✗ wrong and framed, with the predicted"
         " class, its confidence, and below it what a wrongly recognised photograph is.",
     )
+    return found or [Paragraph(f"{MISSING}, so none is shown here.")]
 
 
 def mistake_section(sweep: SweepFolder, folders: list[Path]) -> Section:
@@ -291,14 +330,14 @@ def _mistakes(predictions: pd.DataFrame, folders: list[Path]) -> list[Block]:
     blocks: list[Block] = []
     mistakes = surest_mistakes(predictions, NUM_MISTAKES)
     if len(mistakes):
-        blocks.append(
-            Picture(
-                "mistakes",
-                photographs.mistakes_picture(mistakes, folders),
-                f"The {counted(len(mistakes), 'wrong prediction')} of highest confidence.",
-                f"The surest of {counted(int((~predictions['correct']).sum()), 'mistake')}, the"
-                " surest first: look for wrong labels, and for several things in one photograph.",
-            )
+        wrong = counted(int((~predictions["correct"]).sum()), "mistake")
+        blocks += gallery(
+            "mistakes",
+            mistakes,
+            folders,
+            f"The {counted(len(mistakes), 'wrong prediction')} of highest confidence.",
+            f"The surest of {wrong}, the surest first: look for wrong labels, and for several"
+            " things in one photograph.",
         )
     pairs = confused_pairs(predictions, NUM_PAIRS)
     if pairs:

@@ -1,14 +1,17 @@
-"""The sections in which every trial is shown: plots, and the table that they filter."""
+"""The sections in which every trial is shown, linked: plots, and the table that they filter."""
+
+from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.page.blocks import Block, Panel, Paragraph, Plot, Section, Table, plot
+from analysis.page.blocks import Explorer, Panel, Paragraph, Plot, Section, Table
 from analysis.plots import curves, trials
+from analysis.plots.colouring import Linked, linked
 from analysis.plots.parallel import parallel_figure
 from analysis.reading.folder import SweepFolder
 from analysis.reading.values import constant, shown, varied
-from analysis.reading.workload import MAX_DRAWN, cost_of, starts, thinned, thinning_note, workers_of
-from cnnlib.system.units import counted
+from analysis.reading.workload import thinned, thinning_note
+from analysis.statistics.comparison import Comparison
 
 TRIALS_FIRST = ("trial_id", "status")
 TRIALS_LAST = (
@@ -22,88 +25,105 @@ TRIALS_LAST = (
     "started",
     "error",
 )
-MAX_ROWS = 1000  # of the table of trials, and so of the parallel coordinates that filter it
-HANDLING = (
-    "Point at a mark for its trial, drag over a part to enlarge it, double-click to see all again;"
-    " a click on an entry of the legend hides or shows it."
-)
+MAX_ROWS = 1000  # of the table of trials, and so of the parallel coordinates
 
 
-def history_section(sweep: SweepFolder) -> Section:
-    """The metric against the start of the trials."""
-    title, table, measure = f"{sweep.measure.heading} against time", sweep.trials, sweep.measure
-    if not len(table):
-        return Section(title, [])
-    drawn = thinned(table, sweep.highlight, measure)
-    alt = (
-        f"{measure.first} of {len(table)} trials against their start, with the best so far as"
-        " a step line."
+def explored(sweep: SweepFolder, importance: Sequence[str]) -> Linked:
+    """The trials of the table, then others that plots draw, coloured by what matters most first."""
+    table = sweep.trials.drop_duplicates("trial_id")
+    rows = table.head(MAX_ROWS)
+    drawn = {*thinned(sweep.measured, sweep.highlight, sweep.measure)["trial_id"]}
+    drawn |= {*drawable_epochs(sweep)[2]["trial_id"], sweep.highlight} - {*rows["trial_id"]}
+    others = table.iloc[len(rows) :]
+    names = varied(table, sweep.hyperparameters)
+    first = [name for name in importance if name in names]
+    order = [*first, *(name for name in names if name not in first)]
+    return linked(sweep, pd.concat([rows, others[others["trial_id"].isin(drawn)]]), order)
+
+
+def explorer_section(sweep: SweepFolder, links: Linked) -> Section:
+    """By what all that follows is coloured, and how to use it."""
+    if len(sweep.trials) < 2:
+        return Section("Explore", [])
+    text = (
+        "These plots and the table are linked. Drag over a part of any plot, or type into the"
+        " table's filters, to keep the trials that pass there; a double-click shows all again. A"
+        " click on a mark, or on a trial in the table, opens its card."
     )
-    caption = (
-        "Each trial is a dot; colour and shape tell its outcome. The black line is the best"
-        f" {measure.long} among the trials started so far. Trials without {measure.one} stand"
-        f" {measure.beyond}. {thinning_note(len(drawn), len(table), measure)}"
-    )
-    undated = int(starts(table).isna().sum())
-    if 0 < undated < len(table):
-        caption += f" When {counted(undated, 'trial')} began is not known, so not drawn."
-    figure = trials.history_figure(sweep, drawn)
-    return Section(title, [plot("timeline", figure, alt, caption.strip(), hint=HANDLING)])
+    content = {
+        "ids": links.trials["trial_id"].tolist(),
+        "by": [colouring.as_data() for colouring in links.colourings],
+        "role": sweep.role,
+    }
+    return Section("Explore", [Paragraph(text), Explorer(content)])
 
 
-def curve_section(sweep: SweepFolder) -> Section:
-    """Learning curves with the rungs."""
-    title = "Learning curves"
+def drawable_epochs(sweep: SweepFolder) -> tuple[list[str], pd.DataFrame, pd.DataFrame]:
+    """The metrics that were logged, their epochs, and the trials whose curves are drawn."""
     names = dict.fromkeys((sweep.measure.name, *curves.METRICS))
     metrics = [name for name in names if name in sweep.epochs]
-    logged = sweep.epochs.dropna(subset=metrics, how="all")
+    logged = sweep.epochs.dropna(subset=metrics, how="all") if metrics else sweep.epochs.iloc[:0]
     logged = logged[logged["trial_id"].isin(sweep.trials["trial_id"])]
+    metrics = [name for name in metrics if logged[name].notna().any()]
+    kept = curves.drawn_curves(logged, sweep.trials, sweep.highlight) if len(logged) else []
+    return metrics, logged, sweep.trials[sweep.trials["trial_id"].isin(kept)]
+
+
+def curve_section(sweep: SweepFolder, links: Linked, comparison: Comparison) -> Section:
+    """Learning curves with the rungs."""
+    title = "Learning curves"
+    metrics, logged, table = drawable_epochs(sweep)
     if not metrics or not len(logged):
         text = "No epoch of these trials was logged, so there are no curves."
         return Section(title, [Paragraph(text)])
-    metrics = [name for name in metrics if logged[name].notna().any()]
-    num_logged = logged["trial_id"].nunique()
-    kept = curves.drawn_curves(logged, sweep.trials, sweep.highlight)
-    table = sweep.trials[sweep.trials["trial_id"].isin(kept)]
+    num_logged, num_drawn = logged["trial_id"].nunique(), table["trial_id"].nunique()
     alt = f"Validation and training accuracy and loss of {num_logged} trials against epoch."
     thick = f" {highlighted(sweep)} is thick." if sweep.highlight else ""
     caption = (
-        f"A thin line per trial (n = {num_logged:,}); colour and line style tell its outcome, and"
-        f" trials that were stopped end in a marker.{thick}"
+        f"A thin line per trial (n = {num_logged:,}); trials that were stopped end in a"
+        f" marker.{thick}"
     )
     if sweep.rungs:
         caption += " Dotted verticals are the rungs, at which trials are stopped."
-    if len(kept) < num_logged:
-        step = -(-num_logged // len(kept))
+    if num_drawn < num_logged:
+        step = -(-num_logged // num_drawn)
         caption += (
-            f" {len(kept):,} of {num_logged:,} curves are drawn: about one of every {step} in order"
+            f" {num_drawn:,} of {num_logged:,} curves are drawn: about one of every {step} in order"
             f" of {sweep.measure.said}, the best among them."
         )
-    figures = curves.curve_figures(sweep, logged, table, metrics)
+    figures = curves.curve_figures(sweep, logged, table, metrics, links, comparison.epoch)
     panels = [
-        Panel(figure, f"{sweep.measure.called(metric)} of {len(kept)} trials against epoch.")
+        Panel(figure, f"{sweep.measure.called(metric)} of {num_drawn} trials against epoch.")
         for metric, figure in zip(metrics, figures, strict=True)
     ]
     return Section(title, [Plot("curves", panels, alt, caption)])
 
 
-def hyperparameter_section(sweep: SweepFolder) -> Section:
-    """Slices: each hyperparameter against the metric."""
-    title = "Each hyperparameter by itself"
-    measured, measure = sweep.measured, sweep.measure
+def hyperparameter_section(sweep: SweepFolder, links: Linked, comparison: Comparison) -> Section:
+    """Slices: each hyperparameter against the metric at the epoch of comparison."""
+    title, measure = "Each hyperparameter by itself", sweep.measure
+    scores = measure.values(comparison.scores)
+    table = sweep.trials.drop_duplicates("trial_id")
+    measured = table.assign(**{measure.name: table["trial_id"].map(scores)})
+    measured = measure.sorted(measured[measured[measure.name].notna()])
     drawn = thinned(measured, sweep.highlight, measure)
+    drawn = drawn[drawn["trial_id"].isin(links.numbers)]
     names = varied(drawn, sweep.hyperparameters)
     if not names:
         return Section(title, [])
+    named = [colouring.name for colouring in links.colourings]
+    names.sort(key=lambda name: named.index(name) if name in named else len(named))
+    figures = trials.slice_figures(sweep, drawn, names, links, comparison.when)
     panels = [
         Panel(figure, f"{measure.first} of {len(drawn)} trials against {name}.")
-        for name, figure in zip(names, trials.slice_figures(sweep, drawn, names), strict=True)
+        for name, figure in zip(names, figures, strict=True)
     ]
     alt = f"{measure.first} of {len(measured)} trials against each hyperparameter."
     caption = (
-        f"Each trial with {measure.one} is a dot, the bar is the median, and n counts the dots of a"
-        " value. Numbers with many values are summarised in four groups of equal size, from left"
-        f" to right. {thinning_note(len(drawn), len(measured), measure)}"
+        f"Each trial that is compared is a dot at its best {measure.said} {comparison.when}, the"
+        " bar is the median, and n counts the dots of a value. Numbers with many values are"
+        " summarised in four groups of equal size, from left to right."
+        f" {thinning_note(len(drawn), len(measured), measure)}"
     )
     what = "accuracies" if measure.is_accuracy else f"values of {measure.said}"
     warning = (
@@ -116,64 +136,10 @@ def hyperparameter_section(sweep: SweepFolder) -> Section:
     )
 
 
-def cost_section(sweep: SweepFolder) -> Section:
-    """The metric against cost, and how it is distributed."""
-    blocks: list[Block] = []
-    measured, measure = sweep.measured, sweep.measure
-    cost = cost_of(sweep.trials, measure)
-    if cost is not None and len(cost.trials) > 1:
-        drawn = thinned(measured, sweep.highlight, measure)
-        note = thinning_note(len(drawn), len(measured), measure)
-        alt = f"{measure.first} of {len(cost.trials)} trials against {cost.label}."
-        caption = (
-            f"Each trial is a dot at what it took, in {cost.label}. The dotted line joins the"
-            f" trials that no cheaper one equals; a trial {measure.beyond} it was surpassed by one"
-            " that took no more."
-        )
-        if note:
-            caption += f" {note} So are all on the dotted line."
-        blocks.append(plot("cost", trials.cost_figure(sweep, cost, drawn), alt, caption))
-    if len(measured) > 1:
-        alt = f"Distribution function of the {measure.long} of {len(measured)} trials."
-        caption = (
-            f"The share of trials whose {measure.said} is at most the value below: the steeper the"
-            " rise, the more trials lie there."
-        )
-        blocks.append(
-            plot("distribution", trials.distribution_figure(measured, measure), alt, caption)
-        )
-    return Section(f"{measure.heading} against cost", blocks)
-
-
-def worker_section(sweep: SweepFolder) -> Section:
-    """Which worker ran which trial when."""
-    workers = workers_of(sweep.trials)
-    if workers is None:
-        return Section("Workers", [])
-    recent = workers.trials.tail(MAX_DRAWN)
-    num_nodes = workers.trials["node"].nunique()
-    alt = (
-        f"Timeline of {len(recent)} trials on {len(workers.names)} workers of"
-        f" {num_nodes} node{'s' * (num_nodes > 1)}."
-    )
-    caption = (
-        f"A bar per trial from its start for the seconds it took; colour and hatching tell its"
-        f" outcome, and in a gap none ran. The workers trained {workers.busy:.0%} of the time from"
-        " the first start to the last end. Which worker of a node ran a trial is not logged: trials"
-        " are laid into as few rows as they need."
-    )
-    if len(recent) < len(workers.trials):
-        caption += f" The last {len(recent):,} of {len(workers.trials):,} trials are drawn."
-    return Section(
-        "Workers",
-        [plot("workers", trials.workers_figure(workers, recent, sweep.measure), alt, caption)],
-    )
-
-
-def parallel_section(sweep: SweepFolder) -> Section:
-    """Parallel coordinates that filter the table of trials."""
+def parallel_section(sweep: SweepFolder, links: Linked) -> Section:
+    """Parallel coordinates."""
     title = "Parallel coordinates"
-    measured, measure = sweep.measured, sweep.measure
+    measured, measure = sweep.measured.drop_duplicates("trial_id"), sweep.measure
     names = varied(measured, sweep.hyperparameters)
     if not len(measured):
         return Section(title, [Paragraph(f"No trial has a {measure.long} to draw.")])
@@ -186,21 +152,16 @@ def parallel_section(sweep: SweepFolder) -> Section:
     left_out = f" Not drawn, because they do not vary: {', '.join(same)}." if same else ""
     caption = (
         f"Each trial with {measure.one} (n = {len(measured):,}) is a line from its first"
-        f" hyperparameter down to its {measure.said}: the darker, the better."
-        f" {highlighted(sweep)} is thick, its values stand beside the names. Values that"
-        " trials share are spread a little so that no line hides another; numbers that span two"
-        " decades or more are on a log scale."
+        f" hyperparameter to its {measure.said} at the right. {highlighted(sweep)} is thick, its"
+        " values stand below the names. Values that trials share are spread a little so that no"
+        " line hides another; numbers that span two decades or more are on a log scale."
         f"{left_out}"
     )
     if len(rows) < len(measured):
         caption += f" The best {len(rows):,} of {len(measured):,} trials are drawn."
-    hint = (
-        "Drag along an axis to keep the trials that pass there, on several axes one after the"
-        " other; a double-click shows all again. The table below keeps the same trials, and what"
-        " is typed into its filters is marked here."
-    )
-    panel = Panel(parallel_figure(rows, names, sweep.highlight, measure), alt)
-    return Section(title, [Plot("parallel", [panel], alt, caption, hint, filters=True)])
+    hint = "Drag along an axis to keep the trials that pass there, on several one after the other."
+    panel = Panel(parallel_figure(rows, names, sweep.highlight, links, measure), alt)
+    return Section(title, [Plot("parallel", [panel], alt, caption, hint)])
 
 
 def trials_table(sweep: SweepFolder) -> pd.DataFrame:
@@ -215,7 +176,7 @@ def table_section(sweep: SweepFolder) -> Section:
     if not len(sweep.trials):
         return Section("All trials", [Paragraph("There are no trials yet.")])
     same = constant(sweep.trials, sweep.hyperparameters)
-    table = trials_table(sweep).drop(columns=same).head(MAX_ROWS)
+    table = trials_table(sweep).drop_duplicates("trial_id").drop(columns=same).head(MAX_ROWS)
     # pandas' NA, of a trial that has no epoch yet, cannot be compared with anything
     rows = table.astype(object).where(table.notna(), None).to_numpy().tolist()
     ids = table["trial_id"].tolist()

@@ -18,7 +18,7 @@
   }
   button.addEventListener('click', () => hold(!kept.hold));
   hold(!!kept.hold);
-  const isBusy = () => kept.hold || document.hidden
+  const isBusy = () => kept.hold || document.hidden || document.querySelector('dialog[open]')
     || document.activeElement.matches('input, select, textarea');
   const reload = () => {
     kept.top = scrollY;

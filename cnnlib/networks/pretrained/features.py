@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from cnnlib.photos.dataset import Dataset
 from cnnlib.pixels.datamodule import Batches, evaluation_batch
 from cnnlib.pixels.decode import DECODER
 from cnnlib.pixels.pixels import checksum_of, describe, is_whole, pixels, side_with_margin
 from cnnlib.storage.files import check_space, exclusive, replaced, sync, text_digest
+from cnnlib.system.progress import Progress
 from cnnlib.system.surroundings import cache_folder
 
 VIEWS = 4  # augmented ones of each training photograph, from which every epoch draws
@@ -96,16 +96,17 @@ def _build(path: Path, source: Source, view: View, trunk: nn.Module, device: tor
     part, note = path.with_suffix(".part"), path.with_suffix(".rows")
     check_space(what, path.parent, num * width * 4)
     done = _rows_done(part, note, (num, width))
+    if not done:
+        note.unlink(missing_ok=True)  # of another part
     mode = "r+" if done else "w+"
     array = np.lib.format.open_memmap(part, mode, np.float32, (num, width))
-    bar = tqdm(desc=what, total=num, initial=done, unit="photo", disable=None)
-    with bar:
+    with Progress(f"computing {what}", num, "photo", done=done) as progress:
         for values in _chunks(source, view, trunk, device, first=done):
             array[done : done + len(values)] = values
             array.flush()
             done += len(values)
             _note(note, done)
-            bar.update(len(values))
+            progress.update(len(values))
     del array
     sync(part)
     checksum = checksum_of(part)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -91,23 +92,72 @@ def ids(page: Any) -> list[str]:
     )
 
 
-def box_over(page: Any, number: int, start: float, end: float) -> None:
-    """Drag along an axis of the parallel coordinates, from and to a share of its length."""
-    panel = page.query_selector_all(".panel")[-1]
-    panel.scroll_into_view_if_needed()
-    at = panel.evaluate(
-        "(div, [n, x]) => { const {xaxis, yaxis} = div._fullLayout, box ="
-        " div.getBoundingClientRect(); return [x.map(v => box.x + xaxis._offset + xaxis.d2p(v)),"
-        " box.y + yaxis._offset + yaxis.d2p(-n)]; }",
-        [number, [start, end]],
+def panel_of(page: Any, which: str) -> Any:
+    """The first panel whose figure fulfils this."""
+    index = page.evaluate(
+        "[...document.querySelectorAll('.panel')].findIndex(({layout}) => {"
+        f" const meta = layout?.meta ?? {{}}; return {which}; }})"
     )
-    (left, right), y = at
-    page.mouse.move(left, y - 8)
+    return page.locator(".panel").nth(index)
+
+
+PARALLEL, SLICE, CURVES = "meta.axes", "meta.column === 'learning_rate'", "meta.metric"
+
+
+def box_over(
+    page: Any, which: str, x: tuple[float, float], y: tuple[float, float] | None = None
+) -> None:
+    """Drag from one corner to the other, in what the axes count; a log axis in powers of ten.
+
+    Without `y` from nearly the lowest to nearly the highest that is in sight.
+    """
+    panel = panel_of(page, which)
+    panel.scroll_into_view_if_needed()
+    left, right, bottom, top = panel.evaluate(
+        "(div, [x, y]) => { const {xaxis, yaxis} = div._fullLayout, box ="
+        " div.getBoundingClientRect(); return [...x.map(v => box.x + xaxis._offset + xaxis.l2p(v)),"
+        " ...(y ?? [.02, .98].map(share => yaxis.range[0] + share * (yaxis.range[1] -"
+        " yaxis.range[0]))).map(v => box.y + yaxis._offset + yaxis.l2p(v))]; }",
+        [x, y],
+    )
+    page.mouse.move(left, bottom)
     page.mouse.down()
-    page.mouse.move((left + right) / 2, y + 8, steps=4)
-    page.mouse.move(right, y + 8, steps=4)
+    page.mouse.move((left + right) / 2, (bottom + top) / 2, steps=4)
+    page.mouse.move(right, top, steps=4)
     page.mouse.up()
+    page.wait_for_timeout(300)
+
+
+def over_axis(page: Any, number: int, low: float, high: float) -> None:
+    """A box over an axis of the parallel coordinates."""
+    box_over(page, PARALLEL, (number - 0.1, number + 0.1), (low, high))
+
+
+def shown_marks(page: Any, which: str) -> set[int]:
+    """The trials whose marks have colour, by number."""
+    panel = panel_of(page, which)
+    panel.scroll_into_view_if_needed()
     page.wait_for_timeout(200)
+    return set(
+        panel.evaluate(
+            "div => div.data.filter(t => t.customdata && (t.line ?? t.marker).color !== '#e1e6eb')"
+            ".flatMap(t => t.customdata)"
+        )
+    )
+
+
+@contextmanager
+def on_a_desktop(page: Any) -> Iterator[None]:
+    """All of the parallel coordinates are in sight."""
+    page.set_viewport_size({"width": 1400, "height": 900})
+    page.wait_for_timeout(500)
+    yield
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.wait_for_timeout(500)
+
+
+def clear(page: Any) -> None:
+    page.locator(".filtered button").click()
 
 
 def test_nothing_is_asked_for_and_nothing_complained_of(shown):
@@ -123,7 +173,8 @@ def test_names_are_text_wherever_they_stand(shown):
     texts = page.eval_on_selector_all(".panel text", "all => all.map(text => text.textContent)")
     for name in NASTY:
         assert any(text.startswith(name[:6]) for text in texts)
-    assert page.inner_text("h1") == NASTY[0]
+    assert page.inner_text("header p") == f"Hyperparameter sweep {NASTY[0]}"
+    assert page.inner_text("h1") == "40 CNNs, best 44% on validation"
 
 
 def test_nothing_overflows_a_phone(shown):
@@ -147,29 +198,28 @@ def test_every_picture_and_plot_has_a_text(shown):
     assert len(texts) > 15 and all(len(text or "") > 20 for text in texts)
 
 
+AXES = ["activation", "batch_norm", "learning_rate", "dropout", "img", "val_acc"]
+
+
 def test_brushing_an_axis_filters_the_table_and_clearing_shows_all(shown):
     page = shown.page
     best = pd.read_csv(shown.index.parent / "tables" / "trials.csv")
-    axes = ["activation", "batch_norm", "learning_rate", "dropout", "img", "val_acc"]
-    box_over(page, axes.index("val_acc"), 0.8, 1.03)
-    low = best["val_acc"].min() + 0.8 * np.ptp(best["val_acc"].dropna())
-    assert ids(page) == best.loc[best["val_acc"] >= low, "trial_id"].tolist()
-    box_over(page, axes.index("batch_norm"), -0.03, 0.03)
-    assert ids(page) == []
-    page.click(".filtered button >> visible=true")
-    assert len(ids(page)) == len(best)
-    box_over(page, 0, -0.03, 0.03)  # the first name of the alphabet, which holds quotes and bars
-    assert ids(page) == best.loc[best["activation"] == sorted(NASTY)[0], "trial_id"].tolist()
-    page.click(".filtered button >> visible=true")
+    with on_a_desktop(page):
+        over_axis(page, AXES.index("val_acc"), 0.8, 1.03)
+        low = best["val_acc"].min() + 0.8 * np.ptp(best["val_acc"].dropna())
+        assert ids(page) == best.loc[best["val_acc"] >= low, "trial_id"].tolist()
+        over_axis(page, AXES.index("batch_norm"), -0.06, 0.06)
+        assert ids(page) == []
+        clear(page)
+        assert len(ids(page)) == len(best)
+        over_axis(page, 0, -0.06, 0.06)  # the first of the alphabet, with quotes and bars in it
+        assert ids(page) == best.loc[best["activation"] == sorted(NASTY)[0], "trial_id"].tolist()
+        clear(page)
 
 
-def test_what_is_typed_filters_rows_and_lines(shown):
+def test_what_is_typed_filters_rows_and_marks_of_every_plot(shown):
     page = shown.page
     best = pd.read_csv(shown.index.parent / "tables" / "trials.csv")
-    lines = (
-        "() => [...document.querySelectorAll('.panel')].at(-1).data.filter(t => t.meta)"
-        ".reduce((n, t) => n + t.x.filter(v => v === null).length, 0)"
-    )
     rate = best["learning_rate"]
     for column, text, match in (
         ("status", "Stop", best["status"] == "stopped"),
@@ -180,8 +230,75 @@ def test_what_is_typed_filters_rows_and_lines(shown):
     ):
         page.fill(f'[aria-label="Filter {column}"]', text)
         assert ids(page) == best.loc[match, "trial_id"].tolist()
-        assert page.evaluate(lines) == int((match & best["val_acc"].notna()).sum())
+        wanted = set(best.index[match & best["val_acc"].notna()])
+        assert shown_marks(page, PARALLEL) == wanted
+        assert shown_marks(page, SLICE) == wanted
+        assert shown_marks(page, CURVES) == wanted
         page.fill(f'[aria-label="Filter {column}"]', "")
+
+
+def test_a_box_in_a_slice_and_one_in_the_curves_filter_all_the_others(shown):
+    page = shown.page
+    best = pd.read_csv(shown.index.parent / "tables" / "trials.csv")
+    box_over(page, SLICE, (-3, -0.9))
+    assert ids(page) == best.loc[best["learning_rate"] >= 1e-3, "trial_id"].tolist()
+    assert page.input_value('[aria-label="Filter learning_rate"]').count("..") == 1
+    before = set(ids(page))
+    box_over(page, CURVES, (2.5, 4))  # those that went on for long
+    left = set(ids(page))
+    assert left == before & set(best.loc[best["epochs"] == 4, "trial_id"])
+    assert 0 < len(left) < len(before)
+    assert f"{len(left)} of 40 trials" in page.inner_text(".filtered")
+    clear(page)
+
+
+def test_colours_are_those_of_the_hyperparameter_that_is_chosen(shown):
+    page = shown.page
+    names = page.locator(".explorer select option").all_inner_texts()
+    assert names[0] == "batch_norm", "what matters most comes first"
+    assert set(names) >= {"activation", "learning_rate", "val_acc", "outcome"}
+    titles = ".legend > b"
+    for name in ("outcome", "batch_norm"):
+        page.locator(".explorer select").select_option(label=name)
+        for group in page.query_selector_all(".live"):
+            group.scroll_into_view_if_needed()
+            page.wait_for_timeout(100)
+        assert set(page.locator(titles).all_inner_texts()) == {name}
+    best = pd.read_csv(shown.index.parent / "tables" / "trials.csv")
+    by_colour = panel_of(page, SLICE).evaluate(
+        "div => div.data.filter(t => t.customdata).map(t => t.customdata)"
+    )
+    values = [set(best["batch_norm"][rows]) for rows in by_colour]
+    assert values == [{False}, {True}]
+
+
+def test_a_click_on_a_trial_opens_its_card_beside_the_champions(shown):
+    page = shown.page
+    best = pd.read_csv(shown.index.parent / "tables" / "trials.csv")
+    trial = best.iloc[3]
+    page.locator("td button", has_text=trial["trial_id"]).click()
+    card = page.locator("dialog.card")
+    assert card.locator("h3").inner_text() == f"Trial {trial['trial_id']}"
+    rows = dict(zip(card.locator("td:first-child").all_inner_texts(),
+                    card.locator("td:nth-child(2)").all_inner_texts(), strict=True))  # fmt: skip
+    assert rows["activation"] == trial["activation"]
+    page.wait_for_function("document.querySelector('.card .main-svg')")
+    curves = card.locator(".curve").evaluate("div => div.data.map(t => t.x.length)")
+    assert curves == [best.iloc[0]["epochs"], trial["epochs"]]
+    different = set(card.locator(".differs td:first-child").all_inner_texts())
+    same = best.iloc[0]["batch_norm"] == trial["batch_norm"]
+    assert ("batch_norm" in different) == (not same) and "val_acc" in different
+    page.keyboard.press("Escape")
+    assert card.count() == 0
+
+
+def test_the_result_and_the_curves_are_in_the_first_screen_of_a_desktop(shown):
+    page = shown.page
+    with on_a_desktop(page):
+        page.evaluate("scrollTo(0, 0)")
+        bottom = page.evaluate("document.querySelector('.columns').getBoundingClientRect().bottom")
+        assert bottom < 900
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1400
 
 
 def test_headings_sort_by_number_and_unknown_values_stay_last(shown):
@@ -201,7 +318,7 @@ def test_headings_sort_by_number_and_unknown_values_stay_last(shown):
 def test_the_keyboard_reaches_everything_that_can_be_used(shown):
     page = shown.page
     wanted = page.eval_on_selector_all(
-        "a, button, input, summary, .box",
+        "a, button, input, select, summary, .box",
         "all => all.filter(e => e.offsetParent && !e.hidden).length",
     )
     page.evaluate("document.activeElement.blur(); window.reached = new Set(); scrollTo(0, 0)")
@@ -212,15 +329,21 @@ def test_the_keyboard_reaches_everything_that_can_be_used(shown):
     assert page.evaluate("reached.size") == wanted
 
 
-def test_a_legend_hides_and_shows_a_kind_of_trial_in_all_its_panels(shown):
-    curves = shown.page.locator(".live.pairs").first
-    hidden = (
-        "live => [...live.querySelectorAll('.panel')].map(panel => panel.data.filter("
-        "trace => trace.legendgroup === 'stopped' && trace.visible === false).length)"
-    )
-    entry = shown.page.locator(".legend:has(+ .live.pairs) button", has_text="stopped").first
+def test_a_legend_hides_and_shows_a_kind_of_trial_in_all_plots(shown):
+    page = shown.page
+    page.locator(".explorer select").select_option(label="outcome")
+    best = pd.read_csv(shown.index.parent / "tables" / "trials.csv")
+    stopped = set(best.index[best["status"] == "stopped"])
+    live = page.locator(".live.pairs").first
+    live.scroll_into_view_if_needed()
+    entry = page.locator(".legend:has(+ .live.pairs) button", has_text="stopped").first
     entry.press("Enter")
     assert entry.get_attribute("aria-pressed") == "false"
-    assert curves.evaluate(hidden) == [2, 2]  # the lines and their ends, of val_acc and val_loss
+    assert page.evaluate("document.activeElement.textContent") == "stopped", "it keeps the focus"
+    for which in (CURVES, SLICE):
+        assert not shown_marks(page, which) & stopped
+    live.scroll_into_view_if_needed()
+    page.wait_for_timeout(200)
     entry.press("Enter")
-    assert curves.evaluate(hidden) == [0, 0]
+    for which in (CURVES, SLICE):
+        assert shown_marks(page, which) >= stopped

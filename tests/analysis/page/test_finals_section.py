@@ -7,6 +7,7 @@ import pytest
 
 from analysis.page.blocks import Paragraph, Table
 from analysis.page.sections.finals import final_section
+from analysis.page.sections.result import reference_figures
 from analysis.reading.folder import SweepFolder, read_folder
 from analysis.statistics.summary import champion_sentences
 from cnnlib.search.halving import divergence
@@ -73,3 +74,19 @@ def test_a_seed_that_diverged_is_told_apart_from_one_that_failed(sweep: SweepFol
     table = final_section(sweep).blocks[1]
     assert isinstance(table, Table)
     assert list(map(str, table.rows[2]))[2:] == ["40.0%", "diverged", "", "", ""]
+
+
+def test_the_first_screen_sets_the_untuned_reference_beside_the_champion(
+    sweep: SweepFolder,
+) -> None:
+    assert reference_figures(sweep) == [("90.0%", "validation accuracy of the untuned reference")]
+    tested = pd.DataFrame(
+        {"label": ["a"] * 9, "predicted": ["a"] * 8 + ["b"], "reference_predicted": ["b"] * 9}
+    ).assign(correct=[True] * 8 + [False])
+    [(number, words)] = reference_figures(replace(sweep, predictions=tested))
+    assert number == "+88.9" and words.startswith("points on the test against the untuned")
+    assert "may be chance" not in words
+    few = tested.iloc[-3:]
+    assert reference_figures(replace(sweep, predictions=few))[0][1].endswith("may be chance")
+    (sweep.path / "champion" / "finals.csv").unlink()
+    assert reference_figures(sweep) == []

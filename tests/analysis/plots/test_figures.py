@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.plots.colouring import Linked, linked
 from analysis.plots.curves import curve_figures
 from analysis.plots.effects import (
     effects_figure,
@@ -11,7 +12,8 @@ from analysis.plots.effects import (
     pair_figure,
     surface_figure,
 )
-from analysis.plots.parallel import parallel_figure
+from analysis.plots.learning import learning_figure
+from analysis.plots.parallel import broken, parallel_figure
 from analysis.plots.several import by_number, progress_figure
 from analysis.plots.style import Figure, Trace
 from analysis.plots.test import (
@@ -59,6 +61,11 @@ def sweep(
     return SweepFolder("here", trials, epochs, names, settings=dict(settings))  # type: ignore[arg-type]
 
 
+def links(trials: pd.DataFrame = TRIALS) -> Linked:
+    """All trials, coloured by their outcome."""
+    return Linked(trials, linked(sweep(trials), trials, []).colourings[-1:])
+
+
 def history(trials: pd.DataFrame = TRIALS) -> Figure:
     return history_figure(sweep(trials), trials)
 
@@ -75,6 +82,11 @@ def named(drawn: Figure, name: str) -> Trace:
 
 def num_marks(drawn: Figure) -> int:
     return sum(len(trace["x"]) for trace in marks(drawn))
+
+
+def num_linked(drawn: Figure) -> int:
+    """Marks that the page links."""
+    return sum(len(trace["customdata"]) for trace in drawn["data"] if "customdata" in trace)
 
 
 def notes(drawn: Figure) -> list[str]:
@@ -132,7 +144,7 @@ def test_outcomes_differ_without_colour() -> None:
 
 
 def test_curves_are_one_trace_an_outcome_with_a_gap_after_each_and_the_best_is_thick() -> None:
-    [drawn] = curve_figures(sweep(rungs=[2]), EPOCHS, TRIALS, ["val_acc"])
+    [drawn] = curve_figures(sweep(rungs=[2]), EPOCHS, TRIALS, ["val_acc"], links())
     completed = named(drawn, "completed")
     assert completed["x"] == [1, 2, 3, None, 1, 2] and completed["y"][4:] == [0.2, 0.3]
     best = named(drawn, "best trial")
@@ -143,25 +155,29 @@ def test_curves_are_one_trace_an_outcome_with_a_gap_after_each_and_the_best_is_t
 
 def test_stopped_curves_end_in_a_marker_and_so_does_a_single_epoch() -> None:
     stopped = TRIALS.assign(status="stopped")
-    [drawn] = curve_figures(sweep(stopped), EPOCHS, stopped, ["val_acc"])
+    [drawn] = curve_figures(sweep(stopped), EPOCHS, stopped, ["val_acc"], links(stopped))
     [ends] = [trace for trace in drawn["data"] if trace["mode"] == "markers"]
     assert (ends["x"], ends["y"]) == ([3, 1, 2], [0.4, 0.2, 0.3])
     alone = EPOCHS[EPOCHS["trial_id"] == "b"]
-    [drawn] = curve_figures(sweep(), alone, TRIALS.assign(status="completed"), ["val_acc"])
+    completed = TRIALS.assign(status="completed")
+    [drawn] = curve_figures(sweep(), alone, completed, ["val_acc"], links(completed))
     assert [t["x"] for t in drawn["data"] if t["mode"] == "markers"] == [[1]]
 
 
 def test_an_exploded_loss_leaves_the_plot_and_the_plot_says_so() -> None:
     calm = pd.DataFrame({"trial_id": "a", "epoch": range(1, 101), "val_loss": 2.0})
-    [drawn] = curve_figures(sweep(), pd.concat([calm, EPOCHS]), TRIALS, ["val_loss"])
+    [drawn] = curve_figures(sweep(), pd.concat([calm, EPOCHS]), TRIALS, ["val_loss"], links())
     axis = drawn["layout"]["yaxis"]
     assert axis["range"][1] < 10
     assert axis["title"]["text"].endswith("1 value above, up to 900")
 
 
 def test_a_hyperparameter_has_every_measured_trial_as_a_dot_and_counts_them() -> None:
-    for drawn in slice_figures(sweep(), TRIALS, ["activation", "learning_rate"]):
-        assert num_marks(drawn) == 4
+    measured = TRIALS.dropna(subset="val_acc")
+    names = ["activation", "learning_rate"]
+    for drawn in slice_figures(sweep(), measured, names, links(), "by epoch 2"):
+        assert num_linked(drawn) == 4
+        assert drawn["layout"]["yaxis"]["title"]["text"] == "val_acc by epoch 2"
         counts = [int(t.split("= ")[1].rstrip(")")) for t in drawn["layout"]["xaxis"]["ticktext"]]
         assert sum(counts) == 4
         assert named(drawn, "median")["x"].count(None) == len(counts)
@@ -170,8 +186,8 @@ def test_a_hyperparameter_has_every_measured_trial_as_a_dot_and_counts_them() ->
 def test_many_numbers_become_four_groups_on_a_log_scale() -> None:
     table = pd.DataFrame({"trial_id": range(20), "learning_rate": 10.0 ** np.linspace(-5, -1, 20)})
     table = table.assign(val_acc=np.linspace(0, 1, 20), activation="relu")
-    [drawn] = slice_figures(sweep(table), table, ["learning_rate"])
-    assert num_marks(drawn) == 20
+    [drawn] = slice_figures(sweep(table), table, ["learning_rate"], links(table), "")
+    assert num_linked(drawn) == 20
     assert drawn["layout"]["xaxis"]["type"] == "log"
     assert drawn["layout"]["xaxis"]["title"]["text"] == "n = 5, 5, 5, 5 by group"
 
@@ -207,16 +223,52 @@ def test_an_unknown_accuracy_is_not_hovered_as_zero() -> None:
 
 
 def test_parallel_coordinates_have_a_line_per_trial_with_the_best_thick_and_on_top() -> None:
-    drawn = parallel_figure(TRIALS, ["activation", "learning_rate"], "a")
-    pale, *shades, best = drawn["data"]
-    assert best["meta"] == [0] and best["line"]["width"] > 2
-    assert sorted(row for shade in shades for row in shade["meta"]) == [1, 2, 3]
-    assert best["x"][-2:] == [1, None], "at the end of the axis of val_acc"
-    assert {"<b>activation = relu</b>", "<b>learning_rate = 0.0001</b>"} <= set(notes(drawn))
+    drawn = parallel_figure(TRIALS, ["activation", "learning_rate"], "a", links())
+    *others, best = drawn["data"]
+    assert best["line"]["width"] > 2 and "customdata" not in best
+    assert best["y"][-2:] == [1, None], "at the upper end of the axis of val_acc"
+    assert {row for trace in others for row in trace["customdata"]} == {-1, 0, 1, 2, 4}
+    assert "<b>activation</b><br>relu" in notes(drawn), "its value below the name"
     assert "not logged" in notes(drawn)
-    worst_first = [row for shade in shades for row in shade["meta"]]
-    assert worst_first == [1, 3, 2], "the better, the later drawn"
-    assert pale["meta"] is None and len(pale["x"]) == 4 * 4
+    axes = drawn["layout"]["meta"]["axes"]
+    assert [(a["name"], a["is_number"]) for a in axes] == [
+        ("activation", False), ("learning_rate", True), ("val_acc", True)
+    ]  # fmt: skip
+    for trace in others:  # each crosses each axis, where the page looks for it
+        crossed = [x for x in trace["x"] if x in (0, 1, 2)]
+        assert len(crossed) == 3 * len({*trace["customdata"]} - {-1})
+
+
+def test_a_long_name_stands_in_two_lines_above_its_axis() -> None:
+    assert broken("first_layer_filters") == ["first_layer_", "filters"]
+    assert broken("dropout") == ["dropout"]
+    assert all(len(part) <= 14 for part in broken("a_very_long_hyperparameter_name_indeed"))
+
+
+def test_trials_have_the_colours_of_the_first_name_and_of_others_that_may_be_chosen() -> None:
+    found = linked(sweep(), TRIALS, ["learning_rate", "activation"])
+    assert [c.name for c in found.colourings] == [
+        "learning_rate", "activation", "val_acc", "outcome"
+    ]  # fmt: skip
+    ids = TRIALS["trial_id"]
+    parts = {label: ids[has].tolist() for label, _, has in found.groups(ids)}
+    assert parts == {"0.0001": ["a"], "0.001": ["c", "d"], "0.01": ["b", "e"]}
+    for colouring in found.colourings:
+        looks = list(colouring.looks.values())
+        assert len({(look.symbol, look.dash, look.color) for look in looks}) == len(looks)
+        assert len(colouring.codes) == len(TRIALS) and max(colouring.codes) < len(looks)
+    names = found.colourings[1]
+    assert list(names.looks) == ["gelu", "relu", "not logged"]
+    assert found.colourings[2].as_data()["labels"][-1] == "no val_acc"
+
+
+def test_the_epoch_of_comparison_is_marked_unless_it_is_a_rung_or_the_last() -> None:
+    def marked(compared: int, *rungs: int) -> bool:
+        found = sweep(rungs=list(rungs))
+        [drawn] = curve_figures(found, EPOCHS, TRIALS, ["val_acc"], links(), compared)
+        return any(trace.get("name") == "compared here" for trace in drawn["data"])
+
+    assert marked(2) and not marked(2, 2) and not marked(3)
 
 
 def test_two_decades_make_a_log_scale_and_less_does_not() -> None:
@@ -306,7 +358,8 @@ IMPORTANCE = pd.DataFrame(
 
 def test_each_effect_is_a_mark_with_its_interval_and_both_n_are_told() -> None:
     drawn = effects_figure(EFFECTS, IMPORTANCE, "by epoch 3")
-    found = {t["marker"]["symbol"]: (t["x"], t["error_x"]) for t in drawn["data"]}
+    marked = [trace for trace in drawn["data"] if trace["mode"] == "markers"]
+    found = {t["marker"]["symbol"]: (t["x"], t["error_x"]) for t in marked}
     assert {s: x for s, (x, _) in found.items()} == {
         "triangle-up": [8.0], "triangle-down": [-9.0], "circle": [1.0]
     }  # fmt: skip
@@ -329,9 +382,9 @@ def test_long_names_leave_a_phone_room_for_the_marks() -> None:
 
 
 def test_importance_bars_are_as_long_as_their_shares_and_the_legend_says_what_differs() -> None:
-    sure, unsure = importance_figure(IMPORTANCE)["data"]
+    sure, unsure = importance_figure(IMPORTANCE, {"lr": 0.01, "norm": 0.2})["data"]
     assert (sure["x"], unsure["x"]) == ([60], [0])
-    assert [sure["name"], unsure["name"]] == ["interval above 0", "interval reaches 0"]
+    assert [sure["name"], unsure["name"]] == ["no chance (p at most 0.05)", "may be chance"]
     looks = [(t["marker"]["color"], t["marker"]["pattern"]["shape"]) for t in (sure, unsure)]
     assert looks[0][0] != looks[1][0] and looks[0][1] != looks[1][1]
 
@@ -366,3 +419,34 @@ def test_of_very_many_trials_of_several_sweeps_the_best_so_far_is_that_of_all() 
     steps = dict(zip(best["x"], best["y"], strict=True))
     records = table[table["best"].diff().fillna(1) > 0]
     assert [steps[x] for x in records["x"]] == pytest.approx(records["best"].tolist(), abs=1e-5)
+
+
+def test_one_giant_effect_does_not_squeeze_the_others_and_is_told() -> None:
+    giant = EFFECTS.iloc[[0]].assign(
+        hyperparameter="norm", value="odd", effect=0.9, low=0.8, high=1
+    )
+    drawn = effects_figure(pd.concat([EFFECTS, giant]), IMPORTANCE, "")
+    low, high = drawn["layout"]["xaxis"]["range"]
+    assert low < -12 and 12 < high < 60
+    assert "<b>+90 ▸</b>" in notes(drawn)
+
+
+def test_where_nobody_knows_there_is_no_mark_and_the_figure_says_so() -> None:
+    unknown = EFFECTS.assign(effect=[0.08, np.nan, np.nan], low=[0.05, np.nan, np.nan])
+    drawn = effects_figure(unknown, IMPORTANCE, "by epoch 9")
+    assert notes(drawn).count("nobody knows") == 2
+    assert sum(len(t["x"]) for t in drawn["data"] if t["mode"] == "markers") == 1
+
+
+def test_who_does_not_learn_is_drawn_by_value_the_surest_hyperparameter_first() -> None:
+    columns = ["hyperparameter", "value", "n", "failed", "share", "low", "high", "p_adjusted"]
+    table = pd.DataFrame(
+        [("dropout", "0.2", 10, 2, 0.2, 0.05, 0.5, 0.6), ("lr", "1", 8, 8, 1.0, 0.7, 1.0, 0.001),
+         ("lr", "0.1", 12, 0, 0.0, 0.0, 0.3, 0.001)], columns=columns,
+    )  # fmt: skip
+    drawn = learning_figure(table)
+    assert notes(drawn) == ["<b>lr</b> (p = 0.001)", "<b>dropout</b> (p = 0.6)"]
+    assert drawn["layout"]["yaxis"]["ticktext"] == ["1 (8 of 8)", "0.1 (0 of 12)", "0.2 (2 of 10)"]
+    sure, unsure = drawn["data"]
+    assert (sure["x"], unsure["x"]) == ([1, 0], [0.2])
+    assert sure["marker"]["symbol"] != unsure["marker"]["symbol"]

@@ -31,6 +31,7 @@ from tests.analysis.plots.test_figures import (
     IMPORTANCE,
     TRIALS,
     history,
+    links,
     predictions,
     sweep,
 )
@@ -52,15 +53,16 @@ def workers() -> Figure:
     return workers_figure(found, found.trials)
 
 
+MEASURED = TRIALS.dropna(subset="val_acc")
 FIGURES: dict[str, Figure] = {
     "timeline": history(),
-    "curves": curve_figures(sweep(rungs=[2]), EPOCHS, TRIALS, ["val_loss"])[0],
-    "slice": slice_figures(sweep(), TRIALS, ["activation"])[0],
+    "curves": curve_figures(sweep(rungs=[2]), EPOCHS, TRIALS, ["val_loss"], links())[0],
+    "slice": slice_figures(sweep(), MEASURED, ["activation"], links(), "")[0],
     "distribution": distribution_figure(TRIALS),
     "workers": workers(),
-    "parallel": parallel_figure(TRIALS, ["activation", "learning_rate"], "a"),
+    "parallel": parallel_figure(TRIALS, ["activation", "learning_rate"], "a", links()),
     "effects": effects_figure(EFFECTS, IMPORTANCE, ""),
-    "importance": importance_figure(IMPORTANCE),
+    "importance": importance_figure(IMPORTANCE, {"lr": 0.01, "norm": 0.2}),
     "surface": surface(),
     "confusion": confusion(),
     "recalls": recalls_figure(class_recalls(predictions(["a", "b"]), ["a", "b"])),
@@ -152,7 +154,7 @@ def test_axes_are_as_on_the_page() -> None:
 
 
 def test_the_legend_has_one_entry_for_each_kind_in_any_panel() -> None:
-    panels = slice_figures(sweep(), TRIALS, ["activation", "learning_rate"])
+    panels = slice_figures(sweep(), MEASURED, ["activation", "learning_rate"], links(), "")
     names = [trace["name"] for trace in still.legend_of(panels)]
     assert names == ["completed (n = 2)", "stopped (n = 1)", "running (n = 1)", "median",
                      "best trial"]  # fmt: skip

@@ -1,0 +1,292 @@
+"""What many photographs take: 10,000, 100,000 and a million of them, in 1,000 classes.
+
+python benchmarks/photos.py [--numbers 10000,100000] [--side PX] [--cache raw|jpeg]
+
+For each number it makes that many small JPEGs to train on and a tenth of it to test with, from a
+seed, one test photograph in a hundred a copy of one that is trained on. Then each step that a sweep
+takes runs in a process of its own: reading (with checks and fingerprint), the same again with
+nothing changed, decoding, the start of the same command with nothing changed, the split, the search
+for copies, an epoch of the smallest network, predictions, and the report of them. A row says the
+processor's microseconds a photograph, the seconds by the clock, and the most memory of the
+process's own, which is that beside the mapped pixels. All is deleted afterwards.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+
+CLASSES = 1000
+COPIES = 100  # one test photograph in so many is a copy
+TEST = 10  # one photograph to test with for so many to train on
+BLOCK = 1000  # photographs that are made at once
+PATTERN = 8  # waves across and down of which a photograph is made
+QUALITY = 85
+
+
+def _pictures(seed: list[int], number: int, side: int) -> np.ndarray:
+    """(number, side, side, 3) uint8: sums of waves, the finer the weaker, as in photographs."""
+    rng = np.random.default_rng(seed)
+    waves = np.arange(PATTERN)
+    weight = 1 / (1 + np.hypot(waves[:, None], waves))[:, :, None]
+    parts = rng.standard_normal((number, PATTERN, PATTERN, 3), np.float32) * weight
+    parts = 0.8 * parts.mean(3, keepdims=True) + 0.3 * parts  # colours go together
+    basis = np.cos(np.pi * (np.arange(side)[:, None] + 0.5) * waves / side).astype(np.float32)
+    images = np.einsum("yu,nuvc,xv->nyxc", basis, parts.astype(np.float32), basis, optimize=True)
+    return (images * 45 + 128).clip(0, 255).astype(np.uint8)
+
+
+def _write(folder: str, split: str, first: int, number: int, side: int) -> None:
+    """Photographs of one block; of the test's the first of each hundred are training ones."""
+    import simplejpeg
+
+    images = _pictures([split == "test", first], number, side)
+    if split == "test":
+        known = _pictures([False, 0], BLOCK, side)
+        for index in range(0, number, COPIES):
+            copy = known[(first + index) // COPIES % BLOCK]
+            images[index] = copy[:, ::-1] if index // COPIES % 2 else copy
+    for index, image in enumerate(images, first):
+        path = f"{folder}/{split}/{index % CLASSES:04d}/{index:07d}.jpg"
+        quality = QUALITY if split == "train" else QUALITY - 10
+        with open(path, "wb") as file:
+            file.write(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality))
+
+
+def make(folder: Path, number: int, side: int) -> None:
+    """train/<class>/<n>.jpg and test/ of a tenth as many."""
+    with ProcessPoolExecutor(2) as pool:
+        waiting = []
+        for split, many in (("train", number), ("test", number // TEST)):
+            for name in range(CLASSES):
+                (folder / split / f"{name:04d}").mkdir(parents=True, exist_ok=True)
+            for first in range(0, many, BLOCK):
+                some = min(BLOCK, many - first)
+                waiting.append(pool.submit(_write, str(folder), split, first, some, side))
+        for made in waiting:
+            made.result()
+
+
+def _found(asked: argparse.Namespace):  # type: ignore[no-untyped-def]
+    from cnnlib.photos.sources import find_dataset
+
+    form = "" if asked.cache == "raw" else f"#cache={asked.cache}"
+    return find_dataset(f"{asked.place / 'train'}{form}")
+
+
+def _champion(asked: argparse.Namespace, dataset):  # type: ignore[no-untyped-def]
+    """The smallest network, untrained."""
+    import torch
+
+    from cnnlib.champion.champion import Champion, write_champion
+    from cnnlib.networks.cnn.family import CNN
+
+    folder = asked.place / "champion"
+    config = CNN.configuration({"filters": "8-8", "num_neurons_dense": 16, "batch_size": 256})
+    torch.manual_seed(0)
+    champion = Champion(
+        folder=folder,
+        trial_id="0",
+        config=config,
+        classes=dataset.classes,
+        image_size=asked.side,
+        epoch=1,
+        val_acc=0.5,
+        family=CNN,
+    )
+    if not folder.exists():
+        folder.mkdir()
+        model = CNN.build(config, len(dataset.classes), asked.side)
+        torch.save(model.state_dict(), folder / "champion_weights.pth")
+        write_champion(champion)
+    return champion
+
+
+def _read(asked: argparse.Namespace) -> Callable[[], object]:
+    return lambda: _found(asked)
+
+
+def _decode(asked: argparse.Namespace) -> Callable[[], object]:
+    from cnnlib.pixels.pixels import decode_ahead
+
+    dataset = _found(asked)
+    return lambda: decode_ahead(dataset, asked.side, augmented=False)
+
+
+def _start(asked: argparse.Namespace) -> Callable[[], object]:
+    def again() -> None:
+        _decode(asked)()
+
+    return again
+
+
+def _split(asked: argparse.Namespace) -> Callable[[], object]:
+    from cnnlib.pixels.datamodule import stratified_split
+
+    train = _found(asked).train
+    return lambda: stratified_split(train.labels, 0.2, 0, train.copies, train.groups)
+
+
+def _copies(asked: argparse.Namespace) -> Callable[[], object]:
+    from cnnlib.champion.copies import find_leaks
+
+    dataset = _found(asked)
+
+    def search() -> None:
+        found = len(find_leaks(dataset, asked.side))
+        print(f"{found:,} test photographs are copies", file=sys.stderr)
+
+    return search
+
+
+def _epoch(asked: argparse.Namespace) -> Callable[[], object]:
+    from cnnlib.training.trial import Task, train
+
+    dataset = _found(asked)
+    config = _champion(asked, dataset).config
+    task = Task(dataset, asked.side, 1, 5, 0, 2)
+    return lambda: train(
+        config, task, on_epoch=lambda metrics: None, weights=asked.place / "weights.pth"
+    )
+
+
+def _predictions(asked: argparse.Namespace) -> Callable[[], object]:
+    from cnnlib.champion.final_test import predict_test
+
+    dataset = _found(asked)
+    champion = _champion(asked, dataset)
+
+    def predict() -> None:
+        table = predict_test(champion, dataset)
+        table.to_csv(asked.place / "test_predictions.csv", index=False)
+
+    return predict
+
+
+def _report(asked: argparse.Namespace) -> Callable[[], object]:
+    from analysis.page.sections import test as page
+    from analysis.reading import predictions as reading
+    from analysis.statistics.test import calibration, class_table, reliability, top_three
+
+    def report() -> None:
+        table = reading.read_predictions(asked.place / "test_predictions.csv")
+        order = reading.class_order(table, [])
+        class_table(table, order)
+        reliability(table)
+        calibration(table)
+        top_three(table)
+        reading.stratified_sample(table, num_photos=20, seed=0)
+        reading.confused_pairs(table, 10)
+        list(page._class_blocks(table, order))
+
+    return report
+
+
+# Each step, and whether it is of the test photographs alone.
+STEPS: dict[str, tuple[str, Callable[[argparse.Namespace], Callable[[], object]], bool]] = {
+    "read": ("reading, checks, fingerprint", _read, False),
+    "again": ("the same, nothing changed", _read, False),
+    "decode": ("decoding", _decode, False),
+    "start": ("a second start: both, nothing changed", _start, False),
+    "split": ("split", _split, False),
+    "copies": ("copies of training photographs in the test", _copies, False),
+    "epoch": ("an epoch", _epoch, False),
+    "predictions": ("predictions of the test", _predictions, True),
+    "report": ("report of the predictions", _report, True),
+}
+
+
+class _Own:
+    """The most memory of this process that is no file's, looked at twenty times a second."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.05):
+            self._look()
+
+    def _look(self) -> None:
+        status = Path("/proc/self/status").read_text()
+        [line] = [line for line in status.splitlines() if line.startswith("RssAnon")]
+        self.peak = max(self.peak, int(line.split()[1]) * 1024)
+
+    def end(self) -> int:
+        self._look()
+        self._ended.set()
+        self._thread.join()
+        return self.peak
+
+
+def step(asked: argparse.Namespace) -> None:
+    """Runs one step and prints what it took."""
+    own = _Own()
+    run = STEPS[asked.step][1](asked)
+    clock, began = time.process_time(), time.perf_counter()
+    run()
+    cpu, wall = time.process_time() - clock, time.perf_counter() - began
+    print(json.dumps({"cpu": cpu, "wall": wall, "memory": own.end()}))
+
+
+def _measured(asked: argparse.Namespace, place: Path, name: str) -> dict[str, float]:
+    flags = ["--place", str(place), "--side", str(asked.side), "--cache", asked.cache]
+    done = subprocess.run(
+        [sys.executable, __file__, "--step", name, *flags],
+        env={**os.environ, "CNNLIB_CACHE": str(place / "cache")},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags.add_argument("--numbers", default="10000,100000")
+    flags.add_argument("--side", type=int, default=32)
+    flags.add_argument("--cache", default="raw", choices=("raw", "jpeg"))
+    flags.add_argument("--steps", default=",".join(STEPS))
+    flags.add_argument("--place", type=Path, help="where to make them; kept if given")
+    flags.add_argument("--step", help=argparse.SUPPRESS)
+    asked = flags.parse_args()
+    if asked.step:
+        return step(asked)
+    print("| photographs | step | µs each | against the first | seconds | memory |")
+    print("|---|---|---|---|---|---|")
+    first: dict[str, float] = {}
+    for number in map(int, asked.numbers.split(",")):
+        place = Path(tempfile.mkdtemp(prefix="photos-", dir=asked.place))
+        try:
+            make(place, number, asked.side)
+            for name in asked.steps.split(","):
+                said, _, of_test = STEPS[name]
+                found = _measured(asked, place, name)
+                of = number // TEST if of_test else number + number // TEST
+                each = found["cpu"] / of * 1e6
+                ratio = each / first.setdefault(name, each)
+                print(
+                    f"| {number:,} | {said} | {each:,.1f} | {ratio:.2f}x | {found['wall']:,.1f} | "
+                    f"{found['memory'] / 1e6:,.0f} MB |",
+                    flush=True,
+                )
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
