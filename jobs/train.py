@@ -118,7 +118,7 @@ def check_memory(
     import torch
 
     from cnnlib.planning.cost import training_bytes
-    from cnnlib.running.machine import free_memory
+    from cnnlib.system.limits import free_memory
     from cnnlib.system.units import byte_size
 
     try:
@@ -146,9 +146,10 @@ def _train(config: Configuration, task: Any, out: Path, flags: argparse.Namespac
     import pandas as pd
     from pytorch_lightning.callbacks import ModelCheckpoint
 
-    from cnnlib.champion.champion import WEIGHTS, Champion, write_champion
+    from cnnlib.champion.champion import Champion, write_champion
     from cnnlib.journal.events import Journal
     from cnnlib.journal.tables import CLASS_COUNTS
+    from cnnlib.networks.saved_files import WEIGHTS
     from cnnlib.networks.summary import scorer, summary
     from cnnlib.planning.provenance import provenance
     from cnnlib.search.halving import divergence

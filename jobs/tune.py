@@ -127,13 +127,14 @@ def _run(plan: Any, reason: str | None) -> int:
     if result.trouble:
         print(f"{result.trouble}; go on by the same command with --resume", file=sys.stderr)
         return 1
-    if result.champion is None and not (result.interrupted and len(result.epochs)):
+    champion = result.champion
+    if champion is None and not (result.interrupted and len(result.epochs)):
         print(
             f"no trial reached a {plan.terms.metric.said}; see {result.folder}/trials.csv",
             file=sys.stderr,
         )
         return 130 if result.interrupted else 1
-    if result.interrupted:
+    if champion is None or result.interrupted:
         print(
             f"interrupted; go on by the same command with --resume; what was reached: "
             f"python analysis/report.py {result.folder}"
@@ -154,7 +155,6 @@ def _run(plan: Any, reason: str | None) -> int:
     page = write_report(result.folder)
     if plan.mirror and (problem := plan.mirror.close()):
         print(problem, file=sys.stderr)
-    champion = result.champion
     on_seeds = "" if champion.origin == "search" else " on new seeds"
     print(f"champion: trial {champion.trial_id}, {champion.said}{on_seeds}{tested}; report: {page}")
     return 0
