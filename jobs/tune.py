@@ -1,6 +1,5 @@
 """Searches hyperparameters: flags in, a sweep's folder with champion and report out."""
 
-import argparse
 import signal
 import sys
 from collections.abc import Callable
@@ -9,8 +8,9 @@ from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where nothing was installed
 
+from cnnlib.search.gain import MORE
 from cnnlib.search.searchers import SEARCHERS
-from cnnlib.system.flags import Flags, weights_setting
+from cnnlib.system.flags import Flags, number_or, weights_setting
 from cnnlib.system.mistakes import each
 from cnnlib.system.redaction import named
 
@@ -42,7 +42,12 @@ def parser() -> Flags:
     add("--trials", type=int, metavar="N", help="how many configurations to try")
     add("--max-epochs", type=int, metavar="N", help="epochs of a trial that is not stopped")
     add("--image-size", type=int, metavar="PX", help="side of the images")
-    add("--gpus-per-trial", type=_share, metavar="F", help="share of a GPU for a trial, or auto")
+    add(
+        "--gpus-per-trial",
+        type=number_or("auto"),
+        metavar="F",
+        help="share of a GPU for a trial, or auto",
+    )
     add("--cpus-per-trial", type=int, metavar="N", help="CPU cores for a trial (default 1)")
     add("--max-concurrent", type=int, metavar="N", help="trials at once (default: what fits)")
     add("--time-budget", metavar="TIME", help="2h, 90m or 1h30m, the last quarter for the finals")
@@ -61,6 +66,10 @@ def parser() -> Flags:
     add("--warm-start", metavar="FOLDER", help="begin with what another sweep found")
     add("--first", metavar="FILE", help="configurations to try first, or a trials.csv")
     add("--prior", action="append", metavar="NAME=V[,V]", help="values that you believe in")
+    add(
+        "--stop-when", type=number_or("noise"), metavar="GAIN",
+        help=f"end where {MORE} more trials are expected to gain less: 0.003 of val_acc, or noise",
+    )  # fmt: skip
     add("--explore", type=float, metavar="SHARE", help="of the proposals balanced at random (0)")
     add("--search", choices=tuple(SEARCHERS), help="how configurations are proposed")
     add("--wandb", choices=("auto", "online", "offline", "off"), help="W&B (default auto)")
@@ -69,13 +78,6 @@ def parser() -> Flags:
     add("--plan", action="store_true", help="check everything, print the plan, start nothing")
     add("--verbose", action="store_true", help="show what Ray prints too")
     return flags
-
-
-def _share(text: str) -> float | str:
-    try:
-        return text if text == "auto" else float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is not a number or auto") from None
 
 
 def main() -> int:

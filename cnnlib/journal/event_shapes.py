@@ -84,7 +84,9 @@ def _weighted(content: Any) -> bool:
     return _weighted_fields(content) and len(content["weights"]) == len(content["values"])
 
 
-_known = _only({"config": _config, "score": _maybe(_number)})
+_known = _only(
+    {"config": _config, "score": _maybe(_number)}, {"epochs": _whole, "seconds": _maybe(_number)}
+)
 _decision = _only(
     {"stop": _flag, "rung": _whole, "cutoff": _maybe(_number)}, {"audited": _flag, "pause": _flag}
 )
@@ -174,6 +176,8 @@ OPTIONAL: dict[str, dict[str, Rule]] = {
         "priors": _by_name(_each(_scalar)),
         "explore": _number,
         "target": _maybe(_number),
+        "stop_when": _maybe(_number),
+        "noise_of": _whole,
         "metric": _metric,
     },
     "machines": {"accelerator": _maybe(_text)},

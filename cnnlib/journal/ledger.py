@@ -13,44 +13,18 @@ from typing import Any
 
 from cnnlib.journal.proposals import SEARCH, Proposals
 from cnnlib.journal.terms import Terms
+from cnnlib.journal.trial import ENDINGS, Trial
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
-from cnnlib.networks.metric import VAL_ACC
+from cnnlib.search.gain import expected_gain
 from cnnlib.search.halving import Decision, divergence, finite
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.stopping import StoppingRule
 
-ENDINGS = {"finished": "completed", "stopped": "stopped", "failed": "failed"}  # event: status
 HANDS = ("stop", "pause", "raise")  # what a person may ask for a trial
 HOPELESS = 5  # trials that fail for one reason, if they are most of those that ended
 
 Cost = Callable[[Configuration], float]  # seconds that an epoch takes
-
-
-@dataclass
-class Trial:
-    """What is known of one trial."""
-
-    trial_id: str
-    config: Configuration
-    max_epochs: int  # those of the sweep when it was proposed
-    epoch: int = 0  # the last that was reported
-    best: float = VAL_ACC.worst  # its best score
-    best_epoch: int = 0
-    seconds: float = 0.0  # that its epochs took
-    stop: Decision | None = None  # the decision that ended it
-    pause: Decision | None = None  # the one for which it leaves, or has left, its worker
-    has_paused: bool = False  # so that it has a score to tell the searcher
-    asked: str | None = None  # what a person wants of it and is not done yet: stop or pause
-    spare: bool = False  # it runs as its worker would be idle, and ends with the others
-    raised: bool = False  # a person wants it to run to its end, whatever is decided at rungs
-    audited: bool = False  # it would have been stopped
-    diverged: str | None = None  # why it has no accuracy and counts as the worst
-    status: str = "running"  # or paused, which is no end, or one of ENDINGS
-
-    @property
-    def has_ended(self) -> bool:
-        return self.status not in ("running", "paused")
 
 
 @dataclass
@@ -83,7 +57,7 @@ class Ledger:
     def unfinished(self) -> int:
         """Trials that are still to be run or proposed."""
         ended = sum(trial.has_ended for trial in self.trials.values())
-        planned = 0 if self.reached else self.terms.trials
+        planned = 0 if self.reached or self.in_vain else self.terms.trials
         return max(planned, len(self.trials)) - ended
 
     @property
@@ -219,21 +193,41 @@ class Ledger:
 
     @property
     def _proposed_all(self) -> bool:
-        return self.exhausted or len(self.trials) >= self.terms.trials
+        return self.exhausted or self.in_vain or len(self.trials) >= self.terms.trials
+
+    @property
+    def gain(self) -> float | None:
+        """What the next trials are expected to add to the best score; None of too few."""
+        known = [t.best for t in self.trials.values() if t.best_epoch and t.status != "running"]
+        return expected_gain(known)
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether more trials are not expected to gain what the sweep is to go on for."""
+        least = self.terms.least_gain(max((t.best for t in self.trials.values()), default=0.0))
+        gain = None if least is None else self.gain
+        return gain is not None and least is not None and gain < least
 
     def is_given_up(self, trial_id: str) -> bool:
         """Whether a trial that waits goes on no more."""
+        return trial_id in self._given_up()
+
+    def _given_up(self) -> list[str]:
+        """The trials that wait and go on no more."""
         assert self._stopping is not None
-        if trial_id in self._stopping.hopeless() or self.trials[trial_id].asked == "stop":
-            return True
+        waiting = [trial for trial in self.trials.values() if trial.status == "paused"]
+        if not waiting:
+            return []
         left = not self._proposed_all or self.picked(idle=True) is not None
-        return not self.waits and bool(self.hopeless or self.reached or not left)
+        if not self.waits and (self.hopeless or self.reached or not left):
+            return [trial.trial_id for trial in waiting]
+        fallen = set(self._stopping.hopeless())
+        return [t.trial_id for t in waiting if t.trial_id in fallen or t.asked == "stop"]
 
     def _stop_waiting(self) -> None:
         """Ends the trials that wait and go on no more."""
-        for trial in [t for t in self.trials.values() if t.status == "paused"]:
-            if self.is_given_up(trial.trial_id):
-                self.end(trial.trial_id)
+        for trial_id in self._given_up():
+            self.end(trial_id)
 
     def proposal(self) -> Configuration | None:
         """What is tried next, None where every configuration was proposed."""
@@ -243,7 +237,9 @@ class Ledger:
     def _outcomes(self) -> Iterable[Outcome]:
         for trial in self.trials.values():
             unknown = trial.status == "running" and not trial.has_paused
-            yield Outcome(trial.config, None if unknown else trial.best)
+            score = None if unknown else trial.best
+            seconds = trial.seconds / trial.epoch if trial.seconds else None
+            yield Outcome(trial.config, score, trial.epoch, seconds)
 
     def start(self, trial_id: str) -> None:
         """A trial runs, from its first epoch or from where it was interrupted."""

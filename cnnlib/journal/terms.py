@@ -15,6 +15,7 @@ from cnnlib.networks.hyperparameter import (
     hyperparameters,
 )
 from cnnlib.networks.metric import VAL_ACC, Metric
+from cnnlib.search.gain import chance
 from cnnlib.search.halving import Halving
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.searchers import SEARCHERS
@@ -48,6 +49,8 @@ class Terms:
     first: tuple[Configuration, ...] = ()  # what a person wants tried first
     priors: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # and believes in
     explore: float = 0.0  # share of the proposals that are balanced and random
+    stop_when: float | None = None  # gain of the metric below which nothing new is tried
+    noise_of: int = 0  # photographs whose chance is that gain; 0: they are not asked for
     names: Mapping[str, str] = field(default_factory=dict)  # of hyperparameters, in the sweep file
     rename: Mapping[str, str] = field(default_factory=dict)  # names of the file by --rename
     family: Family = CNN  # the kind of network, in the journal by its name
@@ -69,6 +72,10 @@ class Terms:
             worst=self.metric.worst,
         )
 
+    def least_gain(self, best: float) -> float | None:
+        """The gain below which nothing new is tried, beside this best score; None of none."""
+        return chance(best, self.noise_of) if self.noise_of else self.stop_when
+
     @property
     def first_rung(self) -> int:
         """Epochs before anything is decided on a trial."""
@@ -87,7 +94,7 @@ class Terms:
     def as_event(self) -> dict[str, Any]:
         content = {name: v for name, v in vars(self).items() if name != "family"}
         content["space"] = {name: asdict(values) for name, values in self.space.items()}
-        content["known"] = [asdict(outcome) for outcome in self.known]
+        content["known"] = [_written_outcome(outcome) for outcome in self.known]
         content["first"] = [self.written(config) for config in self.first]
         content["priors"] = {name: list(values) for name, values in self.priors.items()}
         content["metric"] = asdict(self.metric)
@@ -105,7 +112,7 @@ class Terms:
                 for n, v in event["space"].items()
             }
             values["known"] = tuple(
-                Outcome(family.configuration(known["config"]), known["score"])
+                Outcome(**known | {"config": family.configuration(known["config"])})
                 for known in event["known"]
             )
             values["first"] = tuple(map(family.configuration, event.get("first", ())))
@@ -126,6 +133,12 @@ class Terms:
         except ValueError as error:
             raise ValueError(f"the journal's `sweep` is none of this version: {error}") from None
         return terms
+
+
+def _written_outcome(outcome: Outcome) -> dict[str, Any]:
+    """Without what is not known of it."""
+    content = asdict(outcome)
+    return content if outcome.epochs else {name: content[name] for name in ("config", "score")}
 
 
 def _values(hyperparameter: Hyperparameter, content: dict[str, Any]) -> Choice | Interval:

@@ -98,7 +98,7 @@ def make_plan(settings: Settings) -> "Plan":
     mirror = _mirror(settings, folder)
     _check_machine(settings)
     from cnnlib.pixels.pixels import decode_ahead
-    from cnnlib.planning.plan import Plan
+    from cnnlib.planning.plan import Plan, num_photos
     from cnnlib.planning.resume import check_compatible, read_terms
 
     before = read_terms(folder, family) if settings.resume else None
@@ -109,6 +109,8 @@ def make_plan(settings: Settings) -> "Plan":
         rename=rename,
         **asked,
     )
+    if terms.noise_of:
+        terms = replace(terms, noise_of=num_photos(dataset, settings.seed)["val"])
     if before:
         kept = {name: getattr(before, name) for name in ASKED if name not in asked}
         terms = replace(terms, **kept)

@@ -1,12 +1,16 @@
 """The terms of a search from what the user asks: how many trials, which rungs, what is known."""
 
+import math
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from cnnlib.networks.metric import SHARES
 from cnnlib.planning.settings import Settings
 from cnnlib.search.halving import Halving
 from cnnlib.search.priors import read_priors
 from cnnlib.search.space import LISTABLE, Space
 from cnnlib.search.sweep_file import SweepFile
+from cnnlib.system.units import short
 
 if TYPE_CHECKING:
     from cnnlib.journal.terms import Terms
@@ -15,7 +19,13 @@ if TYPE_CHECKING:
 TRIALS = 20  # where neither --trials nor the file's run_cap says
 MAX_EPOCHS = 50  # the study's
 STOPPING = "asha"  # the rule of a sweep whose file does not say: asha or promote
-ASKED = ("first", "priors", "explore")  # of a person; a sweep that goes on has them
+ASKED = (
+    "first",
+    "priors",
+    "explore",
+    "stop_when",
+    "noise_of",
+)  # of a person; a sweep that goes on has them
 
 
 def max_epochs_asked(settings: Settings, file: SweepFile) -> int:
@@ -97,7 +107,25 @@ def asked_first(
         asked["priors"] = priors
     if settings.explore is not None:
         asked["explore"] = settings.explore
-    return asked
+    return asked | _asked_gain(settings, file)
+
+
+def _asked_gain(settings: Settings, file: SweepFile) -> dict[str, Any]:
+    """The gain for which a sweep goes on, of the terms; 1 of `noise_of` stands for noise."""
+    asked = settings.stop_when
+    if asked is None:
+        return {}
+    if asked == "noise":
+        if not file.metric.is_share:
+            raise ValueError(
+                f"--stop-when: noise is known of {', '.join(SHARES)} only; give the gain of "
+                f"{file.metric.said} below which nothing new is tried"
+            )
+        return {"noise_of": 1}
+    number = isinstance(asked, Real) and not isinstance(asked, bool)
+    if not number or not 0 <= asked < math.inf:  # type: ignore[operator]
+        raise ValueError(f"--stop-when: {short(asked)} is not a gain from 0 on, nor noise")
+    return {"stop_when": float(asked)}
 
 
 def _known(

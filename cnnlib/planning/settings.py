@@ -74,6 +74,9 @@ class Settings:
     time_budget: str | None = None  # '2h', '90m', '1h30m'
     first: str | Path | None = None  # a file of configurations that are tried first
     prior: Iterable[str] = ()  # 'name=value,value' believes in values, till trials tell better
+    # Expected gain of the metric below which nothing new is tried, or noise: the chance of the
+    # validation photographs; None: all trials are.
+    stop_when: float | str | None = None
     explore: float | None = None  # share of the proposals that are balanced and random; None: none
     audit: float = 0.0  # share of the trials that ASHA would stop and that run on all the same
     patience: int = 5  # epochs without a better value of the metric that end a trial; 0: none do

@@ -32,6 +32,7 @@ from cnnlib.journal.finals import Finals, read_finals
 from cnnlib.journal.followers import Follower, telling
 from cnnlib.journal.ledger import Ledger, read_ledger
 from cnnlib.journal.tables import read_results
+from cnnlib.journal.worth import worth
 from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.plan import Plan
 from cnnlib.planning.provenance import sweep_facts
@@ -141,6 +142,7 @@ def _run(plan: Plan, lock: FolderLock) -> SweepResult:
                 )
                 hold_finals(plan, finals, execute, progress)
         _close(plan, ledger, finals, time.monotonic() - began)
+        progress.note(worth(ledger, finals))
     except KeyboardInterrupt:
         interrupted = True
         if ledger.begun:
@@ -228,6 +230,8 @@ def _close(plan: Plan, ledger: Ledger, finals: Finals, seconds: float) -> None:
         reason = f"ended early, most trials fail for one reason: {ledger.hopeless}"
     elif trial := ledger.reached:
         reason = f"the target {plan.terms.target:g} is reached, by trial {trial.trial_id}"
+    elif ledger.in_vain and len(ledger.trials) < ledger.terms.trials:
+        reason = f"ended early, it pays no more: {worth(ledger, finals)}"
     elif ledger.exhausted or len(ledger.trials) >= plan.num_points:
         reason = f"the space is exhausted: all {len(ledger.trials)} configurations were tried"
     elif plan.search_budget and seconds >= plan.search_budget and ledger.unfinished:

@@ -92,8 +92,12 @@ class Promotion:
         """The trials that wait and can never go on, whatever comes."""
         most = {rung: self.quota(rung) for rung in self.plan.rungs}
         most[self.plan.rungs[-1]] += SPARE
-        kept = {rung: self._ordered(rung)[: most[rung]] for rung in self.plan.rungs}
-        return [trial_id for trial_id, rung in self.waiting.items() if trial_id not in kept[rung]]
+        kept = {
+            rung: set(self._ordered(rung)[: most[rung]])
+            for rung in self.plan.rungs
+            if len(self.scores.get(rung, ())) > most[rung]  # else nobody has fallen out
+        }
+        return [t for t, rung in self.waiting.items() if rung in kept and t not in kept[rung]]
 
     def quota(self, rung: int) -> int:
         """How many of all trials may go on from a rung: those of halving all of them at once."""

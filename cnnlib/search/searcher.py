@@ -13,7 +13,9 @@ class Outcome:
     """A configuration that was tried, and how well it did."""
 
     config: Configuration
-    score: float | None  # None while it runs
+    score: float | None  # None while it runs and nothing is known of it
+    epochs: int = 0  # after which it has this score; 0: not known, as many as there are
+    seconds: float | None = None  # of one of its epochs, the mean
 
 
 class Searcher(Protocol):

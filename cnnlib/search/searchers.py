@@ -21,6 +21,12 @@ def _random(**made_by: Any) -> Searcher:
     return Random(**made_by)
 
 
+def _joint(**made_by: Any) -> Searcher:
+    from cnnlib.search.joint import Joint
+
+    return Joint(**made_by)
+
+
 def _balanced(**made_by: Any) -> Searcher:
     from cnnlib.search.balanced import Balanced
 
@@ -29,6 +35,7 @@ def _balanced(**made_by: Any) -> Searcher:
 
 SEARCHERS: dict[str, Callable[..., Searcher]] = {
     "tpe": _tpe,
+    "joint": _joint,
     "random": _random,
     "balanced": _balanced,
 }

@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from cnnlib.system.redaction import without_secrets
@@ -27,6 +27,18 @@ class Flags(argparse.ArgumentParser):
             if re.fullmatch(r"--[\w-]+=--", argument):
                 self.error(f"argument {argument[:-3]}: expected a value instead of --")
         return super().parse_known_args(given, namespace)
+
+
+def number_or(word: str) -> Callable[[str], float | str]:
+    """The type of a flag that is a number or this word."""
+
+    def parsed(text: str) -> float | str:
+        try:
+            return text if text == word else float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text} is not a number or {word}") from None
+
+    return parsed
 
 
 def weights_setting(place: str) -> str:

@@ -200,7 +200,7 @@ def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> No
         ({"gpus_per_trial": 4096}, "--gpus-per-trial: 4096 "),
         ({"audit": -0.1}, "--audit: -0.1 is not at least 0"),
         ({"audit": 10}, "--audit: 10 is not a share between 0 and 1"),
-        ({"search": "grid"}, "--search: grid is not tpe or random"),
+        ({"search": "grid"}, "--search: grid is not tpe or joint or random"),
         ({"name": "a/b"}, "--name: a/b is not made of letters"),
         *(
             ({"storage": url, "name": "x"}, f"--storage: {url}/x is no storage; give a folder, s3:")
@@ -224,6 +224,9 @@ def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> No
         ({"resume": True}, "--resume: which sweep"),
         ({"resume": True, "name": "x"}, "--resume: no sweep in .*/x; leave out --resume"),
         ({"warm_start": "/no/such"}, "no results in /no/such"),
+        ({"stop_when": -0.1}, "--stop-when: -0.1 is not a gain from 0 on, nor noise"),
+        ({"stop_when": "soon"}, "--stop-when: soon is not a gain from 0 on, nor noise"),
+        ({"stop_when": "noise", "metric": "val_loss"}, "--stop-when: noise is known of val_acc"),
     ],
 )
 def test_every_mistake_is_found_before_anything_starts(

@@ -1,0 +1,64 @@
+"""This project's searches, run by the ledger, searchers and stopping rules of a sweep."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.replay.clock import Job
+from benchmarks.replay.tables import Curves
+from cnnlib.journal.ledger import Ledger
+from cnnlib.journal.terms import Terms
+from cnnlib.search.halving import Halving
+
+FACTOR = 3.0
+
+
+@dataclass
+class Ours:
+    """A sweep's ledger, whose events are kept by nobody."""
+
+    curves: Curves
+    workers: int
+    seed: int
+    search: str = "joint"
+    stopping: str = "promote"
+    ledger: Ledger = field(init=False)
+
+    def __post_init__(self) -> None:
+        trials, epochs = len(self.curves), self.curves.num_epochs
+        promotes = self.stopping == "promote"
+        halving = (Halving.for_promotion if promotes else Halving.by_default)(epochs, FACTOR)
+        self.ledger = Ledger(lambda event, **content: {"event": event, **content})
+        self.ledger.family = self.curves.network
+        self.ledger.begin(
+            Terms(
+                space=self.curves.space,
+                image_size=1,
+                search=self.search,
+                seed=self.seed,
+                trials=trials,
+                max_epochs=epochs,
+                patience=0,
+                grace_period=halving.grace_period,
+                reduction_factor=halving.reduction_factor,
+                rungs=halving.named,
+                fingerprint="",
+                num_initial=max(2 * self.workers, min(10, trials // 2)),  # as a sweep begins
+                family=self.curves.network,
+                stopping=self.stopping,
+            )
+        )
+
+    def ask(self, seconds: float) -> Job | None:
+        trial = self.ledger.next_trial()
+        if trial is None:
+            return None
+        self.ledger.start(trial.trial_id)
+        return Job(trial.trial_id, vars(trial.config), trial.epoch)
+
+    def tell(self, trial: str, epoch: int, score: float, seconds: float) -> bool:
+        row: dict[str, Any] = {"epoch": epoch, "val_acc": score, "seconds": seconds}
+        decision = self.ledger.epoch(trial, row)
+        goes_on = decision is None or decision.goes_on
+        if not goes_on or epoch == self.curves.num_epochs:
+            self.ledger.end(trial)
+        return goes_on
