@@ -1,9 +1,9 @@
-"""The verdicts on the study's nine claims for each of many sweeps: the table of EXPERIMENTS.md.
+"""What the report says of each of many sweeps: a table of verdicts, written or shown.
 
-python benchmarks/claims.py FOLDER_OF_SWEEPS
+python benchmarks/claims.py FOLDER_OF_SWEEPS [--write FILE.csv]
 
-Points of accuracy at the epoch that nearly all trials reached, with the 95% interval where a claim
-is decided. "·": not searched, or fewer than three trials on a side.
+`tests/analysis/statistics/public_sweeps.csv` holds those of thirty public sweeps, and a test says
+where the code says something else by now: write it again, and look at what has changed.
 """
 
 import argparse
@@ -12,21 +12,57 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import pandas as pd
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from analysis.page.sections.findings import MARKS
 from analysis.reading.folder import read_folder
 from analysis.reading.values import signed
 from analysis.statistics.claims import SHIPPED, read_claims
 from analysis.statistics.comparison import compare
+from analysis.statistics.course import estimate_ends, follow
 from analysis.statistics.effects import SIGNIFICANT, estimate_effects
+from analysis.statistics.learning import who_learns
+from analysis.statistics.pairs import interplay
 from analysis.statistics.verdicts import NO_EVIDENCE, Verdict, judge
+
+CLAIMS = read_claims(SHIPPED)
+
+
+def said_of(folder: Path) -> dict[str, str | int]:
+    """What the report says of a sweep, in a row."""
+    sweep = read_folder(folder)
+    comparison = compare(sweep)
+    effects = estimate_effects(comparison)
+    ends, learning = estimate_ends(follow(sweep, comparison), effects), who_learns(comparison)
+    pairs = interplay(comparison)
+    sure = pairs[pairs["p_adjusted"] <= SIGNIFICANT]
+    everyone = compare(sweep, everyone=True)
+    verdicts = judge(CLAIMS, comparison, effects, everyone, learning)
+    return {
+        "sweep": folder.name,
+        "n": len(comparison.scores),
+        "did not learn": learning.num_failed,
+        "epoch": comparison.epoch or 0,
+        **{str(number): cell(verdict) for number, verdict in enumerate(verdicts, start=1)},
+        "matters": _listed(effects.p_values),
+        "decides who learns": _listed(learning.p_values),
+        "at the end": _listed(ends.p_values),
+        "pairs": "; ".join(f"{p.first}, {p.second}" for p in sure.itertuples()) or "–",
+    }
+
+
+def _listed(p_values: dict[str, float]) -> str:
+    """The hyperparameters that chance does not explain, the surest first."""
+    order = sorted(p_values.items(), key=lambda item: item[1])
+    return ", ".join(name for name, p in order if p <= SIGNIFICANT) or "–"
 
 
 def cell(verdict: Verdict) -> str:
+    """Points at the common epoch with the 95% interval where a claim is decided; "·": not asked."""
     found = verdict.contrast
-    if math.isnan(found.effect):  # could not be asked
+    if math.isnan(found.effect):  # not searched, or fewer than three trials on a side
         return "·"
     mark = MARKS[verdict.verdict].partition(" ")[0]
     text = f"{mark} {signed(found.effect)}"
@@ -38,20 +74,18 @@ def cell(verdict: Verdict) -> str:
 def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flags.add_argument("folder", type=Path)
-    claims, counts = read_claims(SHIPPED), Counter[str]()
-    heads = ["sweep", "n", "epoch", *map(str, range(1, len(claims) + 1)), "significant"]
-    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
-    for path in sorted(flags.parse_args().folder.iterdir()):
-        if not (path / "trials.csv").is_file():
-            continue
-        comparison = compare(read_folder(path))
-        verdicts = judge(claims, comparison)
-        counts.update(verdict.verdict for verdict in verdicts)
-        p_values = sorted(estimate_effects(comparison).p_values.items(), key=lambda item: item[1])
-        called = ", ".join(name for name, p in p_values if p <= SIGNIFICANT) or "–"
-        row = [path.name, len(comparison.scores), comparison.epoch, *map(cell, verdicts), called]
+    flags.add_argument("--write", type=Path, metavar="FILE.csv")
+    asked = flags.parse_args()
+    folders = [path for path in sorted(asked.folder.iterdir()) if (path / "trials.csv").is_file()]
+    table = pd.DataFrame([said_of(folder) for folder in folders])
+    if asked.write:
+        table.to_csv(asked.write, index=False)
+    print(f"| {' | '.join(table)} |\n|{'---|' * table.shape[1]}")
+    for row in table.itertuples(index=False):
         print(f"| {' | '.join(map(str, row))} |")
-    print(", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS))
+    cells = table[[str(number) for number in range(1, len(CLAIMS) + 1)]].to_numpy().ravel()
+    counts = Counter(cell.partition(" ")[0] for cell in cells)
+    print(", ".join(f"{counts[mark.partition(' ')[0]]} {mark[2:]}" for mark in MARKS.values()))
 
 
 if __name__ == "__main__":

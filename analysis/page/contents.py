@@ -7,6 +7,7 @@ from analysis.page.blocks import Page
 from analysis.page.sections import (
     audit,
     course,
+    ends,
     finals,
     findings,
     network,
@@ -30,7 +31,9 @@ def build_page(sweep: SweepFolder, found: Findings, *, photo_folders: list[Path]
         ],
         "What matters": [
             findings.takeaway_section(found),
+            ends.learning_section(found),
             findings.effect_section(sweep, found),
+            ends.end_section(found),
             findings.class_section(found),
             findings.next_section(found),
             findings.claim_section(found),

@@ -9,7 +9,7 @@ from analysis.reading.folder import SweepFolder
 from analysis.reading.values import signed, signed_interval
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.effects import SIGNIFICANT, kept_levels, with_reference
-from analysis.statistics.regression import Fit, detectable, fit, holm, one_hot, spread_of
+from analysis.statistics.regression import Fit, averaged, detectable, fit, holm, one_hot, spread_of
 from cnnlib.system.units import counted
 
 MAX_SENTENCES = 5
@@ -67,10 +67,11 @@ def class_effects(sweep: SweepFolder, comparison: Comparison) -> ClassEffects:
     scores = {str(name): recalls[name].to_numpy(float) - mean for name in recalls}
     columns = one_hot(levels)
     spreads = {name: spread_of(values, columns) for name, values in scores.items()}
+    explanations = comparison.explained(recalls.mean(axis=1), levels, None)
     tables, asked = [], []
     for name in levels:
         factor, others = with_reference(levels[name]), one_hot(levels.drop(columns=name))
-        average = fit(mean, factor, others, spread_of(mean, columns))
+        average = averaged(mean, factor, explanations.without(comparison.numbers([name])))
         if average is None or not kept_levels(factor):
             continue
         for label, values in scores.items():

@@ -1,8 +1,9 @@
 """Which trials are compared, after how many epochs, and by which values of each hyperparameter."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -10,16 +11,22 @@ import pandas as pd
 from analysis.reading.folder import SweepFolder
 from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.values import NOT_LOGGED, numbers_of, rare_merged, shown
-from analysis.statistics.regression import one_hot, owners, spreads_of
+from analysis.statistics.averaging import NOTHING_KNOWN, Explanation, Explanations, Noise
+from analysis.statistics.learners import learned
+from analysis.statistics.regression import Fit, averaged, one_hot, owners
+from cnnlib.journal.scores import read_seed_scores, sd_between_seeds
 
 NEARLY_ALL = 0.9
 MAX_VALUES = 6  # more different numbers than this are compared in groups
 NUM_GROUPS = 3
+USUAL_NOISE = Noise(0.025, 2.0)  # of accuracies in the public sweeps (docs/EXPERIMENTS.md)
+MOST_ASKED = 20  # hyperparameters that may determine a list, three at a time
+MOST_DF = 6.0  # that finals may add, as they are of the end and of the best configurations
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Trials with one score each, all taken after the same number of epochs."""
+    """Trials with one score each, all taken after the same number of epochs; those that learned."""
 
     scores: pd.Series
     """The best up to `epoch`, by trial_id: the higher is better, whatever the metric."""
@@ -33,16 +40,54 @@ class Comparison:
     """Trials that failed or were interrupted before `epoch`, or have no value at all."""
     measure: Measure = ACCURACY
     """What they are scores of."""
+    noise: Noise = NOTHING_KNOWN
+    """What is known of the noise besides."""
+    learned: pd.Series = field(default_factory=lambda: pd.Series(dtype=bool))
+    """Whether each trial that counts learned at all, by trial_id: these and the others."""
+    all_levels: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """`levels` of these and of the others."""
+    determined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Lists that are not compared, as other hyperparameters determine them, and by which."""
 
     @cached_property
-    def spreads(self) -> np.ndarray:
-        """How much each level may do, for the regression: of the columns of one_hot(levels)."""
-        return spreads_of(self.scores.to_numpy(float), self.levels)
+    def explanations(self) -> Explanations:
+        """What the hyperparameters may do to the scores."""
+        return self.explained(self.scores, self.levels, None)
 
-    def others(self, names: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The levels of the hyperparameters but these, one_hot, and the spread of each column."""
-        kept = ~np.isin(owners(self.levels), list(names))
-        return one_hot(self.levels)[:, kept], self.spreads[kept]
+    def explained(
+        self, scores: pd.Series, levels: pd.DataFrame, given: np.ndarray | None
+    ) -> Explanations:
+        """What they may do to other scores of these trials, besides what is `given`."""
+        number = {name: i for i, name in enumerate(self.levels)}
+        owner = np.array([number[name] for name in owners(levels)], dtype=int)
+        return Explanations(scores.to_numpy(float), one_hot(levels), owner, self.noise, given)
+
+    def others(self, names: Collection[str]) -> list[Explanation]:
+        """What the hyperparameters but these may do."""
+        return self.explanations.without(self.numbers(names))
+
+    def numbers(self, names: Collection[str]) -> list[int]:
+        return [number for number, name in enumerate(self.levels) if name in names]
+
+    def fit(self, factor: pd.Series, names: Collection[str]) -> Fit | None:
+        """The effects of a factor that says what these hyperparameters do."""
+        scores = self.scores.to_numpy(float)
+        if len(scores) < 2 or np.ptp(scores) == 0:
+            return None
+        return averaged(scores, factor, self.others(names), self.noise)
+
+    def steps(self, factor: pd.Series) -> np.ndarray | None:
+        """How many levels each lies above the first, for a trend; None where there is no order."""
+        name = str(factor.name)
+        if name not in self.trials or numbers_of(self.trials[name]) is None:
+            return None
+        order = [level for level in self.levels[name].cat.categories if level != NOT_LOGGED]
+        place = {level: number for number, level in enumerate(order)}
+        levels = list(factor.cat.categories)
+        if levels[0] not in place:
+            return None
+        return np.array([place.get(v, place[levels[0]]) - place[levels[0]] for v in levels[1:]],
+                        dtype=float)  # fmt: skip
 
     @property
     def when(self) -> str:
@@ -50,25 +95,60 @@ class Comparison:
         return "at its best epoch" if self.epoch is None else f"by epoch {self.epoch}"
 
 
-def compare(sweep: SweepFolder) -> Comparison:
-    """The trials of the sweep at the last epoch that nearly all of them reached.
+def compare(sweep: SweepFolder, *, everyone: bool = False) -> Comparison:
+    """The trials of the sweep that learned, at the last epoch that nearly all of them reached; of
+    `everyone`, those that did not learn too.
 
     At that epoch early stopping has not yet chosen whom to keep. A trial that ended by itself
-    before it counts with what it reached; one that failed or was interrupted is left out.
+    before it counts with what it reached; one that failed or was interrupted is left out, but for
+    one that diverged, which did not learn.
     """
     trials = sweep.trials.drop_duplicates("trial_id").set_index("trial_id").sort_index()
     scores, epoch = _scores(trials, sweep.epochs, sweep.measure)
-    known = trials.loc[scores.index, sweep.hyperparameters]
-    levels = {name: levels_of(known[name]) for name in known if not _is_list(known[name])}
-    varying = {name: column for name, column in levels.items() if column.nunique() > 1}
+    has_learned = learned(sweep, scores)
+    known = trials.loc[has_learned.index, sweep.hyperparameters]
+    determined = _determined(known)
+    all_levels = _varying({n: levels_of(known[n]) for n in known if n not in determined}, known)
+    kept = scores.index if everyone else has_learned.index[has_learned]
     return Comparison(
-        scores=scores,
-        trials=known,
-        levels=pd.DataFrame(varying, index=known.index),
+        scores=scores[kept],
+        trials=known.loc[kept],
+        levels=_varying(dict(all_levels.loc[kept].items()), known.loc[kept]),
         epoch=epoch,
-        num_left_out=len(trials) - len(scores),
+        num_left_out=len(trials) - len(has_learned),
         measure=sweep.measure,
+        noise=_noise(sweep, epoch),
+        learned=has_learned,
+        all_levels=all_levels,
+        determined=determined,
     )
+
+
+def _varying(levels: dict[str, pd.Series], trials: pd.DataFrame) -> pd.DataFrame:
+    used = {name: column.cat.remove_unused_categories() for name, column in levels.items()}
+    varying = {name: column for name, column in used.items() if column.nunique() > 1}
+    return pd.DataFrame(varying, index=trials.index)
+
+
+def _noise(sweep: SweepFolder, epoch: int | None) -> Noise:
+    """What the public sweeps say of the noise of accuracies, and the seeds of this one's finals.
+
+    Finals are trained to the end, so they say something of scores that are of the end too.
+    """
+    usual = USUAL_NOISE if sweep.measure.is_share else NOTHING_KNOWN
+    path = sweep.path / "champion" / "finals.csv"
+    is_early = epoch is not None and (sweep.epochs["epoch"] > epoch).any()
+    if is_early or not path.exists():
+        return usual
+    try:
+        found = sd_between_seeds(read_seed_scores(path, sweep.measure))
+    except ValueError:  # damaged: the section on the finals says so
+        return usual
+    if found is None:
+        return usual
+    deviation, df = found[0], min(float(found[1]), MOST_DF)
+    squares = usual.squares + df * deviation**2
+    return Noise(float(np.sqrt(squares / (usual.df + df))), usual.df + df)
 
 
 def _scores(
@@ -93,8 +173,25 @@ def _scores(
     return best[~(cut_short & (last < epoch)).loc[best.index]], epoch
 
 
-def _is_list(values: pd.Series) -> bool:
-    """Whether a column holds lists, which sum up other hyperparameters: filters of each layer."""
+def _determined(trials: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """The columns of lists that at most three others determine: each layer's filters, say."""
+    texts = {name: trials[name].map(shown, na_action="ignore") for name in trials}
+    varying = [name for name, column in texts.items() if column.nunique() > 1]
+    lists = [name for name in varying if is_list(trials[name])]
+    others = [name for name in varying if name not in lists and 2 * texts[name].nunique()
+              <= len(trials)]  # fmt: skip
+    found: dict[str, tuple[str, ...]] = {}
+    for name in lists:
+        for some in (s for size in (1, 2, 3) for s in combinations(others[:MOST_ASKED], size)):
+            groups = texts[name].groupby([texts[other] for other in some], dropna=False, sort=False)
+            if 2 * groups.ngroups <= len(trials) and groups.nunique().max() <= 1:
+                found[name] = some
+                break
+    return found
+
+
+def is_list(values: pd.Series) -> bool:
+    """Whether a column holds lists: filters of each layer."""
     texts = values.dropna().astype(str)
     return bool(len(texts)) and bool(texts.str.startswith("[").all())
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.reading.values import NOT_LOGGED
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.regression import Fit, detectable, fit, holm
+from analysis.statistics.regression import Fit, detectable, holm
 
 MIN_TRIALS = 3  # of a value, for it to be compared
 SIGNIFICANT = 0.05
@@ -18,6 +18,7 @@ EFFECT_COLUMNS = [
 ]  # fmt: skip
 _COLUMNS = [*EFFECT_COLUMNS, "rests_on_few"]
 IMPORTANCE_COLUMNS = ["hyperparameter", "importance", "low", "high"]
+_IMPORTANCE_COLUMNS = [*IMPORTANCE_COLUMNS, "p_adjusted"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Effects:
     """The difference that half of such sweeps would find: the median of all values."""
     not_compared: tuple[str, ...] = ()
     """Hyperparameters that vary, but not with two values of MIN_TRIALS trials each."""
+    crowded: tuple[str, ...] = ()
+    """Hyperparameters with about as many values as there are trials, or equal scores."""
 
     @property
     def significant(self) -> pd.DataFrame:
@@ -55,19 +58,23 @@ def estimate_effects(comparison: Comparison) -> Effects:
     fits = _fits(comparison, compared)
     if not fits:
         return Effects(
-            pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=IMPORTANCE_COLUMNS),
-            not_compared=tuple(map(str, factors)),
+            pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=_IMPORTANCE_COLUMNS),
+            not_compared=skipped, crowded=tuple(map(str, compared)),
         )  # fmt: skip
-    raw = [found.p_value(kept_levels(compared[name])) for name, found in fits.items()]
+    raw = [
+        found.p_value(kept_levels(compared[name]), comparison.steps(compared[name]))
+        for name, found in fits.items()
+    ]
     p_values = dict(zip(fits, map(float, holm(np.array(raw))), strict=True))
     rows = [row for name, f in fits.items() for row in _rows(f, compared[name], p_values[name])]
     return Effects(
         effects=pd.DataFrame(rows, columns=_COLUMNS),
-        importance=_importance(fits, compared),
+        importance=_importance(fits, compared, p_values),
         p_values=p_values,
         noise=float(np.median([found.noise for found in fits.values()])),
         detectable=detectable([(f, kept_levels(compared[name])) for name, f in fits.items()]),
         not_compared=skipped,
+        crowded=tuple(str(name) for name in compared if name not in fits),
     )
 
 
@@ -117,12 +124,7 @@ def kept_levels(factor: pd.Series) -> list[int]:
 
 
 def _fits(comparison: Comparison, factors: dict[str, pd.Series]) -> dict[str, Fit]:
-    scores = comparison.scores.to_numpy(float)
-    if len(scores) < 2 or np.ptp(scores) == 0:
-        return {}
-    fits = {
-        name: fit(scores, factor, *comparison.others([name])) for name, factor in factors.items()
-    }
+    fits = {name: comparison.fit(factor, [name]) for name, factor in factors.items()}
     return {name: found for name, found in fits.items() if found is not None}
 
 
@@ -137,13 +139,15 @@ def _rows(found: Fit, factor: pd.Series, p_value: float) -> list[tuple]:
     ]  # fmt: skip
 
 
-def _importance(fits: dict[str, Fit], factors: dict[str, pd.Series]) -> pd.DataFrame:
+def _importance(
+    fits: dict[str, Fit], factors: dict[str, pd.Series], p_values: dict[str, float]
+) -> pd.DataFrame:
     """Shares of the variance that there would be if every value were tried equally often.
 
     The square of a noisy effect is too large by the noise, so that is subtracted: a
     hyperparameter without effect has 0. The intervals are those of effects drawn around the
-    estimates; a draw is too large by that noise twice. Nothing is sure of an effect that rests on
-    few trials.
+    estimates; a draw is too large by that noise twice. One whose p-value is no evidence may
+    explain nothing.
     """
     rng = np.random.default_rng(0)
     means, draws = {}, {}
@@ -164,8 +168,8 @@ def _importance(fits: dict[str, Fit], factors: dict[str, pd.Series]) -> pd.DataF
     for name, values in draws.items():
         low, high = np.quantile(np.clip(values, 0, None) / whole, [0.025, 0.975]).tolist()
         share = means[name] / total if total else 0.0
-        if all(map(fits[name].rests_on_few, kept_levels(factors[name]))):
+        if p_values[name] > SIGNIFICANT:
             low = 0.0
-        rows.append((name, share, min(low, share), max(high, share)))
-    table = pd.DataFrame(rows, columns=IMPORTANCE_COLUMNS)
+        rows.append((name, share, min(low, share), max(high, share), p_values[name]))
+    table = pd.DataFrame(rows, columns=_IMPORTANCE_COLUMNS)
     return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)

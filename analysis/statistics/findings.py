@@ -10,7 +10,9 @@ from analysis.reading.folder import SweepFolder
 from analysis.statistics.claims import Claim, about
 from analysis.statistics.classes import ClassEffects, class_effects
 from analysis.statistics.comparison import Comparison, compare
+from analysis.statistics.course import Ends, estimate_ends, follow
 from analysis.statistics.effects import EFFECT_COLUMNS, Effects, estimate_effects
+from analysis.statistics.learning import Learning, who_learns
 from analysis.statistics.next_sweep import Suggestion, suggest
 from analysis.statistics.pairs import interplay
 from analysis.statistics.takeaways import cautions, takeaways
@@ -31,6 +33,8 @@ class Findings:
     cautions: list[str]
     suggestion: Suggestion
     class_effects: ClassEffects
+    ends: Ends
+    learning: Learning
 
     def write(self, report: Path) -> None:
         """The tables, in values of the metric, and the sweep file that is suggested."""
@@ -42,6 +46,8 @@ class Findings:
             "interplay": self.pairs.assign(best_effect=beyond),
             "class_effects": self.class_effects.table,
             "claims": claims_table(self.verdicts),
+            "learning": self.learning.table,
+            "effects_at_the_end": self.ends.differences(measure),
         }
         for name, table in tables.items():
             table.to_csv(report / "tables" / f"{name}.csv", index=False)
@@ -53,15 +59,18 @@ class Findings:
 def find(sweep: SweepFolder, claims: Sequence[Claim]) -> Findings:
     """The findings of a sweep, and the verdicts on these claims."""
     comparison = compare(sweep)
-    effects = estimate_effects(comparison)
-    pairs = interplay(comparison)
+    course, effects = follow(sweep, comparison), estimate_effects(comparison)
+    ends, pairs = estimate_ends(course, effects), interplay(comparison)
+    everyone, learning = compare(sweep, everyone=True), who_learns(comparison)
     return Findings(
         comparison=comparison,
         effects=effects,
         pairs=pairs,
-        verdicts=judge(about(claims, sweep.network), comparison),
-        takeaways=takeaways(sweep, comparison, effects, pairs),
+        verdicts=judge(about(claims, sweep.network), comparison, effects, everyone, learning),
+        takeaways=takeaways(sweep, course, effects, ends, learning, pairs),
         cautions=cautions(sweep, comparison, effects),
-        suggestion=suggest(sweep, comparison, effects, pairs),
+        suggestion=suggest(sweep, course, effects, pairs),
         class_effects=class_effects(sweep, comparison),
+        ends=ends,
+        learning=learning,
     )

@@ -10,7 +10,14 @@ import yaml
 from analysis.reading.folder import SweepFolder
 from analysis.reading.values import numbers_of, shown
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.effects import SIGNIFICANT, Effects, best_value, effects_against
+from analysis.statistics.course import Course
+from analysis.statistics.effects import (
+    MIN_TRIALS,
+    SIGNIFICANT,
+    Effects,
+    best_value,
+    effects_against,
+)
 from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.families import family_of
 from cnnlib.networks.family import Family
@@ -19,7 +26,9 @@ from cnnlib.search.space import num_configurations
 from cnnlib.search.sweep_file import sweep_from_mapping
 
 MAX_CHOICES = 6  # more numbers than this are searched as a range
-MIN_TRIALS, TRIALS_A_VALUE = 20, 3
+MIN_CAP, TRIALS_A_VALUE = 20, 3
+MOST_NAMED = 5
+OWN = ("max_epochs", "image_size")  # of the sweep, whatever its network is
 HEAD = """\
 # What the report suggests to search next, and report.md says why.
 # python jobs/tune.py --sweep next_sweep.yaml --data ...{network}
@@ -35,28 +44,33 @@ class Suggestion:
 
 
 def suggest(
-    sweep: SweepFolder, comparison: Comparison, effects: Effects, pairs: pd.DataFrame
+    sweep: SweepFolder, course: Course, effects: Effects, pairs: pd.DataFrame
 ) -> Suggestion:
     """What these trials make worth trying.
 
-    Only hyperparameters and values that this package knows go into the sweep file.
+    Only hyperparameters and values that this package knows go into the sweep file; of the others
+    a sentence says that they are missing there.
     """
     sentences: list[str] = []
     parameters: dict[str, Any] = {}
+    unknown: list[str] = []
     choosable = hyperparameters(_family(sweep).config)
     sure = pairs[pairs["p_adjusted"] <= SIGNIFICANT]
-    paired = {*sure["first"], *sure["second"]}
     for name in sweep.hyperparameters:
         kept = known = sweep.trials[name].dropna()
         if effects.p_values.get(name, 1.0) <= SIGNIFICANT:
-            reasons: list[str] = []
-            if name not in paired:  # which value is worse may depend on the other one's
-                kept, reasons = _without_dead(name, known, comparison, effects)
-            further, edge = _beyond(name, best_value(effects, name), comparison, sweep)
+            partners = {p.second if p.first == name else p.first for p in sure.itertuples()
+                        if name in (p.first, p.second)}  # fmt: skip
+            kept, reasons = _without_dead(name, known, course, effects, partners)
+            further, edge = _beyond(name, course.comparison, effects, sweep)
             kept = pd.concat([kept, pd.Series(further, dtype=object)])
             sentences += reasons + edge
         if name in choosable:
-            parameters |= _entry(choosable[name], kept, sweep, has_all=len(kept) == len(known))
+            entry, missing = _entry(choosable[name], kept, sweep, has_all=len(kept) == len(known))
+            parameters |= entry
+            unknown += [f"{name} {shown(value)}" for value in missing]
+        elif name not in (*OWN, *course.comparison.determined) and not known.empty:
+            unknown.append(name)
     sentences += _pair_sentences(sure)
     if not sentences:
         sentences = [
@@ -64,31 +78,83 @@ def suggest(
             " surely better lies at the edge of what was tried. More trials of the same space"
             " would tell more."
         ]
-    return Suggestion(sentences, _file(sweep, parameters))
+    text = _file(sweep, parameters)
+    if text and unknown:
+        more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
+        sentences.append(
+            f"The sweep file leaves out what this package does not know:"
+            f" {', '.join(unknown[:MOST_NAMED])}{more}."
+        )
+    return Suggestion(sentences, text)
 
 
 def _without_dead(
-    name: str, known: pd.Series, comparison: Comparison, effects: Effects
+    name: str, known: pd.Series, course: Course, effects: Effects, partners: set[str]
 ) -> tuple[pd.Series, list[str]]:
-    """The values of trials less those that are surely worse than the best, and a sentence."""
+    """The values of trials less those that are surely worse than the best, and a sentence.
+
+    Worse at the end: one that is behind at the first rung may be ahead there, so where nobody
+    knows nothing is dropped. Nor is one that is the better with some value of a hyperparameter that
+    this one depends on.
+    """
+    comparison, measure = course.comparison, course.comparison.measure
     best = best_value(effects, name)
     rows = effects_against(comparison, effects, name, best)
-    measure = comparison.measure
     least = measure.negligible(comparison.scores)
-    dead = rows[(rows["p_adjusted"] <= SIGNIFICANT) & (rows["high"] < -least)]
-    if dead.empty:
+    behind = rows[(rows["p_adjusted"] <= SIGNIFICANT) & (rows["high"] < -least)]
+    if behind.empty:
         return known, []
-    is_dead = comparison.levels[name].isin(dead["value"])
-    gone = {shown(value, 9) for value in comparison.trials.loc[is_dead, name]}
+    ends, p_value = course.against(name, best)
+    is_dead = (ends["p_adjusted"] <= SIGNIFICANT) & (ends["high"] < -least)
+    dead = ends[is_dead & ends["value"].isin(behind["value"])]
+    if p_value is None or p_value > SIGNIFICANT:
+        dead = dead.iloc[:0]
+    helped = [value for value in dead["value"] if _helps(comparison, name, value, best, partners)]
+    dead = dead[~dead["value"].isin(helped)]
+    sentences = _kept_sentences(name, behind, ends, set(dead["value"]), set(helped), course)
+    if dead.empty:
+        return known, sentences
+    is_gone = comparison.levels[name].isin(dead["value"])
+    gone = {shown(value, 9) for value in comparison.trials.loc[is_gone, name]}
     losses = [f"{row.value} ({measure.apart(row.effect)})" for row in dead.itertuples()]
     sentence = f"{name}: drop {' and '.join(losses)}; {best} does best."
-    return known[~known.map(lambda value: shown(value, 9)).isin(gone)], [sentence]
+    return known[~known.map(lambda value: shown(value, 9)).isin(gone)], [sentence, *sentences]
+
+
+def _kept_sentences(
+    name: str, behind: pd.DataFrame, ends: pd.DataFrame, dead: set, helped: set, course: Course
+) -> list[str]:
+    """Why values that are surely behind early are tried again."""
+    why = dict(zip(ends["value"], ends["unknown"], strict=True))
+    sentences = []
+    for value in behind["value"]:
+        if value in dead or value in helped:
+            continue
+        reason = why.get(value) or f"by epoch {course.epoch} it is not surely behind"
+        sentences.append(f"{name} {value}: behind {course.comparison.when}, but keep it; {reason}.")
+    return sentences
+
+
+def _helps(comparison: Comparison, name: str, value: str, best: str, partners: set[str]) -> bool:
+    """Whether a value is the better one with some value of a hyperparameter it depends on."""
+    for partner in partners:
+        groups = comparison.scores.groupby(
+            [comparison.levels[partner], comparison.levels[name]], observed=True
+        )
+        means = groups.mean()[groups.size() >= MIN_TRIALS].unstack()
+        if {value, best} <= {*means} and (means[value] >= means[best]).any():
+            return True
+    return False
 
 
 def _beyond(
-    name: str, best: str, comparison: Comparison, sweep: SweepFolder
+    name: str, comparison: Comparison, effects: Effects, sweep: SweepFolder
 ) -> tuple[list[Value], list[str]]:
-    """The next number past the edge of what was tried, if the best value lies there."""
+    """The next number past the edge of what was tried, if the best value lies there for sure."""
+    best = best_value(effects, name)
+    rows = effects_against(comparison, effects, name, best)
+    if not ((rows["p_adjusted"] <= SIGNIFICANT) & (rows["effect"] < 0)).any():
+        return [], []
     hyperparameter = hyperparameters(_family(sweep).config).get(name)
     numbers = numbers_of(comparison.trials[name])
     if hyperparameter is None or hyperparameter.low is None or numbers is None:
@@ -126,29 +192,41 @@ def _can_exist(name: str, value: Value, sweep: SweepFolder) -> bool:
 
 def _entry(
     hyperparameter: Hyperparameter, values: pd.Series, sweep: SweepFolder, *, has_all: bool
-) -> dict[str, Any]:
-    """The hyperparameter's entry in a sweep file; a range stays one. Empty where no value is valid.
+) -> tuple[dict[str, Any], list[Any]]:
+    """The hyperparameter's entry in a sweep file, by the name that the user's own file has, and
+    the values that are none here. A range stays one. Empty where no value is valid.
 
     `has_all` says that nothing was dropped or added, so that the sweep's own range stays.
     """
-    parsed = []
+    parsed, unknown = [], []
     for raw in values:
         try:
             parsed.append(hyperparameter.parse(raw))
-        except ValueError:
-            continue  # a value of another tool
+        except ValueError:  # a value of another tool
+            unknown.append(raw)
+    unknown = list({shown(value): value for value in unknown}.values())
     distinct: list[Any] = sorted(set(parsed))
     if not distinct:
-        return {}
+        return {}, unknown
+    names = sweep.settings.get("names")
+    said = names.get(hyperparameter.name) if isinstance(names, Mapping) else None
+    entry = _searched(hyperparameter, distinct, sweep, has_all=has_all)
+    return {said if isinstance(said, str) else hyperparameter.name: entry}, unknown
+
+
+def _searched(
+    hyperparameter: Hyperparameter, distinct: list[Any], sweep: SweepFolder, *, has_all: bool
+) -> dict[str, Any]:
+    """How the values are searched: one, some, or a range."""
     space = sweep.settings.get("space")
     searched = space.get(hyperparameter.name) if isinstance(space, Mapping) else None
     if not isinstance(searched, Mapping):
         searched = {}
     is_range = {"low", "high"} <= searched.keys()
     if len(distinct) == 1 and not is_range:
-        return {hyperparameter.name: {"value": distinct[0]}}
+        return {"value": distinct[0]}
     if hyperparameter.low is None or not (is_range or len(distinct) > MAX_CHOICES):
-        return {hyperparameter.name: {"values": distinct}}
+        return {"values": distinct}
     low, high = distinct[0], distinct[-1]
     if is_range and (has_all or low == high):
         low, high = (hyperparameter.type(searched[end]) for end in ("low", "high"))
@@ -156,7 +234,7 @@ def _entry(
     entry: dict[str, Any] = {"min": low, "max": high}
     if hyperparameter.type is float:
         entry["distribution"] = "log_uniform_values" if is_log else "uniform"
-    return {hyperparameter.name: entry}
+    return entry
 
 
 def _pair_sentences(pairs: pd.DataFrame) -> list[str]:
@@ -190,19 +268,23 @@ def _file(sweep: SweepFolder, parameters: dict[str, Any]) -> str:
     num_values = sum(len(entry.get("values", ())) for entry in parameters.values())
     if not parameters:
         return ""
-    settings = {name: sweep.settings.get(name) for name in ("max_epochs", "image_size")}
+    settings = {name: sweep.settings.get(name) for name in OWN}
     content: dict[str, Any] = {
         "method": "bayes",
         "metric": {"name": sweep.measure.said, "goal": sweep.measure.goal},
-        "run_cap": max(MIN_TRIALS, TRIALS_A_VALUE * num_values),
+        "run_cap": max(MIN_CAP, TRIALS_A_VALUE * num_values),
         "parameters": parameters
         | {name: {"value": v} for name, v in settings.items() if isinstance(v, int) and v > 0},
     }
     try:
         family = _family(sweep)
-        num_configurations(sweep_from_mapping(content, family).space, _size(sweep) or 224, family)
+        space = sweep_from_mapping(content, family).space
+        num = num_configurations(space, _size(sweep) or 224, family)
     except ValueError:
         return ""
+    if num <= 1:  # nothing is left to search
+        return ""
+    content["run_cap"] = int(min(content["run_cap"], num))
     return HEAD.format(network=_flag(family)) + yaml.safe_dump(
         content, sort_keys=False, default_flow_style=None
     )

@@ -21,7 +21,8 @@ def interplay(comparison: Comparison) -> pd.DataFrame:
     `share` is how much of what the hyperparameters one by one leave unexplained the pair explains;
     `best` the pair of values with the highest mean score of the n trials that had both, which lies
     `best_effect` above what each adds by itself. p_adjusted compares with the strongest of all
-    pairs when the unexplained parts are dealt out to the trials at random (Westfall and Young).
+    pairs when the unexplained part of each trial gets a sign at random (Westfall and Young): each
+    keeps its size, because noise differs between values (Wu 1986).
     """
     levels, scores = comparison.levels, comparison.scores.to_numpy(float)
     main = _basis(np.hstack([np.ones((len(scores), 1)), one_hot(levels)]))
@@ -30,7 +31,9 @@ def interplay(comparison: Comparison) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     rest = scores - main @ (main.T @ scores)
     rng = np.random.default_rng(SEED)
-    dealt = np.array([rng.permutation(rest) for _ in range(499 if len(scores) <= 1000 else 99)]).T
+    share = np.maximum(1 - np.sum(main**2, axis=1), 1e-6)  # of a trial's noise that is in `rest`
+    signs = rng.choice([-1.0, 1.0], (len(rest), 499 if len(scores) <= 1000 else 99))
+    dealt = (rest / np.sqrt(share))[:, None] * signs
     dealt -= main @ (main.T @ dealt)
     rows, strongest = [], np.zeros(dealt.shape[1])
     for first, second in combinations(levels, 2):

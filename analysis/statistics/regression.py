@@ -1,22 +1,26 @@
 """One regression that adjusts a factor's effects for all other factors, however few the trials.
 
 The factor asked about has an effect of its own for each level. The levels of each other one are
-effects drawn from a normal distribution, whose width the data choose (REML): with many trials
-they are adjusted for in full, with few they are shrunk, and what cannot be told apart widens the
-interval. It is a mixed model, solved by Henderson's equations.
+effects drawn from a normal distribution: with many trials they are adjusted for in full, with few
+they are shrunk, and what cannot be told apart widens the interval. It is a mixed model, solved by
+Henderson's equations, and averaged over which other factors have effects (averaging).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import linalg, optimize, stats
+from scipy import optimize, stats
+
+from analysis.statistics.averaging import NOTHING_KNOWN, Explanation, Noise
 
 CONFIDENCE = 0.95
-SPREAD_WIDTH = 1.5  # of the logarithm of a factor's spread around that of all (calibration.py)
 LOG_SPREADS = (-10.0, 8.0)
-MIN_DF = 5.0  # with fewer, a handful of trials decides: no difference counts as shown
+ROBUST_DF = 8.0  # with so many, the errors without equal noise count for half as much as they may
+MIN_DF = 5.0  # with fewer, a handful of trials decides
+TREND_WEIGHT = 0.3  # of the test for a trend beside that for any difference (calibration.py)
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,10 @@ class Fit:
     Their errors are estimated twice: with equal noise everywhere, and without assuming that (HC2,
     with the degrees of freedom of Bell and McCaffrey, few where few trials decide). The first is
     too sure where a value makes training erratic, the second varies much where a value was tried a
-    few times, so their mean counts (benchmarks/calibration.py). Where fewer than MIN_DF degrees of
-    freedom carry an effect, its p-value is 1.
+    few times, so a mean of them counts (benchmarks/calibration.py).
     """
 
-    effects: np.ndarray  # (levels - 1,)
+    effects: np.ndarray  # (levels - 1 + what else was given,)
     equal: Estimate
     robust: Estimate
     noise: float  # standard deviation of a trial around the model
@@ -48,10 +51,17 @@ class Fit:
 
     @property
     def mean(self) -> Estimate:
-        """The mean of both: it varies no more than they do on average, so its degrees of freedom
-        are at least the harmonic mean of theirs."""
-        dfs = 2 / (1 / self.equal.dfs + 1 / self.robust.dfs)
-        return Estimate((self.equal.covariance + self.robust.covariance) / 2, dfs)
+        """A weighted mean of both. It varies no more than they do on average, so its degrees of
+        freedom are at least the harmonic mean of theirs."""
+        share = self.robust_share
+        dfs = 1 / ((1 - share) / self.equal.dfs + share / self.robust.dfs)
+        return Estimate((1 - share) * self.equal.covariance + share * self.robust.covariance, dfs)
+
+    @property
+    def robust_share(self) -> float:
+        """The say of the second: half, less as few degrees of freedom make it vary."""
+        df = float(np.median(self.robust.dfs)) if len(self.robust.dfs) else 0.0
+        return 0.5 * df / (df + ROBUST_DF)
 
     @property
     def counting(self) -> tuple[Estimate, ...]:
@@ -68,24 +78,41 @@ class Fit:
             half = max(half, error * float(stats.t.ppf((1 + CONFIDENCE) / 2, df)))
             if error > 0:
                 p_value = max(p_value, 2 * float(stats.t.sf(abs(effect) / error, df)))
-        if self.rests_on_few(number) or half == 0:
-            p_value = 1.0
         return effect, effect - half, effect + half, p_value
 
     def rests_on_few(self, number: int) -> bool:
-        """Whether so few trials tell this effect from others that nothing can be made of it."""
+        """Whether few trials tell this effect from others, which its interval allows for."""
         return bool(self.robust.dfs[number] < MIN_DF)
 
-    def p_value(self, kept: list[int]) -> float:
-        """That these effects are all zero: F tests."""
-        kept = [number for number in kept if not self.rests_on_few(number)]
+    def p_value(self, kept: list[int], steps: np.ndarray | None = None) -> float:
+        """That these effects are all zero: an F test, of those that many trials tell from others.
+
+        Where levels have an order, `steps` says how many levels each lies above the first, and a
+        test for a trend has a say too, by Cauchy's combination (Liu and Xie 2020).
+        """
+        many = [number for number in kept if not self.rests_on_few(number)]
+        kept = many or kept
         effects, worst = self.effects[kept], 0.0 if kept else 1.0
         for estimate in self.counting if kept else ():
             inverse = np.linalg.pinv(estimate.covariance[np.ix_(kept, kept)], hermitian=True)
             ratio = effects @ inverse @ effects / len(kept)
             df = float(estimate.dfs[kept].mean())
-            worst = max(worst, float(stats.f.sf(ratio, len(kept), df)))
+            p_value = float(stats.f.sf(ratio, len(kept), df))
+            if steps is not None and len(kept) > 1:
+                slope = steps[kept] @ inverse @ effects
+                error = math.sqrt(max(steps[kept] @ inverse @ steps[kept], 1e-300))
+                p_value = combined(p_value, 2 * float(stats.t.sf(abs(slope) / error, df)))
+            worst = max(worst, p_value)
         return worst
+
+
+def combined(p_value: float, of_trend: float, weight: float = TREND_WEIGHT) -> float:
+    """Cauchy's combination of two p-values, which may depend on each other."""
+    tiny = 1e-15
+    first, second = (min(max(p, tiny), 1 - tiny) for p in (p_value, of_trend))
+    tangent = (1 - weight) * math.tan((0.5 - first) * math.pi)
+    tangent += weight * math.tan((0.5 - second) * math.pi)
+    return float(stats.cauchy.sf(tangent))
 
 
 def one_hot(levels: pd.DataFrame) -> np.ndarray:
@@ -100,42 +127,84 @@ def owners(levels: pd.DataFrame) -> np.ndarray:
 
 
 def fit(
-    scores: np.ndarray, factor: pd.Series, others: np.ndarray, spread: float | np.ndarray
+    scores: np.ndarray,
+    factor: pd.Series,
+    others: np.ndarray,
+    spread: float,
+    noise: Noise = NOTHING_KNOWN,
+    given: np.ndarray | None = None,
 ) -> Fit | None:
-    """The effects of `factor`, adjusted for `others` (one_hot) of `spread`, one or a column's own.
+    """The effects of `factor`, adjusted for `others` (one_hot) of `spread`.
 
-    None where there are too few trials to say anything about noise.
+    Behind them are the slopes of `given`, (trials, any). None where there are too few trials to
+    say anything about noise.
     """
     num_trials = len(scores)
-    spread = np.broadcast_to(spread, others.shape[1])
-    others, spread = others[:, spread > 0], spread[spread > 0]
+    if spread <= 0:
+        others, spread = others[:, :0], 1.0
     codes = factor.cat.codes.to_numpy()
     fixed = (codes[:, None] == np.arange(len(factor.cat.categories))).astype(float)
     fixed[:, 0] = 1.0  # the first level is the reference
+    if given is not None:
+        fixed = np.hstack([fixed, given])
     num_fixed = fixed.shape[1]
     design = np.hstack([fixed, others])
-    penalty = np.diag(np.concatenate([np.zeros(num_fixed), 1 / spread]))
-    inverse = np.linalg.pinv(design.T @ design + penalty, hermitian=True)
+    penalty = np.concatenate([np.zeros(num_fixed), np.full(others.shape[1], 1 / spread)])
+    inverse = np.linalg.pinv(design.T @ design + np.diag(penalty), hermitian=True)
     solver = inverse @ design.T  # (coefficients, trials)
     residuals = scores - design @ (solver @ scores)
     freedom = 1 - np.einsum("ij,ji->i", design, solver)  # a trial's own share in its residual
     df = float(freedom.sum())
     if num_trials <= num_fixed or df < 1:
         return None
-    variance = float(scores @ residuals) / (num_trials - num_fixed)  # REML's
-    variance = max(variance, 0.0)
+    squares = noise.squares + max(float(scores @ residuals), 0.0)
+    variance = squares / (noise.df + num_trials - num_fixed)  # REML's, with what was known
     rows = solver[1:num_fixed]
     weights = np.where(freedom > 1e-6, 1 / np.maximum(freedom, 1e-6), 0.0)
     robust = (rows * (residuals**2 * weights)) @ rows.T
     leaked = rows @ others  # what of the others' effects passes for this factor's
-    robust += variance * (leaked * spread) @ leaked.T
+    robust += variance * spread * leaked @ leaked.T
     equal = inverse[1:num_fixed, 1:num_fixed] * variance
     robust_dfs = [_bell_mccaffrey(row**2 * weights, row, design, inverse, freedom) for row in rows]
     return Fit(
         effects=(solver @ scores)[1:num_fixed],
-        equal=Estimate(equal, np.full(len(rows), df)),
+        equal=Estimate(equal, np.full(len(rows), num_trials - num_fixed + noise.df)),
         robust=Estimate(robust, np.clip(robust_dfs, 1.0, df)),
         noise=float(np.sqrt(variance)),
+    )
+
+
+def averaged(
+    scores: np.ndarray,
+    factor: pd.Series,
+    explanations: Sequence[Explanation],
+    noise: Noise = NOTHING_KNOWN,
+    given: np.ndarray | None = None,
+) -> Fit | None:
+    """The effects of `factor`, averaged over what the other factors may do.
+
+    That the models disagree is a part of the errors.
+    """
+    fits = [fit(scores, factor, e.columns, e.spread, noise, given) for e in explanations]
+    pairs = [(e.weight, f) for e, f in zip(explanations, fits, strict=True) if f is not None]
+    if not pairs:
+        return None
+    weights = np.array([weight for weight, _ in pairs])
+    weights /= weights.sum()
+    found = [f for _, f in pairs]
+    effects = np.array([f.effects for f in found])
+    mean = weights @ effects
+    apart = np.einsum("m,mi,mj->ij", weights, effects - mean, effects - mean)
+
+    def estimate(estimates: list[Estimate]) -> Estimate:
+        covariance = sum(w * e.covariance for w, e in zip(weights, estimates, strict=True)) + apart
+        return Estimate(covariance, 1 / (weights @ np.array([1 / e.dfs for e in estimates])))
+
+    return Fit(
+        effects=mean,
+        equal=estimate([f.equal for f in found]),
+        robust=estimate([f.robust for f in found]),
+        noise=float(weights @ [f.noise for f in found]),
     )
 
 
@@ -192,34 +261,6 @@ def spread_of(scores: np.ndarray, columns: np.ndarray) -> float:
 
     found = optimize.minimize_scalar(misfit, bounds=LOG_SPREADS, method="bounded")
     return float(np.exp(found.x))
-
-
-def spreads_of(scores: np.ndarray, levels: pd.DataFrame) -> np.ndarray:
-    """A spread for each column of one_hot(levels): its factor's own, drawn towards that of all.
-
-    With one for all, the effects of a factor that matters much are shrunk too much, which counts
-    as noise, and those of an idle one too little.
-    """
-    names, columns = owners(levels), one_hot(levels)
-    shared = spread_of(scores, columns)
-    if shared == 0:
-        return np.zeros(len(names))
-    factor_of = (names[:, None] == np.array(levels.columns, dtype=object)).argmax(axis=1)
-    y, z = scores - scores.mean(), columns - columns.mean(axis=0)
-    gram, cross, total, n = z.T @ z, z.T @ y, float(y @ y), len(y)
-
-    def misfit(logs: np.ndarray) -> float:
-        root = np.exp(logs / 2)[factor_of]
-        cholesky = linalg.cho_factor(np.eye(len(root)) + root[:, None] * gram * root)
-        rest = total - (root * cross) @ linalg.cho_solve(cholesky, root * cross)
-        likelihood = (n - 1) * np.log(max(rest, 1e-12 * total))
-        likelihood += 2 * np.log(np.diag(cholesky[0])).sum()
-        return float(likelihood + ((logs - np.log(shared)) ** 2).sum() / SPREAD_WIDTH**2)
-
-    start = np.full(levels.shape[1], np.log(shared))
-    bounds = [LOG_SPREADS] * len(start)
-    found = optimize.minimize(misfit, start, method="L-BFGS-B", bounds=bounds)
-    return np.exp(found.x)[factor_of]
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

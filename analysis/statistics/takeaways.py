@@ -1,6 +1,7 @@
 """What the report says of a sweep in its own sentences, each with its numbers, and its cautions."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from analysis.reading.folder import SweepFolder
 from analysis.reading.measure import Measure
 from analysis.reading.workload import in_order
 from analysis.statistics.comparison import Comparison, levels_of
+from analysis.statistics.course import Course, Ends
 from analysis.statistics.effects import (
     MIN_TRIALS,
     SIGNIFICANT,
@@ -18,11 +20,15 @@ from analysis.statistics.effects import (
     best_value,
     effects_against,
 )
+from analysis.statistics.learning import Learning, learning_sentences
 from analysis.statistics.regression import holm
 from cnnlib.system.units import counted
 
 MAX_TAKEAWAYS = 10
-FEW = 20  # trials
+FEW = 20  # trials, the default, and fewer
+MIN_LATER = 5  # trials, for the orders early and late to be compared
+LATE = "Too few went on for long to tell how often that happens here."
+NEARLY_ALIASED = 0.5  # the same, where only few trials tell the effect of one of them
 ALIASED = 0.8  # Cramér's V from which two hyperparameters cannot be told apart
 
 
@@ -35,14 +41,25 @@ class Takeaway:
 
 
 def takeaways(
-    sweep: SweepFolder, comparison: Comparison, effects: Effects, pairs: pd.DataFrame
+    sweep: SweepFolder,
+    course: Course,
+    effects: Effects,
+    ends: Ends,
+    learning: Learning,
+    pairs: pd.DataFrame,
 ) -> list[str]:
-    """At most ten sentences, the largest differences first; what can be said if there are none."""
-    singles = _effect_takeaways(comparison, effects)
+    """At most ten sentences: who learns at all, then the largest differences first; what can be
+    said if there are none."""
+    comparison = course.comparison
+    singles = [*_effect_takeaways(course, effects), *_late_takeaways(course, effects, ends)]
     found = [*singles, *_pair_takeaways(pairs, comparison.measure), *_failure_takeaways(sweep)]
     found.sort(key=lambda takeaway: -takeaway.size)
     first = [] if singles else [_nothing(comparison, effects)]
-    return [*first, *(takeaway.text for takeaway in found)][:MAX_TAKEAWAYS]
+    said = [*first, *(takeaway.text for takeaway in found)]
+    learn = learning_sentences(learning)
+    is_sure = min(learning.p_values.values(), default=1.0) <= SIGNIFICANT
+    said = [*learn, *said] if is_sure else [*said[:1], *learn, *said[1:]]
+    return said[:MAX_TAKEAWAYS]
 
 
 def _nothing(comparison: Comparison, effects: Effects) -> str:
@@ -58,9 +75,9 @@ def _nothing(comparison: Comparison, effects: Effects) -> str:
     )
 
 
-def _effect_takeaways(comparison: Comparison, effects: Effects) -> list[Takeaway]:
+def _effect_takeaways(course: Course, effects: Effects) -> list[Takeaway]:
     """One for each hyperparameter that matters: its best value against the worst for sure."""
-    found = []
+    found, comparison = [], course.comparison
     for row in effects.importance.itertuples():
         name, p_value = row.hyperparameter, effects.p_values[row.hyperparameter]
         if p_value > SIGNIFICANT:
@@ -77,7 +94,9 @@ def _effect_takeaways(comparison: Comparison, effects: Effects) -> list[Takeaway
             found.append(Takeaway(f"{text} {explained}", 0.0))
             continue
         largest = sure.loc[sure["effect"].abs().idxmax()]
-        text = f"{name}: {_difference(largest, comparison)}. {explained}"
+        text = (
+            f"{name}: {_difference(largest, comparison)}. {explained}{_at_the_end(largest, course)}"
+        )
         found.append(Takeaway(text, abs(float(largest["effect"]))))
     return found
 
@@ -104,6 +123,51 @@ def _difference(row: pd.Series, comparison: Comparison) -> str:
         f" interval {measure.interval(low, high)}; n = {n} and {n_worse}), the other"
         " hyperparameters being equal"
     )
+
+
+def _at_the_end(row: pd.Series, course: Course) -> str:
+    """How a difference that was sure early ends, or why nobody knows."""
+    if not course.stages and not course.is_open:
+        return ""
+    table, _ = course.against(row["hyperparameter"], row["reference"])
+    table = table[table["value"] == row["value"]]
+    if table.empty:
+        return ""
+    end, measure = table.iloc[0], course.comparison.measure
+    if end["unknown"]:
+        return f" Nobody knows how it ends: {end['unknown']}."
+    sign = 1 if row["effect"] > 0 else -1
+    low, high = sorted((sign * end["low"], sign * end["high"]))
+    figures = f"{measure.change(sign * end['effect'])} (95% interval {measure.interval(low, high)})"
+    if high < 0:
+        return f" At the end, by epoch {course.epoch}, it is the other way round: {figures}."
+    if low < 0:
+        return f" By the end, epoch {course.epoch}, it may be gone: {figures}."
+    return f" By the end, epoch {course.epoch}, it is {figures}."
+
+
+def _late_takeaways(course: Course, effects: Effects, ends: Ends) -> list[Takeaway]:
+    """One for each hyperparameter that matters at the end and not early."""
+    found, measure = [], course.comparison.measure
+    late = [
+        name
+        for name, p in ends.p_values.items()
+        if p <= SIGNIFICANT and effects.p_values.get(name, 1.0) > SIGNIFICANT
+    ]
+    for name in late:
+        rows = ends.significant[ends.significant["hyperparameter"] == name]
+        if rows.empty:
+            continue
+        row = rows.loc[rows["effect"].abs().idxmax()]
+        text = (
+            f"{name}: at the end, by epoch {course.epoch}, {row['value']} reaches"
+            f" {measure.apart(row['effect'])} than {row['reference']} (95% interval"
+            f" {measure.interval(row['low'], row['high'])}; n = {row['n']} and"
+            f" {row['n_reference']}); {course.comparison.when} that was"
+            f" {measure.change(row['early'])}."
+        )
+        found.append(Takeaway(text, abs(float(row["effect"]))))
+    return found
 
 
 def _pair_takeaways(pairs: pd.DataFrame, measure: Measure) -> list[Takeaway]:
@@ -156,11 +220,13 @@ def cautions(sweep: SweepFolder, comparison: Comparison, effects: Effects) -> li
     if not n:
         return []
     return [
+        *_not_learned(comparison),
         *_seen_before(sweep),
         *_left_out(comparison),
         *_early(sweep, comparison),
         *_adaptive(sweep, comparison),
-        *_aliased(comparison),
+        *_determined(comparison),
+        *_aliased(comparison, effects),
         *_few(n, effects),
     ]
 
@@ -173,6 +239,16 @@ def _seen_before(sweep: SweepFolder) -> list[str]:
     return [
         f"The champion began with weights that were trained on {said['trained_on']}: where test or"
         " validation photographs were among those, accuracies say how well they are remembered."
+    ]
+
+
+def _not_learned(comparison: Comparison) -> list[str]:
+    failed = int((~comparison.learned).sum())
+    if not failed:
+        return []
+    return [
+        f"Effects are among the {counted(len(comparison.scores), 'network')} that learned; the"
+        f" {failed} that did not are a question of their own."
     ]
 
 
@@ -208,8 +284,8 @@ def _early(sweep: SweepFolder, comparison: Comparison) -> list[str]:
     final = sweep.measure.scores(sweep.trials.drop_duplicates("trial_id").set_index("trial_id"))
     pairs = pd.DataFrame({"early": comparison.scores[later], "final": final.reindex(later)})
     pairs = pairs.dropna()
-    if len(pairs) < 8 or pairs.nunique().min() < 2:
-        return [start]
+    if len(pairs) < MIN_LATER or pairs.nunique().min() < 2:
+        return [f"{start} {LATE}"]
     rank = pairs["early"].corr(pairs["final"], method="spearman")
     return [
         f"{start} Among the {len(pairs)} trials that went on for long, the order then and at the"
@@ -219,7 +295,7 @@ def _early(sweep: SweepFolder, comparison: Comparison) -> list[str]:
 
 def _adaptive(sweep: SweepFolder, comparison: Comparison) -> list[str]:
     """The values that the search took up or dropped as it went on."""
-    if sweep.settings.get("search") in ("random", "grid"):
+    if sweep.settings.get("search") in (None, "random", "grid"):  # of a table nobody knows
         return []
     order = in_order(sweep.trials.drop_duplicates("trial_id"))["trial_id"]
     order = order[order.isin(comparison.levels.index)]
@@ -244,13 +320,30 @@ def _adaptive(sweep: SweepFolder, comparison: Comparison) -> list[str]:
     ]
 
 
-def _aliased(comparison: Comparison) -> list[str]:
-    names = list(comparison.levels)
+def _determined(comparison: Comparison) -> list[str]:
+    return [
+        f"{name} is not compared: {' and '.join(by)} say it already."
+        for name, by in comparison.determined.items()
+    ]
+
+
+def _aliased(comparison: Comparison, effects: Effects) -> list[str]:
+    """Hyperparameters that changed together, and those of whose effects only few trials tell."""
+    names, levels = list(comparison.levels), comparison.levels
+    strength = {
+        (first, second): _cramers_v(levels[first], levels[second])
+        for first, second in combinations(names, 2)
+    }
+    few = set(effects.effects.loc[effects.effects["rests_on_few"].astype(bool), "hyperparameter"])
+    strongest = {
+        max((pair for pair in strength if name in pair), key=lambda pair: strength[pair])
+        for name in few
+        if len(names) > 1
+    }
     together = [
         f"{first} and {second}"
-        for i, first in enumerate(names)
-        for second in names[i + 1 :]
-        if _cramers_v(comparison.levels[first], comparison.levels[second]) >= ALIASED
+        for (first, second), value in strength.items()
+        if value >= ALIASED or ((first, second) in strongest and value >= NEARLY_ALIASED)
     ]
     if not together:
         return []
@@ -280,7 +373,12 @@ def _few(n: int, effects: Effects) -> list[str]:
             f"Not compared, because no two of its values have {MIN_TRIALS} trials each:"
             f" {', '.join(effects.not_compared)}."
         )
-    if n < FEW and not effects.effects.empty:
+    if effects.crowded:
+        sentences.append(
+            "Not compared, because there are about as many values as trials, or all scores are"
+            f" equal: {', '.join(effects.crowded)}."
+        )
+    if n <= FEW and not effects.effects.empty:
         sentences.append(
             f"With {n} trials only large effects can be seen, and one unlucky trial can hide or"
             " feign one."

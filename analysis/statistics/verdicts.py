@@ -10,12 +10,14 @@ import pandas as pd
 from analysis.reading.measure import ACCURACY, Measure
 from analysis.statistics.claims import Claim, compared_groups, words
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.effects import MIN_TRIALS, SIGNIFICANT
-from analysis.statistics.regression import CONFIDENCE, fit, holm
+from analysis.statistics.effects import MIN_TRIALS, SIGNIFICANT, Effects, estimate_effects
+from analysis.statistics.learning import Learning
+from analysis.statistics.regression import holm
 from cnnlib.system.units import counted
 
 SUPPORTED, CONTRADICTED, NO_EVIDENCE = "supported", "contradicted", "no evidence"
 COLUMNS = ["claim", "verdict", "effect", "low", "high", "n_for", "n_against"]
+ALL = " Networks that did not learn count here, as this decides who does."
 SIDES = ["lower", "higher", "neither"]
 
 
@@ -44,26 +46,46 @@ class Verdict:
     """What the contrast is a difference of."""
 
 
-def judge(claims: Sequence[Claim], comparison: Comparison) -> list[Verdict]:
+def judge(
+    claims: Sequence[Claim],
+    comparison: Comparison,
+    effects: Effects | None = None,
+    everyone: Comparison | None = None,
+    learning: Learning | None = None,
+) -> list[Verdict]:
     """The verdict on each claim.
 
-    A claim is decided where its p-value, corrected for the number of claims that these trials can
-    be asked about (Holm), is at most 0.05; else there is no evidence.
+    A claim about one hyperparameter is decided where that one matters by its p-value in `effects`,
+    and the claim's own, corrected for the claims about it (Holm), is at most 0.05: what is said of
+    a hyperparameter in one place is said in all. Where it decides who learns at all, by its p-value
+    in `learning`, the claim is put to `everyone`. Claims about several at once are corrected for
+    their own number. Else there is no evidence.
     """
-    scores = comparison.scores.to_numpy(float)
-    answers = [_answer(claim, comparison, scores) for claim in claims]
-    asked = [i for i, answer in enumerate(answers) if isinstance(answer, Contrast)]
-    adjusted = holm(np.array([answers[i].p_value for i in asked]))  # type: ignore[union-attr]
-    p_values = dict(zip(asked, adjusted.tolist(), strict=True))
+    p_values = dict((effects or estimate_effects(comparison)).p_values)
+    found = learning.p_values if everyone and learning else {}
+    decides = {name for name, p in found.items() if p <= SIGNIFICANT}
+    answers: list[Contrast | Verdict] = []
+    families: dict[str, list[int]] = {}
+    for number, claim in enumerate(claims):
+        name = claim.names[0] if len(claim.names) == 1 else ""
+        asked = everyone if everyone and name in decides else comparison
+        answers.append(_answer(claim, asked))
+        if isinstance(answers[-1], Contrast):
+            families.setdefault(name, []).append(number)
+    adjusted: dict[int, float] = {}
+    for name, family in families.items():
+        own = holm(np.array([answers[i].p_value for i in family]))  # type: ignore[union-attr]
+        least = 0.0 if not name or name in decides else p_values.get(name, 1.0)
+        adjusted |= {i: max(float(p), least) for i, p in zip(family, own, strict=True)}
     return [
-        _verdict(claim, answer, p_values[i], len(asked), comparison)
+        _verdict(claim, answer, adjusted[i], comparison, ALL if claim.names[0] in decides else "")
         if isinstance(answer, Contrast)
         else replace(answer, measure=comparison.measure)
         for i, (claim, answer) in enumerate(zip(claims, answers, strict=True))
     ]
 
 
-def _answer(claim: Claim, comparison: Comparison, scores: np.ndarray) -> Contrast | Verdict:
+def _answer(claim: Claim, comparison: Comparison) -> Contrast | Verdict:
     """The contrast, or at once the verdict where these trials have none."""
     trials = comparison.trials
     missing = [n for n in claim.names if n not in trials or trials[n].isna().all()]
@@ -76,9 +98,9 @@ def _answer(claim: Claim, comparison: Comparison, scores: np.ndarray) -> Contras
         return Verdict(claim, NO_EVIDENCE, reason, Contrast(n_for, n_against))
     by_side = pd.Series(np.select([lower, higher], SIDES[:2], SIDES[2]), trials.index)
     factor = by_side.astype(pd.CategoricalDtype(SIDES)).cat.remove_unused_categories()
-    found = fit(scores, factor, *comparison.others(claim.names)) if np.ptp(scores) else None
+    found = comparison.fit(factor, claim.names)
     if found is None:
-        reason = f"{len(scores)} trials leave no room to tell an effect from noise."
+        reason = f"{len(comparison.scores)} trials leave no room to tell an effect from noise."
         return Verdict(claim, NO_EVIDENCE, reason, Contrast(n_for, n_against))
     return Contrast(n_for, n_against, *found.contrast(0), found.rests_on_few(0))
 
@@ -95,24 +117,24 @@ def _too_few(claim: Claim, n_for: int, n_against: int) -> str:
 
 
 def _verdict(
-    claim: Claim, answer: Contrast, p_value: float, num: int, comparison: Comparison
+    claim: Claim, answer: Contrast, p_value: float, comparison: Comparison, who: str = ""
 ) -> Verdict:
-    """`num` is the number of claims tested together, to which p_value is adjusted."""
+    """`p_value` is corrected; `who` says which trials were asked."""
     measure = comparison.measure
     interval = f"95% interval {measure.interval(answer.low, answer.high)}"
-    verdict, end = NO_EVIDENCE, _why_not(answer, num, measure)
+    verdict, end = NO_EVIDENCE, _why_not(answer, p_value, measure)
     if p_value <= SIGNIFICANT:
         verdict = SUPPORTED if answer.effect > 0 else CONTRADICTED
         end = "" if answer.effect > 0 else f" {claim.refuted_by}"
     sentence = (
         f"With {words(claim.higher)}, trials reach {measure.apart(answer.effect)}"
         f" {comparison.when} than with {words(claim.lower)} ({interval};"
-        f" n = {answer.n_for} and {answer.n_against}).{end}"
+        f" n = {answer.n_for} and {answer.n_against}).{who}{end}"
     )
     return Verdict(claim, verdict, sentence, answer, measure)
 
 
-def _why_not(answer: Contrast, num_tested: int, measure: Measure) -> str:
+def _why_not(answer: Contrast, p_value: float, measure: Measure) -> str:
     if answer.rests_on_few:
         return (
             " Only a few trials tell this from the other hyperparameters, which changed at"
@@ -120,8 +142,8 @@ def _why_not(answer: Contrast, num_tested: int, measure: Measure) -> str:
         )
     if answer.low > 0 or answer.high < 0:
         return (
-            f" By itself that would count, but among {num_tested} claims tested at once one such"
-            f" difference comes up by chance in about {1 - CONFIDENCE**num_tested:.0%} of sweeps."
+            " By itself that would count, but not when corrected for all that was asked"
+            f" (p = {p_value:.2f})."
         )
     bound = measure.size(max(-answer.low, answer.high))
     return f" That may be chance; a difference above {bound} either way is unlikely."

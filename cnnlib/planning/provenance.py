@@ -39,6 +39,7 @@ def sweep_facts(plan: Plan) -> dict[str, Any]:
         "rungs": list(plan.halving.rungs) if plan.halving else [],
         "reduction_factor": plan.halving.reduction_factor if plan.halving else None,
         "space": {name: asdict(values) for name, values in plan.space.items()},
+        "names": dict(plan.terms.names),
         "finalists": plan.finalists,
         "seeds": plan.seeds,
         **provenance(settings.data, plan.dataset, settings.seed),
