@@ -22,6 +22,7 @@ from cnnlib.journal.events import JournalTail, journal_exists
 from cnnlib.journal.followers import Event, Follower
 from cnnlib.storage.folder_lock import EXPIRES, NAME, read_lock
 from cnnlib.system.redaction import one_line
+from cnnlib.system.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class State:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._last: Event = {}  # of the events of a driver
+        self._waiting: set[str] = set()  # trials that are paused
 
     def know(self, events: Iterable[Event]) -> None:
         """Where it was before."""
@@ -74,6 +76,10 @@ class State:
         """Takes note of what a driver did."""
         if event["event"] in DRIVING:
             self._last = event
+        if event["event"] == "paused":
+            self._waiting.add(event["trial_id"])
+        elif event["event"] in ("promoted", "stopped", "failed"):
+            self._waiting.discard(event["trial_id"])
 
     def close(self) -> None:
         """Nothing: who watches is never told the end."""
@@ -89,7 +95,9 @@ class State:
             return (
                 f"No sign of life of the sweep for {silent / 60:.0f} min; --resume goes on with it."
             )
-        return "The sweep is running."
+        if not self._waiting:
+            return "The sweep is running."
+        return f"The sweep is running, and {counted(len(self._waiting), 'trial')} paused."
 
 
 class Watch:

@@ -26,7 +26,7 @@ SETTINGS: Mapping[str, Kind] = {
     "name": TEXT, "started": TEXT, "search": TEXT, "trials": COUNT, "max_epochs": COUNT,
     "seconds": NUMBER, "rungs": LIST, "reduction_factor": NUMBER, "data": MAPPING,
     "network": TEXT, "space": MAPPING, "versions": MAPPING, "hyperparameters": list_of(TEXT),
-    "metric": METRIC,
+    "metric": METRIC, "stopping": TEXT,
 }  # fmt: skip
 
 

@@ -205,6 +205,13 @@ def tested_sentences(sweep: SweepFolder) -> list[str]:
     return sentences
 
 
+def _spared(sweep: SweepFolder) -> str:
+    """What it is that trains no more of a trial."""
+    if sweep.settings.get("stopping") == "promote":
+        return "pausing trials at the rungs, so that only the best went on,"
+    return "early stopping"
+
+
 def effort_sentences(sweep: SweepFolder) -> list[str]:
     """Epochs trained and saved, and the time taken."""
     sentences = []
@@ -215,7 +222,7 @@ def effort_sentences(sweep: SweepFolder) -> list[str]:
         sentences.append(
             f"The {counted(epochs.num_ended, 'trial')} that completed or stopped early would have"
             f" trained {epochs.ended_planned:,} at their maximum and trained"
-            f" {epochs.ended_trained:,}: early stopping saved {epochs.saved:.0%}."
+            f" {epochs.ended_trained:,}: {_spared(sweep)} saved {epochs.saved:.0%}."
         )
     seconds = sweep.settings.get("seconds")
     if isinstance(seconds, int | float):

@@ -234,6 +234,8 @@ def _close(plan: Plan, ledger: Ledger, finals: Finals, seconds: float) -> None:
         reason = f"ended early, it pays no more: {worth(ledger, finals)}"
     elif ledger.exhausted or len(ledger.trials) >= plan.num_points:
         reason = f"the space is exhausted: all {len(ledger.trials)} configurations were tried"
+    elif plan.search_budget and ledger.unfinished and ledger.out_of_time:
+        reason = "the time budget leaves no time for another trial's first rung"
     elif plan.search_budget and seconds >= plan.search_budget and ledger.unfinished:
         reason = "the time budget is spent"
     elif is_due(plan, finals):

@@ -213,6 +213,14 @@ def test_the_sentences_say_what_the_tables_say(sweep):
         assert words in page
 
 
+def test_a_sweep_that_pauses_its_trials_is_told_so(sweep):
+    settings = json.loads((sweep / "sweep.json").read_text())
+    (sweep / "sweep.json").write_text(json.dumps(settings | {"stopping": "promote", "rungs": [3]}))
+    page = page_of(sweep)
+    assert "12: pausing trials at the rungs, so that only the best went on, saved 40%." in page
+    assert "the rungs, at which trials pause, and the best go on." in page
+
+
 def test_one_trial_and_one_epoch_are_no_plural(tmp_path):
     page = page_of(write_tables(tmp_path / "s", "trial_id,epochs,val_acc\na,1,0.3\n"))
     assert "<dd>1</dd><dt>trial, 1 epoch trained</dt>" in page

@@ -123,6 +123,10 @@ def test_it_says_whether_the_sweep_runs(tmp_path: Path, journal: Journal) -> Non
     journal.append("resumed", trials=3, max_epochs=9)
     (folder / NAME).write_text("")
     assert state.how_far() == "The sweep is running."
+    journal.append("paused", trial_id="0001", rung=1)
+    assert state.how_far() == "The sweep is running, and 1 trial paused."
+    journal.append("promoted", trial_id="0001", rung=1)
+    assert state.how_far() == "The sweep is running."
 
 
 def test_what_was_read_of_a_journal_is_not_read_again(tmp_path: Path, journal: Journal) -> None:

@@ -150,6 +150,19 @@ def test_what_a_person_asks_for_is_noted_once_and_its_file_goes(
     assert sweep.ledger.trials["0001"].status == "stopped"
 
 
+def test_nothing_begins_that_does_not_reach_its_first_rung_in_the_time(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    def begins(seconds: float) -> Any:
+        told = Recorder(sweep.ledger, print, tmp_path, seconds=seconds, cost=lambda config: 100.0)
+        return Search(told).suggest("a")
+
+    assert begins(99.0) == Searcher.FINISHED
+    assert sweep.ledger.out_of_time and sweep.ledger.trials == {}
+    sweep.begin(replace(TERMS, trials=2))  # goes on, with time of its own
+    assert begins(1000.0)["trial_id"] == "0001"
+
+
 def test_what_a_trial_repeats_after_a_loss_counts_once(recorder: Recorder, sweep: Sweep) -> None:
     config = Search(recorder).suggest("a")
     assert isinstance(config, dict)

@@ -316,6 +316,41 @@ def test_online_a_killed_follower_and_its_successor_send_each_epoch_once(
     assert server.exit_codes == {"a-b-t1": 0, "a-b-t2": 1}
 
 
+def test_online_a_trial_that_pauses_has_one_run_that_goes_on_with_it(
+    tmp_path: Path, server: AnsweringServer
+) -> None:
+    driver = Driver(tmp_path, mode="auto")
+    driver.start(1)
+    driver.epochs(1, 1)
+    driver.write("paused", trial_id="t1", rung=1)
+    server.wait_for(lambda: "s-t1" in server.exit_codes)
+    driver.write("promoted", trial_id="t1", rung=1)
+    driver.write("started", trial_id="t1", after_epoch=1)
+    driver.epochs(1, 2, 3)
+    driver.end(1)
+    assert driver.close().startswith("W&B: 1 run online: ")
+    assert [row["epoch"] for row in server.rows["s-t1"]] == [1, 2, 3]
+    assert server.exit_codes == {"s-t1": 0}
+
+
+def test_offline_a_trial_that_waits_is_written_when_it_ended_or_the_driver_has(
+    tmp_path: Path,
+) -> None:
+    first = Driver(tmp_path, mode="offline")
+    for trial in (1, 2):
+        first.start(trial)
+        first.epochs(trial, 1)
+        first.write("paused", trial_id=f"t{trial}", rung=1)
+    first.write("promoted", trial_id="t1", rung=1)
+    first.epochs(1, 2)
+    first.end(1)
+    first.close()
+    runs = read_offline_runs(tmp_path)
+    assert epochs_of(runs) == {"s-t1": [1, 2], "s-t2": [1]}
+    assert [run.summary["status"] for run in runs.values()] == ["completed", "paused"]
+    assert [run.exit_code for run in runs.values()] == [0, 0]
+
+
 def test_a_server_that_falls_silent_ends_the_wait_and_the_line_sends_the_rest(
     tmp_path: Path, server: AnsweringServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
