@@ -185,7 +185,7 @@ def gpu_checks(
 def disk_check(plan: Plan, at_once: int) -> Check:
     """Whether the weights that the sweep keeps fit."""
     trial, best = plan.disk
-    needed = at_once * trial + best
+    needed = (at_once + plan.most_waiting) * trial + best
     folder = next(parent for parent in plan.folder.parents if parent.exists())
     free = shutil.disk_usage(folder).free
     text = f"{byte_size(needed)} at most for weights, {byte_size(free)} free in {folder}"

@@ -4,6 +4,7 @@ Successive halving, asynchronous, as Li et al. 2020 (arxiv.org/abs/1810.05934) w
 trial is given up before it is known that it will not be needed.
 """
 
+import bisect
 import math
 import random
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ class Promotion:
     waiting: dict[str, int] = field(default_factory=dict)  # trial_id -> rung
     audited: set[str] = field(default_factory=set)
     more: bool = True  # whether new trials may still be proposed
+    order: dict[int, list[str]] = field(default_factory=dict)  # of each rung, the best first
 
     def decide(self, trial_id: str, epoch: int, score: float) -> Decision | None:
         """The decision on a trial after this epoch; None between rungs and for a repeated epoch,
@@ -45,9 +47,11 @@ class Promotion:
         if epoch not in self.plan.rungs or trial_id in here or trial_id in self.audited:
             return None
         score = finite(score, self.worst)
+        here = {**here, trial_id: score}
         after = replace(
             self,
-            scores={**self.scores, epoch: {**here, trial_id: score}},
+            scores={**self.scores, epoch: here},
+            order={**self.order, epoch: _with(self._ordered(epoch), trial_id, here)},
             waiting={**self.waiting, trial_id: epoch},
         )
         cutoff = after.cutoff(epoch)
@@ -58,7 +62,9 @@ class Promotion:
 
     def add(self, trial_id: str, decision: Decision, score: float) -> None:
         """Takes note of the decision on a trial and of the score that it had."""
-        self.scores.setdefault(decision.rung, {})[trial_id] = finite(score, self.worst)
+        here = self.scores.setdefault(decision.rung, {})
+        here[trial_id] = finite(score, self.worst)
+        self.order[decision.rung] = _with(self._ordered(decision.rung), trial_id, here)
         if decision.audited:
             self.audited.add(trial_id)
 
@@ -139,11 +145,16 @@ class Promotion:
 
     def _ordered(self, rung: int) -> list[str]:
         """Those that have been at a rung, the best first, and of equals who came first."""
-        here = self.scores.get(rung, {})
-        return sorted(here, key=here.__getitem__, reverse=True)
+        return self.order.get(rung, [])
 
     def _is_drawn(self, trial_id: str, rung: int) -> bool:
         return random.Random(f"audit-{self.seed}-{trial_id}-{rung}").random() < self.audit
+
+
+def _with(order: list[str], trial_id: str, scores: dict[str, float]) -> list[str]:
+    """The order with one more trial; `scores` are those of all."""
+    place = bisect.bisect_right(order, -scores[trial_id], key=lambda other: -scores[other])
+    return [*order[:place], trial_id, *order[place:]]
 
 
 def expected(plan: Halving, trials: int, audit: float = 0.0) -> tuple[float, float]:

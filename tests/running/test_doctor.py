@@ -30,6 +30,8 @@ from cnnlib.running.doctor import (
 )
 from cnnlib.running.machine import Machine
 from cnnlib.running.sweep import run
+from cnnlib.search.halving import Halving
+from cnnlib.search.promotion import SPARE
 from cnnlib.system.units import byte_size
 from cnnlib.tracking import account
 
@@ -177,6 +179,19 @@ def test_the_disk_must_hold_what_the_plan_says(plan: Plan) -> None:
     trial, best = plan.disk
     assert best > replace(plan, finalists=0).disk[1], "finals keep weights too"
     assert f"{byte_size(2 * trial + best)} at most for weights" in disk_check(plan, at_once=2).text
+
+
+def test_the_disk_must_hold_what_waits(plan: Plan) -> None:
+    halving = Halving.for_promotion(27, 3.0)
+    terms = replace(
+        plan.terms, stopping="promote", trials=27, max_epochs=27, grace_period=1.0,
+        reduction_factor=3.0, rungs=halving.named,
+    )  # fmt: skip
+    pausing = replace(plan, terms=terms)
+    trial, best = pausing.disk
+    assert pausing.most_waiting == 9 + 3 + 1 + SPARE
+    needed = byte_size((2 + pausing.most_waiting) * trial + best)
+    assert f"{needed} at most for weights" in disk_check(pausing, at_once=2).text
 
 
 def test_an_audit_takes_time(plan: Plan) -> None:
