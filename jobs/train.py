@@ -152,7 +152,7 @@ def _train(config: Configuration, task: Any, out: Path, flags: argparse.Namespac
     from cnnlib.networks.saved_files import WEIGHTS
     from cnnlib.networks.summary import scorer, summary
     from cnnlib.planning.provenance import provenance
-    from cnnlib.search.halving import divergence
+    from cnnlib.search.decision import divergence
     from cnnlib.tracking import Tracking
     from cnnlib.training.trial import best_epoch, train
 

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.reading.folder import SweepFolder
 from analysis.reading.values import constant, is_missing, shown
 from cnnlib.journal.scores import wilson_interval
-from cnnlib.search.halving import DIVERGED
+from cnnlib.search.decision import DIVERGED
 from cnnlib.system.units import counted
 
 OUTCOME_WORDS = {

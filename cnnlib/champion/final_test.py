@@ -35,7 +35,7 @@ from cnnlib.networks.saved_files import check_pair, read_metrics
 from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.sources import find_dataset
 from cnnlib.pixels.datamodule import CustomDataModule, evaluation_batch
-from cnnlib.search.halving import DIVERGED
+from cnnlib.search.decision import DIVERGED
 from cnnlib.storage.files import digest
 from cnnlib.storage.folder_lock import FolderLock
 from cnnlib.storage.json_file import read_json, write_json

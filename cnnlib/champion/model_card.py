@@ -19,7 +19,7 @@ from cnnlib.networks.saved_files import (
     read_entries,
     read_metrics,
 )
-from cnnlib.search.halving import DIVERGED
+from cnnlib.search.decision import DIVERGED
 from cnnlib.system.redaction import without_secrets
 
 CONFIG_NEEDED = ("trial_id", "config", "image_size", "epoch", "val_acc_is", "origin", "seed")

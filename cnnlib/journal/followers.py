@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.families import told
 from cnnlib.networks.metric import VAL_ACC, Metric
-from cnnlib.search.halving import Decision, finite
+from cnnlib.search.decision import Decision, finite
 
 Event = Mapping[str, Any]
 ENDINGS = {"finished": "completed", "stopped": "stopped", "failed": "failed"}  # event: status

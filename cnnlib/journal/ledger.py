@@ -16,8 +16,8 @@ from cnnlib.journal.terms import Terms
 from cnnlib.journal.trial import ENDINGS, Trial
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
+from cnnlib.search.decision import Decision, divergence, finite
 from cnnlib.search.gain import expected_gain
-from cnnlib.search.halving import Decision, divergence, finite
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.stopping import StoppingRule
 

@@ -8,7 +8,7 @@ from cnnlib.journal import finals
 from cnnlib.journal.ledger import ENDINGS, Ledger
 from cnnlib.journal.scores import Final
 from cnnlib.networks.metric import MAXIMIZE, VAL_ACC, Metric
-from cnnlib.search.halving import Decision
+from cnnlib.search.decision import Decision
 from cnnlib.storage.traffic import WAYS
 
 Event = Mapping[str, Any]

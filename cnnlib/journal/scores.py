@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.networks.metric import VAL_ACC, Metric
-from cnnlib.search.halving import DIVERGED
+from cnnlib.search.decision import DIVERGED
 from cnnlib.storage.csv_file import numbers, read_table
 
 REFERENCE = "reference"  # in place of a trial's id where the reference is no finalist

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.metric import VAL_ACC
-from cnnlib.search.halving import Decision
+from cnnlib.search.decision import Decision
 
 ENDINGS = {"finished": "completed", "stopped": "stopped", "failed": "failed"}  # event: status
 

@@ -12,7 +12,7 @@ from typing import TextIO
 from cnnlib.journal.followers import ENDINGS, Event, SeenTrial, SeenTrials
 from cnnlib.journal.requests import DONE
 from cnnlib.networks.metric import Metric
-from cnnlib.search.halving import Decision
+from cnnlib.search.decision import Decision
 from cnnlib.system.redaction import without_secrets
 from cnnlib.system.units import clock
 from cnnlib.tracking.names import run_name

@@ -10,7 +10,8 @@ import random
 from dataclasses import dataclass, field, replace
 
 from cnnlib.networks.metric import VAL_ACC
-from cnnlib.search.halving import Decision, Halving, finite
+from cnnlib.search.decision import Decision, finite
+from cnnlib.search.halving import Halving
 
 SLACK = 1e-9  # of a quotient: 20 trials a third of which go on are 6, whatever a computer divides
 SPARE = 2  # trials beyond the quota of the highest rung that wait for workers that would be idle

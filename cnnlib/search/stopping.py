@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cnnlib.networks.metric import VAL_ACC
-from cnnlib.search.halving import Decision, Halving, NeverPauses, Rungs
+from cnnlib.search.decision import Decision, NeverPauses
+from cnnlib.search.halving import Halving, Rungs
 from cnnlib.search.promotion import Promotion
 
 

@@ -10,7 +10,7 @@ from cnnlib.journal.finals import Retrained
 from cnnlib.journal.scores import OWN, Final
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.metric import Metric
-from cnnlib.search.halving import divergence
+from cnnlib.search.decision import divergence
 from cnnlib.storage import traffic
 from cnnlib.storage.buckets import below
 from cnnlib.storage.traffic import MOVED

@@ -12,7 +12,7 @@ from cnnlib.journal.replay import replay
 from cnnlib.journal.terms import Terms
 from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.metric import VAL_ACC
-from cnnlib.search.halving import Decision
+from cnnlib.search.decision import Decision
 from cnnlib.search.space import Choice, Interval, Weighted
 
 TERMS = Terms(

@@ -17,7 +17,7 @@ from cnnlib.journal.tables import fold
 from cnnlib.journal.terms import Terms
 from cnnlib.networks.metric import Metric
 from cnnlib.planning.resume import read_known
-from cnnlib.search.halving import Decision
+from cnnlib.search.decision import Decision
 from tests.journal.test_ledger import TERMS, Sweep, score
 
 LOSS = Metric("val_loss", "minimize", "valid/loss")

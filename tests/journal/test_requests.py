@@ -10,7 +10,7 @@ from cnnlib.journal.events import Journal
 from cnnlib.journal.ledger import HANDS, Trial, read_ledger
 from cnnlib.journal.replay import event_lines, replay
 from cnnlib.journal.requests import requests
-from cnnlib.search.halving import Decision
+from cnnlib.search.decision import Decision
 from cnnlib.storage.folder_lock import FolderLock
 from tests.events import begin, propose
 from tests.journal.test_ledger import TERMS, Sweep

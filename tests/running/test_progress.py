@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.running.progress import Progress
-from cnnlib.search.halving import Decision
+from cnnlib.search.decision import Decision
 from cnnlib.system.units import clock
 
 

@@ -12,7 +12,7 @@ from cnnlib.journal.followers import telling
 from cnnlib.journal.requests import ask
 from cnnlib.running.progress import Progress
 from cnnlib.running.recorder import METRICS, Recorder, Scheduler, Search
-from cnnlib.search.halving import Decision
+from cnnlib.search.decision import Decision
 from cnnlib.storage.folder_lock import LockedError
 from cnnlib.storage.training_files import BEST, LAST
 from tests.journal.test_ledger import TERMS, Sweep

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cnnlib.networks.metric import VAL_ACC
-from cnnlib.search.halving import Decision, Halving, Rungs, expected
+from cnnlib.search.decision import Decision
+from cnnlib.search.halving import Halving, Rungs, expected
 
 
 def report(rungs: Rungs, trial_id: str, epoch: int, score: float) -> Decision | None:

@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from cnnlib.search.halving import Decision, Halving
+from cnnlib.search.decision import Decision
+from cnnlib.search.halving import Halving
 from cnnlib.search.stopping import STOPPING, StoppingRule
 
 EPOCHS = 9

@@ -11,7 +11,7 @@ from cnnlib.journal.scores import (
     read_seed_scores,
     sd_between_seeds,
 )
-from cnnlib.search.halving import DIVERGED
+from cnnlib.search.decision import DIVERGED
 from cnnlib.system.units import counted
 
 TITLE = "The finals"

@@ -10,7 +10,7 @@ from analysis.page.sections.finals import final_section
 from analysis.page.sections.result import reference_figures
 from analysis.reading.folder import SweepFolder, read_folder
 from analysis.statistics.summary import champion_sentences
-from cnnlib.search.halving import divergence
+from cnnlib.search.decision import divergence
 from tests.journal.test_finals import Held
 
 
