@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.reading.folder import SweepFolder
 from cnnlib.networks.metric import VAL_ACC
-from cnnlib.search.halving import DIVERGED
+from cnnlib.search.decision import DIVERGED
 
 MARGIN = 0.25  # of chance itself, at most MOST_MARGIN, above which a network has learned something
 MOST_MARGIN = 0.025
