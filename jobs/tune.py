@@ -75,6 +75,7 @@ def parser() -> Flags:
     add("--wandb", choices=("auto", "online", "offline", "off"), help="W&B (default auto)")
     add("--wandb-project", metavar="NAME", help="W&B project (default cnnlib)")
     add("--open-test-again", metavar="REASON", help="test a new champion of a tested sweep too")
+    add("--rungs", nargs="+", metavar="auto", help="and folders: what rungs did there; then ends")
     add("--plan", action="store_true", help="check everything, print the plan, start nothing")
     add("--verbose", action="store_true", help="show what Ray prints too")
     return flags
@@ -84,6 +85,7 @@ def main() -> int:
     """Runs the sweep; returns the exit code."""
     flags = vars(parser().parse_args())
     only_plan, reason = flags.pop("plan"), flags.pop("open_test_again")
+    rungs = flags.pop("rungs")
     signal.signal(signal.SIGTERM, _interrupt)  # `ray job stop` sends it
     from cnnlib.system.surroundings import check_surroundings
 
@@ -91,6 +93,8 @@ def main() -> int:
         check_surroundings()  # before libraries that would stumble over them
     except OSError as error:
         return mistake(error)
+    if rungs:
+        return _tell_rungs(rungs)
     from cnnlib.planning.make_plan import make_plan
     from cnnlib.planning.settings import Settings
     from cnnlib.storage.folder_lock import LockedError
@@ -107,6 +111,21 @@ def main() -> int:
         return _run(plan, reason)
     except (LockedError, OSError) as error:
         return mistake(error)
+
+
+def _tell_rungs(asked: list[str]) -> int:
+    """Prints what rungs would have saved and lost in earlier sweeps, and starts nothing."""
+    from cnnlib.planning.past_rungs import past_rungs
+
+    word, *folders = asked
+    try:
+        if word != "auto" or not folders:
+            raise ValueError("--rungs: write auto and the folders of earlier sweeps")
+        for line in past_rungs(folders):
+            print(line, flush=True)
+    except (ValueError, OSError) as error:
+        return mistake(error)
+    return 0
 
 
 def _examine(plan: Any) -> int:
