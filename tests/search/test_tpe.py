@@ -1,4 +1,5 @@
 import math
+from collections import Counter
 
 import pytest
 
@@ -95,6 +96,16 @@ def test_intervals_are_respected() -> None:
         assert 1e-6 <= config.learning_rate <= 1.0
         assert 0.0 <= config.dropout <= 0.9
         assert config.conv_layers in (2, 3, 4, 5)
+
+
+def test_multiples_are_drawn_as_often_as_each_other_wherever_the_ends_lie() -> None:
+    searched: Space = {
+        "filter_org": Interval(0.25, 4, step=1),
+        "learning_rate": Interval(1e-6, 1.0),
+    }
+    drawn = Counter(config.filter_org for config in trials(search(searched, search="random"), 400))
+    assert set(drawn) == {1, 2, 3, 4}
+    assert all(70 < number < 130 for number in drawn.values())
 
 
 def test_a_space_too_large_to_list_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
