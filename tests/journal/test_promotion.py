@@ -222,3 +222,25 @@ def test_first_explored_and_believed_proposals_are_those_of_the_terms() -> None:
         again.begin(terms)
         again.run()
         assert again.told() == sweep.told()
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_sweeps_that_are_killed_again_and_again_are_as_the_unbroken_one(number: int) -> None:
+    generator = random.Random(number)
+    terms = replace(
+        PROMOTE,
+        seed=number,
+        trials=generator.choice((6, 10, 16)),
+        audit=generator.choice((0.0, 0.3)),
+        explore=generator.choice((0.0, 0.3)),
+        priors=generator.choice(({}, {"dropout": (0.4,)})),
+    )
+    unbroken = finished(terms)
+    events = list[dict[str, Any]]()
+    for _ in range(5):
+        sweep = Sweep(json.loads(json.dumps(events)))
+        sweep.begin(terms)
+        sweep.run()
+        assert sweep.told() == unbroken.told()
+        check_sound(sweep, terms.trials)
+        events = sweep.events[: generator.randrange(len(events), len(sweep.events))]
