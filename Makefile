@@ -59,6 +59,8 @@ long: setup
 chaos: setup
 	$(BIN)/python tests/long/chaos.py --sweeps 24
 	$(BIN)/python tests/long/chaos.py --sweeps 10 --slots 4
+	$(BIN)/python tests/long/chaos.py --sweeps 6 --promote
+	$(BIN)/python tests/long/chaos.py --sweeps 3 --slots 4 --promote
 	$(BIN)/python tests/long/chaos.py --sweeps 5 --slots 4 --target worker --kills 3
 	$(BIN)/python tests/long/chaos.py --sweeps 3 --target raylet --kills 2
 	$(BIN)/python tests/long/chaos.py --sweeps 3 --target ray --kills 2

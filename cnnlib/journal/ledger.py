@@ -219,7 +219,7 @@ class Ledger:
         if not waiting:
             return []
         left = not self._proposed_all or self.picked(idle=True) is not None
-        if not self.waits and (self.hopeless or self.reached or not left):
+        if not self.waits and (self.reached or not left):
             return [trial.trial_id for trial in waiting]
         fallen = set(self._stopping.hopeless())
         return [t.trial_id for t in waiting if t.trial_id in fallen or t.asked == "stop"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cnnlib.journal.events import Journal, read_events
-from cnnlib.journal.ledger import read_ledger
+from cnnlib.journal.ledger import HOPELESS, read_ledger
 from cnnlib.journal.replay import event_lines, replay
 from cnnlib.journal.tables import fold
 from cnnlib.journal.terms import Terms
@@ -244,3 +244,21 @@ def test_sweeps_that_are_killed_again_and_again_are_as_the_unbroken_one(number: 
         assert sweep.told() == unbroken.told()
         check_sound(sweep, terms.trials)
         events = sweep.events[: generator.randrange(len(events), len(sweep.events))]
+
+
+def test_what_waits_is_kept_where_trials_fail_for_a_reason_that_can_be_mended() -> None:
+    sweep = Sweep()
+    sweep.begin(replace(PROMOTE, trials=30))
+    first = sweep.ledger.next_trial()
+    assert first is not None
+    sweep.ledger.epoch(first.trial_id, {"epoch": 1, "val_acc": 0.9})
+    sweep.ledger.end(first.trial_id)
+    for _ in range(HOPELESS):
+        trial = sweep.ledger.next_trial()
+        assert trial is not None
+        sweep.ledger.end(trial.trial_id, "OutOfMemoryError: x")
+    assert sweep.ledger.next_trial() is None and first.status == "paused"
+    sweep.begin(replace(PROMOTE, trials=30))
+    sweep.run()
+    check_sound(sweep, 30)
+    assert sweep.ledger.trials[first.trial_id].epoch == PROMOTE.max_epochs
