@@ -7,7 +7,7 @@ from analysis.page.blocks import Page
 from analysis.page.sections import (
     audit,
     course,
-    ends,
+    effects,
     finals,
     findings,
     network,
@@ -30,10 +30,9 @@ def build_page(sweep: SweepFolder, found: Findings, *, photo_folders: list[Path]
             finals.final_section(sweep),
         ],
         "What matters": [
+            effects.learning_section(found),
             findings.takeaway_section(found),
-            ends.learning_section(found),
-            findings.effect_section(sweep, found),
-            ends.end_section(found),
+            effects.effect_section(sweep, found),
             findings.class_section(found),
             findings.next_section(found),
             findings.claim_section(found),

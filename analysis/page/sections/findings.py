@@ -4,33 +4,20 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from analysis.page.blocks import (
     Block,
     Drawn,
     Folded,
     Hidden,
-    Panel,
     Paragraph,
-    Plot,
     Points,
     Section,
     Table,
-    plot,
 )
-from analysis.plots.effects import (
-    effects_figure,
-    importance_figure,
-    is_continuous,
-    pair_figure,
-    surface_figure,
-)
-from analysis.reading.folder import SweepFolder
 from analysis.reading.values import is_missing
 from analysis.statistics.classes import class_sentences
 from analysis.statistics.findings import NEXT_SWEEP, Findings
-from analysis.statistics.pairs import MIN_FREEDOM, shown_cells
 from analysis.statistics.unsettled import seen_sentences
 from analysis.statistics.verdicts import CONTRADICTED, NO_EVIDENCE, SUPPORTED, Verdict
 from cnnlib.system.units import counted
@@ -48,7 +35,8 @@ def takeaway_section(findings: Findings) -> Section:
     compared = findings.comparison
     seen = seen_sentences(findings.effects, len(compared.scores), compared.measure, compared.when)
     if seen:
-        blocks += [Paragraph("What was seen, and may be chance:"), Points(seen)]
+        text = "What was seen, and may be chance; what looks largest is mostly less than it looks:"
+        blocks += [Paragraph(text), Points(seen)]
     if findings.cautions:
         blocks.append(Hidden("What weakens these figures", [Points(findings.cautions)]))
     return Section("What stands out", blocks)
@@ -116,102 +104,6 @@ def _drawn(verdicts: Sequence[Verdict]) -> list[Drawn]:
         )
         for v, (effect, low, high) in zip(verdicts, rows, strict=True)
     ]
-
-
-def effect_section(sweep: SweepFolder, findings: Findings) -> Section:
-    """What each value adds, how much each hyperparameter explains, and which depend on others."""
-    title, effects, n = "What each value adds", findings.effects, len(findings.comparison.scores)
-    if effects.effects.empty:
-        return Section(title, [Paragraph(findings.takeaways[0])])
-    when, measure = findings.comparison.when, findings.comparison.measure
-    num_names, num_values = len(effects.importance), len(effects.effects)
-    alt = (
-        f"Effects of {num_values} values of {num_names} hyperparameters on {measure.said}, with 95%"
-        " intervals."
-    )
-    better = "" if measure.rises else " The lower the better: blue is the better side."
-    caption = (
-        f"Each mark is how much more {measure.said} trials reach {when} with that value than with"
-        f" the one in bold, adjusted for the other hyperparameters (n = {n} trials). The thick bar"
-        " is the 95% interval of this difference by itself, the thin one is as much wider as the"
-        " number of comparisons asks for. A triangle is a difference that chance does not explain,"
-        " whose thin bar leaves 0 out; a dot may be chance."
-        f"{better} As a file: tables/effects.csv."
-    )
-    figure = effects_figure(effects.effects, effects.importance, when, measure)
-    return Section(
-        title,
-        [
-            plot("effects", figure, alt, caption),
-            _importance_plot(findings),
-            *_pair_blocks(findings),
-            *_strongest_pair(sweep.trials, findings),
-        ],
-    )
-
-
-def _importance_plot(findings: Findings) -> Plot:
-    importance, n = findings.effects.importance, len(findings.comparison.scores)
-    alt = (
-        f"Share of the variance explained by each of {len(importance)} hyperparameters, with 95%"
-        " intervals."
-    )
-    caption = (
-        f"The share of the variance of {findings.comparison.measure.said} that a hyperparameter"
-        " would explain if each of its values were tried equally often; a hyperparameter without"
-        f" effect has 0. What is left is noise and interplay (n = {n} trials). A bar is full where"
-        " chance does not explain the effect, by the p-value that the marks above go by."
-    )
-    drawn = importance_figure(importance, findings.effects.p_values, findings.comparison.measure)
-    return plot("importance", drawn, alt, caption)
-
-
-def _pair_blocks(findings: Findings) -> list[Block]:
-    if len(findings.effects.importance) < 2:
-        return []
-    pairs = findings.pairs.head(NUM_PAIRS)
-    if not len(pairs):
-        text = f"Pairs need {MIN_FREEDOM} trials more than there are values; these are too few."
-        return [Paragraph(text)]
-    measure = findings.comparison.measure
-    rows = [
-        (f"{p.first}, {p.second}", f"{p.share:.0%}", f"{p.p_adjusted:.3f}", p.best,
-         measure.change(p.best_effect), p.n)
-        for p in pairs.itertuples()
-    ]  # fmt: skip
-    text = (
-        "Do hyperparameters depend on each other? The pairs that explain most of what they leave"
-        " unexplained one by one, with a p-value corrected for all pairs: above 0.05 it may be"
-        " chance. The last columns are the values that do best together, beyond the sum of both."
-    )
-    head = ("pair", "of the rest", "p", "best together", measure.unit, "n")
-    return [Paragraph(text), Table(head, rows)]
-
-
-def _strongest_pair(trials: pd.DataFrame, findings: Findings) -> list[Block]:
-    """The pair that explains most of what hyperparameters leave unexplained one by one."""
-    if not len(findings.pairs):
-        return []
-    pair = findings.pairs.iloc[0]
-    first, second = str(pair["first"]), str(pair["second"])
-    measure = findings.comparison.measure
-    alt = f"Mean {measure.long} for each value of {first} with each value of {second}."
-    caption = (
-        f"The first of these pairs, {first} and {second}: the mean {measure.said}"
-        f" {findings.comparison.when} of the trials that had both values, and their number. These"
-        " are raw means, not adjusted for the other hyperparameters."
-    )
-    cells = shown_cells(findings.comparison, first, second)
-    panels = [Panel(pair_figure(cells, first, second, measure), alt)]
-    known = trials.dropna(subset=[measure.name, first, second])
-    if is_continuous(known, (first, second)):
-        surface = f"Best {measure.said} of trials over {first} and {second}, smoothed between them."
-        panels.append(Panel(surface_figure(known, first, second, measure), surface))
-        caption += (
-            f" Beside it each trial's best {measure.said}, smoothed: every place shows the mean"
-            " of the trials near it, which are dots."
-        )
-    return [Plot("pair", panels, alt, caption)]
 
 
 def class_section(findings: Findings) -> Section:
