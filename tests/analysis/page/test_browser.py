@@ -66,6 +66,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 390, "height": 800})
+        page.set_default_timeout(180_000)  # of a busy machine
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("dialog", lambda dialog: said.append(dialog.message) or dialog.dismiss())
@@ -270,6 +271,14 @@ def test_colours_are_those_of_the_hyperparameter_that_is_chosen(shown):
     )
     values = [set(best["batch_norm"][rows]) for rows in by_colour]
     assert values == [{False}, {True}]
+
+
+def test_the_choice_of_colour_and_the_number_of_trials_stay_in_sight(shown):
+    page = shown.page
+    for which in (SLICE, PARALLEL):
+        panel_of(page, which).scroll_into_view_if_needed()
+        place = page.locator(".explorer").bounding_box()
+        assert 0 <= place["y"] < 150, "below the navigation"
 
 
 def test_a_click_on_a_trial_opens_its_card_beside_the_champions(shown):
