@@ -28,7 +28,10 @@ def read_priors(flags: Iterable[str], space: Space, family: Family) -> dict[str,
         if not values:
             raise ValueError(f"--prior {short(text)}: write NAME=VALUE or NAME=VALUE,VALUE")
         hyperparameter = hyperparameter_named(family.config, name.strip())
-        parsed = tuple(hyperparameter.parse(value.strip()) for value in values.split(","))
+        try:
+            parsed = tuple(hyperparameter.parse(value.strip()) for value in values.split(","))
+        except ValueError as error:
+            raise ValueError(f"--prior {error}") from None
         for value in parsed:
             if hyperparameter.name not in space or value not in space[hyperparameter.name]:
                 raise ValueError(

@@ -157,6 +157,16 @@ def test_promotion_is_told_with_the_bound_of_what_waits(photos: Path, tmp_path: 
     assert "wait" not in str(plan)
 
 
+def test_what_a_person_wants_first_stands_in_the_terms(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "first.yaml").write_text("[{dropout: 0.2}, {dropout: 0.3}]")
+    settings = Settings(data=photos, storage=tmp_path, first=tmp_path / "first.yaml", **FAST)
+    plan = make_plan(replace(settings, prior=["dropout=0.2"], explore=0.3))
+    assert len(plan.terms.first) == 2 and plan.terms.explore == 0.3
+    assert plan.terms.priors == {"dropout": (0.2,)}
+    with pytest.raises(ValueError, match=r"--first: .* holds 2 configurations, more than the 1 tr"):
+        make_plan(replace(settings, trials=1))
+
+
 def test_a_network_beyond_any_memory_is_refused(photos: Path, tmp_path: Path) -> None:
     fixed = [
         "first_layer_filters=4096", "filter_org=4", "conv_layers=10", "num_neurons_dense=65536"
@@ -188,6 +198,11 @@ def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> No
         ({"finalists": -1}, "--finalists: -1 is not at least 0"),
         ({"seeds": -1}, "--seeds: -1 is not at least 0"),
         ({"reference": "none.json"}, "No such file.*none.json"),
+        ({"first": "none.yaml"}, "No such file.*none.yaml"),
+        ({"first": 3}, "--first: 3 is not a text"),
+        ({"prior": ["dropout=0.99"]}, "--prior dropout: 0.99 is not a number from"),
+        ({"prior": ["dropout=0.9"]}, "--prior dropout: 0.9 is not in the sweep's space"),
+        ({"explore": 2}, "--explore: 2 is not a share between 0 and 1"),
         ({"cpus_per_trial": 4096}, "--cpus-per-trial: 4096 is more than the"),
         ({"max_epochs": 10**400}, "--max-epochs: a number of about 401 digits is more than"),
         ({"trials": "20"}, "--trials: 20 is not a whole number"),
