@@ -3,22 +3,33 @@
 A photograph is compared as a small grey picture without its mean and contrast, so that another
 size, compression or brightness makes no difference, and mirrored too. What looks alike so is
 compared again four times as fine, and in colour where both have some.
+
+Pictures of length 1 that correlate by 0.95 lie within 0.316 of each other, and so do their shadows
+on a few axes. A tree of the shadows on those axes on which pictures differ most tells which pairs
+to compare: it leaves out none, and need not look at all of them.
 """
 
-import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from cnnlib.champion.neighbours import Neighbours
 from cnnlib.photos.dataset import Dataset
 from cnnlib.pixels.pixels import pixels
+from cnnlib.system.progress import Progress
 
 COARSE, FINE = 8, 16  # sides in pixels
 ALIKE = 0.95  # correlation of the coarse grey pictures: worth a closer look
 SAME = 0.96  # correlation of the fine pictures: the same photograph
 FLAT = 6.0  # levels: a picture whose grey differs less is too empty to be told from others
 COLOURLESS = 2.0  # levels that the channels of a grey photograph differ by, less than
-BLOCK = 512  # test photographs that are compared at once
+BLOCK = 512  # photographs that are looked at once
+AXES = 16  # of the tree
+APART = (2 * (1 - ALIKE)) ** 0.5 + 1e-3  # distance of pictures that correlate so, at most
+ASKED = 16_384  # test photographs that go down the tree together
+SHAPES = 10_000  # pictures that tell the axes, about
 PAIRS = 10_000  # of those alike
 COLUMNS = ["test_file", "train_file", "kind", "similarity", "test_label", "train_label"]
 
@@ -31,8 +42,9 @@ def find_leaks(dataset: Dataset, image_size: int) -> pd.DataFrame:
     """
     assert dataset.test is not None
     train, test = (pixels(dataset, split, image_size) for split in ("train", "test"))
-    known, asked = _Pictures(train), _Pictures(test)
-    near, exact = _alike(asked, known), _equal(train, test)
+    with Progress("looking for copies", len(train) + 3 * len(test), "photo") as progress:
+        known, asked = _looked_at(train, progress), _looked_at(test, progress)
+        near, exact = _alike(test, asked, train, known, progress), _equal(test, asked, train, known)
     rows = []
     for index in sorted(near.keys() | exact.keys()):
         similarity, other = near.get(index, (1.0, -1))
@@ -51,53 +63,124 @@ def find_leaks(dataset: Dataset, image_size: int) -> pd.DataFrame:
     return table.sort_values(["kind", "similarity"], ascending=[True, False], ignore_index=True)
 
 
-def _equal(train: np.ndarray, test: np.ndarray) -> dict[int, int]:
-    """The photograph trained on of the same pixels, by that of the test."""
-    known = {_digest(photo): index for index, photo in enumerate(train)}
-    found = ((index, known.get(_digest(photo))) for index, photo in enumerate(test))
-    return {index: other for index, other in found if other is not None}
+@dataclass(frozen=True)
+class _Coarse:
+    """What is kept of all photographs of a set."""
+
+    pictures: np.ndarray  # (N, COARSE, COARSE) float32, grey, of mean 0 and length 1
+    is_flat: np.ndarray  # (N,) bool
+    sums: np.ndarray  # (N,) uint64 of the pixels: other sums, other pixels
 
 
-def _digest(photo: np.ndarray) -> bytes:
-    return hashlib.blake2b(photo.tobytes(), digest_size=16).digest()
+def _looked_at(photos: np.ndarray, progress: Progress) -> _Coarse:
+    number = len(photos)
+    found = _Coarse(
+        np.empty((number, COARSE, COARSE), np.float32),
+        np.empty(number, bool),
+        np.empty(number, np.uint64),
+    )
+    words = photos[0].size // 8
+    weights = np.random.default_rng(0).integers(0, 2**64, words, dtype=np.uint64)
+    for start in range(0, number, BLOCK):
+        part = slice(start, start + BLOCK)
+        block = photos[part]
+        coarse = _shrunk_again(_shrunk(block, FINE)).mean(3)
+        found.is_flat[part] = coarse.std((1, 2)) < FLAT
+        found.pictures[part] = _normalised(coarse)
+        rows = block.reshape(len(block), -1)[:, : 8 * words]
+        found.sums[part] = rows.view(np.uint64) @ weights
+        progress.update(len(block))
+    return found
+
+
+def _equal(test: np.ndarray, asked: _Coarse, train: np.ndarray, known: _Coarse) -> dict[int, int]:
+    """The photograph trained on of the same pixels, the last of them, by that of the test."""
+    suspects = np.flatnonzero(np.isin(known.sums, asked.sums))
+    by_sum: dict[int, list[int]] = {}
+    for other in suspects.tolist():
+        by_sum.setdefault(int(known.sums[other]), []).append(other)
+    found = {}
+    for index in np.flatnonzero(np.isin(asked.sums, known.sums)).tolist():
+        same = (o for o in reversed(by_sum[int(asked.sums[index])]) if _same(test, index, train, o))
+        if (first := next(same, None)) is not None:
+            found[index] = first
+    return found
+
+
+def _same(test: np.ndarray, index: int, train: np.ndarray, other: int) -> bool:
+    return np.array_equal(test[index], train[other])
 
 
 class _Pictures:
-    """Photographs made small: coarse in grey, fine in both, each of mean 0 and length 1."""
+    """Photographs made small and fine, each of mean 0 and length 1."""
 
-    def __init__(self, photos: np.ndarray) -> None:
-        fine = _shrunk(photos, FINE)
-        coarse = _shrunk_again(fine).mean(3)
+    def __init__(self, photos: np.ndarray, numbers: np.ndarray) -> None:
+        blocks = range(0, len(numbers), BLOCK)
+        some = [_shrunk(photos[numbers[start : start + BLOCK]], FINE) for start in blocks]
+        fine = np.concatenate(some)
         grey = fine.mean(3, keepdims=True)
         self.coloured, self.grey = _normalised(fine), _normalised(grey)
         self.is_grey = abs(fine - grey).mean((1, 2, 3)) < COLOURLESS
-        self.is_flat = coarse.std((1, 2)) < FLAT
-        self.coarse = _normalised(coarse)
-
-    def __len__(self) -> int:
-        return len(self.coarse)
 
 
-def _alike(asked: _Pictures, known: _Pictures) -> dict[int, tuple[float, int]]:
+def _alike(
+    test: np.ndarray, asked: _Coarse, train: np.ndarray, known: _Coarse, progress: Progress
+) -> dict[int, tuple[float, int]]:
     """(similarity, train) of the most alike by the number in the test, where they are the same."""
     found: dict[int, tuple[float, int]] = {}
-    coarse = known.coarse.reshape(len(known), -1).T
-    for mirrored in (False, True):
-        step = -1 if mirrored else 1
-        for start in range(0, len(asked), BLOCK):
-            block = asked.coarse[start : start + BLOCK, :, ::step]
-            alike = block.reshape(len(block), -1) @ coarse
-            alike[:, known.is_flat] = 0
-            alike[asked.is_flat[start : start + BLOCK]] = 0
-            rows, others = np.nonzero(alike >= ALIKE)
-            for part in np.array_split(np.arange(len(rows)), len(rows) // PAIRS + 1):
-                index, other = start + rows[part], others[part]
-                similarity = _similarity(asked, index, known, other, step)
-                for place in np.flatnonzero(similarity >= SAME):
-                    likeness = float(similarity[place])
-                    if likeness > found.get(int(index[place]), (0.0, 0))[0]:
-                        found[int(index[place])] = likeness, int(other[place])
+    if known.is_flat.all() or asked.is_flat.all():
+        return found
+    tree = _Tree(known)
+    for step in (1, -1):
+        for index, other in tree.pairs(asked, step, progress):
+            of_test, first = np.unique(index, return_inverse=True)
+            of_train, second = np.unique(other, return_inverse=True)
+            pictures = _Pictures(test, of_test), _Pictures(train, of_train)
+            similarity = _similarity(pictures[0], first, pictures[1], second, step)
+            for place in np.flatnonzero(similarity >= SAME):
+                likeness = float(similarity[place])
+                if likeness > found.get(int(index[place]), (0.0, 0))[0]:
+                    found[int(index[place])] = likeness, int(other[place])
     return found
+
+
+class _Tree:
+    """Coarse pictures, arranged by where they lie on the axes on which they differ most."""
+
+    def __init__(self, known: _Coarse) -> None:
+        self._numbers = np.flatnonzero(~known.is_flat)
+        self._pictures = known.pictures.reshape(len(known.pictures), -1)
+        shapes = self._pictures[self._numbers[:: max(1, len(self._numbers) // SHAPES)]]
+        axes = np.linalg.eigh(shapes.T @ shapes)[1]  # those on which they differ least come first
+        self._axes = axes[:, : -AXES - 1 : -1]  # (COARSE ** 2, AXES)
+        self._tree = Neighbours(self._pictures[self._numbers] @ self._axes)
+
+    def pairs(
+        self, asked: _Coarse, step: int, progress: Progress
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Numbers in the test and in the training set of pairs that are worth a closer look.
+
+        Some at a time. With a `step` of -1 the test's are mirrored.
+        """
+        numbers = np.flatnonzero(~asked.is_flat)
+        for start in range(0, len(numbers), ASKED):
+            block = numbers[start : start + ASKED]
+            pictures = asked.pictures[block, :, ::step].reshape(len(block), -1)
+            for rows, places in self._tree.near(pictures @ self._axes, APART):
+                yield from self._closer(block, pictures, rows, self._numbers[places])
+            progress.update(len(block))
+
+    def _closer(
+        self, numbers: np.ndarray, pictures: np.ndarray, rows: np.ndarray, others: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Those of the pairs that correlate by ALIKE."""
+        for start in range(0, len(rows), 10 * PAIRS):
+            row, other = rows[start : start + 10 * PAIRS], others[start : start + 10 * PAIRS]
+            alike = np.einsum("pk,pk->p", pictures[row], self._pictures[other]) >= ALIKE
+            row, other = row[alike], other[alike]
+            for first in range(0, len(row), PAIRS):
+                part = slice(first, first + PAIRS)
+                yield numbers[row[part]], other[part]
 
 
 def _similarity(
@@ -112,7 +195,7 @@ def _similarity(
 
 
 def _shrunk(photos: np.ndarray, side: int) -> np.ndarray:
-    """(N, H, W, 3) uint8 as (N, side, side, 3) float32 means, some photographs at a time."""
+    """(N, H, W, 3) uint8 as (N, side, side, 3) float32 means; N is some at a time."""
     size = photos.shape[1]
     weights = np.zeros((side, size), np.float32)  # each small pixel's share of each large one
     edges = np.linspace(0, size, side + 1)
@@ -120,13 +203,8 @@ def _shrunk(photos: np.ndarray, side: int) -> np.ndarray:
         low, high = edges[small], edges[small + 1]
         overlap = np.minimum(high, np.arange(size) + 1) - np.maximum(low, np.arange(size))
         weights[small] = overlap.clip(0) / (high - low)
-    out = np.empty((len(photos), side, side, 3), np.float32)
-    for start in range(0, len(photos), BLOCK):
-        block = photos[start : start + BLOCK].astype(np.float32)
-        out[start : start + BLOCK] = np.einsum(
-            "sh,nhwc,tw->nstc", weights, block, weights, optimize=True
-        )
-    return out
+    block = photos.astype(np.float32)
+    return np.einsum("sh,nhwc,tw->nstc", weights, block, weights, optimize=True)
 
 
 def _shrunk_again(pictures: np.ndarray) -> np.ndarray:
