@@ -1,8 +1,8 @@
 """Other projects' searches by their public interfaces, at their defaults; and search at random.
 
 Optuna and Syne Tune are no dependencies of this project: `pip install 'cnnlib[peers]'`, and
-`pip install --no-deps syne-tune dill`, as its own requirements are 500 MB. What is not installed is
-left out, and said.
+`pip install --no-deps syne-tune dill sortedcontainers`, whose own requirements are 500 MB (it asks
+for scikit-learn too). What is not installed is left out, and said.
 """
 
 import contextlib
