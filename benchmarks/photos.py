@@ -1,6 +1,6 @@
 """What many photographs take: 10,000, 100,000 and a million of them, in 1,000 classes.
 
-python benchmarks/photos.py [--numbers 10000,100000] [--side PX] [--cache raw|jpeg]
+python benchmarks/photos.py [--numbers 10000,100000] [--side PX]
 
 For each number it makes that many small JPEGs to train on and a tenth of it to test with, from a
 seed, one test photograph in a hundred a copy of one that is trained on. Then each step that a sweep
@@ -82,8 +82,7 @@ def make(folder: Path, number: int, side: int) -> None:
 def _found(asked: argparse.Namespace):  # type: ignore[no-untyped-def]
     from cnnlib.photos.sources import find_dataset
 
-    form = "" if asked.cache == "raw" else f"#cache={asked.cache}"
-    return find_dataset(f"{asked.place / 'train'}{form}")
+    return find_dataset(asked.place / "train")
 
 
 def _champion(asked: argparse.Namespace, dataset):  # type: ignore[no-untyped-def]
@@ -244,7 +243,7 @@ def step(asked: argparse.Namespace) -> None:
 
 
 def _measured(asked: argparse.Namespace, place: Path, name: str) -> dict[str, float]:
-    flags = ["--place", str(place), "--side", str(asked.side), "--cache", asked.cache]
+    flags = ["--place", str(place), "--side", str(asked.side)]
     done = subprocess.run(
         [sys.executable, __file__, "--step", name, *flags],
         env={**os.environ, "CNNLIB_CACHE": str(place / "cache")},
@@ -259,7 +258,6 @@ def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flags.add_argument("--numbers", default="10000,100000")
     flags.add_argument("--side", type=int, default=32)
-    flags.add_argument("--cache", default="raw", choices=("raw", "jpeg"))
     flags.add_argument("--steps", default=",".join(STEPS))
     flags.add_argument("--place", type=Path, help="where to make them; kept if given")
     flags.add_argument("--step", help=argparse.SUPPRESS)

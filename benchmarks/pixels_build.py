@@ -32,7 +32,7 @@ CORES = cores()
 def ours(dataset: Dataset, size: int, folder: Path) -> float:
     """Seconds until the pixels are ready to train on."""
     began = time.perf_counter()
-    pixels._build(folder / "ours.npy", dataset.train.files, size)
+    pixels._build(folder / "ours.npy", dataset.train.files, size, dataset.levels)
     return time.perf_counter() - began
 
 

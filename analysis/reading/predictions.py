@@ -57,9 +57,9 @@ def confusion_counts(predictions: pd.DataFrame, classes: list[str]) -> pd.DataFr
 def class_recalls(predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     """Per class: label, n, correct, recall (NaN for n = 0), low, high; the best recall first."""
     rows = []
-    for name in classes:
-        of_class = predictions.loc[predictions["label"] == name, "correct"]
-        n, correct = len(of_class), int(of_class.sum())
+    counts = predictions.groupby("label")["correct"].agg(["size", "sum"])
+    counts = counts.reindex(classes, fill_value=0).astype(int)
+    for name, n, correct in counts.itertuples(name=None):
         low, high = wilson_interval(correct, n)
         rows.append((name, n, correct, correct / n if n else math.nan, low, high))
     table = pd.DataFrame(rows, columns=["label", "n", "correct", "recall", "low", "high"])

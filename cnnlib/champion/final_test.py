@@ -40,6 +40,7 @@ from cnnlib.storage.files import digest
 from cnnlib.storage.folder_lock import FolderLock
 from cnnlib.storage.json_file import read_json, write_json
 from cnnlib.system.limits import cores
+from cnnlib.system.progress import Progress
 from cnnlib.system.redaction import without_secrets
 
 LEAKS = "leaks.csv"
@@ -170,10 +171,9 @@ def _by_class(predictions: pd.DataFrame, champion: Champion) -> dict[str, float]
     As scikit-learn's balanced_accuracy_score and f1_score(average="macro").
     """
     labels, predicted = predictions["label"], predictions["predicted"]
+    found_by_class = (labels[labels == predicted], labels, predicted)
     counts = [
-        [int(((labels == name) & (predicted == name)).sum()) for name in champion.classes],
-        [int((labels == name).sum()) for name in champion.classes],
-        [int((predicted == name).sum()) for name in champion.classes],
+        of.value_counts().reindex(champion.classes, fill_value=0).tolist() for of in found_by_class
     ]
     balanced_acc, f1 = class_means(torch.tensor(counts, dtype=torch.float64))
     found = {"test_balanced_acc": float(balanced_acc), "test_f1": float(f1)}
@@ -232,26 +232,33 @@ def predict_test(champion: Champion, dataset: Dataset) -> pd.DataFrame:
     assert dataset.test is not None  # or test_dataloader had raised
     model = champion.model()
     torch.set_num_threads(cores())  # in a Ray job it has one
-    with torch.no_grad():
-        scores = torch.cat([model(images) for images, _ in batches])
-    if num := int((~scores.isfinite().all(1)).sum()):  # argmax would make them the first class
+    number, num = len(dataset.test.files), 0
+    parts: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    with torch.no_grad(), Progress("testing", number, "photo") as progress:
+        for images, of_batch in batches:  # all scores of many photographs would fill the memory
+            scores = model(images)
+            num += int((~scores.isfinite().all(1)).sum())
+            probabilities = scores.softmax(1)
+            best = probabilities.topk(min(len(GUESSES), len(champion.classes)), dim=1)
+            of_label = probabilities.gather(1, of_batch[:, None])[:, 0]
+            parts.append((best.indices, best.values[:, 0], of_label))
+            progress.update(len(images))
+    if num:  # argmax would make them the first class
         raise ValueError(
             f"no test accuracy: the network in {champion.folder} has no finite outputs for {num} "
-            f"of {len(scores)} test photographs; it {DIVERGED}, so train it anew"
+            f"of {number} test photographs; it {DIVERGED}, so train it anew"
         )
-    probabilities = scores.softmax(1)
-    best = probabilities.topk(min(len(GUESSES), len(champion.classes)), dim=1)
+    likeliest, confidence, label_probability = map(torch.cat, zip(*parts, strict=True))
     guesses = {
         name: [champion.classes[index] for index in indices.tolist()]
-        for name, indices in zip(GUESSES, best.indices.T, strict=False)
+        for name, indices in zip(GUESSES, likeliest.T, strict=False)
     }
-    labels = torch.tensor(dataset.test.labels)
     return pd.DataFrame(
         {
             "file": [str(file) for file in dataset.test.files],
             "label": [dataset.classes[label] for label in dataset.test.labels],
             **guesses,
-            "confidence": best.values[:, 0].tolist(),
-            "label_probability": probabilities[torch.arange(len(labels)), labels].tolist(),
+            "confidence": confidence.tolist(),
+            "label_probability": label_probability.tolist(),
         }
     )

@@ -24,6 +24,7 @@ from cnnlib.pixels.augment import shown, whole
 from cnnlib.pixels.datamodule import evaluation_batch
 from cnnlib.pixels.decode import decode, without_warnings
 from cnnlib.system.limits import cores
+from cnnlib.system.progress import Progress
 
 GUESSES = ("predicted", "second", "third")
 
@@ -89,10 +90,12 @@ def _decoded(
             return str(error)
 
     at_once = max(evaluation_batch(image_size, "cpu"), cores())
-    with without_warnings(), ThreadPoolExecutor(cores()) as pool:
+    progress = Progress("predicting", len(files), "photo")
+    with progress, without_warnings(), ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(files), at_once):
             some = files[start : start + at_once]
             yield dict(zip(some, pool.map(pixels, some), strict=True))
+            progress.update(len(some))
 
 
 def _row(file: Path, probabilities: Tensor, classes: Sequence[str]) -> dict[str, Any]:

@@ -46,8 +46,10 @@ def stratified_split(
     rng = np.random.default_rng(seed)
     group_of = {index: group for group in copies for index in group}
     val = []
-    for label in np.unique(labels):
-        of_class = np.flatnonzero(np.asarray(labels) == label)
+    all_labels = np.asarray(labels)
+    by_class = np.argsort(all_labels, kind="stable")
+    borders = np.flatnonzero(np.diff(all_labels[by_class])) + 1
+    for of_class in np.split(by_class, borders):
         num_val = min(max(round(len(of_class) * val_split), 1), len(of_class) - 1)
         drawn = rng.permutation(of_class)
         val.append(_with_copies(drawn, num_val, group_of) if copies else drawn[:num_val])
