@@ -88,12 +88,15 @@ def _found(asked: argparse.Namespace):  # type: ignore[no-untyped-def]
 def _champion(asked: argparse.Namespace, dataset):  # type: ignore[no-untyped-def]
     """The smallest network, untrained."""
     import torch
+    from safetensors.torch import save_file
 
-    from cnnlib.champion.champion import Champion, write_champion
+    from cnnlib.champion.champion import WEIGHTS, Champion, write_champion
     from cnnlib.networks.cnn.family import CNN
 
     folder = asked.place / "champion"
-    config = CNN.configuration({"filters": "8-8", "num_neurons_dense": 16, "batch_size": 256})
+    config = CNN.configuration(
+        {"first_layer_filters": 4, "filter_org": 1.0, "num_neurons_dense": 16, "batch_size": 256}
+    )
     torch.manual_seed(0)
     champion = Champion(
         folder=folder,
@@ -108,7 +111,7 @@ def _champion(asked: argparse.Namespace, dataset):  # type: ignore[no-untyped-de
     if not folder.exists():
         folder.mkdir()
         model = CNN.build(config, len(dataset.classes), asked.side)
-        torch.save(model.state_dict(), folder / "champion_weights.pth")
+        save_file(model.state_dict(), folder / WEIGHTS)
         write_champion(champion)
     return champion
 
