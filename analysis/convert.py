@@ -23,7 +23,8 @@ if __name__ == "__main__":  # as a script: see the project's root, not this fold
 
 from analysis.reading.columns import OPTUNA, Choice, add_choice, chosen, sort_columns, statuses
 from analysis.reading.histories import RUN_COLUMNS, Say, named, read_epochs
-from analysis.reading.tools.found import Search, read_search
+from analysis.reading.tools.found import read_search
+from analysis.reading.tools.search import Search
 from cnnlib.journal.tables import EPOCH_COLUMNS, Results, scores
 from cnnlib.networks.metric import (
     MAXIMIZE,

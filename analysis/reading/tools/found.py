@@ -1,25 +1,9 @@
 """Which tool wrote a file or folder."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-
-CONFIG = "config/"
-"""What marks a hyperparameter in a table of runs."""
-
-
-@dataclass(frozen=True)
-class Search:
-    """What a tool wrote: a row a run, and what was logged of them by epoch or step."""
-
-    runs: pd.DataFrame
-    history: pd.DataFrame
-    source: str
-    """What it was read from, in words."""
-    goal: str = ""
-    """Of Optuna's `value`: maximize or minimize; empty where the metric has a name."""
-    notes: list[str] = field(default_factory=list)
+from analysis.reading.tools import lightning, optuna, ray_tune
+from analysis.reading.tools.search import Search
 
 
 def read_search(source: str, study: str | None = None) -> Search | None:
@@ -27,8 +11,6 @@ def read_search(source: str, study: str | None = None) -> Search | None:
 
     `study` is which of Optuna's studies is meant. Raises ValueError, or FileNotFoundError.
     """
-    from analysis.reading.tools import lightning, optuna, ray_tune  # each knows its own files
-
     scheme, separator, rest = source.partition("://")
     if separator:
         if scheme.partition("+")[0] != "sqlite":
@@ -62,16 +44,3 @@ def _existing(path: Path) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     return path
-
-
-def flat(mapping: object, prefix: str = "") -> dict[str, object]:
-    """Settings within settings as names with slashes; lists as texts."""
-    if not isinstance(mapping, dict):
-        return {}
-    found: dict[str, object] = {}
-    for name, value in mapping.items():
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{name}/")
-        else:
-            found[f"{prefix}{name}"] = str(value) if isinstance(value, list | tuple) else value
-    return found

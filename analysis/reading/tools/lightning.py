@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from analysis.reading.tools.events import read_scalars
-from analysis.reading.tools.found import CONFIG, Search, flat
+from analysis.reading.tools.search import CONFIG, Search, flat
 from cnnlib.storage.csv_file import read_table
 
 METRICS, HPARAMS, EVENTS = "metrics.csv", "hparams.yaml", "events.out.tfevents.*"

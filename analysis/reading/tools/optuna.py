@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.reading.tools.found import CONFIG, Search
+from analysis.reading.tools.search import CONFIG, Search
 from cnnlib.system.units import short
 
 STATES = ("RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING")

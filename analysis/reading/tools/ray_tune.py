@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.reading.tools.found import CONFIG, Search, flat
+from analysis.reading.tools.search import CONFIG, Search, flat
 
 PARAMS, RESULT, ERROR = "params.json", "result.json", "error.txt"
 STATES = "experiment_state-*.json"

@@ -44,7 +44,7 @@ def test_a_report_of_a_bucket_is_written_here_and_sent_there_if_asked(
     assert main([stored]) == 0
     assert capsys.readouterr().out.strip() == "mine-report/index.html"
     page = Path("mine-report/index.html").read_text("utf-8")
-    assert "42.0%" in page and "<h1>mine</h1>" in page
+    assert "42.0%" in page and "Hyperparameter sweep mine" in page
     RemoteFolder(stored).fetch(tmp_path / "before")
     assert "report/index.html" not in names(tmp_path / "before")
 
