@@ -195,7 +195,7 @@ def _notes(settings: Settings, file: SweepFile) -> tuple[str, ...]:
     shipped = settings.sweep is None or str(settings.sweep) == "wide"
     if shipped:
         return ()
-    if not file.early_terminate or file.grace_period:
+    if not file.early_terminate or file.stopping:
         return file.notes
     rungs = "early_terminate: there is none, so W&B would stop no trial; null stops none here"
     return (*file.notes, rungs)

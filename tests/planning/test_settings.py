@@ -146,6 +146,7 @@ def test_promotion_is_told_with_the_bound_of_what_waits(photos: Path, tmp_path: 
     settings = Settings(data=photos, storage=tmp_path, sweep=content, **FAST)
     plan = make_plan(replace(settings, max_epochs=27, trials=20))
     assert plan.terms.stopping == "promote"
+    assert "early_terminate: there is none" not in str(plan)
     assert plan.halving is not None and plan.halving.rungs == (1, 3, 9)
     told = str(plan)
     assert "among the best 33% so far, else it waits until it is or can be no more" in told
