@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.plots.scales import axis, figure, named, note, rows, scaled, shaded, upright
+from analysis.plots.scales import (
+    axis,
+    figure,
+    named,
+    note,
+    rows,
+    rows_axis,
+    scaled,
+    shaded,
+    under_names,
+    upright,
+)
 from analysis.plots.style import (
     BLACK,
     BLUE,
@@ -38,7 +49,6 @@ MARKS = {
     "may be chance": Look(GREY),
 }
 SWAPPED = {"surely higher": "surely lower", "surely lower": "surely higher"}
-ROWS_APART = 0.75  # between two hyperparameters
 WIDEST = 3.0  # times the usual interval's farther end: what lies beyond is cut, and said
 MAX_CONTOUR = 150
 GRID_POINTS = 40  # of the smoothed surface, along either axis
@@ -60,18 +70,8 @@ def effects_figure(
     """
     ends = ends or effect_ends([effects], measure)
     effects = measure.differences(effects)
-    notes, tables, top = [], [], 0.0
-    for name in importance["hyperparameter"]:
-        table = effects[effects["hyperparameter"] == name]
-        if table.empty:
-            continue
-        against = f"{plain(name, 30)} = {plain(table['reference'].iloc[0], 20)}"
-        text = f"<b>{against}</b> (n = {table['n_reference'].iloc[0]})"
-        place = {"xref": "paper", "xanchor": "left", "font": {"size": 12, "color": INK}}
-        notes.append(note(0, top, text, **place))
-        tables.append(table.assign(at=top + 1 + np.arange(len(table))))
-        top += 1 + len(table) + ROWS_APART
-    table = pd.concat(tables)
+    tables = (effects[effects["hyperparameter"] == name] for name in importance["hyperparameter"])
+    table, notes, top = under_names((_against(part), part) for part in tables if len(part))
     known = table[table["effect"].notna()]
     kinds = _kinds(known)
     traces = [
@@ -85,11 +85,17 @@ def effects_figure(
     ]
     return figure(
         traces, axis(f"{_of(measure)} {when},<br>with 95% interval", range=list(ends)),
-        axis(tickvals=table["at"].tolist(), ticktext=labels, showgrid=False, fixedrange=True,
-             range=[top - ROWS_APART + 0.2, -0.8]),
+        rows_axis(table, labels, top),
         height=round(80 + 20 * top), shapes=[upright(0, LINE)],
         annotations=[*notes, *_beyond(table, ends, measure)],
     )  # fmt: skip
+
+
+def _against(rows: pd.DataFrame) -> str:
+    """What the values of a hyperparameter are compared with."""
+    first = rows.iloc[0]
+    name = f"{plain(first['hyperparameter'], 30)} = {plain(first['reference'], 20)}"
+    return f"<b>{name}</b> (n = {first['n_reference']})"
 
 
 def effect_ends(tables: Sequence[pd.DataFrame], measure: Measure) -> tuple[float, float]:

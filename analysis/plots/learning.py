@@ -1,11 +1,9 @@
 """A figure of who learns at all: by value, the share of networks that did not."""
 
-import numpy as np
 import pandas as pd
 
-from analysis.plots.effects import ROWS_APART
-from analysis.plots.scales import PERCENT, axis, figure, note
-from analysis.plots.style import GREY, INK, VERMILLION, Figure, Look, dots, interval, plain
+from analysis.plots.scales import PERCENT, axis, figure, rows_axis, under_names
+from analysis.plots.style import GREY, VERMILLION, Figure, Look, dots, interval, plain
 from analysis.statistics.effects import SIGNIFICANT
 
 LOOKS = {True: Look(VERMILLION, "square"), False: Look(GREY)}
@@ -20,15 +18,13 @@ def learning_figure(table: pd.DataFrame) -> Figure:
     hyperparameter's.
     """
     surest = table.drop_duplicates("hyperparameter").sort_values("p_adjusted", kind="stable")
-    notes, tables, top = [], [], 0.0
-    for row in surest.head(MOST).itertuples():
-        part = table[table["hyperparameter"] == row.hyperparameter]
-        text = f"<b>{plain(row.hyperparameter, 30)}</b> (p = {row.p_adjusted:.2g})"
-        place = {"xref": "paper", "xanchor": "left", "font": {"size": 12, "color": INK}}
-        notes.append(note(0, top, text, **place))
-        tables.append(part.assign(at=top + 1 + np.arange(len(part))))
-        top += 1 + len(part) + ROWS_APART
-    rows = pd.concat(tables)
+    rows, notes, top = under_names(
+        (
+            f"<b>{plain(row.hyperparameter, 30)}</b> (p = {row.p_adjusted:.2g})",
+            table[table["hyperparameter"] == row.hyperparameter],
+        )
+        for row in surest.head(MOST).itertuples()
+    )
     is_sure = rows["p_adjusted"].astype(float) <= SIGNIFICANT
     traces = []
     for kind, look in LOOKS.items():
@@ -46,7 +42,6 @@ def learning_figure(table: pd.DataFrame) -> Figure:
     labels = [f"{plain(row.value, 18)} ({row.failed} of {row.n})" for row in rows.itertuples()]
     return figure(
         traces, axis("share of networks that did not learn, with 95% interval", **PERCENT),
-        axis(tickvals=rows["at"].tolist(), ticktext=labels, showgrid=False, fixedrange=True,
-             range=[top - ROWS_APART + 0.2, -0.8]),
+        rows_axis(rows, labels, top),
         height=round(80 + 20 * top), annotations=notes,
     )  # fmt: skip

@@ -1,11 +1,15 @@
 """The axes of figures: their titles, ticks and limits, the space around them, colour scales."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from analysis.plots.style import GRID, INK, LINE, QUIET, Figure, Trace, plain
 
 FONT = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif"
+ROWS_APART = 0.75  # between two groups of rows
 PERCENT = {"range": [0, 1], "tickformat": ".0%"}
 
 
@@ -33,6 +37,29 @@ def named(names: Sequence[object], title: str = "", room: int = 24, **more: Any)
 def rows(names: Sequence[object], title: str = "", room: int = 24, **more: Any) -> dict[str, Any]:
     """The same from the top down, one row a name."""
     return named(names, title, room, range=[len(names) - 0.4, -0.6], **more)
+
+
+def under_names(
+    groups: Iterable[tuple[str, pd.DataFrame]],
+) -> tuple[pd.DataFrame, list[dict[str, Any]], float]:
+    """Groups of rows, each under its name, which is markup: all rows, placed by their `at`; the
+    names as notes; and where the next group would begin.
+    """
+    notes, tables, top = [], [], 0.0
+    place = {"xref": "paper", "xanchor": "left", "font": {"size": 12, "color": INK}}
+    for name, table in groups:
+        notes.append(note(0, top, name, **place))
+        tables.append(table.assign(at=top + 1 + np.arange(len(table))))
+        top += 1 + len(table) + ROWS_APART
+    return pd.concat(tables), notes, top
+
+
+def rows_axis(table: pd.DataFrame, labels: Sequence[str], top: float) -> dict[str, Any]:
+    """The axis of rows that stand so under names, from the top down."""
+    return axis(
+        tickvals=table["at"].tolist(), ticktext=list(labels), showgrid=False, fixedrange=True,
+        range=[top - ROWS_APART + 0.2, -0.8],
+    )  # fmt: skip
 
 
 def figure(

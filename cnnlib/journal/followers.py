@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from cnnlib.journal.trial import ENDINGS
 from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.families import told
 from cnnlib.networks.metric import VAL_ACC, Metric
 from cnnlib.search.decision import Decision, finite
 
 Event = Mapping[str, Any]
-ENDINGS = {"finished": "completed", "stopped": "stopped", "failed": "failed"}  # event: status
 
 
 class Follower(Protocol):

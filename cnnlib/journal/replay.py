@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from cnnlib.journal import finals
-from cnnlib.journal.ledger import ENDINGS, Ledger
+from cnnlib.journal.ledger import Ledger
 from cnnlib.journal.scores import Final
+from cnnlib.journal.trial import ENDINGS
 from cnnlib.networks.metric import MAXIMIZE, VAL_ACC, Metric
 from cnnlib.search.decision import Decision
 from cnnlib.storage.traffic import WAYS

@@ -1,4 +1,4 @@
-"""What networks see: photographs decoded once per machine (decode, pixels), augmented
-and batched on the CPU or a GPU (augment, cpu_batches, gpu_batches), and CustomDataModule
-(datamodule).
+"""What networks see: photographs decoded once per machine (decode, pixels; kept: what is computed
+once and stays in the cache), augmented and batched on the CPU or a GPU (augment, cpu_batches,
+gpu_batches), and CustomDataModule (datamodule).
 """

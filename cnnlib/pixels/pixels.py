@@ -8,7 +8,6 @@ On a cluster the driver puts the training photographs beside its sweeps in the b
 sweeps of them, so that a machine need not decode its own.
 """
 
-import hashlib
 import json
 import logging
 import math
@@ -16,7 +15,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +23,9 @@ from cnnlib.photos.dataset import Dataset
 from cnnlib.photos.levels import Levels
 from cnnlib.photos.unreadable import Complaint, UnreadableError, refusal
 from cnnlib.pixels.decode import DECODER, decode, without_warnings
+from cnnlib.pixels.kept import Part, checksum_of, describe, is_whole
 from cnnlib.storage.buckets import Bucket
-from cnnlib.storage.files import check_space, exclusive, replaced
+from cnnlib.storage.files import check_space, exclusive
 from cnnlib.system.limits import cores
 from cnnlib.system.progress import Progress
 from cnnlib.system.redaction import without_secrets
@@ -85,57 +84,6 @@ def decode_ahead(dataset: Dataset, image_size: int, *, augmented: bool, test: bo
         pixels(dataset, "test", image_size, thoroughly=True)
 
 
-def is_whole(path: Path, *, thoroughly: bool = False) -> bool:
-    """Whether the pixels are as they were written.
-
-    They are read if the file was touched, or to look at them `thoroughly`.
-    """
-    try:
-        found, facts = path.stat(), json.loads(path.with_suffix(".json").read_text())
-        if found.st_size != facts["bytes"]:
-            raise ValueError(f"{found.st_size} bytes in place of {facts['bytes']}")
-        if thoroughly or found.st_mtime_ns != facts["mtime_ns"]:
-            if checksum_of(path) != facts["checksum"]:
-                raise ValueError("other bytes than were written")
-            describe(path, facts["checksum"])
-    except FileNotFoundError:
-        return False
-    except (ValueError, KeyError, TypeError) as error:
-        log.warning("%s is damaged (%s); decoding again", path, error)
-        return False
-    return True
-
-
-def describe(path: Path, checksum: int) -> None:
-    """Writes beside the pixels what tells later whether they are whole."""
-    found = path.stat()
-    facts = {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns, "checksum": checksum}
-    part = path.with_suffix(f".json.{os.getpid()}")
-    part.write_text(json.dumps(facts))
-    part.replace(path.with_suffix(".json"))
-
-
-def checksum_of(path: Path) -> int:
-    """A sum of the file's words of 64 bits, each times a number of its place.
-
-    Words that change, or change places, change it; it takes a third of the time of a CRC.
-    """
-    content = np.memmap(path, np.uint8, mode="r")
-    weights = _weights()
-    rows = len(content) // weights.nbytes
-    end = rows * weights.nbytes
-    sums = content[:end].view(np.uint64).reshape(rows, len(weights)) @ weights
-    digest = hashlib.blake2b(sums.tobytes(), digest_size=8)  # tells the order of the rows
-    digest.update(content[end:].tobytes())
-    return int.from_bytes(digest.digest())
-
-
-@cache
-def _weights() -> np.ndarray:
-    """Odd, so that no change of one word is lost."""
-    return np.random.default_rng(0).integers(0, 2**64, 1 << 13, dtype=np.uint64) | np.uint64(1)
-
-
 def _build(path: Path, files: Sequence[Path], image_size: int, levels: Levels) -> None:
     """Decodes all files into `path`, which appears only when it is complete.
 
@@ -144,13 +92,11 @@ def _build(path: Path, files: Sequence[Path], image_size: int, levels: Levels) -
     log.info("decoding %d photographs to %d px", len(files), image_size)
     shape = (len(files), image_size, image_size, 3)
     purpose = f"decoding {len(files):,} photographs to {image_size} px"
-    part, note = path.with_suffix(".part"), path.with_suffix(".rows")
-    reserved = part.stat().st_blocks * 512 if part.exists() else 0
+    part = Part(path, shape)
+    reserved = part.file.stat().st_blocks * 512 if part.file.exists() else 0
     check_space(purpose, path.parent, math.prod(shape) - reserved)
-    done = _rows_done(part, note, shape)
-    if not done:
-        note.unlink(missing_ok=True)  # of another part
-    with open(part, "r+b" if done else "wb") as file:
+    done = part.begin()
+    with open(part.file, "r+b" if done else "wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         file.flush()
@@ -158,7 +104,7 @@ def _build(path: Path, files: Sequence[Path], image_size: int, levels: Levels) -
         try:
             os.posix_fallocate(disk, start, math.prod(shape))  # raises where the disk is full
         except OSError:
-            part.unlink()
+            part.discard()
             raise
         broken: list[Complaint] = []
         noted = time.monotonic()
@@ -167,32 +113,13 @@ def _build(path: Path, files: Sequence[Path], image_size: int, levels: Levels) -
             done += number
             if not broken and time.monotonic() - noted > NOTED:
                 os.fdatasync(disk)  # before the note, which a power cut may leave
-                _note(note, done)
+                part.note(done)
                 noted = time.monotonic()
         os.fsync(disk)
     if broken:
-        part.unlink()
-        note.unlink(missing_ok=True)
+        part.discard()
         raise refusal(broken, "photograph", "cannot be decoded")
-    checksum = checksum_of(part)
-    part.replace(path)
-    describe(path, checksum)
-    note.unlink(missing_ok=True)
-
-
-def _note(path: Path, rows: int) -> None:
-    replaced(path, lambda part: part.write_text(json.dumps({"rows": rows})), lasting=False)
-
-
-def _rows_done(part: Path, note: Path, shape: tuple[int, ...]) -> int:
-    """How many photographs a killed build has left; 0 where that cannot be told."""
-    try:
-        rows = json.loads(note.read_text())["rows"]
-        if np.load(part, mmap_mode="r").shape == shape and 0 <= rows <= shape[0]:
-            return int(rows)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return 0
+    part.finish()
 
 
 def _decode_all(

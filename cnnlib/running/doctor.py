@@ -205,11 +205,7 @@ def speed_checks(
         why = "the GPUs are on other machines" if up else "no machine with a GPU is up yet"
         yield Check("speed", f"not known: {why}; the first trial tells")
         return
-    sizes: dict[str, Any] = {
-        "num_classes": len(plan.dataset.classes),
-        "image_size": plan.image_size,
-        "family": plan.family,
-    }
+    sizes = _sizes(plan)
     cost_of = costs(plan.space, **sizes)
     rising = list(cost_of)
     biggest = max(rising, key=lambda c: training_bytes(c, **sizes))
@@ -242,16 +238,21 @@ def speed_checks(
     yield forecast(plan, machines, image_seconds, share=share, at_once=at_once, first=first)
 
 
+def _sizes(plan: Plan) -> dict[str, Any]:
+    """What a network's cost depends on beside its configuration."""
+    return {
+        "num_classes": len(plan.dataset.classes),
+        "image_size": plan.image_size,
+        "family": plan.family,
+    }
+
+
 def once_seconds(plan: Plan, configs: Sequence[Any], device: str) -> float:
     """Seconds until the features of the space's frozen trunks are there, each computed once.
 
     With augmentation the photographs to train on are seen in VIEWS ways more.
     """
-    sizes: dict[str, Any] = {
-        "num_classes": len(plan.dataset.classes),
-        "image_size": plan.image_size,
-        "family": plan.family,
-    }
+    sizes = _sizes(plan)
     one_each = {once_macs(config, **sizes): config for config in configs}
     one_each.pop(0.0, None)
     seconds = sum(measure_once(config, device=device, **sizes) for config in one_each.values())
@@ -270,12 +271,7 @@ def memory_faults(
     config: Configuration, plan: Plan, machines: Sequence[Machine], *, share: float, at_once: int
 ) -> Iterator[Check]:
     """A fault for each machine whose trials at once may need more memory than it has."""
-    needed = training_bytes(
-        config,
-        num_classes=len(plan.dataset.classes),
-        image_size=plan.image_size,
-        family=plan.family,
-    )
+    needed = training_bytes(config, **_sizes(plan))
     part = gpu_part(plan, share)
     for machine in machines:
         there, what = machine.free_bytes, "the machine"

@@ -193,13 +193,13 @@ decode, count = module.decode, []
 def last_words(file, *rest):
     count.append(file)
     if len(count) == 10:
-        while module._rows_done(part, part.with_suffix(".rows"), (30, 8, 8, 3)) < 9:
+        while part.rows_done() < 9:
             pass
         os.kill(os.getpid(), signal.SIGKILL)
     return decode(file, *rest)
 module.decode = last_words
 dataset = read_folder(Path(sys.argv[1]))
-part = module.place(dataset, "train", 8).with_suffix(".part")
+part = module.Part(module.place(dataset, "train", 8), (30, 8, 8, 3))
 module.pixels(dataset, "train", 8)
 """
     killed = subprocess.run([sys.executable, "-c", script, dataset.train_dir], check=False)

@@ -6,7 +6,6 @@ A build that was killed goes on where it was; beside a whole file stands what te
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ from torch import Tensor, nn
 from cnnlib.photos.dataset import Dataset
 from cnnlib.pixels.datamodule import Batches, evaluation_batch
 from cnnlib.pixels.decode import DECODER
-from cnnlib.pixels.pixels import checksum_of, describe, is_whole, pixels, side_with_margin
-from cnnlib.storage.files import check_space, exclusive, replaced, sync, text_digest
+from cnnlib.pixels.kept import Part, is_whole
+from cnnlib.pixels.pixels import pixels, side_with_margin
+from cnnlib.storage.files import check_space, exclusive, sync, text_digest
 from cnnlib.system.progress import Progress
 from cnnlib.system.surroundings import cache_folder
 
@@ -93,41 +93,21 @@ def _build(path: Path, source: Source, view: View, trunk: nn.Module, device: tor
     width = _width(trunk, source.image_size)
     what = f"features of {num:,} photographs ({source.split}, {view}, {source.image_size} px)"
     log.info("computing %s", what)
-    part, note = path.with_suffix(".part"), path.with_suffix(".rows")
+    part = Part(path, (num, width))
     check_space(what, path.parent, num * width * 4)
-    done = _rows_done(part, note, (num, width))
-    if not done:
-        note.unlink(missing_ok=True)  # of another part
+    done = part.begin()
     mode = "r+" if done else "w+"
-    array = np.lib.format.open_memmap(part, mode, np.float32, (num, width))
+    array = np.lib.format.open_memmap(part.file, mode, np.float32, (num, width))
     with Progress(f"computing {what}", num, "photo", done=done) as progress:
         for values in _chunks(source, view, trunk, device, first=done):
             array[done : done + len(values)] = values
             array.flush()
             done += len(values)
-            _note(note, done)
+            part.note(done)
             progress.update(len(values))
     del array
-    sync(part)
-    checksum = checksum_of(part)
-    part.replace(path)
-    describe(path, checksum)
-    note.unlink(missing_ok=True)
-
-
-def _note(path: Path, rows: int) -> None:
-    replaced(path, lambda part: part.write_text(json.dumps({"rows": rows})), lasting=False)
-
-
-def _rows_done(part: Path, note: Path, shape: tuple[int, int]) -> int:
-    """How many rows a killed build has left; 0 where that cannot be told."""
-    try:
-        rows = json.loads(note.read_text())["rows"]
-        if np.load(part, mmap_mode="r").shape == shape and 0 <= rows <= shape[0]:
-            return int(rows)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return 0
+    sync(part.file)
+    part.finish()
 
 
 def _width(trunk: nn.Module, image_size: int) -> int:
