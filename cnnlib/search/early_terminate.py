@@ -29,6 +29,13 @@ def early_terminate(content: object, notes: list[str]) -> dict[str, Any]:
     for name in content:
         if name not in known:
             raise ValueError(f"early_terminate: no key {short(name)}{nearest(name, known)}")
+    content = {name: _only(name, value, notes) for name, value in content.items()}
+    if {"min_iter", "max_iter"} <= set(content) and "s" not in content:
+        notes.append(
+            "early_terminate: max_iter left out, as it needs s, without which W&B fails; "
+            "min_iter counts"
+        )
+        del content["max_iter"]
     kind = content.get("type", "hyperband")
     if not isinstance(kind, str) or kind not in RULES:
         raise ValueError(f"early_terminate: type {short(kind)} is not hyperband or promote")
@@ -55,6 +62,14 @@ def early_terminate(content: object, notes: list[str]) -> dict[str, Any]:
         notes.append("early_terminate: s counts with max_iter only, as in W&B")
     grace = whole("early_terminate: min_iter", content["min_iter"], "max_epochs")
     return asked | {"grace_period": grace}
+
+
+def _only(name: str, value: object, notes: list[str]) -> object:
+    """The number of a list of one, which people write as they write values."""
+    if not isinstance(value, list) or len(value) != 1:
+        return value
+    notes.append(f"early_terminate: {name}: {short(value)} as {short(value[0])}")
+    return value[0]
 
 
 def _eta(raw: object) -> float:
