@@ -39,6 +39,7 @@ class Hyperparameter:
     perhaps: tuple[str, ...] = ()  # names that it has too where the values fit nobody else
     words: Mapping[str, Value] = field(default_factory=dict)  # what people write for a value
     squares: bool = False  # whether [3, 3] is 3
+    alike: bool = False  # whether [2, 2, 2] is 2: one for each layer, of which there is only one
     layered: bool = False  # whole numbers within the bounds, one for each layer: 32-64-128
     of_a_layer: tuple[str, ...] = ()  # names of one layer's number, without the layer's
 
@@ -67,24 +68,33 @@ class Hyperparameter:
         Words are taken as people write them: nn.ReLU is relu, Yes is true, double is 2.0. Raises
         ValueError with field, value, rule and the nearest valid value.
         """
-        value = self._converted(raw)
+        single = raw if self.layered else self._single(raw)
+        value = self._listed(raw) if self.layered else _converted(single, self.type)
         if value is None or not self.allows(value):
-            value = self._meanings.get(plain(raw))
+            value = self.meanings.get(plain(single))
+        elif self.type is str and not self.choices and not self.layered:
+            value = self.meanings.get(plain(single), value)  # ResNet50 is resnet50
         if value is None:
             if self.choices and isinstance(raw, bool):
                 raise ValueError(f"{self.name}: {raw} does not say which: write {self.rule}")
+            if self.alike and isinstance(raw, Sequence) and not isinstance(raw, str):
+                alone = f"{self.name}: {short(raw)} is not one for all layers, as it has to be here"
+                raise ValueError(f"{alone}: {self.rule}")
             near = nearest(raw, self.choices or self.words)
             raise ValueError(f"{self.name}: {short(raw)} is not {self.rule}{near}")
         return value
 
-    def _converted(self, raw: object) -> Any:
-        if self.layered:
-            return self._listed(raw)
-        if self.squares and isinstance(raw, Sequence) and not isinstance(raw, str):
-            raw = raw[0] if len(raw) == 2 and raw[0] == raw[1] else raw
-        elif self.squares and isinstance(raw, str) and (square := re.fullmatch(SQUARE, raw)):
-            raw = square[1]
-        return _converted(raw, self.type)
+    def _single(self, raw: object) -> object:
+        """3 for [3, 3], where it is a side; and for [3, 3, 3] where all layers have the same."""
+        if self.squares and isinstance(raw, str) and (square := re.fullmatch(SQUARE, raw)):
+            return square[1]
+        if not isinstance(raw, Sequence) or isinstance(raw, str) or len(raw) < 2:
+            return raw
+        if any(part != raw[0] for part in raw):
+            return raw
+        if self.alike:
+            return self._single(raw[0])
+        return raw[0] if self.squares and len(raw) == 2 else raw
 
     def _listed(self, raw: object) -> str | None:
         """32-64-128 for [32, 64, 128], for the same as text, and for itself."""
@@ -105,7 +115,7 @@ class Hyperparameter:
         return "-".join(counts) if len(counts) <= MOST_LAYERS else None
 
     @property
-    def _meanings(self) -> dict[str, Value]:
+    def meanings(self) -> dict[str, Value]:
         """What a word in its plain form means."""
         if self.type is bool:
             return SWITCHES | {plain(word): value for word, value in self.words.items()}

@@ -81,7 +81,7 @@ VAL_ACC = Metric()
 
 # Words in the names that people give to metrics, and what they stand for.
 STAGES = {
-    **dict.fromkeys(("val", "valid", "validation", "eval", "evaluation", "dev"), "val"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "eval", "evaluation", "dev"), "val"),
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
@@ -89,6 +89,8 @@ MEASURES = {
     ("acc",): "acc",
     ("top1",): "acc",
     ("acc", "top1"): "acc",
+    ("1", "acc"): "acc",
+    ("1", "acc", "top"): "acc",
     ("loss",): "loss",
     ("acc", "balanced"): "balanced_acc",
     ("f1",): "f1",
@@ -101,8 +103,10 @@ MEANINGS = {
     "f1": "the macro F1",
 }
 SPELLINGS = {"accuracy": "acc", "accuracies": "acc", "acc1": "top1", "bal": "balanced",
-             "bacc": "balanced acc", "losses": "loss", "fscore": "f1"}  # fmt: skip
-EMPTY = ("best", "epoch", "final", "max", "min", "score", "mean", "avg", "average")
+             "bacc": "balanced acc", "losses": "loss", "fscore": "f1", "valacc": "val acc",
+             "valaccuracy": "val acc", "valloss": "val loss"}  # fmt: skip
+EMPTY = ("best", "epoch", "final", "max", "min", "score", "mean", "avg", "average", "categorical",
+         "sparse")  # fmt: skip
 RISING = ("acc", "top1", "top5", "f1", "precision", "recall", "auc", "auroc", "iou", "kappa")
 FALLING = ("loss", "error", "err", "nll", "mse", "rmse", "mae", "perplexity")
 
@@ -128,7 +132,8 @@ def read_metric(
     ):
         if stage in stages:
             instead = f"val_{measure}" if measure else "val_acc"
-            raise ValueError(f"{field}: {said}: {why}; write {instead}")
+            flag = "" if field.startswith("--") else f", or --metric {instead}"
+            raise ValueError(f"{field}: {said}: {why}; write {instead}{flag}")
     notes = []
     known = f"val_{measure}" if measure else said
     if measure and said != known:

@@ -23,8 +23,10 @@ def plain(word: object) -> str:
 
 # Words of a name, each by the one that stands for it; several for a compound.
 SPELLINGS = {
-    "filters": "filter", "filt": "filter", "fils": "filter", "channels": "channel",
-    "chan": "channel", "ch": "channel", "kernels": "kernel", "ker": "kernel", "maps": "map",
+    "filters": "filter", "filt": "filter", "filts": "filter", "fil": "filter", "fils": "filter",
+    "channels": "channel",
+    "chan": "channel", "ch": "channel", "kernels": "kernel", "ker": "kernel",
+    "kernal": "kernel", "kernals": "kernel", "maps": "map",
     "neurons": "neuron", "unit": "neuron", "units": "neuron", "node": "neuron", "nodes": "neuron",
     "features": "feature", "feat": "feature", "layers": "layer", "block": "layer",
     "blocks": "layer", "lyr": "layer", "lyrs": "layer",
@@ -41,7 +43,12 @@ SPELLINGS = {
     "bnorm": "batch norm", "batchnormalization": "batch norm", "batchnormalisation": "batch norm",
     "aug": "augment", "augs": "augment", "augmentation": "augment", "augmentations": "augment",
     "augmented": "augment", "augmenting": "augment", "augm": "augment", "dataaug": "data augment",
-    "act": "activation", "activations": "activation", "activ": "activation",
+    "dataaugment": "data augment", "dataaugmentation": "data augment", "dataset": "data",
+    "augum": "augment", "augument": "augment", "augumentation": "augment",
+    "agumentation": "augment", "augmention": "augment", "augmentaion": "augment",
+    "act": "activation", "activations": "activation", "activ": "activation", "acti": "activation",
+    "actn": "activation", "actv": "activation", "activationfn": "activation",
+    "activationfunction": "activation",
     "nonlinearity": "activation", "nonlin": "activation", "nonlinear": "activation",
     "organisation": "organization", "org": "organization", "organize": "organization",
     "organise": "organization", "orgs": "organization",
@@ -60,6 +67,11 @@ SPELLINGS = {
     "mom": "momentum", "base": "first", "initial": "first", "start": "first", "starting": "first",
     "init": "first", "bs": "batch size", "batchsize": "batch size", "minibatch": "mini batch",
     "kernelsize": "kernel size", "ksize": "kernel size", "actfn": "activation",
+    "kernelsizes": "kernel size", "filtersizes": "filter size", "poolsize": "pool size",
+    "denselayer": "dense layer", "denselayers": "dense layer", "fclayer": "dense layer",
+    "fclayers": "dense layer", "hiddenlayer": "dense layer", "hiddenlayers": "dense layer",
+    "convlayer": "conv layer", "convlayers": "conv layer", "densesize": "dense size",
+    "fcsize": "dense size", "denseunits": "dense neuron", "denseneurons": "dense neuron",
     "droprate": "dropout", "filtersize": "filter size", "numfilters": "num filter",
     "nfilters": "num filter", "numlayers": "num layer", "nlayers": "num layer",
     "hiddensize": "dense size", "epsilon": "eps", "betas": "beta", "iterations": "iteration",
@@ -88,6 +100,15 @@ FILLERS = frozenset(
         "func",
         "function",
         "functions",
+        "fun",
+        "fu",
+        "alg",
+        "algo",
+        "algorithm",
+        "attribute",
+        "attributes",
+        "default",
+        "add",
         "choice",
         "option",
         "at",
@@ -156,12 +177,15 @@ PREFIXES = frozenset(
 )
 # What people write for values, and other names of one thing that several hyperparameters have.
 ORGANIZATIONS = {
-    "same": 1.0, "all_same": 1.0, "constant": 1.0, "equal": 1.0, "uniform": 1.0, "fixed": 1.0,
+    "same": 1.0, "all_same": 1.0, "constant": 1.0, "const": 1.0, "equal": 1.0, "uniform": 1.0,
+    "fixed": 1.0, "identical": 1.0, "unchanged": 1.0, "same_each_layer": 1.0,
     "double": 2.0, "doubling": 2.0, "doubled": 2.0, "doubles": 2.0, "incr": 2.0, "increase": 2.0,
-    "increasing": 2.0, "inc": 2.0, "ascending": 2.0, "x2": 2.0, "twice": 2.0, "up": 2.0,
+    "increasing": 2.0, "inc": 2.0, "ascending": 2.0, "x2": 2.0, "2x": 2.0, "twice": 2.0, "up": 2.0,
     "half": 0.5, "halve": 0.5, "halving": 0.5, "halved": 0.5, "halves": 0.5, "decr": 0.5,
     "decrease": 0.5, "decreasing": 0.5, "dec": 0.5, "descending": 0.5, "down": 0.5,
     "config_same": 1.0, "config_all_same": 1.0, "config_incr": 2.0, "config_decr": 0.5,
+    "double_each_layer": 2.0, "doubled_each_layer": 2.0, "half_each_layer": 0.5,
+    "halve_each_layer": 0.5, "halved_each_layer": 0.5,
     "same_in_all_layers": 1.0, "doubling_in_each_layer": 2.0, "halving_in_each_layer": 0.5,
 }  # fmt: skip
 KERNELS = (
@@ -216,6 +240,7 @@ _ORGANIZATIONS = frozenset(
 )
 _COMPOUNDS = (
     (r"fully[ _-]?connected", "dense"),
+    (r"\bbase[ _-]?(model|network|net)(?![a-z])", "backbone"),
     (r"(conv|pool|norm)(olution)?[ _-]?2d", r"\1"),
     (r"drop(out)?[ _-]?2d", "conv dropout"),
     (r"\bk[ _-]size", "kernel size"),

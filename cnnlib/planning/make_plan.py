@@ -162,9 +162,11 @@ def _sweep_file(settings: Settings, rename: Mapping[str, str]) -> SweepFile:
     if settings.sweep is None and family is not None and family is not CNN:
         base = read_yaml(_sweep_path(None, settings.data))
         return sweep_from_mapping(default_sweep(family, base), family, rename=rename)
+    other = settings.metric is not None
     if settings.sweep is None or isinstance(settings.sweep, str | Path):
-        return read_sweep_file(_sweep_path(settings.sweep, settings.data), family, rename=rename)
-    return sweep_from_mapping(settings.sweep, family, rename=rename)
+        path = _sweep_path(settings.sweep, settings.data)
+        return read_sweep_file(path, family, rename=rename, other_metric=other)
+    return sweep_from_mapping(settings.sweep, family, rename=rename, other_metric=other)
 
 
 def default_size(family: Family) -> int:

@@ -39,6 +39,9 @@ def reconciled(space: Space, names: Mapping[str, str], found: Collected) -> tupl
                     )
     _depth(space, said, found, notes)
     _optimizer(space, said, notes)
+    if "k_layers" in space and "finetune_strategy" not in space:
+        space["finetune_strategy"] = Choice(("freeze_partial",))
+        notes.append(f"{said['k_layers']}: finetune_strategy is freeze_partial, as none is named")
     _warm_up(space, said, found)
     return space, notes
 

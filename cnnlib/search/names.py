@@ -2,12 +2,12 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from cnnlib.networks.hyperparameter import Hyperparameter
-from cnnlib.networks.words import key, keys
+from cnnlib.networks.words import key, keys, plain
 from cnnlib.system.units import short
 
 # Settings of the whole sweep that W&B's users keep among the parameters, with their aliases.
@@ -36,21 +36,32 @@ FEW = {"iteration", "train iteration", "num iteration", "max iteration"}  # epoc
 MOST_FEW = 200  # more iterations than this are steps
 STEPS = {"max step", "num step", "train step", "max train step", "num train step"}
 
+# Values that say whose they are, whatever they are called.
+_TELLING = {
+    "activation": {"relu", "gelu", "silu", "selu", "mish", "leakyrelu"},
+    "optimizer": {"adam", "adamw", "sgd", "rmsprop", "nadam"},
+    "filter_org": {"double", "doubling", "doubled", "half", "halving", "halved"},
+}
 # Names of what people tune elsewhere, by a word of them, and what to do about it here.
 _ELSEWHERE = (
-    ("freeze unfreeze frozen finetune fine pretrained transfer backbone",
+    ("freeze unfreeze frozen unfrozen freezed unfreezed freezing unfreezing trainable finetune "
+     "finetuning fine tune pretrain pretrained transfer backbone",
      "fine-tunes a pretrained network, which --network pretrained does; here it means nothing"),
     ("mixup cutmix cutout jitter rotation flip erasing randaugment autoaugment brightness hue crop "
-     "cropping contrast saturation shear translate blur transform transforms rotate flips gray",
+     "cropping contrast saturation shear translate blur transform transforms rotate flips gray "
+     "hflip vflip color colour degrees trivialaugment augmix randomcrop noise",
      "is no augmentation by itself here; search augmentation (light, standard, strong)"),
     ("warmup warm",
      "is not counted in steps here; search warm_up: a share below 1, else epochs"),
     ("keep", "says what stays; search dropout, which says what is dropped: 0.2 where 0.8 stay"),
     ("split fold folds", "is one for the whole sweep, or its trials could not be compared"),
     ("accumulate accumulation", "is not there; search batch_size"),
-    ("dilation groups residual skip attention depthwise squeeze",
+    ("location loc position placement",
+     "is not searched: batch norm stands before the activation, dropout after it"),
+    ("dilation groups residual skip attention depthwise squeeze heads embedding embed patch "
+     "transformer encoder decoder",
      "is not there in this network; --network tunes one of your own"),
-    ("swa", "is not there; ema is, the weights' moving average"),
+    ("swa sam lookahead", "is not there; ema is, the weights' moving average"),
     ("sampler sampling", "is not there; class_weights is"),
     ("loss criterion focal", "is not searched, as the loss is cross-entropy; label_smoothing is"),
     ("schedule gamma milestones",
@@ -60,6 +71,7 @@ _ELSEWHERE = (
      "would choose a network; a sweep here has one: --network names it"),
     ("class", "is not searched; the classes are the folders of --data"),
 )  # fmt: skip
+_FREEZES = re.compile(r"freez|frozen|fine[ _-]?tun|feature[ _-]?extract|transfer[ _-]?learn")
 # Where a constant that is left out can be said.
 _INSTEAD = (
     ("seed", "--seed"), ("patience", "--patience"), ("project", "--wandb-project"),
@@ -71,6 +83,7 @@ _PRETRAINED = re.compile(
     r"resnet|resnext|vgg|vit|swin|deit|efficientnet|mobilenet|densenet|inception|googlenet|convnext"
     r"|squeezenet|shufflenet|regnet|mnasnet|xception|alexnet|clip|dino|beit|nasnet|bert|mixer"
 )
+NETWORKS = {"model", "arch", "architecture", "backbone", "network", "net"}  # words that choose one
 _GENERIC = frozenset((
     "num", "size", "layer", "first", "data", "max", "min", "model", "input", "rate", "value",
     "type", "train", "learning", "step", "class", "test", "depth", "weight", "mode", "total", "1",
@@ -112,6 +125,20 @@ class Names:
                 return list(dict.fromkeys([*exact, *self._aliases[words]]))
         return exact
 
+    def by_values(self, said: str, values: Sequence[object]) -> list[str]:
+        """Whose a name is that nobody has, where its values leave no doubt: relu, adam, double."""
+        words = frozenset().union(*keys(said))
+        plains = {plain(value) for value in values}
+        if not plains or words & {"output", "final", "last"}:
+            return []
+        for name, telling in _TELLING.items():
+            if name not in self.known or not plains & telling:
+                continue
+            if plains <= self.known[name].meanings.keys():
+                of_dense = name == "activation" and words & {"dense", "head", "classifier"}
+                return ["dense_activation" if of_dense else name]
+        return []
+
     def of_a_layer(self, said: str) -> tuple[str, int] | None:
         """(filters, 2) for nf2 and conv2_filters; None for a name that is of no single layer."""
         for words in keys(said):
@@ -143,9 +170,19 @@ class Names:
         )
         return close[0] if close else None
 
-    def hint(self, said: str) -> str:
+    def hint(self, said: str, values: Sequence[object] = ()) -> str:
         """What to do about a searched name that nobody here has."""
         words = frozenset().union(*keys(said))
+        text = " ".join(map(str, values)).lower()
+        if _FREEZES.search(text) or words == {"k", "layer"}:  # the last k, of a pretrained one
+            words |= {"freeze"}
+        elif words & NETWORKS and _PRETRAINED.search(text):
+            return "names pretrained networks, which --network pretrained fine-tunes; leave it out"
+        if owner := self._all_layers(words):
+            return (
+                f"is one layer's; {owner} is one for all layers here: leave it out, or --rename "
+                f"{short(said)}={owner}"
+            )
         for some, advice in _ELSEWHERE:
             if words & set(some.split()):
                 return f"{advice}; leave it out"
@@ -158,6 +195,12 @@ class Names:
             f"write {rename}KNOWN, else leave it out or fix it to one value"
         )
 
+    def _all_layers(self, words: frozenset[str]) -> str | None:
+        """The hyperparameter of all layers that activation_2 says of one."""
+        numbers = {word for word in words if word.isdigit()}
+        owners = self._aliases.get(words - numbers - {"layer"}) if len(numbers) == 1 else None
+        return owners[0] if owners and owners[0] in self.known else None
+
     def _nearest(self, said: str, words: frozenset[str]) -> str | None:
         """The hyperparameter that shares most of these words, spelled as badly as they are."""
         vocabulary = sorted({word for alias in self._aliases for word in alias if len(word) > 2})
@@ -168,7 +211,7 @@ class Names:
 
         def likeness(alias: frozenset[str]) -> float:
             shared = meant & alias
-            if not shared - _GENERIC:
+            if not any(len(word) > 1 for word in shared - _GENERIC):
                 return 0.0
             return len(shared) / len(meant | alias)
 
@@ -184,19 +227,23 @@ def foreign(said: str, value: object) -> str | None:
     words = frozenset().union(*keys(said))
     text = str(value).lower()
     if words & {"loss", "criterion"} and not words - {"loss", "criterion"}:
-        plain = re.sub(r"[^a-z]", "", text)
-        if "crossentropy" not in plain and plain not in ("ce", "nll", "nllloss", "celoss"):
+        loss = re.sub(r"[^a-z]", "", text)
+        if "crossentropy" not in loss and loss not in ("ce", "nll", "nllloss", "celoss"):
             return (
                 f"{said}: {short(value)} is not cross-entropy, which networks here are trained by"
             )
-    if words & {"model", "arch", "architecture", "backbone", "network"} and _PRETRAINED.search(
-        text
-    ):
+    if words & NETWORKS and _PRETRAINED.search(text):
         return (
             f"{said}: {short(value)} is another network than the one that is tuned here; "
             "--network names it, or leave it out"
         )
-    if words & {"pretrained", "freeze", "finetune"} and text not in ("false", "0", "none", "no"):
+    freezes = words & {"strategy", "mode"} and _FREEZES.search(text)
+    if (freezes or words & {"pretrained", "freeze", "finetune"}) and text not in (
+        "false",
+        "0",
+        "none",
+        "no",
+    ):
         return (
             f"{said}: {short(value)}: networks here are trained from their beginning; "
             "--network pretrained fine-tunes"

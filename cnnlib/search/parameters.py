@@ -20,6 +20,7 @@ from cnnlib.system.units import short
 # What a number for a single layer is.
 ONE_LAYERS = {"filters": "first_layer_filters", "dense_sizes": "num_neurons_dense"}
 MOST_COMBINED = 10_000  # lists that a number for each layer is combined to
+OF_DENSE = {"dense", "head", "classifier"}  # words of names that say so
 UP_TO = ("max_epochs", "image_size")  # settings of which the largest value counts
 
 
@@ -87,7 +88,7 @@ class _Reader:
 
     def read(self, said: str, entry: object) -> None:
         """Takes one entry; ValueError where it cannot be honoured."""
-        owners = self._owners(said)
+        owners = self._owners(said) or self._names.by_values(said, _values_of(entry) or ())
         if not owners and (layer := self._names.of_a_layer(said)) and said not in self._rename:
             self._read_layer(said, entry, *layer)
         elif owners and owners[0] in SETTINGS:
@@ -142,7 +143,7 @@ class _Reader:
         if self._names.is_few(said) and values and all(_few(value) for value in values):
             return self._set("max_epochs", said, entry)
         if values is None or len(values) != 1:
-            raise ValueError(f"{said}: {self._names.hint(said)}")
+            raise ValueError(f"{said}: {self._names.hint(said, values or ())}")
         if near := self._names.misspelt(said):
             raise ValueError(f"{said}: no such hyperparameter; did you mean {near}?")
         if fault := foreign(said, values[0]):
@@ -156,6 +157,8 @@ class _Reader:
             return
         fault: ValueError | None = None
         for name in owners:
+            if name in SETTINGS:  # input_size is a pretrained network's too
+                return self._set(name, said, entry)
             notes: list[str] = []
             try:
                 values = self._values(name, said, entry, notes)
@@ -208,16 +211,21 @@ class _Reader:
     def _organizations(self, said: str, values: list[Any]) -> bool:
         """Reads words like doubling beside lists of filters, and texts that hold lists."""
         lists, words, own = [], [], []
+        depth = _depth_of(values)
         for value in values:
             inside = re.findall(r"\[[\d\s,]+\]", value) if isinstance(value, str) else []
             if isinstance(value, Sequence) and not isinstance(value, str):
                 lists.append(self._known["filters"].parse(value))
             elif inside:
                 lists += [self._known["filters"].parse(text) for text in inside]
+            elif depth and not isinstance(value, bool) and (_number(value) in range(8, 4097)):
+                lists.append("-".join([str(_number(value))] * depth))
             elif isinstance(value, str) and re.search(OWN_PATTERN, value, re.IGNORECASE):
                 own.append(value)
             else:
                 words.append(self._organization(said, value))
+        if own and not lists:
+            raise ValueError(_unknown_pattern(said, own[0]))
         if not lists:
             return False
         if own:
@@ -238,10 +246,7 @@ class _Reader:
         except ValueError as error:
             if not isinstance(value, str) or not value.strip().isidentifier():
                 raise
-            raise ValueError(
-                f"{said}: what {short(value)} is only its program knows; write lists of filters "
-                "for it, values: [[32, 64, 128], ..]"
-            ) from error
+            raise ValueError(_unknown_pattern(said, value)) from error
 
     def _set(self, name: str, said: str, entry: object) -> None:
         """A setting of the whole sweep; of epochs and sizes of images the largest counts."""
@@ -279,6 +284,7 @@ class _Reader:
         """Puts together what several entries say, and tells what contradicts."""
         self._combine_layers()
         self._combine_switches()
+        self._tell_dropouts_apart()
         space = self.read_so_far.space
         for name, read in self._read.items():
             said = [said for said, _ in read]
@@ -325,6 +331,21 @@ class _Reader:
             self._read.setdefault(name, []).append((said, Choice(lists)))
             self._note(f"{said} are {name}, {_some(lists)}")
 
+    def _tell_dropouts_apart(self) -> None:
+        """A dropout beside one that says that it is the dense layers' is the convolutions'."""
+        read = self._read.get("dropout", [])
+        plain = [entry for entry in read if key(entry[0]) == key("dropout")]
+        dense = [entry for entry in read if key(entry[0]) & OF_DENSE]
+        if not len(plain) == len(dense) == 1 or "conv_dropout" in self._read:
+            return
+        (said, values), (other, _) = plain[0], dense[0]
+        if "conv_dropout" not in self._known or said in self._rename:
+            return
+        self._read |= {"dropout": dense, "conv_dropout": [(said, values)]}
+        notes = self.read_so_far.notes
+        notes[:] = [note for note in notes if not note.startswith(f"{said} is dropout")]
+        self._note(f"{said} is conv_dropout, as {other} is the dense layers'")
+
     def _combine_switches(self) -> None:
         """Whether there is dropout, and how much where there is."""
         for name, (said, switch) in self._switches.items():
@@ -361,6 +382,19 @@ def _values_of(entry: object, *, ends: bool = False) -> list[Any] | None:
     if "min" in entry and "max" in entry and (ends or entry["min"] == entry["max"]):
         return [entry["min"], entry["max"]] if ends else [entry["min"]]
     return None
+
+
+def _unknown_pattern(said: str, word: str) -> str:
+    return (
+        f"{said}: what {short(word)} is only its program knows; write lists of filters for it, "
+        "values: [[32, 64, 128], ..]"
+    )
+
+
+def _depth_of(values: list[Any]) -> int:
+    """How long the lists among the values are; 0 where there is none, or not one length."""
+    lengths = {len(v) for v in values if isinstance(v, Sequence) and not isinstance(v, str)}
+    return lengths.pop() if len(lengths) == 1 else 0
 
 
 def _switch(value: object) -> bool | None:

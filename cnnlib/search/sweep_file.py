@@ -1,7 +1,8 @@
 """W&B's sweep files, read as W&B reads them; what is read in another way is told in a line each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ from cnnlib.networks.families import family_named
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import hyperparameters, nearest
 from cnnlib.networks.metric import VAL_ACC, Metric, read_metric
+from cnnlib.networks.pretrained.backbones import BACKBONES, TIMM
+from cnnlib.networks.pretrained.family import PRETRAINED
 from cnnlib.search.bounds import real, whole
 from cnnlib.search.early_terminate import early_terminate
 from cnnlib.search.parameters import read_parameters
-from cnnlib.search.space import Space
+from cnnlib.search.space import Choice, Interval, Space
 from cnnlib.storage.yaml_file import read_yaml
 from cnnlib.system.mistakes import Collected, MistakesError, lines_of
 from cnnlib.system.units import short
@@ -51,7 +54,11 @@ class SweepFile:
 
 
 def read_sweep_file(
-    path: str | Path, family: Family | None = None, *, rename: Mapping[str, str] | None = None
+    path: str | Path,
+    family: Family | None = None,
+    *,
+    rename: Mapping[str, str] | None = None,
+    other_metric: bool = False,
 ) -> SweepFile:
     """The sweep file, checked. MistakesError name field, value, rule and the nearest right name."""
     try:
@@ -59,18 +66,23 @@ def read_sweep_file(
     except FileNotFoundError:
         raise FileNotFoundError(f"no sweep file {path}") from None
     try:
-        return sweep_from_mapping(content, family, rename=rename)
+        return sweep_from_mapping(content, family, rename=rename, other_metric=other_metric)
     except ValueError as error:
         raise MistakesError([f"{path}: {line}" for line in lines_of(error)]) from None
 
 
 def sweep_from_mapping(
-    content: object, family: Family | None = None, *, rename: Mapping[str, str] | None = None
+    content: object,
+    family: Family | None = None,
+    *,
+    rename: Mapping[str, str] | None = None,
+    other_metric: bool = False,
 ) -> SweepFile:
     """The same from the dictionary that wandb.sweep takes.
 
     `family` is the kind of network that a flag asks for; None: the one that the file names.
-    `rename` says of names of the file whose they are. Raises MistakesError, all of them at once.
+    `rename` says of names of the file whose they are. With `other_metric` a flag names the metric,
+    and it is no mistake that the file's own cannot be one. Raises MistakesError, all at once.
     """
     if not isinstance(content, Mapping) or not isinstance(content.get("parameters"), Mapping):
         raise ValueError("a sweep needs `parameters:` with a name and its values each")
@@ -83,7 +95,7 @@ def sweep_from_mapping(
         found.lines.append(f"method: {short(method)} is not one of {', '.join(METHODS)}{near}")
         method = "bayes"
     metric, target, trials, early = VAL_ACC, None, None, dict[str, Any]()
-    with found.kept():
+    with suppress(ValueError) if other_metric else found.kept():
         metric, target = _metric(content.get("metric"), notes)
     with found.kept():
         if "run_cap" in content:
@@ -93,6 +105,7 @@ def sweep_from_mapping(
     with found.kept():
         early = early_terminate(content.get("early_terminate", {}), notes)
     entries = {str(name): entry for name, entry in content["parameters"].items()}
+    asked = family
     with found.kept():
         family = family or _family(entries)
     entries.pop(NETWORK, None)
@@ -103,6 +116,8 @@ def sweep_from_mapping(
         rename=rename or {},
         found=found,
     )
+    if found.lines and asked is None and NETWORK not in content["parameters"]:
+        return _fine_tuned(content, rename, other_metric, found)
     found.raise_any()
     return SweepFile(
         space=read.space,
@@ -117,6 +132,42 @@ def sweep_from_mapping(
         names=read.names,
         notes=(*read.notes, *notes),
     )
+
+
+def _fine_tuned(
+    content: Mapping[str, Any],
+    rename: Mapping[str, str] | None,
+    other_metric: bool,
+    found: Collected,
+) -> SweepFile:
+    """A file that is wrong for a cnn, where it names pretrained networks and how they are tuned.
+
+    Else MistakesError: the one line that says with which flag it can be read, or all of `found`.
+    """
+    sweep = None
+    with suppress(ValueError):
+        sweep = sweep_from_mapping(content, PRETRAINED, rename=rename, other_metric=other_metric)
+    own = [
+        name
+        for name in ("model_name", "finetune_strategy", "k_layers")
+        if sweep and (name in sweep.names or name in content["parameters"])
+    ]
+    if sweep is None or not own or not _all_known(sweep.space.get("model_name")):
+        found.raise_any()
+    assert sweep is not None
+    said = " and ".join(sweep.names.get(name, name) for name in own)
+    if "model_name" not in own or len(own) == 1:
+        raise MistakesError(
+            [f"{said}: of pretrained networks; with --network pretrained this file is read"]
+        )
+    line = f"{said}: of pretrained networks, so the network is pretrained"
+    return replace(sweep, notes=(line, *sweep.notes))
+
+
+def _all_known(values: Choice | Interval | None) -> bool:
+    """Whether pretrained networks of these names are known, where any are named."""
+    names = values.values if isinstance(values, Choice) else ()
+    return all(name in BACKBONES or str(name).startswith(TIMM) for name in names)
 
 
 def _family(parameters: Mapping[Any, Any]) -> Family:
@@ -150,7 +201,8 @@ def _metric(content: object, notes: list[str]) -> tuple[Metric, float | None]:
     if content is None:
         return VAL_ACC, None
     if not isinstance(content, Mapping) or "name" not in content:
-        raise ValueError(f"metric: {short(content)} is not {{name: val_acc, goal: maximize}}")
+        said = "{name: val_acc, goal: maximize}"
+        raise ValueError(f"metric: {short(content)} is not {said}; --metric val_acc says it too")
     for key in content:
         if key not in known:
             raise ValueError(f"metric: no key {short(key)}{nearest(key, known)}")

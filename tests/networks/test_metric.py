@@ -14,7 +14,8 @@ LOSS = Metric("val_loss", "minimize", "validation loss")
             "val_acc", "val_accuracy", "validation_accuracy", "Val_Accuracy", "val/acc",
             "epoch/val_accuracy", "valid_acc", "best_val_acc", "validation/acc", "val accuracy",
             "eval.accuracy", "ValAccuracy", "valAcc", "val_acc_epoch", "accuracy", "acc",
-            "Best_Accuracy", "val_top1", "val_acc1", "validation-accuracy",
+            "Best_Accuracy", "val_top1", "val_acc1", "validation-accuracy", "valacc",
+            "val_categorical_accuracy", "val_sparse_categorical_accuracy", "val_top_1_accuracy",
         )),
         *((said, "val_loss") for said in (
             "val_loss", "validation_loss", "val/loss", "Validation Loss", "val_eval_loss", "loss",

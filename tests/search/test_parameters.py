@@ -72,6 +72,19 @@ def told(sweep: SweepFile) -> str:
         ("class_weight", ["balanced", "none"], "class_weights"),
         ("pool", ["max", "avg"], "pooling"),
         ("pool", [2, 3], "pool_size"),
+        ("actn_conv", ["relu", "gelu"], "activation"),
+        ("act_fun_mlp", ["relu", "gelu"], "dense_activation"),
+        ("default_activation", ["relu", "gelu"], "activation"),
+        ("fn_between", ["mish", "relu"], "activation"),
+        ("update_rule", ["adam", "sgd"], "optimizer"),
+        ("datasetAugumentation", [True, False], "use_augmentation"),
+        ("add_batchNorm", [True, False], "batch_norm"),
+        ("kernal_size", [3, 5], "kernel_size"),
+        ("conv_attributes_channels", [8, 16], "first_layer_filters"),
+        ("filter_depth", [8, 16], "first_layer_filters"),
+        ("denselayer_size", [32, 64], "num_neurons_dense"),
+        ("pooling_algorithm", ["max", "avg"], "pooling"),
+        ("filter_stride", [1, 2], "stride"),
     ],
 )
 def test_a_name_is_known_in_any_spelling_and_its_values_say_which_of_several(
@@ -108,6 +121,10 @@ def test_a_name_is_known_in_any_spelling_and_its_values_say_which_of_several(
         ("class_weights", [True, False], ("balanced", "none")),
         ("gradient_clip_val", [None, 1], (0.0, 1.0)),
         ("kernel_size", ["3x3", "(5, 5)"], (3, 5)),
+        ("filter_org", ["const", "double_each_layer"], (1.0, 2.0)),
+        ("pool_size", [[2, 2, 2], [[3, 3], [3, 3]]], (2, 3)),
+        ("padding", [[1, 1, 1], [0, 0]], ("1", "valid")),
+        ("activation", [["relu", "relu"], ["ReLU6", "ReLU6"]], ("relu", "relu6")),
     ],
 )  # fmt: skip
 def test_values_are_taken_as_people_write_them(
@@ -312,7 +329,10 @@ def test_what_is_fixed_and_unknown_is_left_out_with_a_line() -> None:
 @pytest.mark.parametrize(
     ("entry", "line"),
     [
-        ({"model_name": {"value": "resnet50"}}, "model_name: resnet50 is another network"),
+        (
+            {"model_name": {"value": "resnet50"}},
+            "model_name: of pretrained networks; with --network pretrained this",
+        ),
         ({"pretrained": {"value": True}}, "networks here are trained from their beginning"),
         ({"loss": {"value": "focal"}}, "focal is not cross-entropy"),
         ({"dropuot": {"value": 0.1}}, "dropuot: no such hyperparameter; did you mean dropout?"),
@@ -393,3 +413,58 @@ def test_nested_parameters_are_names_with_dots() -> None:
     sweep = read(optimizer=nested)
     assert sweep.space["learning_rate"] == Choice((0.1, 0.2))
     assert sweep.names == {"optimizer": "optimizer.name", "learning_rate": "optimizer.lr"}
+
+
+def test_numbers_beside_lists_of_filters_are_the_same_for_all_layers() -> None:
+    sweep = read(num_filters=[16, [64, 32, 16]])
+    assert sweep.space["filters"] == Choice(("16-16-16", "64-32-16"))
+    assert "num_filters is filters, 16-16-16, 64-32-16" in told(sweep)
+
+
+def test_filters_are_read_from_texts_of_lists_whatever_their_name_says_of_a_pattern() -> None:
+    sweep = read(conv_filters_pattern=["8,16,32", "32,32,32"])
+    assert sweep.space["filters"] == Choice(("8-16-32", "32-32-32"))
+
+
+def test_words_like_double_say_an_organization_whatever_its_name() -> None:
+    sweep = read(architecture=["equal", "DOUBLE", "half"])
+    assert sweep.space["filter_org"] == Choice((1.0, 2.0, 0.5))
+    [line] = refusals(architecture=["equal", "wide"])
+    assert "would choose a network" in line
+
+
+def test_a_dropout_beside_the_dense_layers_is_the_convolutions() -> None:
+    sweep = read(dropout_rate=[0.1, 0.2], dense_dropout=[0.4, 0.5])
+    assert sweep.space == {"dropout": Choice((0.4, 0.5)), "conv_dropout": Choice((0.1, 0.2))}
+    assert "dropout_rate is conv_dropout, as dense_dropout is the dense layers'" in told(sweep)
+    assert "dropout_rate is dropout" not in told(sweep)
+    [line] = refusals(dropout_rate=[0.1], dropout=[0.2])
+    assert "all of them are dropout" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "line"),
+    [
+        ("pool_size", [[2, 2, 1]], "pool_size: [2, 2, 1] is not one for all layers"),
+        ("activation_3", ["tanh", "sigmoid"], "activation is one for all layers here"),
+        ("filter_strategy", ["alternating"], "what alternating is only its program knows"),
+        ("batchnorm_location", ["before", "after"], "batch norm stands before the activation"),
+        ("strategy", ["freeze_first_3", "all"], "fine-tunes a pretrained network"),
+        ("base_model", ["Xception", "ResNet50V2"], "which --network pretrained fine-tunes"),
+        ("num_heads", [2, 4], "--network tunes one of your own"),
+        ("hflip_p", [0.1, 0.5], "search augmentation"),
+        ("use_SAM", [True, False], "ema is"),
+    ],
+)
+def test_what_is_not_here_is_told_by_what_its_name_and_values_say(
+    name: str, values: list[Any], line: str
+) -> None:
+    [refused] = refusals(**{name: values})
+    assert line in refused
+
+
+def test_plumbing_that_speaks_of_fine_tuning_is_left_out_and_a_strategy_is_not() -> None:
+    sweep = read(wandb_project={"value": "finetune-birds"}, dropout=[0.1, 0.2])
+    assert "wandb_project: finetune-birds: left out" in told(sweep)
+    [line] = refusals(strategy={"value": "k_freeze"})
+    assert "--network pretrained fine-tunes" in line

@@ -11,6 +11,7 @@ import pytest
 from hyperopt.pyll import stochastic
 
 from cnnlib.networks.cnn.family import TrialConfig
+from cnnlib.networks.pretrained.family import PRETRAINED
 from cnnlib.search.halving import Halving
 from cnnlib.search.space import Choice, Interval, Points, Weighted, grid, num_configurations
 from cnnlib.search.sweep_file import SweepFile, read_sweep_file, sweep_from_mapping
@@ -281,3 +282,63 @@ def test_a_file_of_the_users_is_named(tmp_path: Path) -> None:
     path.write_text("parameters: {dropout: {value: 2}}")
     with pytest.raises(ValueError, match=r"mine\.yaml: dropout: 2 is not a number from 0 to 0.95"):
         read_sweep_file(path)
+
+
+def test_max_iter_without_s_and_lists_of_one_number_are_read_with_a_line() -> None:
+    sweep = read({}, early_terminate={"type": "hyperband", "min_iter": [4], "max_iter": 20})
+    assert (sweep.grace_period, sweep.rungs) == (4, ())
+    told = "\n".join(sweep.notes)
+    assert "early_terminate: min_iter: [4] as 4" in told
+    assert "early_terminate: max_iter left out, as it needs s" in told
+    for content in ({"max_iter": 20}, {"min_iter": [4, 5]}):
+        with pytest.raises(ValueError, match="early_terminate: "):
+            read({}, early_terminate=content)
+
+
+TUNED = {"strategy": {"values": ["freeze_all", "unfreeze_all"]}, "lr": {"values": [1e-3, 1e-4]}}
+
+
+def test_a_file_that_names_networks_and_how_they_are_tuned_is_of_pretrained_ones() -> None:
+    sweep = read(TUNED | {"model": {"values": ["ResNet50", "VGG-16"]}})
+    assert sweep.family.name == "pretrained"
+    assert sweep.space["model_name"] == Choice(("resnet50", "vgg16"))
+    assert sweep.notes[0].startswith("model and strategy: of pretrained networks, so the network")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "names"),
+    [(TUNED, "strategy"), ({"model": {"value": "vgg16"}}, "model"),
+     ({"trainable_layers": {"values": [1, 2]}}, "trainable_layers")],
+)  # fmt: skip
+def test_a_file_that_says_only_half_of_that_is_told_the_flag(
+    parameters: dict[str, Any], names: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{names}: .*with --network pretrained this file is rea"):
+        read(parameters)
+    sweep = sweep_from_mapping({"method": "random", "parameters": parameters}, PRETRAINED)
+    assert set(sweep.names.values()) >= {names}
+
+
+def test_a_file_whose_networks_are_not_known_is_told_what_is_wrong_with_it() -> None:
+    with pytest.raises(ValueError, match="model: names pretrained networks, which --network"):
+        read(TUNED | {"model": {"values": ["Xception", "resnet9000"]}})
+
+
+def test_layers_that_train_mean_a_partial_freeze_where_no_strategy_is_named() -> None:
+    content = {"method": "random", "parameters": {"trainable_layers": {"values": [1, 2]}}}
+    sweep = sweep_from_mapping(content, PRETRAINED)
+    assert sweep.space["finetune_strategy"] == Choice(("freeze_partial",))
+    assert "trainable_layers: finetune_strategy is freeze_partial, as none is named" in sweep.notes
+
+
+def test_a_size_of_images_is_read_beside_a_pretrained_networks_input_size() -> None:
+    for entry, settings in (({"value": 96}, {"image_size": 96}), ({"values": ["own"]}, {})):
+        content = {"method": "random", "parameters": {"input_size": entry}}
+        assert sweep_from_mapping(content, PRETRAINED).settings == settings
+
+
+def test_a_metric_that_cannot_be_one_is_no_mistake_where_a_flag_names_another() -> None:
+    content = {"method": "random", "metric": {"name": "test_acc"}, "parameters": {}}
+    with pytest.raises(ValueError, match="write val_acc, or --metric val_acc"):
+        sweep_from_mapping(content)
+    assert sweep_from_mapping(content, other_metric=True).metric.name == "val_acc"

@@ -23,7 +23,7 @@ class _Layers(Configuration):
                  "filter first conv layer", "num filter first layer", "num out channel",
                  "first out channel", "num filter conv layer", "filter conv layer", "first size",
                  "first width"),
-        perhaps=("filter size",),
+        perhaps=("filter size", "filter depth"),
     )  # fmt: skip
     filter_org: float = number(
         1.0, 0.25, 4.0, scale="log", squares=True,
@@ -31,8 +31,8 @@ class _Layers(Configuration):
         aliases=("filter organization", "filter", "num filter", "channel organization",
                  "organization", "num filter organization", "filter layer organization",
                  "filter size organization", "conv filter organization", "multiplier",
-                 "growth factor", "growth rate"),
-        words=ORGANIZATIONS,
+                 "growth factor", "growth rate", "conv filter organization"),
+        perhaps=("filter depth",), words=ORGANIZATIONS,
     )  # fmt: skip
     conv_layers: int = number(
         5, 1, 10, help="blocks of convolution, activation and pooling",
@@ -43,19 +43,19 @@ class _Layers(Configuration):
         "relu", "gelu", "silu", "mish", "elu", "selu", "leaky_relu", "tanh", "sigmoid", "relu6",
         "prelu", "rrelu", "celu", "softplus", "softsign", "logsigmoid", "hardtanh", "hardsigmoid",
         "hardswish", "identity",
-        help="activation after each convolution and the dense layer",
+        alike=True, help="activation after each convolution and the dense layer",
         aliases=("conv activation", "activation layer", "activation conv layer",
                  "conv layer activation"),
         words=ACTIVATION_WORDS,
     )  # fmt: skip
     dropout: float = number(
-        0.3, 0.0, 0.95, help="share of dense activations dropped in training",
+        0.3, 0.0, 0.95, alike=True, help="share of dense activations dropped in training",
         aliases=("dense dropout", "dropout dense layer", "prob", "dropout layer",
                  "head dropout", "classifier dropout"),
         words={"none": 0.0, "false": 0.0, "null": 0.0},
     )  # fmt: skip
     batch_norm: bool = switch(
-        True, help="batch normalisation after each convolution",
+        True, alike=True, help="batch normalisation after each convolution",
         aliases=("norm", "batch norm layer", "norm layer", "conv batch norm", "norm batch"),
         words={"batch": True, "batch_norm": True, "batchnorm2d": True,
                "batch_normalization": True},
@@ -102,13 +102,15 @@ class TrialConfig(Recipe, _Layers):
                  "channel organization", "filter layer", "channel layer", "filter list",
                  "conv filter", "conv channel", "conv layer", "layer", "hidden channel",
                  "dense channel", "out channel", "channel size", "conv size",
-                 "num filter layer", "num conv filter", "filter conv layer", "layer filter size"),
-        perhaps=("filter size",),
+                 "num filter layer", "num conv filter", "filter conv layer", "layer filter size",
+                 "organization", "conv filter organization", "num filter organization",
+                 "filter size organization", "filter layer organization"),
+        perhaps=("filter size", "filter depth"),
         of_a_layer=("f", "nf", "filter", "num filter", "conv filter", "conv", "conv layer filter",
                     "filter layer", "channel", "conv channel", "out channel", "num channel",
                     "conv out channel", "conv out", "num filter layer", "layer filter", "c",
-                    "num filter conv", "num kernel", "conv size", "conv num filter", "filter conv",
-                    "conv layer"),
+                    "num filter conv", "num kernel", "num kernel layer", "conv size",
+                    "conv num filter", "filter conv", "conv layer"),
     )  # fmt: skip
     kernel_sizes: str = layered(
         "same", 1, 11,
@@ -119,17 +121,19 @@ class TrialConfig(Recipe, _Layers):
                     "conv layer kernel size", "kernel size conv", "filter size layer"),
     )  # fmt: skip
     padding: str = choice(
-        "same", "valid", "1", "2", "3", "4", "5", optional=True, quiet=True,
+        "same", "valid", "1", "2", "3", "4", "5", optional=True, quiet=True, alike=True,
         help="around each convolution: same keeps the size, valid is none, or so many pixels",
-        aliases=("conv padding", "padding size"), words={"0": "valid", "none": "valid"},
+        aliases=("conv padding", "padding size", "padding conv", "conv layer padding"),
+        words={"0": "valid", "none": "valid"},
     )  # fmt: skip
     stride: int = number(
-        1, 1, 4, optional=True, quiet=True, squares=True,
+        1, 1, 4, optional=True, quiet=True, squares=True, alike=True,
         help="step of the convolutions, in pixels",
-        aliases=("conv stride", "stride size"),
+        aliases=("conv stride", "stride size", "filter stride", "kernel stride", "stride conv",
+                 "conv layer stride"),
     )  # fmt: skip
     pooling: str = choice(
-        "max", "avg", "none", optional=True, quiet=True,
+        "max", "avg", "none", optional=True, quiet=True, alike=True,
         help="after each convolution: maximum, mean or none",
         aliases=("pool", "pool layer", "pool method", "pool kind", "pool mode", "pool operation"),
         words={"maxpool": "max", "maxpool2d": "max", "max_pooling": "max", "average": "avg",
@@ -138,18 +142,18 @@ class TrialConfig(Recipe, _Layers):
                "maxpooling2d": "max", "averagepooling2d": "avg", "false": "none"},
     )  # fmt: skip
     pool_size: int = number(
-        2, 1, 5, optional=True, quiet=True, squares=True,
+        2, 1, 5, optional=True, quiet=True, squares=True, alike=True,
         help="side of what a pooling takes together, in pixels",
         aliases=("pool", "pool kernel size", "pool kernel", "max pool size", "pool filter size",
                  "max pool kernel size", "max pool"),
     )  # fmt: skip
     pool_stride: int = number(
-        0, 0, 5, optional=True, quiet=True, squares=True,
+        0, 0, 5, optional=True, quiet=True, squares=True, alike=True,
         help="step of the poolings; 0: as large as pool_size",
         aliases=("stride pool", "max pool stride"),
     )  # fmt: skip
     conv_dropout: float = number(
-        0.0, 0.0, 0.95, optional=True, quiet=True,
+        0.0, 0.0, 0.95, optional=True, quiet=True, alike=True,
         help="share of channels dropped in training, after each convolution's activation",
         aliases=("dropout conv", "dropout conv layer", "spatial dropout", "feature dropout",
                  "conv layer dropout"),
@@ -177,7 +181,7 @@ class TrialConfig(Recipe, _Layers):
     dense_activation: str = choice(
         "same", "relu", "gelu", "silu", "mish", "elu", "selu", "leaky_relu", "tanh", "sigmoid",
         "relu6", "prelu", "rrelu", "celu", "softplus", "softsign", "logsigmoid", "hardtanh",
-        "hardsigmoid", "hardswish", "identity", optional=True, quiet=True,
+        "hardsigmoid", "hardswish", "identity", optional=True, quiet=True, alike=True,
         help="activation after the dense layers; same: as `activation`",
         aliases=("activation dense", "dense layer activation", "activation dense layer",
                  "head activation", "classifier activation"),

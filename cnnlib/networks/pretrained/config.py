@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.hyperparameter import choice, number, text
-from cnnlib.networks.pretrained.backbones import backbone
+from cnnlib.networks.pretrained.backbones import BACKBONES, backbone
 
 FREEZE_ALL, FREEZE_PARTIAL = "freeze_all", "freeze_partial"
 UNFREEZE_ALL, UNFREEZE_GRADUALLY = "unfreeze_all", "unfreeze_gradually"
@@ -16,19 +16,44 @@ class PretrainedConfig(Recipe):
 
     model_name: str = text(
         "efficientnet_lite0",
-        aliases=("model", "backbone", "architecture", "pretrained model"),
+        aliases=(
+            "model",
+            "backbone",
+            "architecture",
+            "arch",
+            "pretrained model",
+            "pretrain model",
+            "network",
+            "model version",
+            "pretrained network",
+        ),
+        words={row: row for row in BACKBONES},
         help="the pretrained network: one of the rows, or timm:NAME",
     )
     finetune_strategy: str = choice(
         FREEZE_ALL, FREEZE_PARTIAL, UNFREEZE_ALL, UNFREEZE_GRADUALLY,
-        aliases=("strategy", "freeze strategy", "finetuning strategy", "fine tune strategy"),
+        aliases=("strategy", "freeze strategy", "finetuning strategy", "fine tune strategy",
+                 "freezing strategy", "freeze mode", "freeze backbone", "freeze base", "freeze",
+                 "unfreeze strategy", "tuning strategy", "transfer strategy"),
+        words={"feature_extraction": FREEZE_ALL, "feature_extractor": FREEZE_ALL,
+               "freeze_all_except_last": FREEZE_ALL, "head_only": FREEZE_ALL, "true": FREEZE_ALL,
+               "freeze_backbone": FREEZE_ALL, "freeze_all_but_last": FREEZE_ALL,
+               "partial": FREEZE_PARTIAL, "partial_freeze": FREEZE_PARTIAL,
+               "false": UNFREEZE_ALL, "no_freezing": UNFREEZE_ALL, "no_freeze": UNFREEZE_ALL,
+               "full": UNFREEZE_ALL, "full_finetune": UNFREEZE_ALL, "finetune_all": UNFREEZE_ALL,
+               "full_finetuning": UNFREEZE_ALL, "gradual": UNFREEZE_GRADUALLY,
+               "gradual_unfreeze": UNFREEZE_GRADUALLY, "progressive": UNFREEZE_GRADUALLY},
         help="what trains: the head; it and the last k_layers; all; ever more, all by half way",
     )  # fmt: skip
     k_layers: int = number(
         1, 1, 100, aliases=("k", "unfreeze layers", "unfrozen layers", "trainable layers"),
         help="layers that train beside the head in freeze_partial",
     )  # fmt: skip
-    dropout: float = number(0.2, 0.0, 0.95, help="share of features dropped in training")
+    dropout: float = number(
+        0.2, 0.0, 0.95, help="share of features dropped in training",
+        aliases=("head dropout", "classifier dropout", "dense dropout"),
+        words={"none": 0.0, "false": 0.0},
+    )  # fmt: skip
     layer_decay: float = number(
         1.0,
         0.1,
