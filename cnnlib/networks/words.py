@@ -61,7 +61,8 @@ SPELLINGS = {
     "ratio": "ratio", "epochs": "epoch", "nepochs": "num epoch", "numepochs": "num epoch",
     "maxepochs": "max epoch", "ep": "epoch",
     "img": "image", "images": "image", "im": "image", "imgs": "image", "imgsize": "image size",
-    "imagesize": "image size", "imsize": "image size", "imgsz": "image size", "imsz": "image size",
+    "imagesize": "image size", "modelname": "model", "imsize": "image size",
+    "imgsz": "image size", "imsz": "image size",
     "pooling": "pool", "pools": "pool", "strides": "stride", "pad": "padding",
     "paddings": "padding", "scheduler": "schedule", "sched": "schedule", "schedulers": "schedule",
     "mom": "momentum", "base": "first", "initial": "first", "start": "first", "starting": "first",
@@ -265,7 +266,7 @@ def key(name: str) -> frozenset[str]:
     if "dense" in found and found & {"neuron", "size", "feature", "width", "out", "output"}:
         found = found - {"size", "feature", "width", "out", "output"} | {"neuron"}
     if "dropout" in found:
-        found -= {"rate", "prob", "ratio", "percent", "pct", "fraction", "factor"}
+        found -= {"rate", "prob", "ratio", "percent", "pct", "fraction", "factor", "amount"}
     return frozenset(found)
 
 

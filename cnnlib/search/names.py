@@ -87,7 +87,7 @@ NETWORKS = {"model", "arch", "architecture", "backbone", "network", "net"}  # wo
 _GENERIC = frozenset((
     "num", "size", "layer", "first", "data", "max", "min", "model", "input", "rate", "value",
     "type", "train", "learning", "step", "class", "test", "depth", "weight", "mode", "total", "1",
-    "2", "3", "4", "5",
+    "2", "3", "4", "5", "ratio",
 ))  # fmt: skip
 
 
@@ -205,7 +205,7 @@ class Names:
         """The hyperparameter that shares most of these words, spelled as badly as they are."""
         vocabulary = sorted({word for alias in self._aliases for word in alias if len(word) > 2})
         meant = {
-            (difflib.get_close_matches(word, vocabulary, n=1, cutoff=0.8) or [word])[0]
+            (difflib.get_close_matches(word, vocabulary, n=1, cutoff=0.82) or [word])[0]
             for word in words
         }
 

@@ -85,6 +85,7 @@ def told(sweep: SweepFile) -> str:
         ("denselayer_size", [32, 64], "num_neurons_dense"),
         ("pooling_algorithm", ["max", "avg"], "pooling"),
         ("filter_stride", [1, 2], "stride"),
+        ("dropout_amount", [0.1, 0.2], "dropout"),
     ],
 )
 def test_a_name_is_known_in_any_spelling_and_its_values_say_which_of_several(
@@ -359,6 +360,8 @@ def test_what_is_fixed_and_would_change_what_is_trained_is_refused(
         ("dropuot", "did you mean dropout?"),
         ("filter_growthh", "did you mean f"),
         ("neuron_numbers_of_densest_layer", "did you mean num_neurons_dense?"),
+        ("sample_points", "nothing here is like it"),
+        ("dataset_ratio", "nothing here is like it"),
         ("zeta", "nothing here is like it; if it is one by another name write --rename zeta=KNOWN"),
     ],
 )

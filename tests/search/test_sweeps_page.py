@@ -12,7 +12,8 @@ from cnnlib.search.names import SETTINGS, Names
 from cnnlib.search.sweep_file import sweep_from_mapping
 
 PAGE = (Path(__file__).parents[2] / "docs" / "SWEEPS.md").read_text("utf-8")
-ROWS = [line.split("|")[1:3] for line in PAGE.splitlines() if line.startswith("| `")]
+# Of the table of hyperparameters, which has three columns.
+ROWS = [line.split("|")[1:3] for line in PAGE.splitlines() if re.fullmatch(r"\| `(.*\|){3}", line)]
 KNOWN = hyperparameters(TrialConfig)
 
 
