@@ -205,6 +205,17 @@ def tested_sentences(sweep: SweepFolder) -> list[str]:
     return sentences
 
 
+def seen_before(sweep: SweepFolder) -> list[str]:
+    """Where the champion's weights come from elsewhere, and may know the photographs."""
+    said = sweep.champion.get("pretrained")
+    if not isinstance(said, dict) or "trained_on" not in said:
+        return []
+    return [
+        f"The champion began with weights that were trained on {said['trained_on']}: where test or"
+        " validation photographs were among those, accuracies say how well they are remembered."
+    ]
+
+
 def _spared(sweep: SweepFolder) -> str:
     """What it is that trains no more of a trial."""
     if sweep.settings.get("stopping") == "promote":

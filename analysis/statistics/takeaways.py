@@ -22,6 +22,7 @@ from analysis.statistics.effects import (
 )
 from analysis.statistics.learning import Learning, learning_sentences
 from analysis.statistics.regression import holm
+from analysis.statistics.summary import seen_before
 from cnnlib.system.units import counted
 
 MAX_TAKEAWAYS = 10
@@ -221,24 +222,13 @@ def cautions(sweep: SweepFolder, comparison: Comparison, effects: Effects) -> li
         return []
     return [
         *_not_learned(comparison),
-        *_seen_before(sweep),
+        *seen_before(sweep),
         *_left_out(comparison),
         *_early(sweep, comparison),
         *_adaptive(sweep, comparison),
         *_determined(comparison),
         *_aliased(comparison, effects),
         *_few(n, effects),
-    ]
-
-
-def _seen_before(sweep: SweepFolder) -> list[str]:
-    """Where the champion's weights come from elsewhere, and may know the photographs."""
-    said = sweep.champion.get("pretrained")
-    if not isinstance(said, dict) or "trained_on" not in said:
-        return []
-    return [
-        f"The champion began with weights that were trained on {said['trained_on']}: where test or"
-        " validation photographs were among those, accuracies say how well they are remembered."
     ]
 
 

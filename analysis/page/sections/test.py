@@ -37,7 +37,7 @@ from analysis.reading.predictions import (
 )
 from analysis.reading.values import is_missing, signed, signed_interval
 from analysis.statistics.effects import SIGNIFICANT
-from analysis.statistics.summary import percent, tested_sentences
+from analysis.statistics.summary import percent, seen_before, tested_sentences
 from analysis.statistics.test import (
     Calibration,
     against_reference,
@@ -109,6 +109,7 @@ def _sentences(sweep: SweepFolder) -> Iterator[str]:
         yield f"The true class is among the first three guesses for {best}."
     yield _duel_sentence(predictions)
     yield _leak_sentence(predictions, sweep.leaks)
+    yield from seen_before(sweep)
 
 
 def _opening_sentences(sweep: SweepFolder) -> Iterator[str]:

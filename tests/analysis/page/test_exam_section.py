@@ -53,6 +53,13 @@ def test_of_nothing_known_there_is_no_empty_list(tmp_path: Path) -> None:
     assert "<ul>" in said(tmp_path, predictions=predictions("a"))
 
 
+def test_what_the_weights_were_trained_on_stands_beside_the_test(tmp_path: Path) -> None:
+    champion = {"pretrained": {"trained_on": "ImageNet-1k"}}
+    page = said(tmp_path, predictions=predictions("aab"), champion=champion)
+    assert "began with weights that were trained on ImageNet-1k: where test" in page
+    assert "began with weights" not in said(tmp_path, predictions=predictions("aab"))
+
+
 def test_it_says_how_often_the_test_was_opened_for_whom_and_why(tmp_path: Path) -> None:
     first = {"time": "2026-01-02T03:04", "champion": "7", "test_acc": 0.5, "reason": None}
     page = said(tmp_path, openings=[first])
