@@ -3,10 +3,12 @@
 import errno
 import logging
 import math
+import os
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +35,7 @@ from cnnlib.training.on_machine import Source
 from cnnlib.training.own_metrics import is_finite, our_names
 
 CPU = Path("/proc/cpuinfo")
+ASKS_NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"  # Lightning sets it
 
 
 @dataclass(frozen=True)
@@ -333,7 +336,22 @@ def _fit(
         accumulate_grad_batches=parts,
         benchmark=True,  # cudnn measures which of its algorithms is fastest
     )
-    trainer.fit(model, datamodule=data, ckpt_path=last if rows else None, weights_only=True)
+    with _gpus_told_by_the_driver():
+        trainer.fit(model, datamodule=data, ckpt_path=last if rows else None, weights_only=True)
+
+
+@contextmanager
+def _gpus_told_by_the_driver() -> Iterator[None]:
+    """Optimisers ask at each step whether there is a GPU; here that takes 4 us in place of 0.5 ms.
+
+    By Lightning's variable torch asks NVML anew each time, which is of use before a fork only.
+    """
+    before = os.environ.pop(ASKS_NVML, None)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[ASKS_NVML] = before
 
 
 def data_module(

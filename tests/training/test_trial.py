@@ -1,4 +1,5 @@
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -355,6 +356,25 @@ def pair(photos: Path, folder: Path, **changes: Any) -> list[dict[str, Any]]:
         weights=folder / "best.safetensors", last=folder / "last.pt",
     )  # fmt: skip
     return epochs
+
+
+def test_no_step_of_an_optimiser_asks_nvml_for_gpus(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning's variable makes it ask each time; whoever trains beside us finds it as it was."""
+    asked = []
+    count = torch.cuda.device_count
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: asked.append(0) or count())
+    monkeypatch.setenv(trial.ASKS_NVML, "1")
+    with trial._gpus_told_by_the_driver():
+        before = len(asked)
+        torch.cuda.is_available()
+        assert len(asked) == before
+    rows(photos, tmp_path, TrialConfig(**SMALL, batch_size=2), max_epochs=1)
+    few = len(asked)
+    rows(photos, tmp_path, TrialConfig(**SMALL, batch_size=2), max_epochs=3)
+    assert len(asked) - few == few, "as many as in a training of one epoch"
+    assert os.environ[trial.ASKS_NVML] == "1"
 
 
 def test_weights_say_of_which_epoch_they_are(photos: Path, tmp_path: Path) -> None:
