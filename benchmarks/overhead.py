@@ -3,10 +3,10 @@
 python benchmarks/overhead.py [--trials N] [--their-trials N] [--own]
 
 Both run short trials of a small network on the sample, two at a time. A trial's overhead is the
-time of its slot less what it trained. Ours is taken from the first trial's start to the last one's
-end, so the start of Ray and of two workers, once a sweep, is not in it. Theirs is a function
-trainable with Tune's default settings: a new process for each trial, which imports torch and
-Lightning and trains the same network on the same data; taken over the whole of `Tuner.fit`.
+time of its slot less what it trained. Ours is taken from each slot's first start to its last end,
+so the start of Ray and of two workers, once a sweep, is not in it. Theirs is a function trainable
+with Tune's default settings: a new process for each trial, which imports torch and Lightning and
+trains the same network on the same data; taken over the whole of `Tuner.fit`.
 With --own a function, a family and a LightningModule through --network stand beside ours.
 """
 
@@ -46,13 +46,14 @@ def ours(trials: int, folder: Path, network: str | None = None) -> float:
             max_concurrent=SLOTS, finalists=0,
         ))
     )  # fmt: skip
-    times = [
-        datetime.fromisoformat(event["time"]).timestamp()
-        for event in read_events(result.folder)
-        if event["event"] in ("started", "stopped", "finished")
-    ]
+    times: dict[str, list[float]] = {"started": [], "stopped": [], "finished": []}
+    for event in read_events(result.folder):
+        if event["event"] in times:
+            times[event["event"]].append(datetime.fromisoformat(event["time"]).timestamp())
+    first = sorted(times["started"])[:SLOTS]
+    last = sorted(times["stopped"] + times["finished"])[-SLOTS:]
     trained = result.epochs["seconds"].sum()
-    return (SLOTS * (max(times) - min(times)) - trained) / len(result.trials)
+    return (sum(last) - sum(first) - trained) / len(result.trials)
 
 
 def their_trial(config: dict[str, Any]) -> None:
