@@ -24,7 +24,7 @@ from analysis.reading.folder import SweepFolder
 from analysis.statistics.classes import class_effects
 from analysis.statistics.comparison import compare
 from cnnlib.journal.scores import wilson_interval
-from cnnlib.search.space import Choice
+from cnnlib.networks.values import Choice
 from cnnlib.search.sweep_file import read_sweep_file
 
 SPACE = read_sweep_file(Path(__file__).parents[1] / "cnnlib" / "sweeps" / "inaturalist.yaml").space

@@ -24,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from cnnlib.journal.ledger import Ledger, Trial
 from cnnlib.journal.terms import Terms
 from cnnlib.networks.cnn.family import TrialConfig
+from cnnlib.networks.values import Choice, Interval
 from cnnlib.search import tpe
 from cnnlib.search.halving import Rungs
 from cnnlib.search.searcher import Outcome
-from cnnlib.search.space import Choice, Interval
 
 EPOCHS, GRACE, FACTOR = 27, 1, 3.0
 

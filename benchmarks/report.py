@@ -23,7 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cnnlib.journal.tables import CLASS_COUNTS
-from cnnlib.search.space import Choice
+from cnnlib.networks.values import Choice
 from cnnlib.search.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -24,8 +24,8 @@ from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.values import shown
 from cnnlib.journal.ledger import Ledger
 from cnnlib.journal.terms import Terms
+from cnnlib.networks.values import Choice
 from cnnlib.search.halving import Halving
-from cnnlib.search.space import Choice
 from cnnlib.search.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,11 +13,12 @@ from cnnlib.networks.families import told
 from cnnlib.networks.family import Family
 from cnnlib.networks.metric import MAXIMIZE, MINIMIZE, VAL_ACC, read_metric
 from cnnlib.networks.own_code import family_asked
+from cnnlib.networks.values import Choice, Space
 from cnnlib.photos.sources import find_dataset
 from cnnlib.planning.make_plan import default_size
 from cnnlib.planning.settings import check_flags
 from cnnlib.search.reference import read_hyperparameters
-from cnnlib.search.space import Choice, Space, constants, with_set
+from cnnlib.search.space import constants, with_set
 from cnnlib.system.flags import Flags, weights_setting
 from cnnlib.system.surroundings import check_surroundings
 from cnnlib.tracking.account import resolved_mode

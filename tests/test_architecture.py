@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from cnnlib.networks.configuration import Recipe
+from cnnlib.networks.families import FAMILIES
+from cnnlib.networks.family import Family
+from cnnlib.networks.hyperparameter import hyperparameters
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("cnnlib", "analysis", "jobs")  # the lowest first, as in the lists below
 ROOMS = {
@@ -59,6 +64,22 @@ def test_imports_run_down_only(name: str) -> None:
             assert room <= rooms.index(inner[0]), f"{name} imports {other}"
         place = KNOWN_TO.get(top)
         assert place is None or name.startswith(place), f"{name} imports {top}"
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_nothing_outside_a_family_knows_its_fields(family: Family) -> None:
+    """Neither as text nor as an attribute; what a champion's `weights` are is another thing."""
+    own = set(hyperparameters(family.config)) - set(hyperparameters(Recipe)) - {"weights"}
+    assert len(own) > 5
+    found = [
+        f"{name}:{node.lineno} knows {word}"
+        for name, path in MODULES.items()
+        if name.startswith(("cnnlib/", "jobs/")) and not name.startswith("cnnlib/networks/")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for word in (getattr(node, "value", None), getattr(node, "attr", None))
+        if isinstance(word, str) and word in own
+    ]
+    assert not found
 
 
 @pytest.mark.parametrize("package", ROOMS)

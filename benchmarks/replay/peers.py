@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.replay.clock import Job
 from benchmarks.replay.tables import Curves
-from cnnlib.search.space import Choice, Interval, Space
+from cnnlib.networks.values import Choice, Interval, Space
 
 
 @dataclass

@@ -12,7 +12,7 @@ import pandas as pd
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import choice, number
-from cnnlib.search.space import Choice, Interval, Space
+from cnnlib.networks.values import Choice, Interval, Space
 
 FIXED = (
     "trial_id", "status", "epochs", "best_epoch", "val_acc", "val_loss", "seconds", "node", "error",

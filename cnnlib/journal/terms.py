@@ -15,11 +15,11 @@ from cnnlib.networks.hyperparameter import (
     hyperparameters,
 )
 from cnnlib.networks.metric import VAL_ACC, Metric
+from cnnlib.networks.values import Choice, Interval, Space, Weighted
 from cnnlib.search.gain import chance
 from cnnlib.search.halving import Halving
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.searchers import SEARCHERS
-from cnnlib.search.space import Choice, Interval, Space, Weighted
 from cnnlib.search.stopping import STOPPING, StoppingRule
 from cnnlib.system.units import short
 

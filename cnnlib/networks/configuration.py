@@ -106,6 +106,7 @@ class Recipe(Batches):
         words={"nesterov": "nag", "sgd_momentum": "momentum", "momentum_gd": "momentum",
                "sgd_nesterov": "nag", "rms": "rmsprop", "adam_w": "adamw",
                "stochastic_gradient_descent": "sgd"},
+        telling=("adam", "adamw", "sgd", "rmsprop", "nadam"),
     )  # fmt: skip
     weight_decay: float = number(
         0.0, 0.0, 1.0, optional=True,

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cnnlib.networks.configuration import Configuration
+from cnnlib.networks.hyperparameter import Hyperparameter
+from cnnlib.networks.said import Said
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule
@@ -44,6 +46,12 @@ class Family:
     heavier: tuple[str, ...] = ()  # those of `shapes` of which more always makes more weights
     reference: Configuration | None = None  # what a champion is compared with, if all of it fits
     short_names: Mapping[str, str] = field(default_factory=dict)  # for runs, in this order
+    # Of a sweep file: what follows from what it says, beside the recipe's; hyperparameters that
+    # only it may have, which this takes out of the space; and fields that only this kind of
+    # network has, with whether a value is known. The first and another show that a file is of it.
+    reconcile: Callable[[Said], None] | None = None
+    said_only: tuple[Hyperparameter, ...] = ()
+    signs: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
     code: Any = None  # the user's own, from which it is made in other processes
 
     def __reduce_ex__(self, protocol: Any) -> Any:

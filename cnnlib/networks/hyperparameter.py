@@ -42,6 +42,12 @@ class Hyperparameter:
     alike: bool = False  # whether [2, 2, 2] is 2: one for each layer, of which there is only one
     layered: bool = False  # whole numbers within the bounds, one for each layer: 32-64-128
     of_a_layer: tuple[str, ...] = ()  # names of one layer's number, without the layer's
+    one: str = ""  # of a list for each layer: whose a number for a single layer is
+    grows: str = ""  # of such a list: who says by a word how one grows
+    telling: tuple[str, ...] = ()  # values that say whose a name is that nobody has
+    switched: bool = False  # whether true and false beside its share say if there is any
+    # Of the dense layers', where another name says that it is: whose the plain name is then.
+    of_convolutions: str = ""
 
     @property
     def rule(self) -> str:

@@ -176,6 +176,7 @@ PREFIXES = frozenset(
         "module",
     ]
 )
+OF_DENSE = {"dense", "head", "classifier"}  # words of names that say that it is the dense layers'
 # What people write for values, and other names of one thing that several hyperparameters have.
 ORGANIZATIONS = {
     "same": 1.0, "all_same": 1.0, "constant": 1.0, "const": 1.0, "equal": 1.0, "uniform": 1.0,
@@ -196,6 +197,7 @@ KERNELS = (
     "kernel size conv", "kernel list", "filter kernel size", "kernel filter size", "kernel layer",
     "kernel organization", "conv kernel layer", "kernel config", "filter side", "receptive field",
 )  # fmt: skip
+TELLING_ACTIVATIONS = ("relu", "gelu", "silu", "selu", "mish", "leakyrelu")
 ACTIVATION_WORDS = {
     "swish": "silu", "lrelu": "leaky_relu", "none": "identity", "linear": "identity",
     "hswish": "hardswish", "parametric_relu": "prelu", "log_sigmoid": "logsigmoid",

@@ -20,8 +20,9 @@ from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.family import Family
 from cnnlib.networks.layout import in_a_layout
+from cnnlib.networks.values import Choice, Interval, Space
 from cnnlib.search.searchers import SEARCHERS
-from cnnlib.search.space import Choice, Interval, Space, ends, grid
+from cnnlib.search.space import ends, grid
 
 SAMPLE = 100  # configurations of a space that stand for it
 SHORT = 16  # values of a range that are all tried for the heaviest network

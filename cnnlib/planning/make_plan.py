@@ -33,12 +33,7 @@ from cnnlib.search.bounds import LARGEST_SEED
 from cnnlib.search.default_sweep import default_sweep
 from cnnlib.search.reference import read_reference
 from cnnlib.search.searchers import SEARCHERS
-from cnnlib.search.space import (
-    check_given,
-    num_configurations,
-    of_each_shape,
-    with_set,
-)
+from cnnlib.search.space import check_given, num_configurations, of_each_shape, with_set
 from cnnlib.search.sweep_file import SweepFile, read_sweep_file, sweep_from_mapping
 from cnnlib.storage.yaml_file import read_yaml
 from cnnlib.system.redaction import secrets_withheld, without_secrets

@@ -5,10 +5,11 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from cnnlib.networks.metric import SHARES
+from cnnlib.networks.values import Space
 from cnnlib.planning.settings import Settings
 from cnnlib.search.halving import Halving
 from cnnlib.search.priors import read_priors
-from cnnlib.search.space import LISTABLE, Space
+from cnnlib.search.space import LISTABLE
 from cnnlib.search.sweep_file import SweepFile
 from cnnlib.system.units import short
 

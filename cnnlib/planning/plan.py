@@ -9,12 +9,13 @@ from cnnlib.journal.terms import Terms
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.metric import VAL_ACC
+from cnnlib.networks.values import Space
 from cnnlib.photos.dataset import Dataset
 from cnnlib.pixels.datamodule import VAL_SPLIT, stratified_split
 from cnnlib.planning.cost import largest
 from cnnlib.planning.settings import Settings
 from cnnlib.search.halving import Halving
-from cnnlib.search.space import Space, searched
+from cnnlib.search.space import searched
 from cnnlib.system.redaction import without_secrets
 from cnnlib.system.units import byte_size
 

@@ -16,8 +16,8 @@ from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.networks.metric import VAL_ACC, Metric
+from cnnlib.networks.values import Choice, Interval, Space, Weighted
 from cnnlib.search.searcher import Outcome
-from cnnlib.search.space import Choice, Interval, Space, Weighted
 from cnnlib.storage import folder_lock
 
 MAY_GROW = ("trials", "max_epochs")

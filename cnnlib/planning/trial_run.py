@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from cnnlib.networks.classifier import Classifier
 from cnnlib.networks.family import Family
 from cnnlib.networks.metric import VAL_ACC, Metric
+from cnnlib.networks.values import Space
 from cnnlib.planning.cost import sampled
-from cnnlib.search.space import Space
 from cnnlib.system.redaction import named
 from cnnlib.system.units import short
 from cnnlib.training.own_metrics import our_names

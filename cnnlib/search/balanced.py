@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.hyperparameter import Value
+from cnnlib.networks.values import Choice, Interval
 from cnnlib.search.searcher import Outcome
-from cnnlib.search.space import Choice, Interval
 from cnnlib.search.tpe import Random
 
 STRATA = 8  # of an interval: of so many proposals one lies in each eighth

@@ -7,8 +7,9 @@ from numbers import Integral
 from typing import Any
 
 from cnnlib.networks.hyperparameter import Hyperparameter, Value, nearest
+from cnnlib.networks.values import Choice, Interval, Weighted
 from cnnlib.search.bounds import real
-from cnnlib.search.space import LISTABLE, Choice, Interval, Weighted
+from cnnlib.search.space import LISTABLE
 from cnnlib.system.units import short
 
 MOST_MULTIPLES = 10**9  # steps of a q between min and max

@@ -7,8 +7,8 @@ from typing import Any
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import hyperparameter_named, hyperparameters
+from cnnlib.networks.values import Space
 from cnnlib.search.reference import nearest_in, nearest_to_reference
-from cnnlib.search.space import Space
 from cnnlib.storage.csv_file import read_table
 from cnnlib.storage.yaml_file import read_yaml
 from cnnlib.system.units import short

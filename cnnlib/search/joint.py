@@ -19,8 +19,8 @@ from scipy.stats import norm, rankdata
 
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.hyperparameter import Value
+from cnnlib.networks.values import Choice, Interval, Weighted, num_values
 from cnnlib.search.searcher import Outcome
-from cnnlib.search.space import Choice, Interval, Weighted, num_values
 from cnnlib.search.surrogate import Encoding, Surrogate
 from cnnlib.search.tpe import Random
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cnnlib.networks.hyperparameter import Hyperparameter
-from cnnlib.networks.words import key, keys, plain
+from cnnlib.networks.words import OF_DENSE, key, keys, plain
 from cnnlib.system.units import short
 
 # Settings of the whole sweep that W&B's users keep among the parameters, with their aliases.
@@ -36,12 +36,6 @@ FEW = {"iteration", "train iteration", "num iteration", "max iteration"}  # epoc
 MOST_FEW = 200  # more iterations than this are steps
 STEPS = {"max step", "num step", "train step", "max train step", "num train step"}
 
-# Values that say whose they are, whatever they are called.
-_TELLING = {
-    "activation": {"relu", "gelu", "silu", "selu", "mish", "leakyrelu"},
-    "optimizer": {"adam", "adamw", "sgd", "rmsprop", "nadam"},
-    "filter_org": {"double", "doubling", "doubled", "half", "halving", "halved"},
-}
 # Names of what people tune elsewhere, by a word of them, and what to do about it here.
 _ELSEWHERE = (
     ("freeze unfreeze frozen unfrozen freezed unfreezed freezing unfreezing trainable finetune "
@@ -131,13 +125,14 @@ class Names:
         plains = {plain(value) for value in values}
         if not plains or words & {"output", "final", "last"}:
             return []
-        for name, telling in _TELLING.items():
-            if name not in self.known or not plains & telling:
-                continue
-            if plains <= self.known[name].meanings.keys():
-                of_dense = name == "activation" and words & {"dense", "head", "classifier"}
-                return ["dense_activation" if of_dense else name]
-        return []
+        owners = [
+            name
+            for name, hyperparameter in self.known.items()
+            if plains & set(hyperparameter.telling) and plains <= hyperparameter.meanings.keys()
+        ]
+        of_dense = [name for name in owners if frozenset().union(*keys(name)) & OF_DENSE]
+        others = [name for name in owners if name not in of_dense]
+        return (of_dense if words & OF_DENSE else others)[:1]
 
     def of_a_layer(self, said: str) -> tuple[str, int] | None:
         """(filters, 2) for nf2 and conv2_filters; None for a name that is of no single layer."""

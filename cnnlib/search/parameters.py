@@ -7,20 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cnnlib.networks.hyperparameter import Hyperparameter, Value
-from cnnlib.networks.words import key
+from cnnlib.networks.family import Family
+from cnnlib.networks.hyperparameter import Hyperparameter, Value, hyperparameters
+from cnnlib.networks.said import Said, reconcile_recipe
+from cnnlib.networks.values import Choice, Interval, Space
+from cnnlib.networks.words import OF_DENSE, key
 from cnnlib.search.bounds import whole
 from cnnlib.search.distributions import read_values
-from cnnlib.search.layers import OWN_FILTERS, reconciled
 from cnnlib.search.names import MOST_FEW, SETTINGS, Names, foreign, instead
-from cnnlib.search.space import Choice, Interval, Space
 from cnnlib.system.mistakes import Collected
 from cnnlib.system.units import short
 
-# What a number for a single layer is.
-ONE_LAYERS = {"filters": "first_layer_filters", "dense_sizes": "num_neurons_dense"}
 MOST_COMBINED = 10_000  # lists that a number for each layer is combined to
-OF_DENSE = {"dense", "head", "classifier"}  # words of names that say so
+LEAST = 8  # of a list's numbers beside words: smaller ones say how a list grows
 UP_TO = ("max_epochs", "image_size")  # settings of which the largest value counts
 
 
@@ -36,16 +35,14 @@ class Parameters:
 
 def read_parameters(
     entries: Mapping[str, object],
-    known: Mapping[str, Hyperparameter],
+    family: Family,
     *,
     method: str,
     rename: Mapping[str, str],
     found: Collected,
 ) -> Parameters:
     """What the entries mean; what is wrong with them is told to `found`, all of it."""
-    if "filters" in known:
-        known = {**known, OWN_FILTERS.name: OWN_FILTERS}
-    reader = _Reader(known, method, rename, found)
+    reader = _Reader(family, method, rename, found)
     flat = dict(_flattened(entries))
     for said in rename:
         if said not in flat:
@@ -74,14 +71,15 @@ class _Reader:
 
     def __init__(
         self,
-        known: Mapping[str, Hyperparameter],
+        family: Family,
         method: str,
         rename: Mapping[str, str],
         found: Collected,
     ) -> None:
         self.read_so_far = Parameters()
-        self._known, self._method, self._rename, self._found = known, method, rename, found
-        self._names = Names(known)
+        self._family, self._method, self._rename, self._found = family, method, rename, found
+        self._known = hyperparameters(family.config) | {h.name: h for h in family.said_only}
+        self._names = Names(self._known)
         self._read: dict[str, list[tuple[str, Choice | Interval]]] = {}  # by our name
         self._layers: dict[str, dict[int, tuple[str, Choice]]] = {}
         self._switches: dict[str, tuple[str, Choice]] = {}  # whether there is one, by our name
@@ -168,11 +166,13 @@ class _Reader:
             self._add(name, said, entry, values, notes)
             return
         raw = _values_of(entry) or []
-        if "dropout" in owners and raw and all(_switch(v) is not None for v in raw):
-            self._switches["dropout"] = said, Choice(tuple(bool(_switch(v)) for v in raw))
-            return
-        if "filters" in owners and self._organizations(said, raw):
-            return
+        for name in owners:
+            known = self._known[name]
+            if known.switched and raw and all(_switch(v) is not None for v in raw):
+                self._switches[name] = said, Choice(tuple(bool(_switch(v)) for v in raw))
+                return
+            if known.grows and self._organizations(said, raw, known):
+                return
         assert fault is not None
         raise fault
 
@@ -208,22 +208,23 @@ class _Reader:
         whole_numbers = replace(self._known[name], name=said, type=int, layered=False, squares=True)
         return read_values(whole_numbers, entry, method=self._method, notes=[])
 
-    def _organizations(self, said: str, values: list[Any]) -> bool:
+    def _organizations(self, said: str, values: list[Any], listed: Hyperparameter) -> bool:
         """Reads words like doubling beside lists of filters, and texts that hold lists."""
+        most = int(listed.high or 0)
         lists, words, own = [], [], []
         depth = _depth_of(values)
         for value in values:
             inside = re.findall(r"\[[\d\s,]+\]", value) if isinstance(value, str) else []
             if isinstance(value, Sequence) and not isinstance(value, str):
-                lists.append(self._known["filters"].parse(value))
+                lists.append(listed.parse(value))
             elif inside:
-                lists += [self._known["filters"].parse(text) for text in inside]
-            elif depth and not isinstance(value, bool) and (_number(value) in range(8, 4097)):
+                lists += [listed.parse(text) for text in inside]
+            elif depth and not isinstance(value, bool) and _number(value) in range(LEAST, most + 1):
                 lists.append("-".join([str(_number(value))] * depth))
             elif isinstance(value, str) and re.search(OWN_PATTERN, value, re.IGNORECASE):
                 own.append(value)
             else:
-                words.append(self._organization(said, value))
+                words.append(self._organization(said, value, self._known[listed.grows]))
         if own and not lists:
             raise ValueError(_unknown_pattern(said, own[0]))
         if not lists:
@@ -233,16 +234,16 @@ class _Reader:
                 f"{said}: without {' and '.join(map(short, own))}, which only its program knows; "
                 "write lists of filters for them"
             )
-        self._read.setdefault("filters", []).append((said, Choice(tuple(dict.fromkeys(lists)))))
+        self._read.setdefault(listed.name, []).append((said, Choice(tuple(dict.fromkeys(lists)))))
         if words:
-            self._read.setdefault("filter_org", []).append((said, Choice(tuple(words))))
+            self._read.setdefault(listed.grows, []).append((said, Choice(tuple(words))))
         else:
-            self._note(f"{said} is filters, {_some(lists)}")
+            self._note(f"{said} is {listed.name}, {_some(lists)}")
         return True
 
-    def _organization(self, said: str, value: object) -> Value:
+    def _organization(self, said: str, value: object, organization: Hyperparameter) -> Value:
         try:
-            return replace(self._known["filter_org"], name=said).parse(value)
+            return replace(organization, name=said).parse(value)
         except ValueError as error:
             if not isinstance(value, str) or not value.strip().isidentifier():
                 raise
@@ -284,7 +285,9 @@ class _Reader:
         """Puts together what several entries say, and tells what contradicts."""
         self._combine_layers()
         self._combine_switches()
-        self._tell_dropouts_apart()
+        for known in self._known.values():
+            if known.of_convolutions:
+                self._tell_apart(known.name, known.of_convolutions)
         space = self.read_so_far.space
         for name, read in self._read.items():
             said = [said for said, _ in read]
@@ -298,14 +301,18 @@ class _Reader:
                 self.read_so_far.names[name] = said[0]
         order = {name: number for number, name in enumerate(self._known)}
         given = [name for name in self._read]
-        space, notes = reconciled(space, self.read_so_far.names, self._found)
+        names = {name: self.read_so_far.names.get(name, name) for name in space}
+        together = Said(space, names, self._found.lines)
+        if self._family.reconcile:
+            self._family.reconcile(together)
+        reconcile_recipe(together)
         self.read_so_far.space = {
             name: space[name]
             for name in sorted(
                 space, key=lambda n: given.index(n) if n in given else 999 + order[n]
             )
         }
-        self.read_so_far.notes += notes
+        self.read_so_far.notes += together.notes
 
     def _combine_layers(self) -> None:
         for name, layers in self._layers.items():
@@ -318,9 +325,9 @@ class _Reader:
                 )
                 continue
             columns = [values.values for _, (_, values) in sorted(layers.items())]
-            if len(layers) == 1 and name in ONE_LAYERS:
-                self._read.setdefault(ONE_LAYERS[name], []).append((said, Choice(columns[0])))
-                self._note(f"{said} is {ONE_LAYERS[name]}")
+            if len(layers) == 1 and (one := self._known[name].one):
+                self._read.setdefault(one, []).append((said, Choice(columns[0])))
+                self._note(f"{said} is {one}")
                 continue
             if math.prod(map(len, columns)) > MOST_COMBINED:
                 self._found.lines.append(
@@ -331,20 +338,20 @@ class _Reader:
             self._read.setdefault(name, []).append((said, Choice(lists)))
             self._note(f"{said} are {name}, {_some(lists)}")
 
-    def _tell_dropouts_apart(self) -> None:
+    def _tell_apart(self, name: str, of_convolutions: str) -> None:
         """A dropout beside one that says that it is the dense layers' is the convolutions'."""
-        read = self._read.get("dropout", [])
-        plain = [entry for entry in read if key(entry[0]) == key("dropout")]
+        read = self._read.get(name, [])
+        plain = [entry for entry in read if key(entry[0]) == key(name)]
         dense = [entry for entry in read if key(entry[0]) & OF_DENSE]
-        if not len(plain) == len(dense) == 1 or "conv_dropout" in self._read:
+        if not len(plain) == len(dense) == 1 or of_convolutions in self._read:
             return
         (said, values), (other, _) = plain[0], dense[0]
-        if "conv_dropout" not in self._known or said in self._rename:
+        if said in self._rename:
             return
-        self._read |= {"dropout": dense, "conv_dropout": [(said, values)]}
+        self._read |= {name: dense, of_convolutions: [(said, values)]}
         notes = self.read_so_far.notes
-        notes[:] = [note for note in notes if not note.startswith(f"{said} is dropout")]
-        self._note(f"{said} is conv_dropout, as {other} is the dense layers'")
+        notes[:] = [note for note in notes if not note.startswith(f"{said} is {name}")]
+        self._note(f"{said} is {of_convolutions}, as {other} is the dense layers'")
 
     def _combine_switches(self) -> None:
         """Whether there is dropout, and how much where there is."""

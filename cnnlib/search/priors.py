@@ -8,7 +8,7 @@ from dataclasses import replace
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Value, hyperparameter_named
-from cnnlib.search.space import Interval, Space
+from cnnlib.networks.values import Interval, Space
 from cnnlib.system.units import short
 
 STRENGTH = 10.0  # proposals after which every second one still follows what is believed

@@ -10,7 +10,8 @@ from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Hyperparameter, Value, hyperparameters
-from cnnlib.search.space import Choice, Interval, Space, first, grid
+from cnnlib.networks.values import Choice, Interval, Space
+from cnnlib.search.space import first, grid
 from cnnlib.storage.yaml_file import read_yaml
 
 STUDY = "study"  # the study's best, or what is nearest to it in the sweep's space

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from cnnlib.networks.hyperparameter import Value
-from cnnlib.search.space import Choice, Interval, Space
+from cnnlib.networks.values import Choice, Interval, Space
 
 STEP = math.log(4.0)  # between the tried values of a weight or of the noise
 PASSES = 2  # over the weights

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.networks.cnn.family import CNN
-from cnnlib.networks.families import family_named
+from cnnlib.networks.families import FAMILIES, family_named
 from cnnlib.networks.family import Family
-from cnnlib.networks.hyperparameter import hyperparameters, nearest
+from cnnlib.networks.hyperparameter import nearest
 from cnnlib.networks.metric import VAL_ACC, Metric, read_metric
-from cnnlib.networks.pretrained.backbones import BACKBONES, TIMM
-from cnnlib.networks.pretrained.family import PRETRAINED
+from cnnlib.networks.values import Choice, Space
 from cnnlib.search.bounds import real, whole
 from cnnlib.search.early_terminate import early_terminate
 from cnnlib.search.parameters import read_parameters
-from cnnlib.search.space import Choice, Interval, Space
 from cnnlib.storage.yaml_file import read_yaml
 from cnnlib.system.mistakes import Collected, MistakesError, lines_of
 from cnnlib.system.units import short
@@ -111,13 +109,13 @@ def sweep_from_mapping(
     entries.pop(NETWORK, None)
     read = read_parameters(
         entries,
-        hyperparameters((family or CNN).config),
+        family or CNN,
         method=method,
         rename=rename or {},
         found=found,
     )
     if found.lines and asked is None and NETWORK not in content["parameters"]:
-        return _fine_tuned(content, rename, other_metric, found)
+        return _of_another_kind(content, rename, other_metric, found)
     found.raise_any()
     return SweepFile(
         space=read.space,
@@ -134,40 +132,40 @@ def sweep_from_mapping(
     )
 
 
-def _fine_tuned(
+def _of_another_kind(
     content: Mapping[str, Any],
     rename: Mapping[str, str] | None,
     other_metric: bool,
     found: Collected,
 ) -> SweepFile:
-    """A file that is wrong for a cnn, where it names pretrained networks and how they are tuned.
+    """A file that is wrong for a cnn, where it names what another kind of network has, and more.
 
     Else MistakesError: the one line that says with which flag it can be read, or all of `found`.
     """
-    sweep = None
-    with suppress(ValueError):
-        sweep = sweep_from_mapping(content, PRETRAINED, rename=rename, other_metric=other_metric)
-    own = [
-        name
-        for name in ("model_name", "finetune_strategy", "k_layers")
-        if sweep and (name in sweep.names or name in content["parameters"])
-    ]
-    if sweep is None or not own or not _all_known(sweep.space.get("model_name")):
-        found.raise_any()
-    assert sweep is not None
-    said = " and ".join(sweep.names.get(name, name) for name in own)
-    if "model_name" not in own or len(own) == 1:
-        raise MistakesError(
-            [f"{said}: of pretrained networks; with --network pretrained this file is read"]
-        )
-    line = f"{said}: of pretrained networks, so the network is pretrained"
-    return replace(sweep, notes=(line, *sweep.notes))
+    for family in FAMILIES.values():
+        with suppress(ValueError):
+            sweep = sweep_from_mapping(content, family, rename=rename, other_metric=other_metric)
+            own = [n for n in family.signs if n in sweep.names or n in content["parameters"]]
+            if not own or not _all_known(sweep.space, family):
+                continue
+            said = " and ".join(sweep.names.get(name, name) for name in own)
+            if own[0] == next(iter(family.signs)) and len(own) > 1:
+                line = f"{said}: of {family.name} networks, so the network is {family.name}"
+                return replace(sweep, notes=(line, *sweep.notes))
+            found.lines[:] = [
+                f"{said}: of {family.name} networks; with --network {family.name} this file is read"
+            ]
+    raise MistakesError(list(dict.fromkeys(found.lines)))
 
 
-def _all_known(values: Choice | Interval | None) -> bool:
-    """Whether pretrained networks of these names are known, where any are named."""
-    names = values.values if isinstance(values, Choice) else ()
-    return all(name in BACKBONES or str(name).startswith(TIMM) for name in names)
+def _all_known(space: Space, family: Family) -> bool:
+    """Whether the values are known by which a file shows that it is of this kind."""
+    return all(
+        is_known(value)
+        for name, is_known in family.signs.items()
+        if isinstance(values := space.get(name), Choice)
+        for value in values.values
+    )
 
 
 def _family(parameters: Mapping[Any, Any]) -> Family:

@@ -18,18 +18,9 @@ from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Value
+from cnnlib.networks.values import Choice, Interval, Space, Weighted
 from cnnlib.search.searcher import Outcome
-from cnnlib.search.space import (
-    Choice,
-    Interval,
-    Points,
-    Space,
-    Weighted,
-    constants,
-    grid,
-    meaningful,
-    searched,
-)
+from cnnlib.search.space import Points, constants, grid, meaningful, searched
 
 # TPE proposes the most promising of so many candidates; HyperOpt's default. Where that was tried,
 # the best of ever fewer: what TPE draws, rather than its one favourite again.

@@ -10,7 +10,7 @@ from benchmarks import policies
 from benchmarks.replay.clock import LONGEST, Job, replay
 from benchmarks.replay.ours import Ours
 from benchmarks.replay.tables import Curves, find_tables, read_curves
-from cnnlib.search.space import Choice, Interval
+from cnnlib.networks.values import Choice, Interval
 
 
 def curves(count: int = 30, epochs: int = 9) -> Curves:

@@ -12,8 +12,8 @@ from cnnlib.journal.replay import replay
 from cnnlib.journal.terms import Terms
 from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.metric import VAL_ACC
+from cnnlib.networks.values import Choice, Interval, Weighted
 from cnnlib.search.decision import Decision
-from cnnlib.search.space import Choice, Interval, Weighted
 
 TERMS = Terms(
     space={

@@ -18,11 +18,12 @@ from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.networks.own_code import family_asked
 from cnnlib.networks.saved import with_weights
 from cnnlib.networks.summary import scorer, summary
+from cnnlib.networks.values import Choice, Space
 from cnnlib.photos.dataset import read_folder
 from cnnlib.planning.cost import largest, macs, measure, sampled, training_bytes
 from cnnlib.planning.make_plan import SWEEPS
 from cnnlib.search.default_sweep import default_sweep
-from cnnlib.search.space import Choice, Space, num_configurations
+from cnnlib.search.space import num_configurations
 from cnnlib.search.sweep_file import read_sweep_file, sweep_from_mapping
 from cnnlib.training.trial import Task, save_weights, train
 from tests.conftest import write_photos

@@ -11,8 +11,9 @@ from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.families import family_named, is_off, told
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import choice, number
+from cnnlib.networks.values import Choice, Interval
 from cnnlib.search.reference import nearest_to_reference
-from cnnlib.search.space import Choice, Interval, Points, num_configurations
+from cnnlib.search.space import Points, num_configurations
 from cnnlib.search.sweep_file import sweep_from_mapping
 from cnnlib.search.tpe import Random
 

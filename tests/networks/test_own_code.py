@@ -14,9 +14,10 @@ from torch import nn
 from cnnlib.networks.families import check_here, family_of, written_down
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.networks.own_code import OwnCode, family_asked, own_code
+from cnnlib.networks.values import Choice
 from cnnlib.planning.trial_run import try_out
 from cnnlib.search.default_sweep import default_sweep
-from cnnlib.search.space import Choice, check_given
+from cnnlib.search.space import check_given
 from cnnlib.search.sweep_file import sweep_from_mapping
 
 NET = """

@@ -9,6 +9,7 @@ from torch import nn
 from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.pretrained.config import PretrainedConfig
 from cnnlib.networks.pretrained.family import PRETRAINED
+from cnnlib.networks.values import Choice, Space
 from cnnlib.planning import cost as workload
 from cnnlib.planning.cost import (
     Measured,
@@ -25,7 +26,6 @@ from cnnlib.planning.cost import (
     training_bytes,
     trials_at_once,
 )
-from cnnlib.search.space import Choice, Space
 
 SMALL = TrialConfig(first_layer_filters=8, conv_layers=2, num_neurons_dense=16)
 

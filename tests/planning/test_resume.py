@@ -10,12 +10,12 @@ from cnnlib.journal.terms import Terms
 from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.metric import VAL_ACC
 from cnnlib.networks.own_code import family_asked
+from cnnlib.networks.values import Choice, Interval, Space
 from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.plan import Plan
 from cnnlib.planning.resume import check_compatible, read_known, read_terms, renamed_before
 from cnnlib.planning.settings import Settings
 from cnnlib.search.searcher import Outcome
-from cnnlib.search.space import Choice, Interval, Space
 from tests.journal.test_ledger import TERMS, Sweep
 
 

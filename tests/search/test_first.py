@@ -6,12 +6,12 @@ import pytest
 
 from cnnlib.networks.cnn.config import TrialConfig
 from cnnlib.networks.cnn.family import CNN
+from cnnlib.networks.values import Choice, Interval, Space
 from cnnlib.search.balanced import STRATA, Balanced
 from cnnlib.search.first import read_first
 from cnnlib.search.priors import STRENGTH, believed, read_priors
 from cnnlib.search.reference import nearest_to_reference
 from cnnlib.search.searcher import is_explored
-from cnnlib.search.space import Choice, Interval, Space
 
 SPACE: Space = {
     "dropout": Interval(0.1, 0.5),

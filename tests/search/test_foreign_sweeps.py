@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from cnnlib.networks.cnn.family import CNN
-from cnnlib.search.space import Choice, Interval, num_configurations
+from cnnlib.networks.values import Choice, Interval
+from cnnlib.search.space import num_configurations
 from cnnlib.search.sweep_file import sweep_from_mapping
 
 # The parameters in YAML's short form; below, what they are.

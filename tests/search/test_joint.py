@@ -5,9 +5,9 @@ from collections.abc import Callable
 from statistics import mean
 
 from cnnlib.networks.cnn.family import CNN, TrialConfig
+from cnnlib.networks.values import Choice, Interval, Space
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.searchers import SEARCHERS
-from cnnlib.search.space import Choice, Interval, Space
 
 SPACE: Space = {
     "learning_rate": Interval(1e-5, 1e-1, log=True),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cnnlib.networks.cnn.family import CNN
-from cnnlib.search.space import Choice, Interval, num_configurations
+from cnnlib.networks.values import Choice, Interval
+from cnnlib.search.space import num_configurations
 from cnnlib.search.sweep_file import sweep_from_mapping
 from cnnlib.system.mistakes import lines_of
 

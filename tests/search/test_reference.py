@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from cnnlib.networks.cnn.family import TrialConfig
+from cnnlib.networks.values import Choice, Interval, Space
 from cnnlib.search.reference import nearest_to_reference, read_reference
-from cnnlib.search.space import Choice, Interval, Space
 
 SPACE: Space = {
     "first_layer_filters": Choice((8, 16, 32)),

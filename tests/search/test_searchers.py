@@ -3,9 +3,9 @@
 import pytest
 
 from cnnlib.networks.cnn.family import CNN, TrialConfig
+from cnnlib.networks.values import Choice, Interval, Space
 from cnnlib.search.searcher import Outcome, Searcher
 from cnnlib.search.searchers import SEARCHERS
-from cnnlib.search.space import Choice, Interval, Space
 
 SMALL: Space = {
     "first_layer_filters": Choice((8, 16)),

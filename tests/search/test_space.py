@@ -9,17 +9,8 @@ import yaml
 
 from cnnlib.networks.cnn.family import CNN, TrialConfig, impossible
 from cnnlib.networks.hyperparameter import hyperparameters
-from cnnlib.search.space import (
-    Choice,
-    Interval,
-    Points,
-    Space,
-    constants,
-    grid,
-    num_configurations,
-    searched,
-    with_set,
-)
+from cnnlib.networks.values import Choice, Interval, Space
+from cnnlib.search.space import Points, constants, grid, num_configurations, searched, with_set
 from cnnlib.search.sweep_file import read_sweep_file, sweep_from_mapping
 
 SWEEPS = Path(__file__).parents[2] / "cnnlib" / "sweeps"

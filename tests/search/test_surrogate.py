@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnnlib.networks.cnn.family import TrialConfig
-from cnnlib.search.space import Choice, Interval, Space
+from cnnlib.networks.values import Choice, Interval, Space
 from cnnlib.search.surrogate import Encoding, Surrogate
 
 SPACE: Space = {

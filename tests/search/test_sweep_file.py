@@ -12,8 +12,9 @@ from hyperopt.pyll import stochastic
 
 from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.pretrained.family import PRETRAINED
+from cnnlib.networks.values import Choice, Interval, Weighted
 from cnnlib.search.halving import Halving
-from cnnlib.search.space import Choice, Interval, Points, Weighted, grid, num_configurations
+from cnnlib.search.space import Points, grid, num_configurations
 from cnnlib.search.sweep_file import SweepFile, read_sweep_file, sweep_from_mapping
 from cnnlib.search.tpe import Random, _expression, _value
 

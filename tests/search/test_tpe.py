@@ -5,8 +5,8 @@ import pytest
 
 from cnnlib.networks.cnn.family import TrialConfig, impossible
 from cnnlib.networks.metric import VAL_ACC
+from cnnlib.networks.values import Choice, Interval, Space, Weighted
 from cnnlib.search.searcher import Outcome
-from cnnlib.search.space import Choice, Interval, Space, Weighted
 from cnnlib.search.tpe import GAMMA, HISTORY, Random, Tpe, _told
 
 SPACE: Space = {

@@ -9,8 +9,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from cnnlib.networks.cnn.family import TrialConfig
+from cnnlib.networks.values import Choice, Interval, Space
 from cnnlib.planning.cost import largest
-from cnnlib.search.space import Choice, Interval, Space
 from cnnlib.storage.files import replaced
 from cnnlib.storage.training_files import BEST, LAST, OtherEpochError, check_epoch, epoch_of, prune
 from tests.training.test_trial import broken_rows, task

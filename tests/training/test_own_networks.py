@@ -8,9 +8,9 @@ import pytest
 from cnnlib.networks.family import Family
 from cnnlib.networks.metric import read_metric
 from cnnlib.networks.own_code import family_asked
+from cnnlib.networks.values import Choice
 from cnnlib.photos.dataset import read_folder
 from cnnlib.planning.cost import costs, measure
-from cnnlib.search.space import Choice
 from cnnlib.training.own_metrics import our_names
 from cnnlib.training.trial import Task, train
 

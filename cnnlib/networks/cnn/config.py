@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 from cnnlib.networks.configuration import Configuration, Recipe
 from cnnlib.networks.hyperparameter import choice, layered, number, switch
-from cnnlib.networks.words import ACTIVATION_WORDS, KERNELS, ORGANIZATIONS
+from cnnlib.networks.words import (
+    ACTIVATION_WORDS,
+    KERNELS,
+    ORGANIZATIONS,
+    TELLING_ACTIVATIONS,
+)
 
 IMAGE_SIZE = 224  # px, the study's
 
@@ -31,8 +36,9 @@ class _Layers(Configuration):
         aliases=("filter organization", "filter", "num filter", "channel organization",
                  "organization", "num filter organization", "filter layer organization",
                  "filter size organization", "conv filter organization", "multiplier",
-                 "growth factor", "growth rate", "conv filter organization"),
+                 "growth factor", "growth rate"),
         perhaps=("filter depth",), words=ORGANIZATIONS,
+        telling=("double", "doubling", "doubled", "half", "halving", "halved"),
     )  # fmt: skip
     conv_layers: int = number(
         5, 1, 10, help="blocks of convolution, activation and pooling",
@@ -46,10 +52,11 @@ class _Layers(Configuration):
         alike=True, help="activation after each convolution and the dense layer",
         aliases=("conv activation", "activation layer", "activation conv layer",
                  "conv layer activation"),
-        words=ACTIVATION_WORDS,
+        words=ACTIVATION_WORDS, telling=TELLING_ACTIVATIONS,
     )  # fmt: skip
     dropout: float = number(
-        0.3, 0.0, 0.95, alike=True, help="share of dense activations dropped in training",
+        0.3, 0.0, 0.95, alike=True, switched=True, of_convolutions="conv_dropout",
+        help="share of dense activations dropped in training",
         aliases=("dense dropout", "dropout dense layer", "prob", "dropout layer",
                  "head dropout", "classifier dropout"),
         words={"none": 0.0, "false": 0.0, "null": 0.0},
@@ -95,7 +102,7 @@ class TrialConfig(Recipe, _Layers):
     """The study's ten hyperparameters, with its best as defaults, and others that are off."""
 
     filters: str = layered(
-        "ratio", 1, 4096,
+        "ratio", 1, 4096, one="first_layer_filters", grows="filter_org",
         help="filters of each convolution, like 32-64-128, in place of first_layer_filters and "
         "filter_org; ratio: what those say",
         aliases=("filter", "num filter", "channel", "num channel", "filter organization",
@@ -169,7 +176,7 @@ class TrialConfig(Recipe, _Layers):
         aliases=("dense layer", "dense", "num dense", "dense depth"),
     )  # fmt: skip
     dense_sizes: str = layered(
-        "same", 1, 65536,
+        "same", 1, 65536, one="num_neurons_dense",
         help="neurons of each dense layer, like 512-256, in place of num_neurons_dense and "
         "num_dense_layers; same: what those say",
         aliases=("dense", "dense neuron", "dense layer", "num dense", "num dense layer",
@@ -185,7 +192,7 @@ class TrialConfig(Recipe, _Layers):
         help="activation after the dense layers; same: as `activation`",
         aliases=("activation dense", "dense layer activation", "activation dense layer",
                  "head activation", "classifier activation"),
-        words=ACTIVATION_WORDS,
+        words=ACTIVATION_WORDS, telling=TELLING_ACTIVATIONS,
     )  # fmt: skip
     weight_init: str = choice(
         "default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal",

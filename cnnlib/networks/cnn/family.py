@@ -3,6 +3,7 @@
 from typing import Any
 
 from cnnlib.networks.cnn.config import IMAGE_SIZE, TrialConfig
+from cnnlib.networks.cnn.said import OWN_FILTERS, reconcile
 from cnnlib.networks.cnn.shapes import impossible
 from cnnlib.networks.family import Family
 
@@ -60,6 +61,8 @@ CNN = Family(
         "num_dense_layers",
     ),
     reference=TrialConfig(),  # the study's best
+    reconcile=reconcile,
+    said_only=(OWN_FILTERS,),
     short_names={  # the study's own, in its order, and then those of the recipe
         "activation": "ac",
         "first_layer_filters": "filters",

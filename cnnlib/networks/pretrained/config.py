@@ -50,7 +50,7 @@ class PretrainedConfig(Recipe):
         help="layers that train beside the head in freeze_partial",
     )  # fmt: skip
     dropout: float = number(
-        0.2, 0.0, 0.95, help="share of features dropped in training",
+        0.2, 0.0, 0.95, switched=True, help="share of features dropped in training",
         aliases=("head dropout", "classifier dropout", "dense dropout"),
         words={"none": 0.0, "false": 0.0},
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cnnlib.networks.family import Family
-from cnnlib.networks.pretrained.backbones import backbone, timm_library
+from cnnlib.networks.pretrained.backbones import BACKBONES, TIMM, backbone, timm_library
 from cnnlib.networks.pretrained.config import (
     FREEZE_PARTIAL,
     UNFREEZE_ALL,
@@ -11,6 +11,8 @@ from cnnlib.networks.pretrained.config import (
     PretrainedConfig,
     impossible,
 )
+from cnnlib.networks.said import Said
+from cnnlib.networks.values import Choice
 
 
 def build(config: PretrainedConfig, num_classes: int, image_size: int) -> Any:
@@ -56,6 +58,15 @@ def origin(config: PretrainedConfig) -> dict[str, str]:
     return {**said, "weights": path.name, "sha256": digest_of(path)}
 
 
+def reconcile(said: Said) -> None:
+    """So many layers that train are a partial freezing, where no strategy is named."""
+    if "k_layers" in said.space and "finetune_strategy" not in said.space:
+        said.space["finetune_strategy"] = Choice((FREEZE_PARTIAL,))
+        said.notes.append(
+            f"{said.names['k_layers']}: finetune_strategy is {FREEZE_PARTIAL}, as none is named"
+        )
+
+
 PRETRAINED = Family(
     name="pretrained",
     config=PretrainedConfig,
@@ -72,6 +83,12 @@ PRETRAINED = Family(
         "layer_decay": ("finetune_strategy", (FREEZE_PARTIAL, UNFREEZE_ALL, UNFREEZE_GRADUALLY)),
     },
     origin=origin,
+    reconcile=reconcile,
+    signs={
+        "model_name": lambda name: name in BACKBONES or str(name).startswith(TIMM),
+        "finetune_strategy": lambda _: True,
+        "k_layers": lambda _: True,
+    },
     short_names={
         "model_name": "net",
         "finetune_strategy": "ft",

@@ -24,7 +24,7 @@ from analysis.statistics.verdicts import (
 )
 from cnnlib.networks.families import written_down
 from cnnlib.networks.own_code import family_asked
-from cnnlib.search.space import Choice, Interval
+from cnnlib.networks.values import Choice, Interval
 from cnnlib.search.sweep_file import read_sweep_file
 
 EPOCHS = pd.DataFrame(columns=["trial_id", "epoch", "val_acc"])
