@@ -24,6 +24,7 @@ from cnnlib.planning.make_terms import (
     ASKED,
     asked_first,
     halving_asked,
+    is_beyond,
     make_terms,
     max_epochs_asked,
     num_trials,
@@ -192,9 +193,16 @@ def _notes(settings: Settings, file: SweepFile) -> tuple[str, ...]:
     shipped = settings.sweep is None or str(settings.sweep) == "wide"
     if shipped:
         return ()
-    if not file.early_terminate or file.stopping:
+    max_epochs = max_epochs_asked(settings, file)
+    if is_beyond(file, max_epochs):
+        rungs = (
+            f"early_terminate: the first rung is at epoch {file.grace_period}, beyond the last, "
+            f"{max_epochs}, so no trial is stopped"
+        )
+    elif not file.early_terminate or file.stopping:
         return file.notes
-    rungs = "early_terminate: there is none, so W&B would stop no trial; null stops none here"
+    else:
+        rungs = "early_terminate: there is none, so W&B would stop no trial; null stops none here"
     return (*file.notes, rungs)
 
 

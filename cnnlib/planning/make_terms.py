@@ -142,13 +142,19 @@ def _known(
     return read_known(settings.warm_start, space, file.family, file.metric)
 
 
+def is_beyond(file: SweepFile, max_epochs: int) -> bool:
+    """Whether the file's first rung lies beyond the last epoch."""
+    return (file.grace_period or 0) > max_epochs
+
+
 def halving_asked(file: SweepFile, max_epochs: int, before: "Terms | None") -> Halving | None:
     """The rungs. A file that does not speak of them gets some by default: to stop trials at 1/9 and
     1/3 of the way, to pause them at 1/27 too.
 
-    A sweep that goes on keeps the rungs that it had.
+    A sweep that goes on keeps the rungs that it had. None where no trial is ever stopped, also as
+    W&B has it: because the first rung lies beyond the last epoch.
     """
-    if not file.early_terminate:
+    if not file.early_terminate or is_beyond(file, max_epochs):
         return None
     factor = file.reduction_factor
     if file.grace_period:

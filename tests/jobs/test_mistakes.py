@@ -56,13 +56,6 @@ def a_torn_photograph(photos: Path) -> list[str]:
     return ["--data", str(photos)]
 
 
-def two_epochs_of_grace_in_a_one_epoch_sweep(photos: Path) -> list[str]:
-    (photos / "sweep.yaml").write_text(
-        "parameters: {}\nearly_terminate: {type: hyperband, min_iter: 2}"
-    )
-    return ["--data", str(photos), "--sweep", str(photos / "sweep.yaml"), "--max-epochs", "1"]
-
-
 def a_results_folder_that_exists(photos: Path) -> list[str]:
     (photos / "results").mkdir()
     (photos / "results" / "mine.txt").write_text("precious")
@@ -96,7 +89,6 @@ MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
         lambda photos: ["--set", "dropout=1.5"],
         "dropout: 1.5 is not a number from 0 to 0.95",
     ),
-    "grace": (two_epochs_of_grace_in_a_one_epoch_sweep, "2 epochs of grace do not fit into 1"),
     "results folder exists": (a_results_folder_that_exists, "nothing is overwritten"),
     "no write permission": (no_write_permission, "no permission to write"),
     "broken zip": (a_broken_zip, "is not a complete zip file"),

@@ -255,15 +255,20 @@ def test_every_mistake_is_found_before_anything_starts(
     assert not (tmp_path / "results").exists()
 
 
-def test_more_grace_than_epochs_is_refused(photos: Path, tmp_path: Path) -> None:
+def test_a_first_rung_beyond_the_last_epoch_stops_nothing_as_in_wandb(
+    photos: Path, tmp_path: Path
+) -> None:
     (tmp_path / "grace.yaml").write_text(
         "parameters: {}\nearly_terminate: {type: hyperband, min_iter: 2}"
     )
     settings = Settings(
         data=photos, storage=tmp_path, sweep=tmp_path / "grace.yaml", max_epochs=1, **FAST
     )
-    with pytest.raises(ValueError, match="min_iter 2 epochs of grace do not fit into 1"):
-        make_plan(settings)
+    plan = make_plan(settings)
+    assert plan.terms.halving is None
+    assert any("first rung is at epoch 2, beyond the last, 1" in note for note in plan.notes)
+    plan = make_plan(replace(settings, max_epochs=3))
+    assert plan.terms.halving.rungs == (2,) and not any("beyond" in note for note in plan.notes)
 
 
 @pytest.mark.parametrize("share", [0.5, "auto"])
