@@ -19,7 +19,7 @@ class Ours:
     curves: Curves
     workers: int
     seed: int
-    search: str = "joint"
+    search: str = "curves"
     stopping: str = "promote"
     ledger: Ledger = field(init=False)
 

@@ -85,7 +85,12 @@ def _weighted(content: Any) -> bool:
 
 
 _known = _only(
-    {"config": _config, "score": _maybe(_number)}, {"epochs": _whole, "seconds": _maybe(_number)}
+    {"config": _config, "score": _maybe(_number)},
+    {
+        "epochs": _whole,
+        "seconds": _maybe(_number),
+        "earlier": _each(lambda pair: _each(_number)(pair) and len(pair) == 2),
+    },
 )
 _decision = _only(
     {"stop": _flag, "rung": _whole, "cutoff": _maybe(_number)}, {"audited": _flag, "pause": _flag}

@@ -239,7 +239,7 @@ class Ledger:
             unknown = trial.status == "running" and not trial.has_paused
             score = None if unknown else trial.best
             seconds = trial.seconds / trial.epoch if trial.seconds else None
-            yield Outcome(trial.config, score, trial.epoch, seconds)
+            yield Outcome(trial.config, score, trial.epoch, seconds, trial.earlier)
 
     def start(self, trial_id: str) -> None:
         """A trial runs, from its first epoch or from where it was interrupted."""
@@ -403,6 +403,7 @@ class Ledger:
             trial.best, trial.best_epoch = score, trial.epoch
         if "decision" in event:
             decision = Decision(**event["decision"])
+            trial.at_rungs[decision.rung] = trial.best
             assert self._stopping is not None
             if not (trial.asked or trial.spare):
                 self._stopping.add(trial.trial_id, decision, self._judged(trial, score))

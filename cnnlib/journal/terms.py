@@ -112,7 +112,7 @@ class Terms:
                 for n, v in event["space"].items()
             }
             values["known"] = tuple(
-                Outcome(**known | {"config": family.configuration(known["config"])})
+                _outcome(known | {"config": family.configuration(known["config"])})
                 for known in event["known"]
             )
             values["first"] = tuple(map(family.configuration, event.get("first", ())))
@@ -138,7 +138,14 @@ class Terms:
 def _written_outcome(outcome: Outcome) -> dict[str, Any]:
     """Without what is not known of it."""
     content = asdict(outcome)
-    return content if outcome.epochs else {name: content[name] for name in ("config", "score")}
+    earlier = {"earlier": list(map(list, outcome.earlier))} if outcome.earlier else {}
+    names = ("config", "score", *(("epochs", "seconds") if outcome.epochs else ()))
+    return {name: content[name] for name in names} | earlier
+
+
+def _outcome(content: Mapping[str, Any]) -> Outcome:
+    earlier = tuple((rung, score) for rung, score in content.get("earlier", ()))
+    return Outcome(**{**content, "earlier": earlier})
 
 
 def _values(hyperparameter: Hyperparameter, content: dict[str, Any]) -> Choice | Interval:

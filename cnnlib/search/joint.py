@@ -11,7 +11,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import ndtr
@@ -24,8 +24,6 @@ from cnnlib.search.searcher import Outcome
 from cnnlib.search.surrogate import Encoding, Surrogate
 from cnnlib.search.tpe import Random
 
-DRAWN = 200  # candidates from the whole space
-NEAR = 20  # candidates near each of the best
 BEST = 5  # that are looked around
 MOST = 160  # outcomes that the model is told: the best and the latest
 WIDTH = 0.12  # of a step near a candidate, as a share of an interval
@@ -36,17 +34,25 @@ COOLED = 40  # trials after which costs count no more
 class Joint(Random):
     """Proposes configurations: at first at random, then by a joint model."""
 
+    drawn: ClassVar[int] = 200  # candidates from the whole space
+    near: ClassVar[int] = 20  # candidates near each of the best
+
     def propose(self, number: int, outcomes: Sequence[Outcome]) -> Configuration | None:
         known = [outcome for outcome in outcomes if outcome.score is not None]
-        if len(known) < self.num_initial or not self._searched:
+        if len(known) < self._waits_for or not self._searched:
             return super().propose(number, outcomes)
         generator = random.Random(f"{self.seed}-{number}")
         candidates = list(dict.fromkeys(self._candidates(known, generator)))
         if not candidates:
             return super().propose(number, outcomes)
-        gains = self._gains(candidates, _told(known), [o for o in outcomes if o.score is None])
+        gains = self._gains(candidates, outcomes)
         gains -= self._share(number) * self._log_seconds(candidates, known)
         return candidates[int(np.argmax(np.round(gains, 9)))]
+
+    @property
+    def _waits_for(self) -> int:
+        """Outcomes before the model begins."""
+        return self.num_initial
 
     @staticmethod
     def _share(number: int) -> float:
@@ -58,8 +64,9 @@ class Joint(Random):
     ) -> Iterator[Configuration]:
         """New ones from the whole space, and around the best."""
         best = sorted(known, key=_worse)[:BEST]
-        drawn = ({n: _drawn(v, generator) for n, v in self._searched.items()} for _ in range(DRAWN))
-        near = (self._step(outcome.config, generator) for outcome in best for _ in range(NEAR))
+        space = self._searched
+        drawn = ({n: _drawn(v, generator) for n, v in space.items()} for _ in range(self.drawn))
+        near = (self._step(o.config, generator) for o in best for _ in range(self.near))
         for values in (*drawn, *near):
             config = self._config(values)
             if self._is_new(config):
@@ -78,13 +85,13 @@ class Joint(Random):
     def _encoding(self) -> Encoding:
         return Encoding(self._searched)
 
-    def _gains(
-        self, candidates: list[Configuration], known: list[Outcome], running: list[Outcome]
-    ) -> np.ndarray:
+    def _gains(self, candidates: list[Configuration], outcomes: Sequence[Outcome]) -> np.ndarray:
         """The logarithm of each candidate's expected improvement, (M,), at the last epoch.
 
         What runs counts as if it had the score that is expected of it.
         """
+        known = _told([outcome for outcome in outcomes if outcome.score is not None])
+        running = [outcome for outcome in outcomes if outcome.score is None]
         points = self._encoding.points
         without_order = np.append(self._encoding.without_order, False)
         last = max(outcome.epochs for outcome in known) or 1
@@ -109,11 +116,16 @@ class Joint(Random):
         logs = np.log([outcome.seconds or 1.0 for outcome in timed])
         if len(timed) < COSTED or not logs.std():
             return np.zeros(len(candidates))
-        points = self._encoding.points
         scaled = (logs - logs.mean()) / logs.std()
-        told = points([outcome.config for outcome in timed])
-        model = Surrogate(told, scaled, self._encoding.without_order)
-        return model.predict(points(candidates))[0] * logs.std()
+        return self._expected([o.config for o in timed], scaled, candidates) * logs.std()
+
+    def _expected(
+        self, known: list[Configuration], values: np.ndarray, candidates: list[Configuration]
+    ) -> np.ndarray:
+        """What is expected of candidates, (M,), where configurations have these values, (N,)."""
+        points = self._encoding.points
+        model = Surrogate(points(known), values, self._encoding.without_order)
+        return model.predict(points(candidates))[0]
 
 
 def _at_the_end(points: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ class Outcome:
     score: float | None  # None while it runs and nothing is known of it
     epochs: int = 0  # after which it has this score; 0: not known, as many as there are
     seconds: float | None = None  # of one of its epochs, the mean
+    earlier: tuple[tuple[int, float], ...] = ()  # rungs that it has passed, its best score there
 
 
 class Searcher(Protocol):

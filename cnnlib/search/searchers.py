@@ -27,6 +27,12 @@ def _joint(**made_by: Any) -> Searcher:
     return Joint(**made_by)
 
 
+def _curves(**made_by: Any) -> Searcher:
+    from cnnlib.search.curves import Curves
+
+    return Curves(**made_by)
+
+
 def _balanced(**made_by: Any) -> Searcher:
     from cnnlib.search.balanced import Balanced
 
@@ -36,6 +42,7 @@ def _balanced(**made_by: Any) -> Searcher:
 SEARCHERS: dict[str, Callable[..., Searcher]] = {
     "tpe": _tpe,
     "joint": _joint,
+    "curves": _curves,
     "random": _random,
     "balanced": _balanced,
 }

@@ -107,6 +107,30 @@ def test_the_searcher_is_told_what_a_trial_had_when_it_paused(unbroken: Sweep) -
     assert told[trial.config] == trial.best > 0
 
 
+def test_the_searcher_is_told_every_rung_that_a_trial_has_passed(unbroken: Sweep) -> None:
+    best = unbroken.ledger.best
+    assert best is not None
+    epochs = [e for e in unbroken.told("epoch") if e["trial_id"] == best.trial_id]
+    by_then = [max(e["val_acc"] for e in epochs[:rung]) for rung in (1, 3)]
+    [told] = [o for o in unbroken.ledger._outcomes() if o.config == best.config]
+    assert told.earlier == ((1, by_then[0]), (3, by_then[1]))
+    assert (told.epochs, told.score) == (9, best.best)
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_a_sweep_by_curves_that_is_killed_goes_on_as_its_journal_says(slots: int) -> None:
+    terms = replace(PROMOTE, search="curves")
+    whole = finished(terms, slots=slots)
+    check_sound(whole)
+    for number in range(20, len(whole.events), 11):
+        sweep = Sweep(json.loads(json.dumps(whole.events[:number])))
+        sweep.begin(terms)
+        sweep.run(slots=slots)
+        check_sound(sweep)
+        if slots == 1:
+            assert sweep.told() == whole.told()
+
+
 def test_the_journal_is_read_told_and_made_into_tables(unbroken: Sweep, tmp_path: Any) -> None:
     journal = Journal(tmp_path)
     for event in unbroken.events:

@@ -1,11 +1,16 @@
-"""The joint search: what it finds where it looks at all hyperparameters together."""
+"""The joint models: what they find where they look at all hyperparameters together."""
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import mean
+
+import numpy as np
+import pytest
 
 from cnnlib.networks.cnn.family import CNN, TrialConfig
 from cnnlib.networks.values import Choice, Interval, Space
+from cnnlib.search.curves import Curves, log_improvement, scaled
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.searchers import SEARCHERS
 
@@ -15,6 +20,7 @@ SPACE: Space = {
     "first_layer_filters": Choice((16, 32, 64, 128)),
     "activation": Choice(("relu", "gelu", "silu", "mish")),
 }
+MODELS = pytest.mark.parametrize("model", ["joint", "curves"])
 Seen = Callable[[int, TrialConfig], Outcome]
 
 
@@ -34,36 +40,39 @@ def search(name: str, seen: Seen, trials: int, seed: int) -> list[TrialConfig]:
     return [outcome.config for outcome in outcomes]
 
 
-def test_it_finds_what_only_two_hyperparameters_together_show() -> None:
+@MODELS
+def test_it_finds_what_only_two_hyperparameters_together_show(model: str) -> None:
     def seen(number: int, config: TrialConfig) -> Outcome:
         return Outcome(config, together(config), 9)
 
     def late(name: str) -> float:
         return mean(together(c) for seed in (1, 2) for c in search(name, seen, 40, seed)[25:])
 
-    assert late("joint") > max(late("random"), late("tpe")) + 0.3
+    assert late(model) > max(late("random"), late("tpe")) + 0.3
 
 
-def test_early_values_are_not_taken_for_late_ones() -> None:
+@MODELS
+def test_early_values_are_not_taken_for_late_ones(model: str) -> None:
     """What was judged after its first epoch has a lower score, wherever it lies."""
 
     def seen(number: int, config: TrialConfig) -> Outcome:
         early = number % 4 != 0
         return Outcome(config, together(config) - 8 * early, 1 if early else 9)
 
-    found = [together(c) for seed in (1, 2) for c in search("joint", seen, 40, seed)[25:]]
+    found = [together(c) for seed in (1, 2) for c in search(model, seen, 40, seed)[25:]]
     drawn = [together(c) for seed in (1, 2) for c in search("random", seen, 40, seed)[25:]]
     assert mean(found) > mean(drawn) + 0.3
 
 
-def test_the_cheaper_is_tried_first() -> None:
+@MODELS
+def test_the_cheaper_is_tried_first(model: str) -> None:
     def seconds(config: TrialConfig) -> float:
         return config.first_layer_filters**2 / 256
 
     def seen(number: int, config: TrialConfig) -> Outcome:
         return Outcome(config, together(config), 9, seconds(config))
 
-    configs = search("joint", seen, 22, 1)
+    configs = search(model, seen, 22, 1)
     assert mean(map(seconds, configs[10:])) < mean(map(seconds, configs[:10])) / 2
 
 
@@ -74,3 +83,57 @@ def test_what_runs_is_not_proposed_again_nor_what_lies_beside_it() -> None:
     late = search("joint", seen, 16, 3)[12:]
     rates = sorted(math.log10(c.learning_rate) for c in late)
     assert len(set(late)) == 4 and rates[-1] - rates[0] > 0.3
+
+
+def test_less_is_expected_to_be_gained_beside_what_runs() -> None:
+    configs = search("random", lambda number, c: Outcome(c, together(c), 9), 30, 5)
+    known = [Outcome(c, together(c), 9) for c in configs[:20]]
+    made = SEARCHERS["curves"](space=SPACE, image_size=32, num_initial=10, seed=5, family=CNN)
+    assert isinstance(made, Curves)
+    runs = configs[20]
+    beside = replace(runs, weight_decay=runs.weight_decay * 1.05)
+    candidates = [runs, beside, *configs[21:]]
+    lost = made._gains(candidates, known) - made._gains(candidates, [*known, Outcome(runs, None)])
+    assert lost[0] > 0 and lost[1] > 0 and lost[:2].min() > np.median(lost[2:])
+
+
+def test_a_trial_s_own_luck_is_not_taken_for_its_configuration_s() -> None:
+    """Two rungs a trial: what they have in common is luck, which its neighbours do not share."""
+
+    def seen(number: int, config: TrialConfig) -> Outcome:
+        luck = 2.0 * (-1) ** number
+        early = together(config) + luck - 4
+        return Outcome(config, together(config) + luck, 9, earlier=((1, early), (3, early + 2)))
+
+    found = [together(c) for seed in (1, 2) for c in search("curves", seen, 40, seed)[25:]]
+    drawn = [together(c) for seed in (1, 2) for c in search("random", seen, 40, seed)[25:]]
+    assert mean(found) > mean(drawn) + 0.3
+
+
+def test_the_curves_model_begins_after_three_and_tells_costs_to_the_end() -> None:
+    def seen(number: int, config: TrialConfig) -> Outcome:
+        return Outcome(config, together(config), 9, float(config.first_layer_filters**3))
+
+    early = search("curves", seen, 12, 1)[4:]
+    late = search("curves", seen, 60, 1)[50:]
+    for configs in (early, late):
+        assert mean(c.first_layer_filters for c in configs) < 40, "drawn at random it is 60"
+
+
+def test_scaled_scores_keep_distances_at_the_top_and_squeeze_those_below() -> None:
+    found = scaled(np.array([0.5, 0.6, 0.7, 0.8, -1e300, 0.1]))
+    assert np.isfinite(found).all() and found.std() == pytest.approx(1)
+    assert found[3] - found[2] == pytest.approx(found[2] - found[1])
+    assert found[0] - found[5] < 3 * (found[1] - found[0])
+    assert (np.argsort(found) == [4, 5, 0, 1, 2, 3]).all()
+    assert (scaled(np.full(3, 0.5)) == 0).all()
+
+
+def test_the_logarithm_of_an_improvement_holds_far_below() -> None:
+    steps = np.random.default_rng(0).normal(size=400_000)
+    for z in (-1.0, 0.0, 2.0):
+        told = float(log_improvement(np.array([z]))[0])
+        assert told == pytest.approx(math.log(np.maximum(z + steps, 0).mean()), abs=0.03)
+    far = log_improvement(np.array([-1e9, -50.0, -20.0, -5.0, 0.0, 50.0]))
+    assert np.isfinite(far).all() and (np.diff(far) > 0).all()
+    assert far[1] == pytest.approx(-1250 - math.log(math.sqrt(2 * math.pi) * 2500), abs=0.01)

@@ -1,0 +1,107 @@
+"""Searches by learning curves and by cost: a joint model that is told every rung of a trial.
+
+Like Joint it proposes by the expected improvement at the last epoch for its seconds. It begins
+after FEW outcomes rather than ten, tells what a trial alone has from what its configuration
+promises, looks at scores rather than at their ranks, and weighs seconds as much in the end as at
+first. docs/EXPERIMENTS.md says what each of these gains (benchmarks/policies.py).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from scipy.special import log_ndtr
+from scipy.stats import norm
+
+from cnnlib.networks.configuration import Configuration
+from cnnlib.search.curve_process import CurveProcess, Places
+from cnnlib.search.joint import Joint
+from cnnlib.search.searcher import Outcome
+
+FEW = 3  # outcomes that the model waits for
+MOST = 130  # values that it is told: the best half, and the latest
+FAR = 1e6  # below the median, in distances from there to the best: as good as infinite
+BOUNDS = -100.0, 30.0  # standard deviations within which an improvement's logarithm is computed
+NEW = -1  # in place of a trial's number
+
+Value = tuple[int, int, float]  # of which outcome, after so many epochs (0: not known), its score
+
+
+class Curves(Joint):
+    """Proposes configurations: the first few at random, then by a model of learning curves."""
+
+    drawn, near = 100, 12
+
+    @property
+    def _waits_for(self) -> int:
+        return min(FEW, self.num_initial)
+
+    @staticmethod
+    def _share(number: int) -> float:
+        return 1.0
+
+    def _gains(self, candidates: list[Configuration], outcomes: Sequence[Outcome]) -> np.ndarray:
+        told = _told(list(_values(outcomes)))
+        points = self._encoding.points([outcome.config for outcome in outcomes])
+        last = max(2, *(epoch for _, epoch, _ in told))
+        times = [math.log(epoch or last) / math.log(last) for _, epoch, _ in told]
+        trials = np.array([number for number, *_ in told])
+        values = scaled(np.array([score for *_, score in told]))
+        places = Places(points[trials], np.array(times), trials)
+        model = CurveProcess(places, values, self._encoding.without_order)
+        running = np.array([n for n, o in enumerate(outcomes) if o.score is None], int)
+        if len(running):
+            begun = Places(points[running], np.ones(len(running)), running)
+            model = model.given(begun, model.predict(begun)[0])
+        mean, deviation = model.predict(_new(self._encoding.points(candidates)))
+        return log_improvement((mean - values.max()) / deviation) + np.log(deviation)
+
+    def _expected(
+        self, known: list[Configuration], values: np.ndarray, candidates: list[Configuration]
+    ) -> np.ndarray:
+        points = self._encoding.points
+        told = Places(points(known), np.ones(len(known)), np.arange(len(known)))
+        model = CurveProcess(told, values, self._encoding.without_order)
+        return model.predict(_new(points(candidates)))[0]
+
+
+def _new(points: np.ndarray) -> Places:
+    """Points of which no trial is known, at the last epoch."""
+    return Places(points, np.ones(len(points)), np.full(len(points), NEW))
+
+
+def _values(outcomes: Sequence[Outcome]) -> Iterator[Value]:
+    for number, outcome in enumerate(outcomes):
+        yield from ((number, epoch, score) for epoch, score in outcome.earlier)
+        if outcome.score is not None:
+            yield number, outcome.epochs, outcome.score
+
+
+def _told(values: list[Value]) -> list[Value]:
+    """The values that the model is told."""
+    if len(values) <= MOST:
+        return values
+    order = sorted(range(len(values)), key=lambda index: -values[index][-1])
+    best = set(order[: MOST // 2])
+    latest = [index for index in range(len(values)) if index not in best][-MOST // 2 :]
+    return [values[index] for index in sorted(best | set(latest))]
+
+
+def scaled(scores: np.ndarray) -> np.ndarray:
+    """Scores (N,) of variance 1, in which those far below the median are not far apart.
+
+    Above the median distances are as they are: how much better the best are is what counts.
+    """
+    median = float(np.median(scores))
+    whole = float(scores.max()) - median or float(scores.std()) or 1.0
+    away = np.clip((scores - median) / whole, -FAR, None)
+    low = np.minimum(away, 0.0)
+    squeezed = np.where(away < 0, low / (1.0 - low), away)
+    return (squeezed - squeezed.mean()) / (float(squeezed.std()) or 1.0)
+
+
+def log_improvement(z: np.ndarray) -> np.ndarray:
+    """The logarithm of what is expected above 0 of a normal variable of mean z and deviation 1."""
+    z = np.clip(z, *BOUNDS)
+    density = norm.logpdf(z)
+    return density + np.log1p(z * np.exp(log_ndtr(z) - density))

@@ -1,0 +1,101 @@
+"""The process over learning curves: what it makes of a trial's own course, of epochs, of lists."""
+
+import numpy as np
+import pytest
+
+from cnnlib.search.curve_process import CurveProcess, Places
+
+ORDERED = np.array([False, False])
+
+
+def places(points: list[tuple[float, float]], times: list[float], trials: list[int]) -> Places:
+    return Places(np.array(points), np.array(times), np.array(trials))
+
+
+def rising(trials: int = 12) -> tuple[Places, np.ndarray]:
+    """Trials at times 0.3 and 0.6, the first dimension tells how high; each has luck of its own."""
+    generator = np.random.default_rng(0)
+    points = generator.random((trials, 2))
+    luck = generator.normal(0, 0.5, trials)
+    values = [2 * points[n, 0] + luck[n] + time for n in range(trials) for time in (0.3, 0.6)]
+    each = np.arange(trials)
+    where = Places(np.repeat(points, 2, axis=0), np.tile([0.3, 0.6], trials), np.repeat(each, 2))
+    return where, np.array(values)
+
+
+def test_what_a_trial_alone_has_stays_with_it_and_says_little_of_its_neighbours() -> None:
+    where, values = rising()
+    model = CurveProcess(where, values, ORDERED)
+    points, trials = where.points[::2], where.trials[::2]
+    own, surely = model.predict(Places(points, np.ones(12), trials))
+    others, vaguely = model.predict(Places(points, np.ones(12), np.full(12, -1)))
+    assert np.corrcoef(own, values[1::2])[0, 1] > 0.95
+    assert np.corrcoef(own, values[1::2])[0, 1] > np.corrcoef(others, values[1::2])[0, 1] + 0.02
+    assert (surely < vaguely).all(), "of a trial that was seen more is known"
+
+
+def test_later_values_are_expected_to_be_higher_where_all_curves_rise() -> None:
+    where, values = rising()
+    model = CurveProcess(where, values, ORDERED)
+    early, late = (
+        model.predict(Places(where.points[::2], np.full(12, t), np.full(12, -1)))[0]
+        for t in (0.3, 0.6)
+    )
+    assert (late - early).mean() > 0.1
+
+
+def test_values_without_order_are_alike_or_not_whatever_stands_between() -> None:
+    points = [(0.0, 0.5), (0.5, 0.5), (1.0, 0.5)] * 4
+    where = places(points, [1.0] * 12, list(range(12)))
+    model = CurveProcess(where, np.array([1.0, -1.0, 1.0] * 4), np.array([True, False]))
+    expected, _ = model.predict(places(points[:3], [1.0] * 3, [-1] * 3))
+    assert expected[0] > 0.5 and expected[2] > 0.5 and expected[1] < 0
+    between, vague = model.predict(places([(0.25, 0.5)], [1.0], [-1]))
+    far, as_vague = model.predict(places([(0.99, 0.5)], [1.0], [-1]))
+    _, known = model.predict(places([(0.5, 0.5)], [1.0], [-1]))
+    assert between[0] == pytest.approx(far[0]) and vague[0] == pytest.approx(as_vague[0])
+    assert vague[0] > known[0]
+
+
+def test_distances_are_those_of_the_definition() -> None:
+    generator = np.random.default_rng(2)
+    points = np.c_[generator.random(9), generator.integers(3, size=9) / 2]
+    where = Places(points, generator.random(9), np.array([0, 0, 1, 1, 2, 3, 4, 5, 6]))
+    numbers = np.log([3.0, 2.0, 0.5, 0.3, 0.4, 0.1, 0.7])
+    model = CurveProcess(where, np.arange(9.0), np.array([False, True]), numbers)
+    for some in (where, Places(np.array([[0.3, 0.77]]), np.array([1.0]), np.array([1]))):
+        found = model._kernel(some, where)
+        for m, n in np.ndindex(*found.shape):
+            apart = 3 * (some.points[m, 0] - points[n, 0]) ** 2
+            apart += 2 * (some.points[m, 1] != points[n, 1])
+            away = (some.times[m] - where.times[n]) ** 2
+            alike = some.trials[m] == where.trials[n]
+            expected = matern(apart + 0.5 * away) + (0.3 * alike + 0.4) * matern(0.7 * away)
+            assert found[m, n] == pytest.approx(expected)
+
+
+def matern(squared: float) -> float:
+    root = (5 * squared) ** 0.5
+    return float((1 + root + 5 * squared / 3) * np.exp(-root))
+
+
+def test_a_value_that_is_given_draws_the_process_to_it_and_leaves_its_numbers() -> None:
+    where, values = rising()
+    model = CurveProcess(where, values, ORDERED)
+    here = places([(0.1, 0.1)], [1.0], [40])
+    after = model.given(here, np.array([9.0]))
+    assert after.numbers is model.numbers
+    assert after.predict(here)[0][0] > model.predict(here)[0][0] + 3
+    assert after.predict(here)[1][0] < model.predict(here)[1][0] / 2
+    assert len(after.places) == len(where) + 1
+
+
+def test_many_values_are_fitted_on_some_and_predicted_by_all() -> None:
+    generator = np.random.default_rng(1)
+    points = generator.random((150, 2))
+    where = Places(points, np.ones(150), np.arange(150))
+    values = np.sin(6 * points[:, 0])
+    model = CurveProcess(where, (values - values.mean()) / values.std(), ORDERED)
+    assert model.numbers is not None and model.numbers[0] > model.numbers[1], "one matters"
+    expected, _ = model.predict(Places(points, np.ones(150), np.full(150, -1)))
+    assert np.corrcoef(expected, values)[0, 1] > 0.98
