@@ -173,7 +173,6 @@ AT_ONCE: dict[str, tuple[str, list[str]]] = {
     "an empty time": ("tune", ["--time-budget", ""]),
     "a bad key of a sweep": ("tune", ["--sweep", "key.yaml"]),
     "bad YAML": ("tune", ["--sweep", "bad.yaml"]),
-    "more grace than epochs": ("tune", ["--sweep", "grace.yaml", "--max-epochs", "1"]),
     "a grid without an end": ("tune", ["--sweep", "grid.yaml"]),
     "an unknown --set": ("tune", ["--set", "droput=1"]),
     "too many poolings": ("tune", ["--set", "conv_layers=9"]),
@@ -200,7 +199,6 @@ def test_a_mistake_is_told_before_anything_heavy_is_imported(tmp_path: Path) -> 
     for name, text in {
         "key.yaml": "parameters: {dropuot: {value: 0.1}}",
         "bad.yaml": "parameters: [",
-        "grace.yaml": "parameters: {}\nearly_terminate: {type: hyperband, min_iter: 2}",
         "grid.yaml": "method: grid\nparameters: {dropout: {min: 0.1, max: 0.5}}",
     }.items():
         (tmp_path / name).write_text(text)
