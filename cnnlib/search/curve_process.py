@@ -14,12 +14,10 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.linalg.lapack import dpotrf, dtrtrs
 
-STEP = math.log(4.0)  # between the tried values of a number
+from cnnlib.search.surrogate import DIGITS, JITTER, SPREAD, STEP, apart_in, matern, telling
+
 PASSES = 3  # over the numbers, of which the later ones are over those that moved
 FITTED = 48  # values that have a say in them
-JITTER = 1e-6
-DIGITS = 6  # of a likelihood that count: what lies beyond differs from machine to machine
-SPREAD = 1.5  # of the prior of a hyperparameter's logarithm
 # The priors of the other numbers, and their spreads; of variances beside that of configurations, 1.
 EPOCHS = math.log(1.0), 1.0  # weight of epochs, of what a configuration lets expect
 OWN = math.log(0.3), 1.0  # variance of what a trial alone has
@@ -119,11 +117,12 @@ class CurveProcess:
 
     def _fitted(self) -> np.ndarray:
         """The numbers: each is raised or lowered by a step where that is more likely."""
-        some = self._telling()
+        some = telling(self.values, FITTED)
         places, values = self.places[some], self.values[some] - self._mean
         priors = [(math.log(2.0 / max(1.0, self._dimensions / 4)), SPREAD)] * self._dimensions
         prior, spread = np.array([*priors, *OTHERS]).T
-        each = [self._apart_in(places, dimension) for dimension in range(self._dimensions)]
+        points, alone = places.points, self.without_order
+        each = [apart_in(d, points, points, alone) for d in range(self._dimensions)]
         away = np.subtract.outer(places.times, places.times) ** 2
         alike = np.equal.outer(places.trials, places.trials)
         numbers = prior.copy()
@@ -149,18 +148,6 @@ class CurveProcess:
             moving = np.flatnonzero(numbers != before)  # which may move further
         return numbers
 
-    def _apart_in(self, places: Places, dimension: int) -> np.ndarray:
-        apart = np.subtract.outer(places.points[:, dimension], places.points[:, dimension])
-        return (apart != 0).astype(float) if self.without_order[dimension] else apart**2
-
-    def _telling(self) -> np.ndarray:
-        """The numbers of the values that have a say: the best half of FITTED, and the latest."""
-        if len(self.values) <= FITTED:
-            return np.arange(len(self.values))
-        order = np.argsort(-self.values, kind="stable")
-        latest = np.sort(order[FITTED // 2 :])[-FITTED // 2 :]
-        return np.sort(np.r_[order[: FITTED // 2], latest])
-
 
 def _apart(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(M, N): squared distances between M and N points."""
@@ -168,18 +155,12 @@ def _apart(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.maximum(squares - 2 * some @ others.T, 0.0)
 
 
-def _matern(squared: np.ndarray) -> np.ndarray:
-    """The kernel of squared distances: 1 at none."""
-    root = np.sqrt(5.0 * squared)
-    return (1.0 + root + root**2 / 3.0) * np.exp(-root)
-
-
 def _covariance(
     apart: np.ndarray, away: np.ndarray, alike: np.ndarray, numbers: np.ndarray
 ) -> np.ndarray:
     """Of squared distances of points, of squared ones of times, and of who is of one trial."""
     epochs, own, common, _, pace = np.exp(numbers[-5:])
-    return _matern(apart + epochs * away) + (own * alike + common) * _matern(pace * away)
+    return matern(apart + epochs * away) + (own * alike + common) * matern(pace * away)
 
 
 def _density(

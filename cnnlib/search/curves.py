@@ -17,6 +17,7 @@ from cnnlib.networks.configuration import Configuration
 from cnnlib.search.curve_process import CurveProcess, Places
 from cnnlib.search.joint import Joint
 from cnnlib.search.searcher import Outcome
+from cnnlib.search.surrogate import telling
 
 FEW = 3  # outcomes that the model waits for
 MOST = 130  # values that it is told: the best half, and the latest
@@ -41,7 +42,8 @@ class Curves(Joint):
         return 1.0
 
     def _gains(self, candidates: list[Configuration], outcomes: Sequence[Outcome]) -> np.ndarray:
-        told = _told(list(_values(outcomes)))
+        told = list(_values(outcomes))
+        told = [told[n] for n in telling(np.array([score for *_, score in told]), MOST)]
         points = self._encoding.points([outcome.config for outcome in outcomes])
         last = max(2, *(epoch for _, epoch, _ in told))
         times = [math.log(epoch or last) / math.log(last) for _, epoch, _ in told]
@@ -75,16 +77,6 @@ def _values(outcomes: Sequence[Outcome]) -> Iterator[Value]:
         yield from ((number, epoch, score) for epoch, score in outcome.earlier)
         if outcome.score is not None:
             yield number, outcome.epochs, outcome.score
-
-
-def _told(values: list[Value]) -> list[Value]:
-    """The values that the model is told."""
-    if len(values) <= MOST:
-        return values
-    order = sorted(range(len(values)), key=lambda index: -values[index][-1])
-    best = set(order[: MOST // 2])
-    latest = [index for index in range(len(values)) if index not in best][-MOST // 2 :]
-    return [values[index] for index in sorted(best | set(latest))]
 
 
 def scaled(scores: np.ndarray) -> np.ndarray:

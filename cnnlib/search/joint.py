@@ -21,7 +21,7 @@ from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.hyperparameter import Value
 from cnnlib.networks.values import Choice, Interval, Weighted, num_values
 from cnnlib.search.searcher import Outcome
-from cnnlib.search.surrogate import Encoding, Surrogate
+from cnnlib.search.surrogate import Encoding, Surrogate, telling
 from cnnlib.search.tpe import Random
 
 BEST = 5  # that are looked around
@@ -90,7 +90,8 @@ class Joint(Random):
 
         What runs counts as if it had the score that is expected of it.
         """
-        known = _told([outcome for outcome in outcomes if outcome.score is not None])
+        known = [outcome for outcome in outcomes if outcome.score is not None]
+        known = [known[n] for n in telling(np.array([o.score for o in known], float), MOST)]
         running = [outcome for outcome in outcomes if outcome.score is None]
         points = self._encoding.points
         without_order = np.append(self._encoding.without_order, False)
@@ -135,16 +136,6 @@ def _at_the_end(points: np.ndarray) -> np.ndarray:
 def _worse(outcome: Outcome) -> float:
     assert outcome.score is not None
     return -outcome.score
-
-
-def _told(known: list[Outcome]) -> list[Outcome]:
-    """The outcomes that the model is told: the best half of MOST, and the latest."""
-    if len(known) <= MOST:
-        return known
-    order = sorted(range(len(known)), key=lambda index: _worse(known[index]))
-    best = set(order[: MOST // 2])
-    latest = [index for index in range(len(known)) if index not in best][-MOST // 2 :]
-    return [known[index] for index in sorted(best | set(latest))]
 
 
 def _drawn(domain: Choice | Interval, generator: random.Random) -> Value:

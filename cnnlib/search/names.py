@@ -85,6 +85,11 @@ _GENERIC = frozenset((
 ))  # fmt: skip
 
 
+def _words(said: str) -> frozenset[str]:
+    """All words that a name may have."""
+    return frozenset().union(*keys(said))
+
+
 @dataclass(frozen=True)
 class Names:
     """The hyperparameters of a kind of network by all their names."""
@@ -121,7 +126,7 @@ class Names:
 
     def by_values(self, said: str, values: Sequence[object]) -> list[str]:
         """Whose a name is that nobody has, where its values leave no doubt: relu, adam, double."""
-        words = frozenset().union(*keys(said))
+        words = _words(said)
         plains = {plain(value) for value in values}
         if not plains or words & {"output", "final", "last"}:
             return []
@@ -130,7 +135,7 @@ class Names:
             for name, hyperparameter in self.known.items()
             if plains & set(hyperparameter.telling) and plains <= hyperparameter.meanings.keys()
         ]
-        of_dense = [name for name in owners if frozenset().union(*keys(name)) & OF_DENSE]
+        of_dense = [name for name in owners if _words(name) & OF_DENSE]
         others = [name for name in owners if name not in of_dense]
         return (of_dense if words & OF_DENSE else others)[:1]
 
@@ -167,7 +172,7 @@ class Names:
 
     def hint(self, said: str, values: Sequence[object] = ()) -> str:
         """What to do about a searched name that nobody here has."""
-        words = frozenset().union(*keys(said))
+        words = _words(said)
         text = " ".join(map(str, values)).lower()
         if _FREEZES.search(text) or words == {"k", "layer"}:  # the last k, of a pretrained one
             words |= {"freeze"}
@@ -219,7 +224,7 @@ class Names:
 
 def foreign(said: str, value: object) -> str | None:
     """Why a constant cannot be left out: it asks for another network or loss; None where it can."""
-    words = frozenset().union(*keys(said))
+    words = _words(said)
     text = str(value).lower()
     if words & {"loss", "criterion"} and not words - {"loss", "criterion"}:
         loss = re.sub(r"[^a-z]", "", text)
@@ -233,12 +238,8 @@ def foreign(said: str, value: object) -> str | None:
             "--network names it, or leave it out"
         )
     freezes = words & {"strategy", "mode"} and _FREEZES.search(text)
-    if (freezes or words & {"pretrained", "freeze", "finetune"}) and text not in (
-        "false",
-        "0",
-        "none",
-        "no",
-    ):
+    freezes = freezes or words & {"pretrained", "freeze", "finetune"}
+    if freezes and text not in ("false", "0", "none", "no"):
         return (
             f"{said}: {short(value)}: networks here are trained from their beginning; "
             "--network pretrained fine-tunes"
@@ -248,7 +249,7 @@ def foreign(said: str, value: object) -> str | None:
 
 def instead(said: str) -> str:
     """' (--seed says it here)' for a constant that has a flag of its own."""
-    words = frozenset().union(*keys(said))
+    words = _words(said)
     for some, flag in _INSTEAD:
         if words & set(some.split()):
             return f" ({flag} says it here)"

@@ -105,22 +105,17 @@ class Surrogate:
         assert self.weights is not None
         squared = np.zeros((len(points), len(others)))
         for dimension, weight in enumerate(self.weights):
-            squared += weight * self._apart(points, others, dimension)
-        return _matern(squared)
-
-    def _apart(self, points: np.ndarray, others: np.ndarray, dimension: int) -> np.ndarray:
-        """(M, N): squared distances in one dimension."""
-        apart = points[:, dimension, None] - others[None, :, dimension]
-        return (apart != 0).astype(float) if self.without_order[dimension] else apart**2
+            squared += weight * apart_in(dimension, points, others, self.without_order)
+        return matern(squared)
 
     def _fitted(self) -> tuple[np.ndarray, float]:
         """Weights and noise: each is raised or lowered by a step where that is more likely."""
-        some = self._telling()
+        some = telling(self.values, FITTED)
         points, values = self.points[some], self.values[some] - self._mean
         num_dimensions = points.shape[1]
         # Two points at random are about as far apart in 30 dimensions as in 3.
         prior = np.full(num_dimensions, math.log(2.0 / max(1.0, num_dimensions / 4)))
-        apart = [self._apart(points, points, d) for d in range(num_dimensions)]
+        apart = [apart_in(d, points, points, self.without_order) for d in range(num_dimensions)]
         logs, noise = prior.copy(), math.log(NOISE)
         squared = math.exp(prior[0]) * np.sum(apart, axis=0)
         best = _density(squared, noise, values)
@@ -142,13 +137,24 @@ class Surrogate:
                     break
         return np.exp(logs), math.exp(noise)
 
-    def _telling(self) -> np.ndarray:
-        """The numbers of the points that have a say in the weights: the best and the latest."""
-        if len(self.values) <= FITTED:
-            return np.arange(len(self.values))
-        order = np.argsort(-self.values, kind="stable")
-        latest = np.sort(order[FITTED // 2 :])[-FITTED // 2 :]
-        return np.sort(np.r_[order[: FITTED // 2], latest])
+
+def telling(values: np.ndarray, most: int) -> np.ndarray:
+    """The indices, at most so many, of the values (N,) that a model is told: of the best for a
+    half of them, and of the latest of the others.
+    """
+    if len(values) <= most:
+        return np.arange(len(values))
+    order = np.argsort(-values, kind="stable")
+    latest = np.sort(order[most // 2 :])[-most // 2 :]
+    return np.sort(np.r_[order[: most // 2], latest])
+
+
+def apart_in(
+    dimension: int, points: np.ndarray, others: np.ndarray, without_order: np.ndarray
+) -> np.ndarray:
+    """(M, N): squared distances in one dimension of M and N points; without order 0 or 1."""
+    apart = np.subtract.outer(points[:, dimension], others[:, dimension])
+    return (apart != 0).astype(float) if without_order[dimension] else apart**2
 
 
 def _penalty(away: float) -> float:
@@ -156,7 +162,7 @@ def _penalty(away: float) -> float:
     return (away / SPREAD) ** 2 / 2
 
 
-def _matern(squared: np.ndarray) -> np.ndarray:
+def matern(squared: np.ndarray) -> np.ndarray:
     """The kernel of squared distances: 1 at none."""
     root = np.sqrt(5.0 * np.maximum(squared, 0.0))
     return (1.0 + root + root**2 / 3.0) * np.exp(-root)
@@ -164,7 +170,7 @@ def _matern(squared: np.ndarray) -> np.ndarray:
 
 def _density(squared: np.ndarray, noise: float, values: np.ndarray) -> float:
     """The logarithm of how likely the values are, but for a constant."""
-    kernel = _matern(squared)
+    kernel = matern(squared)
     kernel[np.diag_indices(len(kernel))] += math.exp(noise) + JITTER
     lower = cholesky(kernel, lower=True, check_finite=False)
     white = solve_triangular(lower, values, lower=True, check_finite=False)

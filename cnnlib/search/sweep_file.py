@@ -142,7 +142,7 @@ def _of_another_kind(
 
     Else MistakesError: the one line that says with which flag it can be read, or all of `found`.
     """
-    for family in FAMILIES.values():
+    for family in (family for family in FAMILIES.values() if family.signs):
         with suppress(ValueError):
             sweep = sweep_from_mapping(content, family, rename=rename, other_metric=other_metric)
             own = [n for n in family.signs if n in sweep.names or n in content["parameters"]]
