@@ -5,7 +5,7 @@ import pytest
 
 from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.networks.values import Choice, Interval, Space
-from cnnlib.search.surrogate import Encoding, Surrogate
+from cnnlib.search.surrogate import Encoding, Surrogate, telling
 
 SPACE: Space = {
     "learning_rate": Interval(1e-4, 1e-2, log=True),
@@ -65,3 +65,9 @@ def test_points_that_come_later_leave_the_weights_and_lessen_the_doubt() -> None
     more = process.given(there, np.array([0.0]))
     assert np.array_equal(more.weights, process.weights)
     assert more.predict(there)[1] < process.predict(there)[1]
+
+
+def test_of_many_values_a_model_is_told_the_best_and_the_latest_in_their_order() -> None:
+    values = np.array([5.0, 1.0, 4.0, 0.0, 3.0, 2.0, 1.0, 0.0])
+    assert telling(values, 4).tolist() == [0, 2, 6, 7]
+    assert telling(values, 8).tolist() == list(range(8))
