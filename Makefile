@@ -46,7 +46,7 @@ finetune: setup
 	  --set model_name=efficientnet_lite0 --finalists 1 --seeds 2
 
 test: setup
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+	$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
 	  --ignore tests/long
 
 # Some minutes: a sweep on several simulated machines, and every pretrained network by every strategy.

@@ -47,7 +47,7 @@ def predict(champion: Champion, files: Sequence[Path]) -> tuple[pd.DataFrame, di
     classes, and `<guess>_confidence` of each, from 0 to 1.
     """
     probabilities, layout = _network(champion), safe_layout(champion.family)
-    rows: list[dict[str, Any]] = []
+    parts: list[pd.DataFrame] = []  # a row a photograph, as dictionaries of a million fill memory
     unreadable: dict[Path, str] = {}
     for batch in _decoded(files, champion.image_size, champion.levels):
         unreadable |= {file: found for file, found in batch.items() if isinstance(found, str)}
@@ -58,12 +58,13 @@ def predict(champion: Champion, files: Sequence[Path]) -> tuple[pd.DataFrame, di
         images = shown(pixels, whole(len(pixels)), champion.image_size)
         with torch.no_grad():
             found = probabilities(images.contiguous(memory_format=layout))
-        for file, outputs in zip(seen, found, strict=True):
-            if outputs.isfinite().all():
-                rows.append(_row(file, outputs, champion.classes))
-            else:  # argmax would make it the first class
+        is_finite = found.isfinite().all(1)
+        for file, is_one in zip(seen, is_finite.tolist(), strict=True):
+            if not is_one:  # argmax would make it the first class
                 unreadable[file] = "the network has no finite outputs for it"
-    return pd.DataFrame(rows), unreadable
+        files_of = [file for file in seen if file not in unreadable]
+        parts.append(_table(files_of, found[is_finite], champion.classes))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(), unreadable
 
 
 def _network(champion: Champion) -> Callable[[Tensor], Tensor]:
@@ -98,12 +99,13 @@ def _decoded(
             progress.update(len(some))
 
 
-def _row(file: Path, probabilities: Tensor, classes: Sequence[str]) -> dict[str, Any]:
+def _table(files: Sequence[Path], probabilities: Tensor, classes: Sequence[str]) -> pd.DataFrame:
     # A name that is not UTF-8 cannot be printed as it is.
-    row: dict[str, Any] = {"file": os.fsencode(file).decode(errors="replace")}
-    best = probabilities.topk(min(len(GUESSES), len(classes)))
-    for guess, share, index in zip(
-        GUESSES, best.values.tolist(), best.indices.tolist(), strict=False
-    ):
-        row |= {guess: classes[index], f"{guess}_confidence": share}
-    return row
+    columns: dict[str, Any] = {
+        "file": [os.fsencode(file).decode(errors="replace") for file in files]
+    }
+    best = probabilities.topk(min(len(GUESSES), len(classes)), dim=1)
+    for guess, shares, indices in zip(GUESSES, best.values.T, best.indices.T, strict=False):
+        columns[guess] = [classes[index] for index in indices.tolist()]
+        columns[f"{guess}_confidence"] = shares.double().numpy()
+    return pd.DataFrame(columns)

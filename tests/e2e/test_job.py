@@ -50,6 +50,7 @@ def cluster(home: Path) -> Iterator[dict[str, str]]:
         "RAY_AUTH_MODE": "token",
         "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_metrics_report_interval_ms": "2000",
     }
     subprocess.run(
         [RAY, "get-auth-token", "--generate"], env=environment, check=True, capture_output=True
@@ -88,7 +89,7 @@ def watching(head: int, dashboard: str, token: str) -> Callable[[], tuple[set[st
     headers = {"Authorization": f"Bearer {token}"}
 
     def look() -> None:
-        while not ended.wait(0.1):
+        while not ended.wait(0.5):
             named.update(descendants(head).values())
             with suppress(requests.RequestException, LookupError, ValueError):
                 nodes = requests.get(f"{dashboard}/nodes?view=summary", headers=headers, timeout=5)
@@ -111,7 +112,7 @@ def watching(head: int, dashboard: str, token: str) -> Callable[[], tuple[set[st
 def test_a_submitted_job_runs_a_sweep_and_leaves_its_results(
     cluster: dict[str, str], home: Path
 ) -> None:
-    size = ["--trials", "3", "--max-epochs", "2", "--finalists", "0"]
+    size = ["--trials", "3", "--max-epochs", "2", "--finalists", "0", "--image-size", "32"]
     token = (home / ".ray" / "auth_token").read_text().strip()
     head = int((home / "head").read_text())
     seen = watching(head, cluster["RAY_API_SERVER_ADDRESS"], token)

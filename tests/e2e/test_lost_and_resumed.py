@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,8 @@ from cnnlib.journal.replay import replay
 from cnnlib.journal.scores import read_seed_scores
 from cnnlib.journal.tables import read_results
 from cnnlib.networks.cnn.custom_cnn import CustomCNN
-from tests.conftest import HANG, wait_until, write_photos
+from tests.commands import Command, run
+from tests.conftest import wait_until, write_photos
 from tests.long.chaos import WORKER, descendants, kill
 
 ROOT = Path(__file__).parents[2]
@@ -37,14 +36,13 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = ["first_layer_filters=2,4", "conv_layers=2,3", "num_neurons_dense=8"]
     settings += ["learning_rate=0.01", "batch_size=32", "use_augmentation=false"]
     command = [
-        sys.executable, str(ROOT / "jobs" / "tune.py"), "--data", str(folder / "photos"),
+        str(ROOT / "jobs" / "tune.py"), "--data", str(folder / "photos"),
         "--storage", str(folder), "--name", "one", "--trials", "4", "--max-epochs", "60",
         "--patience", "0", "--max-concurrent", "1", "--image-size", "8", "--wandb", "off",
         "--finalists", "2", "--seeds", "2",
         *(flag for text in settings for flag in ("--set", text)),
     ]  # fmt: skip
-    with (folder / "said").open("w") as said:
-        driver = subprocess.Popen(command, stdout=said)
+    driver = Command(*command)
     wait_until(lambda: count(folder / "one", "epoch") >= 5, driver)
     workers = [pid for pid, name in descendants(driver.pid).items() if name.startswith(WORKER)]
     assert workers
@@ -52,9 +50,9 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: count(folder / "one", "final"), driver)
     kill(driver.pid)
-    driver.wait()
+    (folder / "said").write_text(driver.ended().stdout)
     assert count(folder / "one", "champion") == 0
-    answer = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=HANG)
+    answer = run(*command, "--resume")
     assert answer.returncode == 0, answer.stderr
     assert not answer.stderr
     assert " on new seeds, test " in answer.stdout.splitlines()[-1]

@@ -7,8 +7,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,7 +25,8 @@ from cnnlib.networks.families import told
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.search.space import searched
 from cnnlib.storage.training_files import BEST, epoch_of
-from tests.conftest import HANG, wait_until, write_photos
+from tests.commands import Command, run
+from tests.conftest import wait_until, write_photos
 from tests.long.chaos import check_same, num_events
 from tests.wandb_files import read_offline_runs
 
@@ -52,7 +51,7 @@ parameters:
 
 def command(folder: Path, name: str, *flags: str) -> list[str]:
     return [
-        sys.executable, str(ROOT / "jobs" / "tune.py"), "--data", str(folder / "photos"),
+        str(ROOT / "jobs" / "tune.py"), "--data", str(folder / "photos"),
         "--sweep", str(folder / "sweep.yaml"), "--storage", str(folder / "results"),
         "--name", name, "--finalists", "0", "--max-concurrent", "1", *flags,
     ]  # fmt: skip
@@ -70,13 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sweep(folder: Path) -> tuple[Path, str]:
     """A finished sweep's folder, and what it printed; one trial at a time, so it is repeatable."""
     environment = {n: v for n, v in os.environ.items() if not n.startswith("WANDB")}
-    answer = subprocess.run(
-        command(folder, "one", "--wandb", "offline"),
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=HANG,
-    )
+    answer = run(*command(folder, "one", "--wandb", "offline"), env=environment)
     assert answer.returncode == 0, answer.stderr
     assert not answer.stderr, "no noise of the libraries"
     return folder / "results" / "one", answer.stdout
@@ -146,15 +139,15 @@ def test_the_champion_is_the_best_trial_and_its_weights_are_there(sweep: tuple[P
 
 def test_wandbs_offline_files_hold_every_trials_curves(sweep: tuple[Path, str]) -> None:
     results = read_results(sweep[0])
-    runs = {name.rpartition("-")[2]: run for name, run in read_offline_runs(sweep[0]).items()}
+    runs = {name.rpartition("-")[2]: each for name, each in read_offline_runs(sweep[0]).items()}
     assert len(runs) == len(results.trials)
     for row in results.trials.to_dict("records"):
-        run = runs[row["trial_id"]]
-        assert run.group == "one"
-        assert run.config == told({name: row[name] for name in results.hyperparameters})
+        sent = runs[row["trial_id"]]
+        assert sent.group == "one"
+        assert sent.config == told({name: row[name] for name in results.hyperparameters})
         curve = results.epochs[results.epochs["trial_id"] == row["trial_id"]]
-        assert [point["val_acc"] for point in run.history] == list(curve["val_acc"])
-        assert [point["epoch"] for point in run.history] == list(curve["epoch"])
+        assert [point["val_acc"] for point in sent.history] == list(curve["val_acc"])
+        assert [point["epoch"] for point in sent.history] == list(curve["epoch"])
 
 
 def test_sweep_json_says_how_it_was_run(sweep: tuple[Path, str]) -> None:
@@ -170,12 +163,7 @@ def test_the_report_is_written_again_on_request(sweep: tuple[Path, str]) -> None
     page = sweep[0] / "report" / "index.html"
     assert page.is_file()
     page.unlink()
-    answer = subprocess.run(
-        [sys.executable, ROOT / "analysis" / "report.py", sweep[0]],
-        capture_output=True,
-        text=True,
-        timeout=HANG,
-    )
+    answer = run(ROOT / "analysis" / "report.py", sweep[0])
     assert answer.returncode == 0, answer.stderr
     assert page.is_file()
     assert answer.stdout.splitlines()[-1].endswith("index.html")
@@ -183,7 +171,7 @@ def test_the_report_is_written_again_on_request(sweep: tuple[Path, str]) -> None
 
 def test_an_existing_sweep_is_not_touched(folder: Path, sweep: tuple[Path, str]) -> None:
     before = {p: p.stat().st_mtime_ns for p in sweep[0].rglob("*") if p.is_file()}
-    answer = subprocess.run(command(folder, "one"), capture_output=True, text=True, timeout=HANG)
+    answer = run(*command(folder, "one"))
     assert answer.returncode == 2
     assert "one exists; nothing is overwritten" in answer.stderr
     assert {p: p.stat().st_mtime_ns for p in sweep[0].rglob("*") if p.is_file()} == before
@@ -191,12 +179,7 @@ def test_an_existing_sweep_is_not_touched(folder: Path, sweep: tuple[Path, str])
 
 def interrupted(folder: Path, name: str, by: int, *flags: str, epochs: int) -> tuple[Path, str]:
     """A sweep that gets a signal after so many epochs: its folder, and what it printed."""
-    process = subprocess.Popen(
-        command(folder, name, "--max-epochs", "400", "--patience", "0", *flags),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = Command(*command(folder, name, "--max-epochs", "400", "--patience", "0", *flags))
     sweep = folder / "results" / name
 
     def has_begun() -> bool:
@@ -204,9 +187,9 @@ def interrupted(folder: Path, name: str, by: int, *flags: str, epochs: int) -> t
 
     wait_until(has_begun, process)
     process.send_signal(by)
-    said, complained = process.communicate(timeout=HANG)
-    assert process.returncode == 130, complained
-    return sweep, said
+    answer = process.ended()
+    assert answer.returncode == 130, answer.stderr
+    return sweep, answer.stdout
 
 
 def test_ctrl_c_ends_soon_and_leaves_usable_results(folder: Path) -> None:
@@ -221,12 +204,7 @@ def test_ctrl_c_ends_soon_and_leaves_usable_results(folder: Path) -> None:
     # A worker may have saved an epoch that the driver was not told any more.
     is_known = epoch_of(journal / "checkpoints" / best["trial_id"] / BEST) == best["best_epoch"]
     assert (journal / "champion" / "weights.safetensors").is_file() == is_known
-    answer = subprocess.run(
-        [sys.executable, ROOT / "analysis" / "report.py", journal],
-        capture_output=True,
-        text=True,
-        timeout=HANG,
-    )
+    answer = run(ROOT / "analysis" / "report.py", journal)
     assert answer.returncode == 0, answer.stderr
     assert ("the sweep has not ended, so its champion is not tested" in answer.stderr) == is_known
     assert not openings(journal)
@@ -242,14 +220,14 @@ def resumed(folder: Path, sweep: tuple[Path, str]) -> Path:
     path = folder / "results" / "two"
     flags = ["--wandb", "offline"]
     for goal, by in ((9, signal.SIGKILL), (27, signal.SIGTERM)):  # events: in some early trials
-        driver = subprocess.Popen(command(folder, "two", *flags), stdout=subprocess.PIPE, text=True)
+        driver = Command(*command(folder, "two", *flags))
         wait_until(lambda goal=goal: num_events(path) >= goal, driver)
         driver.send_signal(by)
-        said, _ = driver.communicate(timeout=HANG)
+        answer = driver.ended()
         assert num_events(path) < num_events(sweep[0])
         flags = ["--wandb", "offline", "--resume"]
-    assert driver.returncode == 130
-    assert "interrupted; go on by the same command with --resume" in said
+    assert answer.returncode == 130
+    assert "interrupted; go on by the same command with --resume" in answer.stdout
     assert _events(path)[-1] | {"time": ""} == {
         "event": "closed",
         "reason": "interrupted",
@@ -259,10 +237,6 @@ def resumed(folder: Path, sweep: tuple[Path, str]) -> Path:
     assert answer.returncode == 0, answer.stderr
     assert not answer.stderr
     return path
-
-
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=HANG)
 
 
 def test_a_killed_sweep_ends_as_the_unbroken_one_to_the_last_digit(
@@ -276,9 +250,9 @@ def test_a_killed_sweep_ends_as_the_unbroken_one_to_the_last_digit(
 
 
 def test_its_journal_replays_and_tells_what_happened(resumed: Path) -> None:
-    story = run(sys.executable, "-m", "cnnlib.journal", str(resumed))
+    story = run("-m", "cnnlib.journal", str(resumed))
     assert story.stdout.count(" resumed  ") == 2
-    answer = run(sys.executable, "-m", "cnnlib.journal", str(resumed), "--replay")
+    answer = run("-m", "cnnlib.journal", str(resumed), "--replay")
     assert answer.returncode == 0, answer.stdout
     assert answer.stdout.startswith("every decision follows from the journal: 10 proposals, ")
 
@@ -286,15 +260,15 @@ def test_its_journal_replays_and_tells_what_happened(resumed: Path) -> None:
 def test_wandb_holds_each_trial_and_each_epoch_of_it_once(resumed: Path) -> None:
     ledger = read_ledger(read_events(resumed), write=lambda event, **content: {})
     epochs = read_results(resumed).epochs
-    runs = {n.rpartition("-")[2]: run for n, run in read_offline_runs(resumed).items()}
+    runs = {n.rpartition("-")[2]: each for n, each in read_offline_runs(resumed).items()}
     assert sorted(runs) == list(ledger.trials)
     for trial_id, trial in ledger.trials.items():
         curve = epochs[epochs["trial_id"] == trial_id].drop(columns="trial_id")
-        run = runs[trial_id]
-        assert run.history == curve.to_dict("records")
-        assert run.config == told(asdict(trial.config), searched(ledger.terms.space))
-        assert (run.summary["status"], run.exit_code) == (trial.status, 0)
-        assert run.summary["best_epoch"] == trial.best_epoch
+        sent = runs[trial_id]
+        assert sent.history == curve.to_dict("records")
+        assert sent.config == told(asdict(trial.config), searched(ledger.terms.space))
+        assert (sent.summary["status"], sent.exit_code) == (trial.status, 0)
+        assert sent.summary["best_epoch"] == trial.best_epoch
 
 
 def test_what_no_trial_needs_is_not_kept(resumed: Path) -> None:
@@ -324,7 +298,7 @@ def test_the_sweeps_of_make_chaos_run_and_replay(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos")
     fake = str(ROOT / "tests" / "e2e" / "fake_sweep.py")
     few = ["--trials", "3", "--epochs", "2", "--audit", "0.3"]
-    answer = run(sys.executable, fake, str(tmp_path / "photos"), str(tmp_path), "one", *few)
+    answer = run(fake, str(tmp_path / "photos"), str(tmp_path), "one", *few)
     assert answer.returncode == 0, answer.stderr
     assert len((tmp_path / "one" / "computed").read_text().split("\n")) > 3
     assert set(read_results(tmp_path / "one").trials["status"]) <= {"completed", "stopped"}
@@ -335,15 +309,10 @@ def test_one_configuration_is_trained_from_a_champions_file(
     folder: Path, sweep: tuple[Path, str], tmp_path: Path
 ) -> None:
     out = tmp_path / "trained"
-    answer = subprocess.run(
-        [
-            sys.executable, ROOT / "jobs" / "train.py", "--data", folder / "photos",
-            "--config", sweep[0] / "champion" / "config.json", "--image-size", "8",
-            "--max-epochs", "4", "--out", out, "--wandb", "offline",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=HANG,
+    answer = run(
+        ROOT / "jobs" / "train.py", "--data", folder / "photos",
+        "--config", sweep[0] / "champion" / "config.json", "--image-size", "8",
+        "--max-epochs", "4", "--out", out, "--wandb", "offline",
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
     config = json.loads((sweep[0] / "champion" / "config.json").read_text())
@@ -355,6 +324,6 @@ def test_one_configuration_is_trained_from_a_champions_file(
     assert json.loads((out / "metrics.json").read_text())["val_acc"] == epochs["val_acc"].max()
     assert answer.stdout.startswith("layer ")
     assert answer.stdout.count("epoch ") >= len(epochs)
-    [run] = read_offline_runs(out).values()
-    assert [point["epoch"] for point in run.history] == list(epochs["epoch"])
+    [tracked] = read_offline_runs(out).values()
+    assert [point["epoch"] for point in tracked.history] == list(epochs["epoch"])
     assert re.search(r"best: val_acc [\d.]+ at epoch \d+; weights: ", answer.stdout)

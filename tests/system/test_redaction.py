@@ -219,9 +219,14 @@ def test_a_plan_tells_no_secret(
     ],
 )
 def test_a_mistake_tells_no_secret(
-    flag: str, value: str, address: str, bucket: str, said: Callable[..., tuple[int, str]]
+    flag: str,
+    value: str,
+    address: str,
+    bucket: str,
+    photos: Path,
+    said: Callable[..., tuple[int, str]],
 ) -> None:
-    flags = [] if flag == "--data" else ["--data", "sample"]
+    flags = [] if flag == "--data" else ["--data", str(photos)]
     code, text = said(
         jobs.tune, *flags, flag, value.format(address=address), "--wandb", "off", "--name", "x"
     )
