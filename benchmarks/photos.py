@@ -6,9 +6,10 @@ For each number it makes that many small JPEGs to train on and a tenth of it to 
 seed, one test photograph in a hundred a copy of one that is trained on. Then each step that a sweep
 takes runs in a process of its own: reading (with checks and fingerprint), the same again with
 nothing changed, decoding, the start of the same command with nothing changed, the split, the search
-for copies, an epoch of the smallest network, predictions, and the report of them. A row says the
-processor's microseconds a photograph, the seconds by the clock, and the most memory of the
-process's own, which is that beside the mapped pixels. All is deleted afterwards.
+for copies, that beside the search of all pairs that it replaced, an epoch of the smallest network,
+predictions, and the report of them. A row says the processor's microseconds a photograph, the
+seconds by the clock, and the most memory of the process's own, which is that beside the mapped
+pixels. Before it all, a few photographs let numba compile. All is deleted afterwards.
 """
 
 import argparse
@@ -34,6 +35,8 @@ TEST = 10  # one photograph to test with for so many to train on
 BLOCK = 1000  # photographs that are made at once
 PATTERN = 8  # waves across and down of which a photograph is made
 QUALITY = 85
+COMPILING = 2_000  # photographs
+MOST_PAIRED = 100_000  # photographs: all pairs of more do not fit into memory
 
 
 def _pictures(seed: list[int], number: int, side: int) -> np.ndarray:
@@ -153,6 +156,27 @@ def _copies(asked: argparse.Namespace) -> Callable[[], object]:
     return search
 
 
+def _pairs(asked: argparse.Namespace) -> Callable[[], object]:
+    from cnnlib.champion.copies import find_leaks
+    from cnnlib.pixels.pixels import pixels
+    from tests.champion.all_pairs import most_alike
+
+    dataset = _found(asked)
+    train, test = (pixels(dataset, split, asked.side) for split in ("train", "test"))
+    find_leaks(dataset, asked.side)  # compiles
+
+    def compare() -> None:
+        began = time.process_time()
+        find_leaks(dataset, asked.side)
+        now = time.process_time()
+        most_alike(test, train)
+        before = time.process_time() - now
+        ratio = before / (now - began)
+        print(f"copies: {before:.1f} s before, {now - began:.1f} s: {ratio:.1f}x", file=sys.stderr)
+
+    return compare
+
+
 def _epoch(asked: argparse.Namespace) -> Callable[[], object]:
     from cnnlib.training.trial import Task, train
 
@@ -204,6 +228,7 @@ STEPS: dict[str, tuple[str, Callable[[argparse.Namespace], Callable[[], object]]
     "start": ("a second start: both, nothing changed", _start, False),
     "split": ("split", _split, False),
     "copies": ("copies of training photographs in the test", _copies, False),
+    "pairs": ("the same, and as it was, beside each other", _pairs, False),
     "epoch": ("an epoch", _epoch, False),
     "predictions": ("predictions of the test", _predictions, True),
     "report": ("report of the predictions", _report, True),
@@ -249,7 +274,11 @@ def _measured(asked: argparse.Namespace, place: Path, name: str) -> dict[str, fl
     flags = ["--place", str(place), "--side", str(asked.side)]
     done = subprocess.run(
         [sys.executable, __file__, "--step", name, *flags],
-        env={**os.environ, "CNNLIB_CACHE": str(place / "cache")},
+        env={
+            **os.environ,
+            "CNNLIB_CACHE": str(place / "cache"),
+            "NUMBA_CACHE_DIR": str(place.parent / "compiled"),
+        },
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -267,26 +296,33 @@ def main() -> None:
     asked = flags.parse_args()
     if asked.step:
         return step(asked)
+    with tempfile.TemporaryDirectory(prefix="photos-", dir=asked.place) as scratch:
+        _table(asked, Path(scratch))
+
+
+def _table(asked: argparse.Namespace, scratch: Path) -> None:
     print("| photographs | step | µs each | against the first | seconds | memory |")
     print("|---|---|---|---|---|---|")
     first: dict[str, float] = {}
-    for number in map(int, asked.numbers.split(",")):
-        place = Path(tempfile.mkdtemp(prefix="photos-", dir=asked.place))
-        try:
-            make(place, number, asked.side)
-            for name in asked.steps.split(","):
-                said, _, of_test = STEPS[name]
-                found = _measured(asked, place, name)
-                of = number // TEST if of_test else number + number // TEST
-                each = found["cpu"] / of * 1e6
-                ratio = each / first.setdefault(name, each)
-                print(
-                    f"| {number:,} | {said} | {each:,.1f} | {ratio:.2f}x | {found['wall']:,.1f} | "
-                    f"{found['memory'] / 1e6:,.0f} MB |",
-                    flush=True,
-                )
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
+    for number in (COMPILING, *map(int, asked.numbers.split(","))):
+        place = scratch / str(number)
+        make(place, number, asked.side)
+        for name in asked.steps.split(","):
+            if name == "pairs" and number > MOST_PAIRED:
+                continue
+            said, _, of_test = STEPS[name]
+            found = _measured(asked, place, name)
+            if number == COMPILING:
+                continue
+            of = number // TEST if of_test else number + number // TEST
+            each = found["cpu"] / of * 1e6
+            ratio = each / first.setdefault(name, each)
+            print(
+                f"| {number:,} | {said} | {each:,.1f} | {ratio:.2f}x | {found['wall']:,.1f} | "
+                f"{found['memory'] / 1e6:,.0f} MB |",
+                flush=True,
+            )
+        shutil.rmtree(place)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import pandas as pd
 from cnnlib.champion.neighbours import Neighbours
 from cnnlib.photos.dataset import Dataset
 from cnnlib.pixels.pixels import pixels
+from cnnlib.system.compiled import compiled
 from cnnlib.system.progress import Progress
 
 COARSE, FINE = 8, 16  # sides in pixels
@@ -84,7 +85,7 @@ def _looked_at(photos: np.ndarray, progress: Progress) -> _Coarse:
     for start in range(0, number, BLOCK):
         part = slice(start, start + BLOCK)
         block = photos[part]
-        coarse = _shrunk_again(_shrunk(block, FINE)).mean(3)
+        coarse = _coarse(block)
         found.is_flat[part] = coarse.std((1, 2)) < FLAT
         found.pictures[part] = _normalised(coarse)
         rows = block.reshape(len(block), -1)[:, : 8 * words]
@@ -196,20 +197,49 @@ def _similarity(
 
 def _shrunk(photos: np.ndarray, side: int) -> np.ndarray:
     """(N, H, W, 3) uint8 as (N, side, side, 3) float32 means; N is some at a time."""
-    size = photos.shape[1]
-    weights = np.zeros((side, size), np.float32)  # each small pixel's share of each large one
+    weights = _shares(photos.shape[1], side)
+    block = photos.astype(np.float32)
+    return np.einsum("sh,nhwc,tw->nstc", weights, block, weights, optimize=True)
+
+
+def _shares(size: int, side: int) -> np.ndarray:
+    """(side, size) float32: the share of each large pixel in each small one's mean."""
+    weights = np.zeros((side, size), np.float32)
     edges = np.linspace(0, size, side + 1)
     for small in range(side):
         low, high = edges[small], edges[small + 1]
         overlap = np.minimum(high, np.arange(size) + 1) - np.maximum(low, np.arange(size))
         weights[small] = overlap.clip(0) / (high - low)
-    block = photos.astype(np.float32)
-    return np.einsum("sh,nhwc,tw->nstc", weights, block, weights, optimize=True)
+    return weights
 
 
-def _shrunk_again(pictures: np.ndarray) -> np.ndarray:
-    N, side = pictures.shape[0], pictures.shape[1] // COARSE
-    return pictures.reshape(N, COARSE, side, COARSE, side, 3).mean((2, 4))
+def _coarse(photos: np.ndarray) -> np.ndarray:
+    """(N, H, W, 3) uint8 as (N, COARSE, COARSE) float32, grey: the same means, in one pass."""
+    N, size = photos.shape[:2]
+    rows = _shares(size, COARSE)
+    columns = np.repeat(rows / 3, 3, axis=1)
+    ends = np.array([(found[0], found[-1] + 1) for found in map(np.flatnonzero, rows)])
+    out = np.empty((N, COARSE, COARSE), np.float32)
+    _means(photos.reshape(N, size, 3 * size), rows, columns, ends, out)
+    return out
+
+
+@compiled
+def _means(photos, rows, columns, ends, out):  # type: ignore[no-untyped-def]
+    """Weighted means of rows of (N, size, 3 size), and of their columns; `ends` of the weights."""
+    line = np.empty(photos.shape[2], np.float32)
+    for n in range(len(photos)):
+        for y in range(len(rows)):
+            line[:] = 0
+            for place in range(ends[y, 0], ends[y, 1]):
+                share, row = rows[y, place], photos[n, place]
+                for i in range(len(line)):
+                    line[np.uint64(i)] += share * np.float32(row[np.uint64(i)])
+            for x in range(len(columns)):
+                first, shares, mean = np.uint64(3 * ends[x, 0]), columns[x], np.float32(0)
+                for i in range(3 * (ends[x, 1] - ends[x, 0])):
+                    mean += shares[first + np.uint64(i)] * line[first + np.uint64(i)]
+                out[n, y, x] = mean
 
 
 def _normalised(pictures: np.ndarray) -> np.ndarray:

@@ -9,16 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
 from cnnlib.pixels.augment import LUMINANCE, MEAN, STD, Crops, Seen, Views
-from cnnlib.system.surroundings import cache_folder
-
-# Beside this file, where numba would keep what it compiled, not everybody may write.
-numba.config.CACHE_DIR = numba.config.CACHE_DIR or str(cache_folder("numba"))  # type: ignore[attr-defined]
+from cnnlib.system.compiled import compiled, inlined
 
 SCALE = (1 / (255 * np.array(STD))).astype(np.float32)
 OFFSET = (-np.array(MEAN) / np.array(STD)).astype(np.float32)
@@ -106,7 +102,7 @@ def _in_threads(kernel, rows, *arguments, out, least):  # type: ignore[no-untype
         list(_pool(num_threads).map(run, parts))
 
 
-@numba.njit(inline="always")
+@inlined
 def _store(line, out):  # type: ignore[no-untyped-def]
     """Copies a line of float32 into one of float32, or of bfloat16 held as uint16."""
     if out.itemsize == 4:
@@ -119,7 +115,7 @@ def _store(line, out):  # type: ignore[no-untyped-def]
             out[i] = np.uint16((bits[i] + np.uint32(0x7FFF) + even) >> np.uint32(16))
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+@compiled
 def _crop(rows, chosen, top, left, mirror, scale, offset, out):  # type: ignore[no-untyped-def]
     """Gathers squares of rows[chosen], mirrored or not, and normalises them into `out`."""
     length = out.shape[2]
@@ -145,7 +141,7 @@ def _crop(rows, chosen, top, left, mirror, scale, offset, out):  # type: ignore[
             _store(line, out[n, y])
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+@compiled
 def _view(rows, chosen, parameters, scale, offset, out):  # type: ignore[no-untyped-def]
     """Gathers rows[chosen], shows each as its parameters say and normalises it into `out`."""
     size, length = out.shape[1], out.shape[2]
@@ -186,7 +182,7 @@ def _view(rows, chosen, parameters, scale, offset, out):  # type: ignore[no-unty
             _store(line, out[n, y])
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+@compiled
 def _sample_upright(rows, parameters, view):  # type: ignore[no-untyped-def]
     """Resamples an image whose lines stay lines: mixes two rows, then neighbours in them."""
     x_first, x_right, _, y_first, _, y_down = parameters[:6]
@@ -215,7 +211,7 @@ def _sample_upright(rows, parameters, view):  # type: ignore[no-untyped-def]
             view[y, o + blue] = line[i + blue] + (line[j + blue] - line[i + blue]) * part
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+@compiled
 def _sample_turned(rows, parameters, view):  # type: ignore[no-untyped-def]
     """Resamples an image: each pixel of the view from four of the image."""
     x_first, x_right, x_down, y_first, y_right, y_down = parameters[:6]
@@ -261,7 +257,7 @@ def _sample_turned(rows, parameters, view):  # type: ignore[no-untyped-def]
             view[y, o] = image[i] * w00 + image[j] * w01 + image[k] * w10 + image[m] * w11
 
 
-@numba.njit(inline="always")
+@inlined
 def _last(side):  # type: ignore[no-untyped-def]
     """The last place of a side that has a neighbour to mix with."""
     return np.nextafter(np.float32(side - 1), np.float32(0))
