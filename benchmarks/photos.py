@@ -131,10 +131,9 @@ def _decode(asked: argparse.Namespace) -> Callable[[], object]:
 
 
 def _start(asked: argparse.Namespace) -> Callable[[], object]:
-    def again() -> None:
-        _decode(asked)()
+    from cnnlib.pixels.pixels import decode_ahead
 
-    return again
+    return lambda: decode_ahead(_found(asked), asked.side, augmented=False)
 
 
 def _split(asked: argparse.Namespace) -> Callable[[], object]:
@@ -291,7 +290,7 @@ def main() -> None:
     flags.add_argument("--numbers", default="10000,100000")
     flags.add_argument("--side", type=int, default=32)
     flags.add_argument("--steps", default=",".join(STEPS))
-    flags.add_argument("--place", type=Path, help="where to make them; kept if given")
+    flags.add_argument("--place", type=Path, help="where to make them")
     flags.add_argument("--step", help=argparse.SUPPRESS)
     asked = flags.parse_args()
     if asked.step:
