@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 # Small matrices on two threads take the time of two cores and no less of the clock's. Before NumPy.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("RAY_worker_niceness", "0")  # trials of tests wait for no other tests
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 50, 40)}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first, or one worker has them all to itself at the end."""
-    items.sort(key=lambda item: "e2e" not in item.path.parts)
+    items.sort(key=lambda item: ("e2e" not in item.path.parts, item.path.name != "test_sweep.py"))
 
 
 @pytest.fixture(autouse=True, scope="session")
