@@ -162,7 +162,7 @@ def _pairs(asked: argparse.Namespace) -> Callable[[], object]:
 
     dataset = _found(asked)
     train, test = (pixels(dataset, split, asked.side) for split in ("train", "test"))
-    find_leaks(dataset, asked.side)  # compiles
+    find_leaks(dataset, asked.side)  # loads what is compiled
 
     def compare() -> None:
         began = time.process_time()

@@ -11,6 +11,7 @@ to compare: it leaves out none, and need not look at all of them.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -85,7 +86,7 @@ def _looked_at(photos: np.ndarray, progress: Progress) -> _Coarse:
     for start in range(0, number, BLOCK):
         part = slice(start, start + BLOCK)
         block = photos[part]
-        coarse = _coarse(block)
+        coarse = _in_grey(block)
         found.is_flat[part] = coarse.std((1, 2)) < FLAT
         found.pictures[part] = _normalised(coarse)
         rows = block.reshape(len(block), -1)[:, : 8 * words]
@@ -202,6 +203,7 @@ def _shrunk(photos: np.ndarray, side: int) -> np.ndarray:
     return np.einsum("sh,nhwc,tw->nstc", weights, block, weights, optimize=True)
 
 
+@cache
 def _shares(size: int, side: int) -> np.ndarray:
     """(side, size) float32: the share of each large pixel in each small one's mean."""
     weights = np.zeros((side, size), np.float32)
@@ -213,7 +215,7 @@ def _shares(size: int, side: int) -> np.ndarray:
     return weights
 
 
-def _coarse(photos: np.ndarray) -> np.ndarray:
+def _in_grey(photos: np.ndarray) -> np.ndarray:
     """(N, H, W, 3) uint8 as (N, COARSE, COARSE) float32, grey: the same means, in one pass."""
     N, size = photos.shape[:2]
     rows = _shares(size, COARSE)

@@ -1,4 +1,4 @@
-"""Whose a name of a sweep file is: n_filters is first_layer_filters, epochs is max_epochs."""
+"""Whose a name of a sweep file is: lr is learning_rate, epochs is max_epochs."""
 
 import difflib
 import re

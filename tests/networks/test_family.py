@@ -1,6 +1,8 @@
 """What makes a kind of network an object: nothing outside of it knows what it is made of."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,20 @@ from cnnlib.search.reference import nearest_to_reference
 from cnnlib.search.space import Points, num_configurations
 from cnnlib.search.sweep_file import sweep_from_mapping
 from cnnlib.search.tpe import Random
+
+ROOT = Path(__file__).parent.parent.parent
+OWN = [
+    f"cnnlib/networks/cnn/{name}.py"
+    for name in ("family", "config", "shapes", "custom_cnn", "said")
+]
+FIELDS = re.compile("first_layer_filters|conv_layers|filter_org|num_neurons_dense|kernel_size")
+
+
+def test_nothing_outside_the_family_knows_its_fields() -> None:
+    for place in ("cnnlib", "analysis", "jobs"):
+        for path in sorted((ROOT / place).glob("**/*.py")):
+            if path.relative_to(ROOT).as_posix() not in OWN:
+                assert not FIELDS.search(path.read_text(encoding="utf-8")), path
 
 
 @dataclass(frozen=True)
