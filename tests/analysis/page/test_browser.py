@@ -65,7 +65,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
     asked: list[str] = []
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 390, "height": 800})
+        page = browser.new_page(viewport={"width": 390, "height": 800}, reduced_motion="reduce")
         page.set_default_timeout(180_000)  # of a busy machine
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -343,16 +343,16 @@ def test_a_legend_hides_and_shows_a_kind_of_trial_in_all_plots(shown):
     page.locator(".explorer select").select_option(label="outcome")
     best = pd.read_csv(shown.index.parent / "tables" / "trials.csv")
     stopped = set(best.index[best["status"] == "stopped"])
-    live = page.locator(".live.pairs").first
-    live.scroll_into_view_if_needed()
-    entry = page.locator(".legend:has(+ .live.pairs) button", has_text="stopped").first
+    curves = panel_of(page, CURVES)
+    curves.scroll_into_view_if_needed()
+    legend = curves.locator("xpath=ancestor::*[contains(@class, 'live')]/preceding-sibling::*[1]")
+    entry = legend.locator("button", has_text="stopped")
     entry.press("Enter")
     assert entry.get_attribute("aria-pressed") == "false"
     assert page.evaluate("document.activeElement.textContent") == "stopped", "it keeps the focus"
     for which in (CURVES, SLICE):
         assert not shown_marks(page, which) & stopped
-    live.scroll_into_view_if_needed()
-    page.wait_for_timeout(200)
+    curves.scroll_into_view_if_needed()
     entry.press("Enter")
     for which in (CURVES, SLICE):
         assert shown_marks(page, which) >= stopped
