@@ -5,11 +5,12 @@ python benchmarks/photos.py [--numbers 10000,100000] [--side PX]
 For each number it makes that many small JPEGs to train on and a tenth of it to test with, from a
 seed, one test photograph in a hundred a copy of one that is trained on. Then each step that a sweep
 takes runs in a process of its own: reading (with checks and fingerprint), the same again with
-nothing changed, decoding, the start of the same command with nothing changed, the split, the search
-for copies, that beside the search of all pairs that it replaced, an epoch of the smallest network,
-predictions, and the report of them. A row says the processor's microseconds a photograph, the
-seconds by the clock, and the most memory of the process's own, which is that beside the mapped
-pixels. Before it all, a few photographs let numba compile. All is deleted afterwards.
+nothing changed, that beside an earlier build, decoding, the start of the same command with nothing
+changed, the split, the search for copies, that beside the search of all pairs that it replaced, an
+epoch of the smallest network, predictions, and the report of them. A row says the processor's
+microseconds a photograph, the seconds by the clock, and the most memory of the process's own, which
+is that beside the mapped pixels. Before it all, a few photographs let numba compile. All is deleted
+afterwards.
 """
 
 import argparse
@@ -37,6 +38,8 @@ PATTERN = 8  # waves across and down of which a photograph is made
 QUALITY = 85
 COMPILING = 2_000  # photographs
 MOST_PAIRED = 100_000  # photographs: all pairs of more do not fit into memory
+TURNS = 3  # of two builds whose times are compared
+EARLIER = "71ea03e"  # the last commit whose reading looked into every file each time
 
 
 def _pictures(seed: list[int], number: int, side: int) -> np.ndarray:
@@ -121,6 +124,35 @@ def _champion(asked: argparse.Namespace, dataset):  # type: ignore[no-untyped-de
 
 def _read(asked: argparse.Namespace) -> Callable[[], object]:
     return lambda: _found(asked)
+
+
+def _before(asked: argparse.Namespace) -> Callable[[], object]:
+    """An unchanged set by today's build and by an earlier one, in turn, each in a new process."""
+    reading = (
+        "import sys, time; from pathlib import Path; from cnnlib.{} import find_dataset;"
+        "cpu, wall = time.process_time(), time.perf_counter(); find_dataset(Path(sys.argv[1]));"
+        "print(time.process_time() - cpu, time.perf_counter() - wall)"
+    )
+    here = Path(__file__).resolve().parent.parent
+    earlier = asked.place / "earlier"
+    earlier.mkdir(exist_ok=True)
+    archive = ["git", "-C", str(here), "archive", EARLIER, "cnnlib"]
+    tree = subprocess.run(archive, stdout=subprocess.PIPE, check=True).stdout
+    subprocess.run(["tar", "-x", "-C", str(earlier)], input=tree, check=True)
+
+    def took(tree: Path, module: str) -> np.ndarray:
+        command = [sys.executable, "-c", reading.format(module), str(asked.place / "train")]
+        said = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, text=True, check=True)
+        return np.array([float(number) for number in said.stdout.split()])
+
+    def compare() -> None:
+        times = [(took(earlier, "sources"), took(here, "photos.sources")) for _ in range(TURNS)]
+        before, now = np.median(times, axis=0)
+        for what, old, new in zip(("of a core", "by the clock"), before, now, strict=True):
+            ratio = f"{old:.2f} s before, {new:.2f} s: {old / new:.1f}x"
+            print(f"unchanged, {what}: {ratio}", file=sys.stderr)
+
+    return compare
 
 
 def _decode(asked: argparse.Namespace) -> Callable[[], object]:
@@ -223,6 +255,7 @@ def _report(asked: argparse.Namespace) -> Callable[[], object]:
 STEPS: dict[str, tuple[str, Callable[[argparse.Namespace], Callable[[], object]], bool]] = {
     "read": ("reading, checks, fingerprint", _read, False),
     "again": ("the same, nothing changed", _read, False),
+    "before": ("the same, and as it was, beside each other", _before, False),
     "decode": ("decoding", _decode, False),
     "start": ("a second start: both, nothing changed", _start, False),
     "split": ("split", _split, False),
@@ -232,6 +265,8 @@ STEPS: dict[str, tuple[str, Callable[[argparse.Namespace], Callable[[], object]]
     "predictions": ("predictions of the test", _predictions, True),
     "report": ("report of the predictions", _report, True),
 }
+
+BESIDE = ("pairs", "before")  # which print what they compare, and are no row
 
 
 class _Own:
@@ -307,11 +342,11 @@ def _table(asked: argparse.Namespace, scratch: Path) -> None:
         place = scratch / str(number)
         make(place, number, asked.side)
         for name in asked.steps.split(","):
-            if name == "pairs" and number > MOST_PAIRED:
+            if name in BESIDE and number > MOST_PAIRED:
                 continue
             said, _, of_test = STEPS[name]
             found = _measured(asked, place, name)
-            if number == COMPILING:
+            if number == COMPILING or name in BESIDE:
                 continue
             of = number // TEST if of_test else number + number // TEST
             each = found["cpu"] / of * 1e6

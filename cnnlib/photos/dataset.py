@@ -1,18 +1,30 @@
 """Photos in class folders or in a table: their classes, which are broken, and a fingerprint."""
 
 import hashlib
+import itertools
 import os
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
 
-from cnnlib.photos.digests import contents
-from cnnlib.photos.folders import hidden_folders, is_regular, listed, shown, subfolders, walk_texts
+import numpy as np
+
+from cnnlib.photos.columns import Photos, counted
+from cnnlib.photos.digests import FileFacts, contents
+from cnnlib.photos.folders import (
+    hidden_folders,
+    identities_above,
+    is_regular,
+    listed,
+    shown,
+    subfolder_names,
+    subfolders,
+    walk_texts,
+)
 from cnnlib.photos.layout import (
     check_height,
     holds_photos,
@@ -58,28 +70,6 @@ class Dataset:
     """What the user should know of the photos, a line each; who asks for a data set tells them."""
 
 
-class _Found(NamedTuple):
-    """A file that may be a photograph. Texts, because a million of anything else takes long."""
-
-    class_name: str
-    name: str  # below the class folder, with forward slashes
-    path: str
-    state: os.stat_result | None
-    group: str = ""
-
-
-class _Photo(NamedTuple):
-    class_name: str
-    name: str
-    path: str
-    digest: bytes
-    group: str = ""  # photos of one group never stand on both sides of a split
-
-    @property
-    def shown(self) -> str:
-        return f"{self.class_name}/{self.name}"
-
-
 @contextmanager
 def permissions_named() -> Iterator[None]:
     """A file that may not be read is named in the error, with what to do."""
@@ -114,10 +104,9 @@ def read_folder(
     classes = read.classes(train_dir, train)
     test_dir, lines = test_folder(train_dir, classes)
     read.notes += lines
-    test: list[_Photo] | None = None
+    test: Photos | None = None
     if test_dir is not None:
-        found = [p for p in read.photos(test_dir) if p.class_name not in read.rare]
-        test = _as_in_train(test_dir, classes, found)
+        test = _as_in_train(test_dir, classes, read.common(read.photos(test_dir)))
         read.compare(test_dir, classes, train, test)
     return read.dataset(train_dir, classes, train, test)
 
@@ -135,12 +124,11 @@ def read_listed(
     read = _Reading(cache)
     read.notes += table.notes
     train = read.enough(source, read.rows(source, table.train), min_per_class)
-    classes = tuple(sorted({photo.class_name for photo in train}))
-    _check_train(source, classes, Counter(photo.class_name for photo in train))
-    test: list[_Photo] | None = None
+    classes = train.class_names
+    _check_train(source, classes, train.count)
+    test: Photos | None = None
     if table.test is not None:
-        found = [p for p in read.rows(source, table.test) if p.class_name not in read.rare]
-        test = _as_in_train(source, classes, found)
+        test = _as_in_train(source, classes, read.common(read.rows(source, table.test)))
         read.compare(source, classes, train, test)
     return read.dataset(source.parent, classes, train, test)
 
@@ -156,58 +144,98 @@ class _Reading:
         self._skipped: list[str] = []
         self._special: list[str] = []
 
-    def photos(self, folder: Path) -> list[_Photo]:
-        """The photos of a split, sorted. Raises ValueError where files only claim to be some."""
+    def photos(self, folder: Path) -> Photos:
+        """The photos of a split. Raises ValueError where files only claim to be some."""
         if hidden := [path.name for path in hidden_folders(folder) if holds_photos(path)]:
             told = listed(hidden)
             self.notes.append(f"left out of {shown(folder)}, because of the dot: {told}; rename")
-        found = []
-        for class_folder in subfolders(folder):
+        class_names, counts, facts = [], [], []
+        names: list[str] = []
+        paths: list[str] = []
+        folders = subfolders(folder)
+        above = identities_above(folders[0]) if folders else None
+        for class_folder in folders:
             _check_name(folder, class_folder.name)
-            start = len(os.path.join(class_folder, ""))
-            for path, state in walk_texts(class_folder):
-                name = path[start:]
-                _check_name(folder, name, class_folder.name)
-                if state is None or is_regular(state):
-                    found.append(_Found(class_folder.name, name, path, state))
-                else:
-                    self._special.append(f"{class_folder.name}/{name}")
-        found.sort(key=itemgetter(0, 1, 2))
-        return self._looked_at(folder, found)
+            found, states = self._regular(class_folder, above)
+            if found:
+                begins = len(os.path.join(class_folder, ""))
+                inside = [path[begins:] for path in found]
+                _check_names(folder, inside, class_folder.name)
+                names += inside
+                paths += found
+                facts.append(states)
+                class_names.append(class_folder.name)
+                counts.append(len(found))
+        said = np.concatenate([FileFacts().table(), *facts])
+        return self._looked_at(folder, class_names, counts, names, paths, said)
 
-    def rows(self, source: Path, rows: Sequence[Row]) -> list[_Photo]:
-        """The photos of rows of a table, sorted by class and name."""
+    def _regular(
+        self, class_folder: Path, above: Mapping[tuple[int, int], str] | None
+    ) -> tuple[list[str], np.ndarray]:
+        """Files of a class that can be opened, and links to nowhere, sorted; and their facts."""
+        found: list[str] = []
+        facts = FileFacts()
+        for path, state in walk_texts(class_folder, above):
+            if state is None or is_regular(state):
+                found.append(path)
+                facts.add(state)
+            else:
+                self._special.append(os.path.relpath(path, class_folder.parent))
+        order = sorted(range(len(found)), key=found.__getitem__)  # those in folders come last
+        return [found[place] for place in order], facts.table()[order]
+
+    def rows(self, source: Path, rows: Sequence[Row]) -> Photos:
+        """The photos of rows of a table."""
+        rows = sorted(rows, key=attrgetter("label", "name"))
+        facts = FileFacts()
         for row in rows:
             _check_name(source, row.label)
             _check_name(source, row.name)
-        found = [_Found(r.label, r.name, str(r.path), os.stat(r.path), r.group) for r in rows]
-        found.sort(key=itemgetter(0, 1))
-        return self._looked_at(source, found)
+            facts.add(os.stat(row.path))
+        class_names, counts = counted(row.label for row in rows)
+        names, paths = [row.name for row in rows], [str(row.path) for row in rows]
+        groups = [row.group for row in rows]
+        return self._looked_at(source, class_names, counts, names, paths, facts.table(), groups)
 
-    def _looked_at(self, place: Path, found: Sequence[_Found]) -> list[_Photo]:
-        """Those that are photos, with their digests."""
-        photos, complaints = [], []
-        paths, states = [file.path for file in found], [file.state for file in found]
-        known = contents(place, paths, states, cache=self.cache)
-        for (class_name, name, path, _, group), content in zip(found, known, strict=True):
-            photo = _Photo(class_name, name, path, content.digest, group)
+    def _looked_at(
+        self,
+        place: Path,
+        class_names: Sequence[str],
+        counts: Sequence[int] | np.ndarray,
+        names: Sequence[str],
+        paths: Sequence[str],
+        facts: np.ndarray,
+        groups: Sequence[str] | None = None,
+    ) -> Photos:
+        """Those of these files that are photos, with their digests."""
+        known = contents(place, paths, facts, cache=self.cache)
+        files = Photos(
+            tuple(class_names),
+            np.array(counts, np.int64),
+            names,
+            paths,
+            known.digests,
+            groups if any(groups or ()) else None,
+        )
+        complaints, others = [], set()
+        for index, content in sorted(known.odd.items()):
+            told = files.shown(index)
             if content.error:
-                complaints.append(Complaint(photo.shown, content.error))
+                complaints.append(Complaint(told, content.error))
             elif not content.is_photo:
-                self._skipped.append(photo.shown)
-            else:
-                photos.append(photo)
-                if content.range:
-                    self.ranges[f"{shown(place)}/{photo.shown}"] = content.range
+                self._skipped.append(told)
+                others.add(index)
+            elif content.range:
+                self.ranges[f"{shown(place)}/{told}"] = content.range
         if complaints:
             raise refusal(complaints, "file", f"in {shown(place)} cannot be read")
-        return photos
+        return files.without(others)
 
-    def enough(self, place: Path, photos: list[_Photo], min_per_class: int | None) -> list[_Photo]:
+    def enough(self, place: Path, photos: Photos, min_per_class: int | None) -> Photos:
         """Those of classes with at least so many; the others are noted, and `rare`."""
         if min_per_class is None:
             return photos
-        counts = Counter(photo.class_name for photo in photos)
+        counts = photos.count
         self.rare = {name for name, number in counts.items() if number < min_per_class}
         if self.rare:
             number = sum(counts[name] for name in self.rare)
@@ -216,34 +244,33 @@ class _Reading:
                 f"classes of {shown(place)} with fewer than {min_per_class} photographs, left out "
                 f"of training, test and report: {len(self.rare)}, {number:,} photographs ({told})"
             )
-        if photos and len(self.rare) == len(counts):
+        if counts and len(self.rare) == len(counts):
             most = max(counts.values())
             raise ValueError(
                 f"--min-per-class: no class of {shown(place)} has {min_per_class} photographs; the "
                 f"largest has {most}"
             )
-        return [photo for photo in photos if photo.class_name not in self.rare]
+        return self.common(photos)
 
-    def classes(self, folder: Path, photos: Sequence[_Photo]) -> tuple[str, ...]:
+    def common(self, photos: Photos) -> Photos:
+        """Those of classes that are not rare."""
+        return photos.of_classes(set(photos.class_names) - self.rare)
+
+    def classes(self, folder: Path, photos: Photos) -> tuple[str, ...]:
         """Names of the class folders, sorted; empty ones are left out."""
         names = _class_names(folder)
-        counts = Counter(photo.class_name for photo in photos)
-        if empty := [name for name in names if not counts[name] and name not in self.rare]:
+        counts = photos.count
+        if empty := [name for name in names if name not in counts and name not in self.rare]:
             told = listed(empty)
             self.notes.append(f"left out of {shown(folder)}, because without photographs: {told}")
-        classes = tuple(name for name in names if counts[name])
-        _check_train(folder, classes, counts)
-        return classes
+        _check_train(folder, photos.class_names, counts)
+        return photos.class_names
 
-    def compare(
-        self, folder: Path, classes: Sequence[str], train: Sequence[_Photo], test: Sequence[_Photo]
-    ) -> None:
+    def compare(self, folder: Path, classes: Sequence[str], train: Photos, test: Photos) -> None:
         """Notes classes that are not tested, and photos that are learnt from and tested with."""
-        tested = {photo.class_name for photo in test}
-        if missing := [name for name in classes if name not in tested]:
+        if missing := [name for name in classes if name not in test.class_names]:
             self.notes.append(f"classes without a photo in {shown(folder)}: {listed(missing)}")
-        known = {photo.digest for photo in train}
-        if leaked := [photo.shown for photo in test if photo.digest in known]:
+        if leaked := [test.shown(place) for place in test.those_in(train)]:
             self.notes.append(
                 f"photos in {shown(folder)} that the train folder holds too, so the test "
                 f"flatters: {len(leaked)} ({listed(leaked)})"
@@ -253,8 +280,8 @@ class _Reading:
         self,
         place: Path,
         classes: tuple[str, ...],
-        train: list[_Photo],
-        test: list[_Photo] | None,
+        train: Photos,
+        test: Photos | None,
     ) -> Dataset:
         """All that was read, with what the user should know of it."""
         levels, lines = levels_of(self.ranges)
@@ -264,24 +291,23 @@ class _Reading:
             classes=classes,
             train=_split(train, classes),
             test=None if test is None else _split(test, classes),
-            fingerprint=_fingerprint(train, test or []),
+            fingerprint=_fingerprint(train, test),
             levels=levels,
             notes=tuple(self.notes),
         )
 
-    def tell(self, train: Sequence[_Photo], levels: Sequence[str]) -> None:
+    def tell(self, train: Photos, levels: Sequence[str]) -> None:
         """Notes copies among the training photos, and what was read over."""
-        alike = _alike(train, lambda photo: photo.digest)
-        torn = [some for some in alike if len({train[n].class_name for n in some}) > 1]
+        torn = [some for some in train.alike if len(set(train.class_of[list(some)])) > 1]
         if torn:
-            told = listed([" = ".join(train[n].shown for n in some[:3]) for some in torn])
+            told = listed([" = ".join(map(train.shown, some[:3])) for some in torn])
             s, are = ("", "is") if len(torn) == 1 else ("s", "are")
             self.notes.append(
                 f"{len(torn)} photograph{s} {are} in more than one class: {told}; keep the right "
                 "one of each"
             )
-        if copies := _copies(train):
-            told = listed([" = ".join(train[n].shown for n in numbers[:3]) for numbers in copies])
+        if copies := train.copies():
+            told = listed([" = ".join(map(train.shown, numbers[:3])) for numbers in copies])
             number = sum(map(len, copies)) - len(copies)
             self.notes.append(
                 f"training photographs that are copies of others in their class, and stay on their "
@@ -297,7 +323,7 @@ class _Reading:
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
-    names = tuple(path.name for path in subfolders(folder))
+    names = tuple(subfolder_names(folder))
     if not names or all(map(is_split_name, names)):
         expected = folder if is_split_name(folder.name) else folder / "train"
         only = f", only {listed(names)}" if names else ""
@@ -311,6 +337,14 @@ def _class_names(folder: Path) -> tuple[str, ...]:
             f"accents are written: {listed(twice)}; rename or join them"
         )
     return names
+
+
+def _check_names(folder: Path, names: Sequence[str], below: str) -> None:
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        for name in names:
+            _check_name(folder, name, below)
 
 
 def _check_name(folder: Path, name: str, below: str = "") -> None:
@@ -327,7 +361,7 @@ def _check_name(folder: Path, name: str, below: str = "") -> None:
         raise ValueError(f"{where}: its name is not UTF-8; rename it") from None
 
 
-def _check_train(folder: Path, classes: tuple[str, ...], counts: Counter[str]) -> None:
+def _check_train(folder: Path, classes: tuple[str, ...], counts: Mapping[str, int]) -> None:
     if not classes:
         raise ValueError(f"no photographs in {shown(folder)}; add some to its classes")
     if len(classes) == 1:
@@ -342,55 +376,41 @@ def _check_train(folder: Path, classes: tuple[str, ...], counts: Counter[str]) -
         )
 
 
-def _as_in_train(folder: Path, classes: Sequence[str], photos: list[_Photo]) -> list[_Photo]:
+def _as_in_train(folder: Path, classes: Sequence[str], photos: Photos) -> Photos:
     """Test photos with the names of their classes as the train folder spells them."""
     spelling = {same_name(name): name for name in classes}
-    found = sorted({photo.class_name for photo in photos})
-    unknown = [name for name in found if same_name(name) not in spelling]
+    unknown = [name for name in photos.class_names if same_name(name) not in spelling]
     if unknown:
         raise ValueError(
             f"classes in {shown(folder)} that the train folder lacks: {listed(unknown)}; "
             "rename or remove them"
         )
-    known = {name: spelling[same_name(name)] for name in found}
-    renamed = [photo._replace(class_name=known[photo.class_name]) for photo in photos]
-    return sorted(renamed, key=itemgetter(0, 1))
+    return photos.renamed({name: spelling[same_name(name)] for name in photos.class_names})
 
 
-def _split(photos: list[_Photo], classes: tuple[str, ...]) -> Split:
+def _split(photos: Photos, classes: tuple[str, ...]) -> Split:
     index = {name: position for position, name in enumerate(classes)}
+    labels = np.repeat([index[name] for name in photos.class_names], photos.counts)
     return Split(
-        files=Paths([photo.path for photo in photos]),
-        labels=tuple(index[photo.class_name] for photo in photos),
-        copies=_copies(photos),
-        groups=_alike(photos, lambda photo: photo.group or None),
+        files=Paths(photos.paths),
+        labels=tuple(labels.tolist()),
+        copies=photos.copies(),
+        groups=photos.of_groups(),
     )
 
 
-def _copies(photos: Sequence[_Photo]) -> tuple[tuple[int, ...], ...]:
-    return _alike(photos, lambda photo: (photo.class_name, photo.digest))
-
-
-def _alike(photos: Sequence[_Photo], by: Callable[[_Photo], object]) -> tuple[tuple[int, ...], ...]:
-    """Positions of photos that `by` says the same of, two at least; None says nothing."""
-    said = [by(photo) for photo in photos]
-    met: set[object] = set()
-    twice: set[object] = set()
-    for text in said:
-        (twice if text in met else met).add(text)
-    alike = defaultdict(list)
-    for position, text in enumerate(said) if twice - {None} else ():
-        if text is not None and text in twice:
-            alike[text].append(position)
-    return tuple(map(tuple, alike.values()))
-
-
-def _fingerprint(train: list[_Photo], test: list[_Photo]) -> str:
+def _fingerprint(train: Photos, test: Photos | None) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for split, photos in (("train", train), ("test", test)):
-        for photo in photos:
-            digest.update(os.fsencode(f"{split}/{photo.class_name}/{photo.name}\0"))
-            digest.update(photo.digest)
-            if photo.group:
-                digest.update(os.fsencode(f"\0{photo.group}\0"))
+    for split, photos in {"train": train, **({"test": test} if test else {})}.items():
+        for class_name, places in photos.by_class():
+            some = slice(places.start, places.stop)
+            folder = f"{split}/{class_name}/"
+            names = [f"{folder}{name}\0".encode() for name in photos.names[some]]
+            held = photos.digests[some].tobytes()
+            size = len(held) // len(names)
+            said = [held[at : at + size] for at in range(0, len(held), size)]
+            columns = [names, said]
+            if photos.groups:
+                columns.append([f"\0{g}\0".encode() if g else b"" for g in photos.groups[some]])
+            digest.update(b"".join(itertools.chain.from_iterable(zip(*columns, strict=True))))
     return digest.hexdigest()

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import time
+from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ _OF_A_THREAD = 64  # of them, one after the other
 _PIECE = 1 << 18  # bytes
 _DIGEST = hashlib.blake2b().digest_size
 _LATEST = 2**63 - 1
+_FACTS = 4  # numbers of a file
 _MAGIC = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF.{4}WEBP|II\*\x00|MM\x00\*", re.DOTALL
 )
@@ -54,6 +56,42 @@ class Content(NamedTuple):
     is_photo: bool = True
     range: Range | None = None  # of a photograph of more than 8 bits
 
+    @property
+    def is_plain(self) -> bool:
+        return self == (self.digest, None, True, None)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What many files hold."""
+
+    digests: np.ndarray  # (N, _DIGEST) uint8
+    odd: dict[int, Content]  # by place: what is no plain photograph
+
+
+class FileFacts:
+    """What tells whether files have changed: size, both times and inode; -1 for a link to nowhere.
+
+    The second time nobody can set.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = array("q")
+
+    def add(self, state: os.stat_result | None) -> None:
+        row = (-1, -1, -1, -1)
+        if state is not None:
+            row = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+        try:
+            self._numbers.extend(row)
+        except OverflowError:  # a time after 2262, or an inode of 64 bits
+            del self._numbers[len(self._numbers) // _FACTS * _FACTS :]
+            self._numbers.extend(min(number, _LATEST) for number in row)
+
+    def table(self) -> np.ndarray:
+        """(N, 4) int64."""
+        return np.frombuffer(self._numbers.tobytes(), np.int64).reshape(-1, _FACTS)
+
 
 @dataclass(frozen=True)
 class _Known:
@@ -64,8 +102,8 @@ class _Known:
     digests: np.ndarray  # (N, _DIGEST) uint8
     odd: str  # JSON, by place: all but the digest of what is no plain photograph
 
-    def find(self, names: Sequence[str], facts: np.ndarray) -> list[Content | None]:
-        """The contents of files that have not changed; None of others."""
+    def find(self, names: Sequence[str], facts: np.ndarray) -> tuple[Contents, np.ndarray]:
+        """The contents of files, and of which they are known because these have not changed."""
         if self.names == _ended(names):
             places = np.arange(len(names))
         else:
@@ -73,24 +111,18 @@ class _Known:
             places = np.array([known.get(os.fsencode(name), -1) for name in names], np.int64)
         same = places >= 0
         same[same] = (self.facts[places[same]] == facts[same]).all(1) & (facts[same, 1] >= 0)
-        odd = {int(place): told for place, told in json.loads(self.odd).items()}
-        digests = self.digests.tobytes()
-        found: list[Content | None] = [None] * len(names)
-        for index in np.flatnonzero(same).tolist():
-            place = int(places[index])
-            digest = digests[place * _DIGEST : (place + 1) * _DIGEST]
-            found[index] = _content(digest, odd[place]) if place in odd else Content(digest)
-        return found
+        digests = np.zeros((len(names), _DIGEST), np.uint8)
+        digests[same] = self.digests[places[same]]
+        told = {int(place): some for place, some in json.loads(self.odd).items()}
+        where = np.flatnonzero(same & np.isin(places, np.array(list(told), np.int64))).tolist()
+        odd = {n: _content(digests[n].tobytes(), told[int(places[n])]) for n in where}
+        return Contents(digests, odd), same
 
 
 def contents(
-    place: Path,
-    paths: Sequence[str],
-    states: Sequence[os.stat_result | None],
-    *,
-    cache: Path | None = None,
-) -> list[Content]:
-    """What files hold, by their paths and states; the state None is a link to nowhere.
+    place: Path, paths: Sequence[str], facts: np.ndarray, *, cache: Path | None = None
+) -> Contents:
+    """What files hold, by their paths and what `FileFacts` says of them.
 
     They lie below the folder `place`, or are listed by the table `place`. Reading that is killed
     goes on where it was.
@@ -98,41 +130,38 @@ def contents(
     memory = _memory(place, cache)
     start = os.path.join(place, "")
     names = [path.removeprefix(start) for path in paths]
-    facts = _facts(states)
     known = _read(memory)
-    found = known.find(names, facts)
-    fresh = [index for index, content in enumerate(found) if content is None]
+    found, is_known = known.find(names, facts)
+    fresh = np.flatnonzero(~is_known).tolist()
     now, saved = time.time_ns(), time.monotonic()
-    lasting = facts[:, 1:3].max(1, initial=-1) < now - int(FRESH * 1e9)
+    lasting = (facts[:, 1] >= 0) & (facts[:, 1:3].max(1, initial=-1) < now - int(FRESH * 1e9))
     with Progress(f"reading {place.name}", len(fresh), "file") as progress:
         examined = _examined([paths[index] for index in fresh])
         for index, content in zip(fresh, examined, strict=True):
-            found[index] = content
+            found.digests[index] = np.frombuffer(content.digest, np.uint8)
+            if not content.is_plain:
+                found.odd[index] = content
+            is_known[index] = True
             progress.update()
             if time.monotonic() - saved > SAVED:
-                _write(memory, _of(names, facts, found, lasting))
+                _write(memory, _remembered(names, facts, found, lasting & is_known))
                 saved = time.monotonic()
     if fresh or known.names != _ended(names):
-        _write(memory, _of(names, facts, found, lasting))
-    return [content for content in found if content is not None]
+        _write(memory, _remembered(names, facts, found, lasting))
+    return found
 
 
-def _of(
-    names: Sequence[str], facts: np.ndarray, found: Sequence[Content | None], lasting: np.ndarray
+def _remembered(
+    names: Sequence[str], facts: np.ndarray, found: Contents, which: np.ndarray
 ) -> _Known:
-    """What is to be remembered: files that are not just being written, read by now."""
-    kept = [
-        index
-        for index in np.flatnonzero(lasting & (facts[:, 1] >= 0)).tolist()
-        if found[index] is not None
-    ]
-    some = [content for index in kept if (content := found[index])]
-    odd = {place: _told(c) for place, c in enumerate(some) if c != (c.digest, None, True, None)}
-    digests = np.frombuffer(b"".join(content.digest for content in some), np.uint8)
+    """What is to be remembered: files that are read by now and are not just being written."""
+    places = np.flatnonzero(which)
+    kept = {place: number for number, place in enumerate(places.tolist())}
+    odd = {kept[place]: _told(content) for place, content in found.odd.items() if place in kept}
     return _Known(
-        _ended([names[index] for index in kept]),
-        facts[kept],
-        digests.reshape(len(some), _DIGEST),
+        _ended([names[place] for place in kept]),
+        facts[places],
+        found.digests[places],
         json.dumps(odd),
     )
 
@@ -152,22 +181,6 @@ def is_image(path: Path) -> bool:
         return True
     with open(path, "rb") as file:
         return bool(_MAGIC.match(file.read(16)))
-
-
-def _facts(states: Sequence[os.stat_result | None]) -> np.ndarray:
-    """What tells whether files have changed, (N, 4): size, both times and inode; -1 for a link.
-
-    The second time nobody can set.
-    """
-    rows = [
-        (-1, -1, -1, -1) if s is None else (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
-        for s in states
-    ]
-    try:
-        return np.array(rows, np.int64).reshape(-1, 4)
-    except OverflowError:  # a time after 2262, or an inode of 64 bits
-        rows = [tuple(min(number, _LATEST) for number in row) for row in rows]  # type: ignore[misc]
-        return np.array(rows, np.int64).reshape(-1, 4)
 
 
 def _examined(paths: Sequence[str]) -> Iterator[Content]:
@@ -267,7 +280,7 @@ def _memory(of: Path, cache: Path | None) -> Path | None:
 
 def _read(memory: Path | None) -> _Known:
     """What is remembered: nothing of another version, or where it is damaged."""
-    nothing = _Known(b"", np.empty((0, 4), np.int64), np.empty((0, _DIGEST), np.uint8), "{}")
+    nothing = _Known(b"", np.empty((0, _FACTS), np.int64), np.empty((0, _DIGEST), np.uint8), "{}")
     if memory is None or not memory.exists():
         return nothing
     try:
@@ -278,7 +291,7 @@ def _read(memory: Path | None) -> _Known:
             known = _Known(names, said["facts"], said["digests"], odd)
         number = names.count(b"\0")
         shapes = known.facts.shape, known.digests.shape
-        if shapes != ((number, 4), (number, _DIGEST)):
+        if shapes != ((number, _FACTS), (number, _DIGEST)):
             raise ValueError(f"{number} names and {shapes}")
         for told in json.loads(odd).values():
             _content(b"", told)

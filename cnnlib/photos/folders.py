@@ -4,10 +4,12 @@ Links are followed, each folder is read once, and nothing is opened: a pipe woul
 """
 
 import errno
+import itertools
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 # What desktops, disks and tools leave in folders, in any case.
@@ -30,16 +32,24 @@ _NOWHERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
 
 def subfolders(folder: Path) -> list[Path]:
     """The visible ones, sorted."""
-    return sorted(path for path in _visible(folder) if path.is_dir())
+    return [folder / name for name in subfolder_names(folder)]
+
+
+def subfolder_names(folder: Path) -> list[str]:
+    """Names of the visible ones, sorted."""
+    return sorted(entry.name for entry in _entries(folder) if _is_folder(entry))
 
 
 def hidden_folders(folder: Path) -> list[Path]:
     """Those that begin with a dot and are none that systems and tools are known to make."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.name.startswith(".") and not _KNOWN_HIDDEN.fullmatch(path.name) and path.is_dir()
-    )
+    with os.scandir(folder) as entries:
+        return sorted(
+            Path(entry.path)
+            for entry in entries
+            if entry.name.startswith(".")
+            and not _KNOWN_HIDDEN.fullmatch(entry.name)
+            and _is_folder(entry)
+        )
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
@@ -51,9 +61,14 @@ def walk(folder: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
     return ((Path(path), state) for path, state in walk_texts(folder))
 
 
-def walk_texts(folder: Path) -> Iterator[tuple[str, os.stat_result | None]]:
-    """As `walk`, with paths as texts: where there are very many, `Path`s are what takes time."""
-    met = {_identity(os.stat(above)): str(above) for above in folder.absolute().parents}
+def walk_texts(
+    folder: Path, above: Mapping[tuple[int, int], str] | None = None
+) -> Iterator[tuple[str, os.stat_result | None]]:
+    """As `walk`, with paths as texts: where there are very many, `Path`s are what takes time.
+
+    `above` is what `identities_above` says of the folder, for who walks through many in one place.
+    """
+    met = dict(identities_above(folder) if above is None else above)
     inside = [str(folder)]
     while inside:
         place = inside.pop()
@@ -62,15 +77,14 @@ def walk_texts(folder: Path) -> Iterator[tuple[str, os.stat_result | None]]:
             if earlier is not place and (os.path.islink(earlier) or os.path.islink(place)):
                 raise _loop(Path(place), Path(earlier))
             start = os.path.join(place, "")
-            for name in os.listdir(place):
-                if _CLUTTER.fullmatch(name):
-                    continue
-                path = start + name
-                state = _state(path)  # one by one: who looks for any file stops at the first
-                if state and stat.S_ISDIR(state.st_mode):
-                    inside.append(path)
-                else:
-                    yield path, state
+            with _opened(place) as at:
+                names = itertools.filterfalse(_CLUTTER.fullmatch, sorted(os.listdir(at)))
+                for name in names:  # one by one: who looks for any file stops at the first
+                    state = _state(name, at)
+                    if state and stat.S_ISDIR(state.st_mode):
+                        inside.append(start + name)
+                    else:
+                        yield start + name, state
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
@@ -78,6 +92,11 @@ def walk_texts(folder: Path) -> Iterator[tuple[str, os.stat_result | None]]:
                 f"folders in {shown(folder)} lie too deep to be read, beginning with "
                 f"{os.path.relpath(place, folder)[:60]}; move what they hold up"
             ) from error
+
+
+def identities_above(folder: Path) -> dict[tuple[int, int], str]:
+    """The folders that hold this one, by what they are whatever they are called."""
+    return {_identity(os.stat(path)): str(path) for path in folder.absolute().parents}
 
 
 def is_regular(state: os.stat_result | None) -> bool:
@@ -93,9 +112,20 @@ def _loop(place: Path, earlier: Path) -> ValueError:
     )
 
 
-def _state(path: str) -> os.stat_result | None:
+@contextmanager
+def _opened(folder: str) -> Iterator[int]:
+    """Names in an open folder are found faster than paths."""
+    at = os.open(folder, os.O_RDONLY)
     try:
-        return os.stat(path)
+        yield at
+    finally:
+        os.close(at)
+
+
+def _state(name: str, at: int) -> os.stat_result | None:
+    """Of a file in the folder that is open as `at`."""
+    try:
+        return os.stat(name, dir_fd=at)
     except OSError as error:
         if error.errno in _NOWHERE:
             return None
@@ -106,8 +136,20 @@ def _identity(state: os.stat_result) -> tuple[int, int]:
     return state.st_dev, state.st_ino
 
 
-def _visible(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if not _CLUTTER.fullmatch(path.name))
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What is visible in a folder."""
+    with os.scandir(folder) as entries:
+        yield from (entry for entry in entries if not _CLUTTER.fullmatch(entry.name))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is one; a link may lead to one, to nowhere or round in a circle."""
+    return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it can be opened without waiting; a link may lead to what can."""
+    return Path(entry.path).is_file() if entry.is_symlink() else entry.is_file()
 
 
 def shown(path: Path) -> str:

@@ -4,14 +4,24 @@ What its names and its sub-folders say is looked at together, because the classe
 is named one folder too high would be "train" and "test".
 """
 
+import os
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 from cnnlib.photos.digests import is_image
-from cnnlib.photos.folders import is_regular, listed, shown, subfolders, walk
+from cnnlib.photos.folders import (
+    is_file,
+    is_regular,
+    listed,
+    shown,
+    subfolder_names,
+    subfolders,
+    walk,
+)
 
 _TRAIN = re.compile(r"train(ing)?", re.IGNORECASE)
 _TEST = re.compile(r"test(ing)?", re.IGNORECASE)
@@ -59,11 +69,11 @@ def role_of(name: str) -> str | None:
 def unwrapped(train_dir: Path) -> Path:
     """train/train of a folder train that holds one folder of that name and nothing else."""
     for _ in range(_WRAPPINGS):
-        inside = subfolders(train_dir)
-        names = [path.name.casefold() for path in inside]
-        if not _TRAIN.fullmatch(train_dir.name) or names != [train_dir.name.casefold()]:
+        inside = subfolder_names(train_dir)
+        outer = train_dir.name.casefold()
+        if not _TRAIN.fullmatch(outer) or [name.casefold() for name in inside] != [outer]:
             break
-        train_dir = inside[0]
+        train_dir = train_dir / inside[0]
     return train_dir
 
 
@@ -73,7 +83,7 @@ def test_folder(train_dir: Path, classes: Sequence[str]) -> tuple[Path | None, l
     A folder called test, or else val, in any spelling, beside one called train.
     """
     outer = train_dir
-    while _TRAIN.fullmatch(outer.parent.name) and len(subfolders(outer.parent)) == 1:
+    while _TRAIN.fullmatch(outer.parent.name) and len(subfolder_names(outer.parent)) == 1:
         outer = outer.parent
     if not _TRAIN.fullmatch(outer.name):
         return None, []
@@ -123,10 +133,10 @@ def check_height(folder: Path) -> None:
 
 def _one_with_photos(inside: Sequence[Path]) -> Path | None:
     """The only sub-folder with photographs, where it has none of its own; the others hold files."""
-    full = [path for path in inside if holds_photos(path)]
-    if not full and len(inside) == 1 and subfolders(inside[0]):
+    full = list(islice(filter(holds_photos, inside), 2))
+    if not full and len(inside) == 1 and subfolder_names(inside[0]):
         return inside[0]
-    if len(full) != 1 or _own_photos(full[0]) or not subfolders(full[0]):
+    if len(full) != 1 or _own_photos(full[0]) or not subfolder_names(full[0]):
         return None
     others = [path for path in inside if path != full[0]]
     return full[0] if all(any(True for _ in walk(path)) for path in others) else None
@@ -144,10 +154,12 @@ def _labelled(folder: Path, classes: Iterable[str]) -> Path:
     """test/test of a folder test that holds one folder and no class."""
     known = {same_name(name) for name in classes}
     for _ in range(_WRAPPINGS):
-        inside = subfolders(folder)
-        if len(inside) != 1 or same_name(inside[0].name) in known or not subfolders(inside[0]):
+        inside = subfolder_names(folder)
+        if len(inside) != 1 or same_name(inside[0]) in known:
             break
-        folder = inside[0]
+        if not subfolder_names(folder / inside[0]):
+            break
+        folder = folder / inside[0]
     return folder
 
 
@@ -172,16 +184,20 @@ def _below(folder: Path) -> tuple[Path, set[str]]:
     for _ in range(_WRAPPINGS):
         if _own_photos(folder):
             return folder, set()
-        inside = subfolders(folder)
+        inside = subfolder_names(folder)
         if len(inside) != 1:
-            return folder, {same_name(path.name) for path in inside}
-        folder = inside[0]
+            return folder, set(map(same_name, inside))
+        folder = folder / inside[0]
     return folder, set()
 
 
 def _own_photos(folder: Path) -> bool:
-    visible = (path for path in folder.iterdir() if not path.name.startswith("."))
-    return any(path.is_file() and is_image(path) for path in visible)
+    with os.scandir(folder) as entries:
+        return any(
+            is_file(entry) and is_image(Path(entry.path))
+            for entry in entries
+            if not entry.name.startswith(".")
+        )
 
 
 def holds_photos(folder: Path) -> bool:

@@ -20,7 +20,7 @@ class Paths(Sequence[Path]):
     def __init__(self, paths: Sequence[str]) -> None:
         ends = [os.path.dirname(min(paths)), os.path.dirname(max(paths))] if paths else [""]
         self._start = os.path.join(os.path.commonpath(ends), "")
-        self._rest = os.fsencode(_END.join(path[len(self._start) :] for path in paths))
+        self._rest = os.fsencode(_END.join([path[len(self._start) :] for path in paths]))
         self._number = len(paths)
 
     def __len__(self) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cnnlib.photos.dataset import Dataset, permissions_named, read_folder, read_listed
 from cnnlib.photos.download import download
-from cnnlib.photos.folders import listed, shown
+from cnnlib.photos.folders import listed, shown, subfolder_names
 from cnnlib.photos.layout import role_of, train_folder
 from cnnlib.photos.source_text import SourceText
 from cnnlib.photos.table import SUFFIXES, Table, joined, labelled, read_rows
@@ -116,7 +116,7 @@ class _Finding:
     def _described(self, folder: Path) -> dict[Path, Table]:
         """Hugging Face's tables of a folder, or of its sets, that name files and labels."""
         columns = self._source.columns
-        sets = sorted(path for path in folder.iterdir() if path.is_dir() and role_of(path.name))
+        sets = [folder / name for name in subfolder_names(folder) if role_of(name)]
         for places in ([folder], sets):
             there = [place / name for place in places for name in _METADATA]
             found = ((path, labelled(path, columns)) for path in there if path.is_file())

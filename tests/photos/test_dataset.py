@@ -271,8 +271,9 @@ def refuse_root(secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             raise PermissionError(13, "Permission denied", str(path))
         return path
 
-    listed, read = os.listdir, digests._read_through
-    monkeypatch.setattr(os, "listdir", lambda path: listed(checked(path)))
+    scanned, opened, read = os.scandir, os.open, digests._read_through
+    monkeypatch.setattr(os, "scandir", lambda path: scanned(checked(path)))
+    monkeypatch.setattr(os, "open", lambda path, *given: opened(checked(path), *given))
     monkeypatch.setattr(digests, "_read_through", lambda path: read(checked(path)))
 
 
