@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from cnnlib.photos.columns import Photos, counted
-from cnnlib.photos.digests import FileFacts, contents
+from cnnlib.photos.digests import contents
 from cnnlib.photos.folders import (
+    FileFacts,
+    files_in,
     hidden_folders,
     identities_above,
-    is_regular,
     listed,
     shown,
     subfolder_names,
     subfolders,
-    walk_texts,
 )
 from cnnlib.photos.layout import (
     check_height,
@@ -149,40 +149,26 @@ class _Reading:
         if hidden := [path.name for path in hidden_folders(folder) if holds_photos(path)]:
             told = listed(hidden)
             self.notes.append(f"left out of {shown(folder)}, because of the dot: {told}; rename")
-        class_names, counts, facts = [], [], []
+        class_names, counts = [], []
+        facts = [FileFacts().table()]
         names: list[str] = []
         paths: list[str] = []
-        folders = subfolders(folder)
-        above = identities_above(folders[0]) if folders else None
-        for class_folder in folders:
+        above: dict[tuple[int, int], str] = {}
+        for class_folder in subfolders(folder):
+            above = above or identities_above(class_folder)
             _check_name(folder, class_folder.name)
-            found, states = self._regular(class_folder, above)
-            if found:
+            found = files_in(class_folder, above)
+            self._special += [os.path.relpath(path, folder) for path in found.special]
+            if found.paths:
                 begins = len(os.path.join(class_folder, ""))
-                inside = [path[begins:] for path in found]
+                inside = [path[begins:] for path in found.paths]
                 _check_names(folder, inside, class_folder.name)
                 names += inside
-                paths += found
-                facts.append(states)
+                paths += found.paths
+                facts.append(found.facts)
                 class_names.append(class_folder.name)
-                counts.append(len(found))
-        said = np.concatenate([FileFacts().table(), *facts])
-        return self._looked_at(folder, class_names, counts, names, paths, said)
-
-    def _regular(
-        self, class_folder: Path, above: Mapping[tuple[int, int], str] | None
-    ) -> tuple[list[str], np.ndarray]:
-        """Files of a class that can be opened, and links to nowhere, sorted; and their facts."""
-        found: list[str] = []
-        facts = FileFacts()
-        for path, state in walk_texts(class_folder, above):
-            if state is None or is_regular(state):
-                found.append(path)
-                facts.add(state)
-            else:
-                self._special.append(os.path.relpath(path, class_folder.parent))
-        order = sorted(range(len(found)), key=found.__getitem__)  # those in folders come last
-        return [found[place] for place in order], facts.table()[order]
+                counts.append(len(inside))
+        return self._looked_at(folder, class_names, counts, names, paths, np.concatenate(facts))
 
     def rows(self, source: Path, rows: Sequence[Row]) -> Photos:
         """The photos of rows of a table."""

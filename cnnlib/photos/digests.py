@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import time
-from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 import PIL
 from PIL import Image, ImageFile
 
+from cnnlib.photos.folders import FACTS
 from cnnlib.photos.levels import Range, may_be_deep, value_range
 from cnnlib.photos.unreadable import CONVERT, REPAIR, UnreadableError, explained, foreign_format
 from cnnlib.system.limits import cores
@@ -36,8 +36,6 @@ _AT_ONCE = 4096  # files that are read before others are begun
 _OF_A_THREAD = 64  # of them, one after the other
 _PIECE = 1 << 18  # bytes
 _DIGEST = hashlib.blake2b().digest_size
-_LATEST = 2**63 - 1
-_FACTS = 4  # numbers of a file
 _MAGIC = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF.{4}WEBP|II\*\x00|MM\x00\*", re.DOTALL
 )
@@ -69,30 +67,6 @@ class Contents:
     odd: dict[int, Content]  # by place: what is no plain photograph
 
 
-class FileFacts:
-    """What tells whether files have changed: size, both times and inode; -1 for a link to nowhere.
-
-    The second time nobody can set.
-    """
-
-    def __init__(self) -> None:
-        self._numbers = array("q")
-
-    def add(self, state: os.stat_result | None) -> None:
-        row = (-1, -1, -1, -1)
-        if state is not None:
-            row = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-        try:
-            self._numbers.extend(row)
-        except OverflowError:  # a time after 2262, or an inode of 64 bits
-            del self._numbers[len(self._numbers) // _FACTS * _FACTS :]
-            self._numbers.extend(min(number, _LATEST) for number in row)
-
-    def table(self) -> np.ndarray:
-        """(N, 4) int64."""
-        return np.frombuffer(self._numbers.tobytes(), np.int64).reshape(-1, _FACTS)
-
-
 @dataclass(frozen=True)
 class _Known:
     """What is remembered of files, in the order of their names."""
@@ -122,7 +96,7 @@ class _Known:
 def contents(
     place: Path, paths: Sequence[str], facts: np.ndarray, *, cache: Path | None = None
 ) -> Contents:
-    """What files hold, by their paths and what `FileFacts` says of them.
+    """What files hold, by their paths and `folders.FileFacts`.
 
     They lie below the folder `place`, or are listed by the table `place`. Reading that is killed
     goes on where it was.
@@ -280,7 +254,7 @@ def _memory(of: Path, cache: Path | None) -> Path | None:
 
 def _read(memory: Path | None) -> _Known:
     """What is remembered: nothing of another version, or where it is damaged."""
-    nothing = _Known(b"", np.empty((0, _FACTS), np.int64), np.empty((0, _DIGEST), np.uint8), "{}")
+    nothing = _Known(b"", np.empty((0, FACTS), np.int64), np.empty((0, _DIGEST), np.uint8), "{}")
     if memory is None or not memory.exists():
         return nothing
     try:
@@ -291,7 +265,7 @@ def _read(memory: Path | None) -> _Known:
             known = _Known(names, said["facts"], said["digests"], odd)
         number = names.count(b"\0")
         shapes = known.facts.shape, known.digests.shape
-        if shapes != ((number, _FACTS), (number, _DIGEST)):
+        if shapes != ((number, FACTS), (number, _DIGEST)):
             raise ValueError(f"{number} names and {shapes}")
         for told in json.loads(odd).values():
             _content(b"", told)

@@ -8,9 +8,13 @@ import itertools
 import os
 import re
 import stat
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 # What desktops, disks and tools leave in folders, in any case.
 _CLUTTER = re.compile(
@@ -26,7 +30,9 @@ _KNOWN_HIDDEN = re.compile(
     r"temporaryitems|mediaartworkcache|stfolder|stversions|sync|dropbox.*|nfs.*|part|tmp)",
     re.IGNORECASE,
 )
+FACTS = 4  # numbers that tell whether a file has changed
 NAMED = 3  # names that a line lists
+_LATEST = 2**63 - 1
 _NOWHERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
 
 
@@ -55,36 +61,85 @@ def hidden_folders(folder: Path) -> list[Path]:
 def walk(folder: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
     """What is visible below a folder and is no folder, with its state; None: a link to nowhere.
 
-    Raises ValueError for a link to a folder that is read already or lies above it, and
-    PermissionError for a folder that may not be read.
+    One by one: who looks for any file stops at the first. Raises ValueError for a link to a folder
+    that is read already or lies above it, and PermissionError for a folder that may not be read.
     """
-    return ((Path(path), state) for path, state in walk_texts(folder))
+    for start, at, folders in _places(folder, identities_above(folder)):
+        for name in _visible_names(at):
+            state = _state(name, at)
+            if state and stat.S_ISDIR(state.st_mode):
+                folders.append(start + name)
+            else:
+                yield Path(start + name), state
 
 
-def walk_texts(
-    folder: Path, above: Mapping[tuple[int, int], str] | None = None
-) -> Iterator[tuple[str, os.stat_result | None]]:
-    """As `walk`, with paths as texts: where there are very many, `Path`s are what takes time.
+class FileFacts:
+    """What tells whether files have changed: size, both times and inode; -1 for a link to nowhere.
 
-    `above` is what `identities_above` says of the folder, for who walks through many in one place.
+    The second time nobody can set.
     """
-    met = dict(identities_above(folder) if above is None else above)
+
+    def __init__(self) -> None:
+        self._numbers = array("q")
+
+    def add(self, state: os.stat_result | None) -> None:
+        row = (-1, -1, -1, -1)
+        if state is not None:
+            row = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+        try:
+            self._numbers.extend(row)
+        except OverflowError:  # a time after 2262, or an inode of 64 bits
+            del self._numbers[len(self._numbers) // FACTS * FACTS :]
+            self._numbers.extend(min(number, _LATEST) for number in row)
+
+    def table(self) -> np.ndarray:
+        """(N, FACTS) int64."""
+        return np.frombuffer(self._numbers.tobytes(), np.int64).reshape(-1, FACTS)
+
+
+class Files(NamedTuple):
+    """What lies below a folder, sorted by path."""
+
+    paths: Sequence[str]  # files that can be opened without waiting, and links to nowhere
+    facts: np.ndarray  # (N, FACTS) int64
+    special: Sequence[str]  # paths of pipes, sockets and devices
+
+
+def files_in(folder: Path, above: Mapping[tuple[int, int], str]) -> Files:
+    """As `walk`, all at once and with paths as texts: `Path`s of very many are what takes time.
+
+    `above` is what `identities_above` says of the folder, for who looks into many in one place.
+    """
+    paths: list[str] = []
+    special: list[str] = []
+    facts = FileFacts()
+    for start, at, folders in _places(folder, above):
+        for name in _visible_names(at):
+            state = _state(name, at)
+            if state is None or stat.S_ISREG(state.st_mode):
+                paths.append(start + name)
+                facts.add(state)
+            else:
+                is_folder = stat.S_ISDIR(state.st_mode)
+                (folders if is_folder else special).append(start + name)
+    order = sorted(range(len(paths)), key=paths.__getitem__)
+    return Files([paths[place] for place in order], facts.table()[order], special)
+
+
+def _places(
+    folder: Path, above: Mapping[tuple[int, int], str]
+) -> Iterator[tuple[str, int, list[str]]]:
+    """A folder and those below: how paths in it begin, itself opened, and where to add to them."""
+    met = dict(above)
     inside = [str(folder)]
     while inside:
         place = inside.pop()
         try:
-            earlier = met.setdefault(_identity(os.stat(place)), place)
-            if earlier is not place and (os.path.islink(earlier) or os.path.islink(place)):
-                raise _loop(Path(place), Path(earlier))
-            start = os.path.join(place, "")
             with _opened(place) as at:
-                names = itertools.filterfalse(_CLUTTER.fullmatch, sorted(os.listdir(at)))
-                for name in names:  # one by one: who looks for any file stops at the first
-                    state = _state(name, at)
-                    if state and stat.S_ISDIR(state.st_mode):
-                        inside.append(start + name)
-                    else:
-                        yield start + name, state
+                earlier = met.setdefault(_identity(os.fstat(at)), place)
+                if earlier is not place and (os.path.islink(earlier) or os.path.islink(place)):
+                    raise _loop(Path(place), Path(earlier))
+                yield os.path.join(place, ""), at, inside
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
@@ -120,6 +175,10 @@ def _opened(folder: str) -> Iterator[int]:
         yield at
     finally:
         os.close(at)
+
+
+def _visible_names(at: int) -> Iterator[str]:
+    return itertools.filterfalse(_CLUTTER.fullmatch, sorted(os.listdir(at)))
 
 
 def _state(name: str, at: int) -> os.stat_result | None:

@@ -53,8 +53,9 @@ def stratified_split(
         num_val = min(max(round(len(of_class) * val_split), 1), len(of_class) - 1)
         drawn = rng.permutation(of_class)
         val.append(_with_copies(drawn, num_val, group_of) if copies else drawn[:num_val])
-    val_indices = np.sort(np.concatenate(val))
-    return np.setdiff1d(np.arange(len(labels)), val_indices), val_indices
+    held_out = np.zeros(len(labels), bool)
+    held_out[np.concatenate(val)] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def _with_copies(drawn: np.ndarray, number: int, groups: Mapping[int, Sequence[int]]) -> np.ndarray:
