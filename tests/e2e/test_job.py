@@ -87,14 +87,19 @@ def watching(head: int, dashboard: str, token: str) -> Callable[[], tuple[set[st
     """
     named, metrics, ended = set[str](), list[str](), threading.Event()
     headers = {"Authorization": f"Bearer {token}"}
+    port: int | None = None
 
     def look() -> None:
-        while not ended.wait(0.5):
+        nonlocal port
+        while not ended.wait(1):
             named.update(descendants(head).values())
             with suppress(requests.RequestException, LookupError, ValueError):
-                nodes = requests.get(f"{dashboard}/nodes?view=summary", headers=headers, timeout=5)
-                (node,) = nodes.json()["data"]["summary"]
-                port = node["raylet"]["metricsExportPort"]
+                if port is None:
+                    said = requests.get(
+                        f"{dashboard}/nodes?view=summary", headers=headers, timeout=5
+                    )
+                    [node] = said.json()["data"]["summary"]
+                    port = node["raylet"]["metricsExportPort"]
                 text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
                 metrics.extend([text] if "ray_cnnlib_" in text else [])
 
@@ -113,6 +118,7 @@ def test_a_submitted_job_runs_a_sweep_and_leaves_its_results(
     cluster: dict[str, str], home: Path
 ) -> None:
     size = ["--trials", "3", "--max-epochs", "2", "--finalists", "0", "--image-size", "32"]
+    size += ["--set", "first_layer_filters=4,8", "--set", "conv_layers=3"]
     token = (home / ".ray" / "auth_token").read_text().strip()
     head = int((home / "head").read_text())
     seen = watching(head, cluster["RAY_API_SERVER_ADDRESS"], token)
