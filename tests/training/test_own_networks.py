@@ -1,5 +1,6 @@
 """Networks of the user's own as people write them: with views, with a schedule on a metric."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,44 @@ def test_a_network_may_take_views_of_its_images(
     assert measure(
         family.config(), num_classes=3, image_size=8, device="cpu", family=family
     ).seconds
+
+
+WEIGHTS_DIVERGE = """
+import torch
+from pytorch_lightning import LightningModule
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+class Lit(LightningModule):
+    def __init__(self, num_classes, image_size):
+        super().__init__()
+        self.dense = nn.Linear(3 * image_size ** 2, num_classes)
+    def forward(self, images):
+        return self.dense(images.flatten(1))
+    def training_step(self, batch, index):
+        return cross_entropy(self(batch[0]), batch[1])
+    def on_train_epoch_end(self):
+        if self.current_epoch == 1:
+            nn.init.constant_(self.dense.weight, float("nan"))
+    def validation_step(self, batch, index):
+        self.log("val_acc", (self(batch[0]).argmax(1) == batch[1]).float().mean())
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+"""
+LOSS_DIVERGES = WEIGHTS_DIVERGE.replace(
+    'nn.init.constant_(self.dense.weight, float("nan"))',
+    'self.log("train_loss", float("inf"))',
+)
+
+
+@pytest.mark.parametrize("code", [WEIGHTS_DIVERGE, LOSS_DIVERGES])
+def test_an_own_network_that_is_not_finite_has_no_accuracy(
+    code: str, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "lit.py").write_text(code)
+    first, second = rows(family_asked(f"{tmp_path}/lit.py:Lit"), photos, tmp_path)
+    assert math.isfinite(first["val_acc"])
+    assert math.isnan(second["val_acc"])
 
 
 def test_a_schedule_that_waits_for_validation_is_told_where_none_validates(
