@@ -22,7 +22,7 @@ COMPARED = Look(QUIET, dash="longdashdot")
 
 def drawn_curves(epochs: pd.DataFrame, trials: pd.DataFrame, highlight: str | None) -> list[str]:
     """The trials whose curves are drawn: all, or of too many every n-th from the best down."""
-    logged = trials.loc[trials["trial_id"].isin(epochs["trial_id"]), "trial_id"].tolist()
+    logged = trials.loc[trials["trial_id"].isin(epochs["trial_id"].unique()), "trial_id"].tolist()
     limit = min(MAX_CURVES, int(MAX_POINTS / max(1.0, len(epochs) / max(1, len(logged)))))
     kept = logged[:: max(1, -(-len(logged) // max(1, limit)))]
     if highlight is None or highlight in kept or highlight not in logged:

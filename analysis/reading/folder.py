@@ -1,7 +1,7 @@
 """Reads everything that a sweep's folder may hold for its report; knows the folder's file names."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from cnnlib.journal.tables import (
     CLASS_COLUMNS,
     FIXED_TRIAL_COLUMNS,
     Results,
-    openings,
     read_results,
 )
 from cnnlib.networks.cnn.family import CNN
@@ -114,7 +113,7 @@ def read_folder(path: Path, choice: Choice | None = None) -> SweepFolder:
     check_pair(champion, about_champion.get("weights"))
     if "config" in about_champion:
         about_champion["config"] = told(about_champion["config"], names, network)
-    tests, measure = openings(path), Measure.of_metric(results.metric)
+    tests, measure = list(results.openings), Measure.of_metric(results.metric)
     return SweepFolder(
         path=path,
         trials=_clean_trials(results.trials, measure),
@@ -163,9 +162,7 @@ def _sorted_out(
             f"{path / 'trials.csv'}: {num_varied:,} hyperparameters vary, at most {MOST} are"
             " compared; --hyperparameters A,B says which"
         )
-    return Results(
-        _kept(trials, columns, ours), results.epochs, results.class_recalls, results.metric
-    )
+    return replace(results, trials=_kept(trials, columns, ours))
 
 
 def _kept(trials: pd.DataFrame, columns: Columns, ours: list[str]) -> pd.DataFrame:

@@ -42,6 +42,13 @@ def shown(value: object, digits: int = 4) -> str:
     return str(value)
 
 
+def texts_of(values: pd.Series) -> pd.Series:
+    """Each as `shown`, nothing where there is none."""
+    if values.dtype == object:  # True and 1 are equal there, and no list is in a dictionary
+        return values.map(shown, na_action="ignore")
+    return values.map({value: shown(value) for value in values.dropna().unique()})
+
+
 def signed(share: float) -> str:
     """A difference of accuracies in points, with its sign: +0.0 where it is too small for one."""
     return f"{round(100 * share, 1) + 0.0:+.1f}"
@@ -62,7 +69,10 @@ def shortened(text: str, length: int) -> str:
 def numbers_of(values: pd.Series) -> pd.Series | None:
     """The values as finite floats (NaN where unknown), or None if they are names or booleans."""
     known = values.dropna()
-    if known.empty or known.map(lambda value: isinstance(value, bool | np.bool_ | str)).any():
+    if known.empty or pd.api.types.is_bool_dtype(known):
+        return None
+    is_mixed = not pd.api.types.is_numeric_dtype(known)
+    if is_mixed and known.map(lambda value: isinstance(value, bool | np.bool_ | str)).any():
         return None
     as_numbers = pd.to_numeric(values, errors="coerce").astype(float)
     return as_numbers.where(np.isfinite(as_numbers))
@@ -114,7 +124,7 @@ def scale_of(values: pd.Series) -> Scale:
 
 
 def _category_scale(values: pd.Series) -> Scale:
-    texts = values.map(shown, na_action="ignore")
+    texts = texts_of(values)
     names = sorted(texts.dropna().unique())
     steps = [0.5] if len(names) == 1 else [i / (len(names) - 1) for i in range(len(names))]
     positions = texts.map(dict(zip(names, steps, strict=True))).astype(float)
@@ -150,9 +160,9 @@ def groups_of(values: pd.Series) -> Groups:
         return _number_groups(as_numbers)
     if as_numbers is not None:
         order = [shown(value) for value in sorted(as_numbers.dropna().unique())]
-        texts = as_numbers.map(shown, na_action="ignore")
+        texts = texts_of(as_numbers)
     else:
-        texts = rare_merged(values.map(shown, na_action="ignore"))
+        texts = rare_merged(texts_of(values))
         order = sorted(texts.dropna().unique(), key=lambda text: (text.startswith("other ("), text))
     order = list(dict.fromkeys(order))
     if texts.isna().any():

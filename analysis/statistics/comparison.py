@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.reading.folder import SweepFolder
 from analysis.reading.measure import ACCURACY, Measure
-from analysis.reading.values import NOT_LOGGED, numbers_of, rare_merged, shown
+from analysis.reading.values import NOT_LOGGED, numbers_of, rare_merged, shown, texts_of
 from analysis.statistics.averaging import NOTHING_KNOWN, Explanation, Explanations, Noise
 from analysis.statistics.learners import learned
 from analysis.statistics.regression import Fit, averaged, one_hot, owners
@@ -175,7 +175,7 @@ def _scores(
 
 def _determined(trials: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     """The columns of lists that at most three others determine: each layer's filters, say."""
-    texts = {name: trials[name].map(shown, na_action="ignore") for name in trials}
+    texts = {name: texts_of(trials[name]) for name in trials}
     varying = [name for name, column in texts.items() if column.nunique() > 1]
     lists = [name for name in varying if is_list(trials[name])]
     others = [name for name in varying if name not in lists and 2 * texts[name].nunique()
@@ -205,10 +205,10 @@ def levels_of(values: pd.Series) -> pd.Series:
     if as_numbers is not None and as_numbers.nunique() > MAX_VALUES:
         texts, order = _number_groups(as_numbers)
     elif as_numbers is not None:
-        texts = as_numbers.map(shown, na_action="ignore")
+        texts = texts_of(as_numbers)
         order = [shown(value) for value in sorted(as_numbers.dropna().unique())]
     else:
-        texts = rare_merged(values.map(shown, na_action="ignore"))
+        texts = rare_merged(texts_of(values))
         order = sorted(texts.dropna().unique())
     if texts.isna().any():
         texts, order = texts.astype(object).fillna(NOT_LOGGED), [*order, NOT_LOGGED]

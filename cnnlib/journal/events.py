@@ -7,6 +7,7 @@ the other, never write into one file. Older ones are called 000002.jsonl.
 the log of its failure; `--replay` derives every decision again and exits 1 at a difference.
 """
 
+import io
 import json
 import os
 import re
@@ -108,7 +109,7 @@ def read_events(folder: Path) -> Iterator[dict[str, Any]]:
     """
     order = EventOrder()
     for segment, content in read_segments(folder / "journal"):
-        for number, line in enumerate(content.split(b"\n")[:-1], 1):
+        for number, line in enumerate(io.BytesIO(content), 1):
             try:
                 event = json.loads(line)
             except (ValueError, RecursionError):

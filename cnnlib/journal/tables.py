@@ -2,12 +2,14 @@
 
 import logging
 import math
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cnnlib.journal.events import journal_exists, read_events
@@ -55,6 +57,8 @@ class Results:
     class_recalls: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CLASS_COLUMNS))
     """Validation recall by class, at the epochs that were their trial's best so far."""
     metric: Metric = VAL_ACC
+    openings: Sequence[dict[str, Any]] = ()
+    """Each time that the test photographs were opened, as it was written down, the first first."""
 
     @property
     def hyperparameters(self) -> list[str]:
@@ -101,7 +105,7 @@ def read_results(folder: str | Path) -> Results:
     if twice.any():
         name = short(trials.loc[twice, "trial_id"].iloc[0])
         raise ValueError(f"{folder / 'trials.csv'}: two rows are of trial {name}; remove one")
-    return Results(trials, epochs, class_recalls, _metric(folder))
+    return Results(trials, epochs, class_recalls, _metric(folder), openings(folder))
 
 
 def _metric(folder: Path) -> Metric:
@@ -169,11 +173,11 @@ def openings(folder: Path) -> list[dict[str, Any]]:
 def fold(events: Iterable[dict[str, Any]]) -> Results:
     """The tables that these journal events amount to."""
     trials: dict[str, dict[str, Any]] = {}
-    epochs: dict[tuple[str, int], dict[str, Any]] = {}
-    recalls: list[tuple] = []
+    epochs, recalls = _Epochs(), _Recalls()
     audited: dict[str, Any] = {}  # the column is there only where trials were to be audited
     diverged: set[str] = set()  # trials of which what came before does not count
     metric = VAL_ACC
+    tests: list[dict[str, Any]] = []
     for event in events:
         kind, trial_id = event["event"], str(event.get("trial_id"))
         if kind == "sweep":
@@ -185,30 +189,81 @@ def fold(events: Iterable[dict[str, Any]]) -> Results:
         elif kind == "started":
             trials[trial_id].setdefault("started", event["time"])
         elif kind == "epoch":
-            epochs[trial_id, event["epoch"]] = {c: event.get(c) for c in EPOCH_COLUMNS} | {
-                name: value for name, value in event.items() if type(value) in (int, float)
-            }
-            diverged |= {trial_id} if metric.diverged(event) else set()
-            for name, (hits, n) in event.get(CLASS_COUNTS, {}).items():
-                recalls.append((trial_id, event["epoch"], name, hits / n if n else math.nan, n))
+            epochs.put(trial_id, event)
+            if metric.diverged(event):
+                diverged.add(trial_id)
+            recalls.add(trial_id, event)
             trials[trial_id]["node"] = event.get("node")
             if event.get("decision", {}).get("audited"):
                 trials[trial_id]["audited"] = event["epoch"]
         elif kind in ("paused", "promoted"):  # what waits is stopped where it is, so far
             trials[trial_id]["status"] = "stopped" if kind == "paused" else "running"
+        elif kind == "tested":
+            tests.append(event)
         elif kind in ("finished", "stopped", "failed"):
             status = "completed" if kind == "finished" else kind
             trials[trial_id] |= {"status": status, "error": event.get("error")}
-    rows = list(epochs.values())
-    columns = dict.fromkeys([*EPOCH_COLUMNS, *(name for row in rows for name in row)])
-    epoch_table = pd.DataFrame(rows, columns=list(columns))
-    table = pd.DataFrame(list(trials.values()))
+    epoch_table = epochs.table()
     return Results(
-        _with_bests(table, epoch_table, metric, diverged),
+        _with_bests(pd.DataFrame(list(trials.values())), epoch_table, metric, diverged),
         epoch_table,
-        pd.DataFrame(recalls, columns=CLASS_COLUMNS),
+        recalls.table(),
         metric,
+        tests,
     )
+
+
+class _Epochs:
+    """The numbers of epochs, a list for each name: a dictionary an epoch would take gigabytes."""
+
+    def __init__(self) -> None:
+        self._places: dict[tuple[str, int], int] = {}
+        self._columns: dict[str, list[Any]] = {name: [] for name in EPOCH_COLUMNS}
+
+    def put(self, trial_id: str, event: Mapping[str, Any]) -> None:
+        """Takes in an epoch; a trial that has gone on from before it has it anew."""
+        size = len(self._places)
+        place = self._places.setdefault((trial_id, event["epoch"]), size)
+        for column in self._columns.values():
+            if place == size:
+                column.append(None)
+            else:
+                column[place] = None
+        self._columns["trial_id"][place] = trial_id
+        for name, value in event.items():
+            if type(value) is float or type(value) is int:
+                if name not in self._columns:
+                    self._columns[name] = [None] * len(self._places)
+                self._columns[name][place] = value
+
+    def table(self) -> pd.DataFrame:
+        return pd.DataFrame(self._columns)
+
+
+class _Recalls:
+    """Which share of each class a trial's best epochs so far recognised, in columns too."""
+
+    def __init__(self) -> None:
+        self._trials: list[str] = []
+        self._epochs = array("q")
+        self._classes: list[str] = []
+        self._hits = array("q")
+        self._numbers = array("q")
+
+    def add(self, trial_id: str, event: Mapping[str, Any]) -> None:
+        for name, (hits, number) in event.get(CLASS_COUNTS, {}).items():
+            self._trials.append(trial_id)
+            self._epochs.append(event["epoch"])
+            self._classes.append(name)
+            self._hits.append(hits)
+            self._numbers.append(number)
+
+    def table(self) -> pd.DataFrame:
+        hits, numbers = np.array(self._hits, np.int64), np.array(self._numbers, np.int64)
+        recalls = np.full(len(hits), np.nan)
+        np.divide(hits, numbers, out=recalls, where=numbers > 0)
+        columns = (self._trials, np.array(self._epochs, np.int64), self._classes, recalls, numbers)
+        return pd.DataFrame(dict(zip(CLASS_COLUMNS, columns, strict=True)))
 
 
 def _with_bests(
