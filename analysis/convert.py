@@ -25,7 +25,8 @@ from analysis.reading.columns import OPTUNA, Choice, add_choice, chosen, sort_co
 from analysis.reading.histories import RUN_COLUMNS, Say, named, read_epochs
 from analysis.reading.tools.found import read_search
 from analysis.reading.tools.search import Search
-from cnnlib.journal.tables import EPOCH_COLUMNS, Results, scores
+from cnnlib.journal.columns import EPOCH_COLUMNS
+from cnnlib.journal.tables import Results, scores
 from cnnlib.networks.metric import (
     MAXIMIZE,
     MINIMIZE,

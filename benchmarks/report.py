@@ -22,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cnnlib.journal.tables import CLASS_COUNTS
+from cnnlib.journal.columns import CLASS_COUNTS
 from cnnlib.networks.values import Choice
 from cnnlib.search.sweep_file import read_sweep_file
 

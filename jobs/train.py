@@ -148,8 +148,8 @@ def _train(config: Configuration, task: Any, out: Path, flags: argparse.Namespac
     from pytorch_lightning.callbacks import ModelCheckpoint
 
     from cnnlib.champion.champion import Champion, write_champion
+    from cnnlib.journal.columns import CLASS_COUNTS
     from cnnlib.journal.events import Journal
-    from cnnlib.journal.tables import CLASS_COUNTS
     from cnnlib.networks.saved_files import WEIGHTS
     from cnnlib.networks.summary import scorer, summary
     from cnnlib.planning.provenance import provenance

@@ -13,9 +13,9 @@ from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.predictions import read_predictions
 from analysis.reading.shapes import SETTINGS, read_mapping
 from analysis.reading.values import varied
+from cnnlib.journal.columns import CLASS_COLUMNS
 from cnnlib.journal.events import journal_exists
 from cnnlib.journal.tables import (
-    CLASS_COLUMNS,
     FIXED_TRIAL_COLUMNS,
     Results,
     read_results,

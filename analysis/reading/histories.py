@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.reading.columns import OUTCOMES, holds_numbers, our_name, words_of
-from cnnlib.journal.tables import EPOCH_COLUMNS
+from cnnlib.journal.columns import EPOCH_COLUMNS
 from cnnlib.networks.metric import SHARES, VAL_ACC, Metric
 from cnnlib.storage.csv_file import accuracies, numbers
 from cnnlib.system.units import short

@@ -2,16 +2,15 @@
 
 import logging
 import math
-from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from cnnlib.journal.columns import CLASS_COLUMNS, EPOCH_COLUMNS, Epochs, Recalls
 from cnnlib.journal.events import journal_exists, read_events
 from cnnlib.networks.metric import SHARES, VAL_ACC, Metric
 from cnnlib.networks.saved_files import read_metrics
@@ -27,10 +26,6 @@ FIXED_TRIAL_COLUMNS = [
     "val_f1", "seconds", "node", "error", "started", "audited",
 ]  # fmt: skip
 SOMETIMES = ("val_balanced_acc", "val_f1", "audited")  # there only where something is known of it
-EPOCH_COLUMNS = [
-    "trial_id", "epoch", "train_loss", "train_acc", "val_loss", "val_acc", "learning_rate",
-    "seconds", "images_per_second",
-]  # fmt: skip
 TABLES = {  # and the columns without which nothing can be told
     "trials": ["trial_id"],
     "epochs": ["trial_id", "epoch"],
@@ -40,10 +35,6 @@ TEXT = {"trial_id", "status", "node", "error", "started", "class"}  # a class ma
 ACCURACIES = {*SHARES, "train_acc", "val_recall"}
 COUNTS = {"epoch", "epochs", "best_epoch", "audited", "n"}
 LOSSES = {"train_loss", "val_loss"}  # may be infinite: the network diverged
-CLASS_COLUMNS = ["trial_id", "epoch", "class", "val_recall", "n"]
-CLASS_COUNTS = "class_counts"
-"""What an epoch that is its trial's best so far reports: of each class, [recognised, all]."""
-
 LOGGED = "logged"
 """By this name a trial reports what its network logs beside the EPOCH_COLUMNS."""
 
@@ -173,7 +164,7 @@ def openings(folder: Path) -> list[dict[str, Any]]:
 def fold(events: Iterable[dict[str, Any]]) -> Results:
     """The tables that these journal events amount to."""
     trials: dict[str, dict[str, Any]] = {}
-    epochs, recalls = _Epochs(), _Recalls()
+    epochs, recalls = Epochs(), Recalls()
     audited: dict[str, Any] = {}  # the column is there only where trials were to be audited
     diverged: set[str] = set()  # trials of which what came before does not count
     metric = VAL_ACC
@@ -211,59 +202,6 @@ def fold(events: Iterable[dict[str, Any]]) -> Results:
         metric,
         tests,
     )
-
-
-class _Epochs:
-    """The numbers of epochs, a list for each name: a dictionary an epoch would take gigabytes."""
-
-    def __init__(self) -> None:
-        self._places: dict[tuple[str, int], int] = {}
-        self._columns: dict[str, list[Any]] = {name: [] for name in EPOCH_COLUMNS}
-
-    def put(self, trial_id: str, event: Mapping[str, Any]) -> None:
-        """Takes in an epoch; a trial that has gone on from before it has it anew."""
-        size = len(self._places)
-        place = self._places.setdefault((trial_id, event["epoch"]), size)
-        for column in self._columns.values():
-            if place == size:
-                column.append(None)
-            else:
-                column[place] = None
-        self._columns["trial_id"][place] = trial_id
-        for name, value in event.items():
-            if type(value) is float or type(value) is int:
-                if name not in self._columns:
-                    self._columns[name] = [None] * len(self._places)
-                self._columns[name][place] = value
-
-    def table(self) -> pd.DataFrame:
-        return pd.DataFrame(self._columns)
-
-
-class _Recalls:
-    """Which share of each class a trial's best epochs so far recognised, in columns too."""
-
-    def __init__(self) -> None:
-        self._trials: list[str] = []
-        self._epochs = array("q")
-        self._classes: list[str] = []
-        self._hits = array("q")
-        self._numbers = array("q")
-
-    def add(self, trial_id: str, event: Mapping[str, Any]) -> None:
-        for name, (hits, number) in event.get(CLASS_COUNTS, {}).items():
-            self._trials.append(trial_id)
-            self._epochs.append(event["epoch"])
-            self._classes.append(name)
-            self._hits.append(hits)
-            self._numbers.append(number)
-
-    def table(self) -> pd.DataFrame:
-        hits, numbers = np.array(self._hits, np.int64), np.array(self._numbers, np.int64)
-        recalls = np.full(len(hits), np.nan)
-        np.divide(hits, numbers, out=recalls, where=numbers > 0)
-        columns = (self._trials, np.array(self._epochs, np.int64), self._classes, recalls, numbers)
-        return pd.DataFrame(dict(zip(CLASS_COLUMNS, columns, strict=True)))
 
 
 def _with_bests(

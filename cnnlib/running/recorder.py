@@ -12,10 +12,11 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from cnnlib.journal.columns import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.journal.event_shapes import OWN_FIELDS
 from cnnlib.journal.ledger import Cost, Ledger
 from cnnlib.journal.requests import requests
-from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS, LOGGED
+from cnnlib.journal.tables import LOGGED
 from cnnlib.search.space import searched
 from cnnlib.storage.traffic import MOVED
 from cnnlib.storage.training_files import BEST, prune, prune_bucket

@@ -24,8 +24,9 @@ from ray import _raylet, tune
 from ray.tune.execution import class_cache
 from ray.util.metrics import Gauge
 
+from cnnlib.journal.columns import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.journal.ledger import Ledger
-from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS, LOGGED
+from cnnlib.journal.tables import LOGGED
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.pixels.pixels import send_pixels, sizes_of
 from cnnlib.planning.cost import macs

@@ -19,7 +19,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint
 from safetensors.torch import save_file
 
-from cnnlib.journal.tables import CLASS_COUNTS
+from cnnlib.journal.columns import CLASS_COUNTS
 from cnnlib.networks.classifier import Classifier
 from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.family import Family

@@ -5,8 +5,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from cnnlib.journal.columns import CLASS_COLUMNS, EPOCH_COLUMNS
 from cnnlib.journal.events import Journal
-from cnnlib.journal.tables import CLASS_COLUMNS, EPOCH_COLUMNS, fold, read_results
+from cnnlib.journal.tables import fold, read_results
 from tests.events import begin
 from tests.journal.test_ledger import finished
 

@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import ProgressBar
 from safetensors.torch import load_file, save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cnnlib.journal.tables import CLASS_COUNTS, EPOCH_COLUMNS
+from cnnlib.journal.columns import CLASS_COUNTS, EPOCH_COLUMNS
 from cnnlib.networks.classifier import Classifier
 from cnnlib.networks.cnn.custom_cnn import CustomCNN
 from cnnlib.networks.cnn.family import CNN, TrialConfig
