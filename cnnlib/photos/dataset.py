@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cnnlib.photos.columns import Photos, counted
-from cnnlib.photos.digests import contents
+from cnnlib.photos.digests import contents, is_called_image
 from cnnlib.photos.folders import (
     FileFacts,
     files_in,
@@ -98,9 +98,8 @@ def read_folder(
         raise FileNotFoundError(f"no folder {shown(train_dir)}; give one that holds class folders")
     train_dir = unwrapped(train_dir)
     _class_names(train_dir)  # whose error is the plainer one
-    check_height(train_dir)
     read = _Reading(cache)
-    train = read.enough(train_dir, read.photos(train_dir), min_per_class)
+    train = read.enough(train_dir, read.photos(train_dir, is_train=True), min_per_class)
     classes = read.classes(train_dir, train)
     test_dir, lines = test_folder(train_dir, classes)
     read.notes += lines
@@ -144,8 +143,11 @@ class _Reading:
         self._skipped: list[str] = []
         self._special: list[str] = []
 
-    def photos(self, folder: Path) -> Photos:
-        """The photos of a split. Raises ValueError where files only claim to be some."""
+    def photos(self, folder: Path, *, is_train: bool = False) -> Photos:
+        """The photos of a split. Raises ValueError where files only claim to be some.
+
+        Of training it is asked too whether its sub-folders are the classes.
+        """
         if hidden := [path.name for path in hidden_folders(folder) if holds_photos(path)]:
             told = listed(hidden)
             self.notes.append(f"left out of {shown(folder)}, because of the dot: {told}; rename")
@@ -154,20 +156,25 @@ class _Reading:
         names: list[str] = []
         paths: list[str] = []
         above: dict[tuple[int, int], str] = {}
+        doubtful = []
         for class_folder in subfolders(folder):
             above = above or identities_above(class_folder)
             _check_name(folder, class_folder.name)
             found = files_in(class_folder, above)
             self._special += [os.path.relpath(path, folder) for path in found.special]
+            begins = len(os.path.join(class_folder, ""))
+            inside = [path[begins:] for path in found.paths]
+            if not any(os.sep not in name and is_called_image(name) for name in inside):
+                doubtful.append(class_folder)
             if found.paths:
-                begins = len(os.path.join(class_folder, ""))
-                inside = [path[begins:] for path in found.paths]
                 _check_names(folder, inside, class_folder.name)
                 names += inside
                 paths += found.paths
                 facts.append(found.facts)
                 class_names.append(class_folder.name)
                 counts.append(len(inside))
+        if is_train:
+            check_height(doubtful)
         return self._looked_at(folder, class_names, counts, names, paths, np.concatenate(facts))
 
     def rows(self, source: Path, rows: Sequence[Row]) -> Photos:

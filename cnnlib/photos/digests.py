@@ -144,9 +144,9 @@ def _ended(names: Sequence[str]) -> bytes:
     return os.fsencode("\0".join([*names, ""]))
 
 
-def is_called_image(path: Path) -> bool:
+def is_called_image(path: str | Path) -> bool:
     """Whether the suffix says so."""
-    return bool(_IMAGE_SUFFIX.fullmatch(path.suffix))
+    return bool(_IMAGE_SUFFIX.fullmatch(os.path.splitext(path)[1]))
 
 
 def is_image(path: Path) -> bool:
@@ -197,7 +197,7 @@ def _read_through(path: str) -> tuple[bytes, bytes]:
 def _examine(path: str, begun: tuple[bytes, bytes]) -> Content:
     head, digest = begun
     if not _MAGIC.match(head) and (error := _unopened(path, head)):
-        return Content(digest, error if is_called_image(Path(path)) else None, is_photo=False)
+        return Content(digest, error if is_called_image(path) else None, is_photo=False)
     found = None
     if may_be_deep(head):
         try:

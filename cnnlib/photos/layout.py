@@ -114,9 +114,9 @@ def same_name(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def check_height(folder: Path) -> None:
-    """Raises ValueError where the sub-folders of `folder` are no classes but hold them."""
-    inner = {path: _below(path) for path in subfolders(folder)}
+def check_height(folders: Sequence[Path]) -> None:
+    """Raises ValueError where sub-folders without photographs are no classes but hold them."""
+    inner = {path: _below(path) for path in folders}
     counts = Counter(name for _, names in inner.values() for name in names)
     common = {name for name, count in counts.items() if count > 1 and not _NUMBERS.fullmatch(name)}
     alike = [path for path, (_, names) in inner.items() if 2 * len(names & common) > len(names)]

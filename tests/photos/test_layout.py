@@ -56,6 +56,15 @@ def test_classes_with_folders_inside_are_classes(inside: str) -> None:
     assert find_dataset("data").classes == ("Aves", "Fungi")
 
 
+def test_folders_in_the_classes_of_a_test_are_no_classes() -> None:
+    write_split(Path("data/train"))
+    for name in ("Aves", "Fungi"):
+        write_split(Path("data/test") / name, "easy hard")
+    found = find_dataset("data")
+    assert found.test is not None
+    assert (found.classes, found.test.labels) == (("Aves", "Fungi"), (0, 0, 0, 0, 1, 1, 1, 1))
+
+
 @pytest.mark.parametrize("inside", ["train/steam train/electric", "train"])
 def test_a_train_among_other_vehicles_is_a_class(inside: str) -> None:
     for folder in ("bus", "car", *inside.split()):
