@@ -15,11 +15,7 @@ from analysis.reading.shapes import SETTINGS, read_mapping
 from analysis.reading.values import varied
 from cnnlib.journal.columns import CLASS_COLUMNS
 from cnnlib.journal.events import journal_exists
-from cnnlib.journal.tables import (
-    FIXED_TRIAL_COLUMNS,
-    Results,
-    read_results,
-)
+from cnnlib.journal.tables import FIXED_TRIAL_COLUMNS, Results, openings, read_results
 from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.families import is_off, told
 from cnnlib.networks.saved_files import WEIGHTS, check_pair, read_classes, read_config, read_metrics
@@ -113,7 +109,8 @@ def read_folder(path: Path, choice: Choice | None = None) -> SweepFolder:
     check_pair(champion, about_champion.get("weights"))
     if "config" in about_champion:
         about_champion["config"] = told(about_champion["config"], names, network)
-    tests, measure = list(results.openings), Measure.of_metric(results.metric)
+    tests = list(results.openings) if journal_exists(path) else openings(path)
+    measure = Measure.of_metric(results.metric)
     return SweepFolder(
         path=path,
         trials=_clean_trials(results.trials, measure),

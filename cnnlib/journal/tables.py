@@ -49,7 +49,7 @@ class Results:
     """Validation recall by class, at the epochs that were their trial's best so far."""
     metric: Metric = VAL_ACC
     openings: Sequence[dict[str, Any]] = ()
-    """Each time that the test photographs were opened, as it was written down, the first first."""
+    """The journal's, as `openings` says them."""
 
     @property
     def hyperparameters(self) -> list[str]:
@@ -96,7 +96,7 @@ def read_results(folder: str | Path) -> Results:
     if twice.any():
         name = short(trials.loc[twice, "trial_id"].iloc[0])
         raise ValueError(f"{folder / 'trials.csv'}: two rows are of trial {name}; remove one")
-    return Results(trials, epochs, class_recalls, _metric(folder), openings(folder))
+    return Results(trials, epochs, class_recalls, _metric(folder))
 
 
 def _metric(folder: Path) -> Metric:

@@ -53,12 +53,8 @@ class Photos:
 
     def of_classes(self, wanted: Collection[str]) -> "Photos":
         """The photographs of some classes alone."""
-        if all(name in wanted for name in self.class_names):
-            return self
         has = np.array([name in wanted for name in self.class_names], bool)
-        places = np.flatnonzero(has[self.class_of])
-        names = tuple(name for name in self.class_names if name in wanted)
-        return replace(self._at(places), class_names=names, counts=self.counts[has])
+        return self._where(has[self.class_of])
 
     def renamed(self, names: Mapping[str, str]) -> "Photos":
         """With other names of the classes, and sorted by these."""
@@ -71,10 +67,14 @@ class Photos:
 
     def without(self, places: Collection[int]) -> "Photos":
         """All but those at some places."""
-        if not places:
-            return self
         stays = np.ones(len(self), bool)
         stays[list(places)] = False
+        return self._where(stays)
+
+    def _where(self, stays: np.ndarray) -> "Photos":
+        """The photographs of which `stays`, (N,) bool, is true."""
+        if stays.all():
+            return self
         counts = np.bincount(self.class_of[stays], minlength=len(self.class_names))
         names = tuple(n for n, count in zip(self.class_names, counts, strict=True) if count)
         return replace(

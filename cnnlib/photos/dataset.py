@@ -394,13 +394,15 @@ def _split(photos: Photos, classes: tuple[str, ...]) -> Split:
 
 def _fingerprint(train: Photos, test: Photos | None) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for split, photos in {"train": train, **({"test": test} if test else {})}.items():
+    for split, photos in (("train", train), ("test", test)):
+        if photos is None:
+            continue
+        size = photos.digests.shape[1]
         for class_name, places in photos.by_class():
             some = slice(places.start, places.stop)
             folder = f"{split}/{class_name}/"
             names = [f"{folder}{name}\0".encode() for name in photos.names[some]]
             held = photos.digests[some].tobytes()
-            size = len(held) // len(names)
             said = [held[at : at + size] for at in range(0, len(held), size)]
             columns = [names, said]
             if photos.groups:

@@ -4,6 +4,7 @@ Links are followed, each folder is read once, and nothing is opened: a pipe woul
 """
 
 import errno
+import itertools
 import os
 import re
 import stat
@@ -29,7 +30,6 @@ _KNOWN_HIDDEN = re.compile(
     r"temporaryitems|mediaartworkcache|stfolder|stversions|sync|dropbox.*|nfs.*|part|tmp)",
     re.IGNORECASE,
 )
-_ORDINARY = (".jpg", ".jpeg", ".png", ".JPG")
 FACTS = 4  # numbers that tell whether a file has changed
 NAMED = 3  # names that a line lists
 _LATEST = 2**63 - 1
@@ -177,13 +177,8 @@ def _opened(folder: str) -> Iterator[int]:
         os.close(at)
 
 
-def _visible_names(at: int) -> list[str]:
-    """Sorted; what is called a photograph is no clutter unless it begins with a dot."""
-    return [
-        name
-        for name in sorted(os.listdir(at))
-        if (name.endswith(_ORDINARY) and name[0] != ".") or not _CLUTTER.fullmatch(name)
-    ]
+def _visible_names(at: int) -> Iterator[str]:
+    return itertools.filterfalse(_CLUTTER.fullmatch, os.listdir(at))
 
 
 def _state(name: str, at: int) -> os.stat_result | None:

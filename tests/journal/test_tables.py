@@ -200,3 +200,10 @@ def test_audited_trials_are_marked_with_the_rung_where_others_stopped() -> None:
     rungs = [e["epoch"] for e in sweep.events if e.get("decision", {}).get("audited")]
     assert sorted(marked) == sorted(rungs) != []
     assert all(sweep.ledger.trials[trial_id].audited for trial_id in marked.index)
+
+
+def test_tables_are_read_whatever_is_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "trials.csv").write_text("trial_id,status,val_acc\n1,completed,0.5\n")
+    (tmp_path / "champion").mkdir()
+    (tmp_path / "champion" / "metrics.json").write_text("{damaged")
+    assert list(read_results(tmp_path).trials["val_acc"]) == [0.5]

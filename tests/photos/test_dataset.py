@@ -7,6 +7,8 @@ import shutil
 import sys
 import types
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,8 +59,15 @@ def test_files_and_labels_are_sorted_by_class_and_name_on_every_machine(
 ) -> None:
     write_split(photos / "train", "Aves-2")  # sorts before "Aves/" as text, after it as a class
     write_photo(photos / "train" / "Aves" / "10.jpg")
-    listed = os.listdir
+    listed, scanned = os.listdir, os.scandir
+
+    @contextmanager
+    def backwards(path: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with scanned(path) as entries:
+            yield iter(sorted(entries, key=lambda entry: entry.name, reverse=True))
+
     monkeypatch.setattr(os, "listdir", lambda path: sorted(listed(path), reverse=True))
+    monkeypatch.setattr(os, "scandir", backwards)
     found = find_dataset("photos")
     assert found.classes == ("Aves", "Aves-2", "Fungi")
     assert names(found.train) == [
