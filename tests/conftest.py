@@ -1,6 +1,7 @@
 """What all tests share: a cache of their own, and a small set of photographs."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from moto.server import ThreadedMotoServer
+
+# What a script starts with & hears no Ctrl-C, nor does what it starts itself; tests send it one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HANG = 900.0
 """Seconds after which something hangs, and is not merely slow: the only limit of any wait."""
