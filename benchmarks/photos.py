@@ -1,9 +1,10 @@
 """What many photographs take: 10,000, 100,000 and a million of them, in 1,000 classes.
 
-python benchmarks/photos.py [--numbers 10000,100000] [--side PX]
+python benchmarks/photos.py [--numbers 10000,100000] [--side PX] [--like FOLDER]
 
 For each number it makes that many small JPEGs to train on and a tenth of it to test with, from a
-seed, one test photograph in a hundred a copy of one that is trained on. Then each step that a sweep
+seed, one test photograph in a hundred a copy of one that is trained on; or, like the photographs of
+a folder, copies of these, each with an end of its own. Then each step that a sweep
 takes runs in a process of its own: reading (with checks and fingerprint), the same again with
 nothing changed, that beside an earlier build, decoding, the start of the same command with nothing
 changed, the split, the search for copies, that beside the search of all pairs that it replaced, an
@@ -71,8 +72,16 @@ def _write(folder: str, split: str, first: int, number: int, side: int) -> None:
             file.write(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality))
 
 
-def make(folder: Path, number: int, side: int) -> None:
+def _copy(folder: str, split: str, first: int, number: int, like: list[Path]) -> None:
+    """Photographs of one block, each a file of its own: what follows a JPEG's end is not read."""
+    for index in range(first, first + number):
+        path = Path(folder, split, f"{index % CLASSES:04d}", f"{index:07d}.jpg")
+        path.write_bytes(like[index % len(like)].read_bytes() + f"{split}{index}".encode())
+
+
+def make(folder: Path, number: int, side: int, like: Path | None = None) -> None:
     """train/<class>/<n>.jpg and test/ of a tenth as many."""
+    known = sorted(like.rglob("*.jpg")) if like else []
     with ProcessPoolExecutor(2) as pool:
         waiting = []
         for split, many in (("train", number), ("test", number // TEST)):
@@ -80,7 +89,13 @@ def make(folder: Path, number: int, side: int) -> None:
                 (folder / split / f"{name:04d}").mkdir(parents=True, exist_ok=True)
             for first in range(0, many, BLOCK):
                 some = min(BLOCK, many - first)
-                waiting.append(pool.submit(_write, str(folder), split, first, some, side))
+                block = str(folder), split, first, some
+                made = (
+                    pool.submit(_copy, *block, known)
+                    if known
+                    else pool.submit(_write, *block, side)
+                )
+                waiting.append(made)
         for made in waiting:
             made.result()
 
@@ -326,6 +341,7 @@ def main() -> None:
     flags.add_argument("--side", type=int, default=32)
     flags.add_argument("--steps", default=",".join(STEPS))
     flags.add_argument("--place", type=Path, help="where to make them")
+    flags.add_argument("--like", type=Path, help="photographs to make copies of")
     flags.add_argument("--step", help=argparse.SUPPRESS)
     asked = flags.parse_args()
     if asked.step:
@@ -340,7 +356,7 @@ def _table(asked: argparse.Namespace, scratch: Path) -> None:
     first: dict[str, float] = {}
     for number in (COMPILING, *map(int, asked.numbers.split(","))):
         place = scratch / str(number)
-        make(place, number, asked.side)
+        make(place, number, asked.side, asked.like)
         for name in asked.steps.split(","):
             if name in BESIDE and not COMPILING < number <= MOST_PAIRED:
                 continue
