@@ -3,7 +3,9 @@
 python benchmarks/claims.py FOLDER_OF_SWEEPS [--write FILE.csv]
 
 `tests/analysis/statistics/public_sweeps.csv` holds those of thirty public sweeps, and a test says
-where the code says something else by now: write it again, and look at what has changed.
+where the code says something else by now: write it again, and look at what has changed. Last it
+says of each hyperparameter in how many sweeps it was compared and in how many it mattered, which
+is what `analysis/statistics/expected.py` holds: it is before any correction, so not from itself.
 Points of accuracy at the epoch that nearly all trials reached, with the 95% interval where a claim
 is decided. "·": not searched, or fewer than three trials on a side.
 """
@@ -11,7 +13,8 @@ is decided. "·": not searched, or fewer than three trials on a side.
 import argparse
 import math
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +33,7 @@ from analysis.statistics.pairs import interplay
 from analysis.statistics.verdicts import NO_EVIDENCE, Verdict, judge
 
 CLAIMS = read_claims(SHIPPED)
+MATTERS = 0.01  # p, not corrected
 
 
 def said_of(folder: Path) -> dict[str, str | int]:
@@ -88,6 +92,16 @@ def main() -> None:
     cells = table[[str(number) for number in range(1, len(CLAIMS) + 1)]].to_numpy().ravel()
     counts = Counter(cell.partition(" ")[0] for cell in cells)
     print(", ".join(f"{counts[mark.partition(' ')[0]]} {mark[2:]}" for mark in MARKS.values()))
+    print(", ".join(f"{name} {some} of {of}" for name, (some, of) in mattered(folders).items()))
+
+
+def mattered(folders: Sequence[Path]) -> dict[str, tuple[int, int]]:
+    """In how many sweeps each hyperparameter had p < 0.01, of those that compared it."""
+    found: defaultdict[str, list[bool]] = defaultdict(list)
+    for folder in folders:
+        for name, p in estimate_effects(compare(read_folder(folder))).alone.items():
+            found[name].append(p < MATTERS)
+    return {name: (sum(some), len(some)) for name, some in sorted(found.items())}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from analysis.reading.folder import SweepFolder
 from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.values import NOT_LOGGED, numbers_of, rare_merged, shown, texts_of
 from analysis.statistics.averaging import NOTHING_KNOWN, Explanation, Explanations, Noise
+from analysis.statistics.expected import USUAL_NOISE
 from analysis.statistics.learners import learned
 from analysis.statistics.regression import Fit, averaged, one_hot, owners
 from cnnlib.journal.scores import read_seed_scores, sd_between_seeds
@@ -19,7 +20,6 @@ from cnnlib.journal.scores import read_seed_scores, sd_between_seeds
 NEARLY_ALL = 0.9
 MAX_VALUES = 6  # more different numbers than this are compared in groups
 NUM_GROUPS = 3
-USUAL_NOISE = Noise(0.025, 2.0)  # of accuracies in the public sweeps (docs/EXPERIMENTS.md)
 MOST_ASKED = 20  # hyperparameters that may determine a list, three at a time
 MOST_DF = 6.0  # that finals may add, as they are of the end and of the best configurations
 

@@ -24,6 +24,7 @@ from analysis.statistics.effects import (
     kept_levels,
     with_reference,
 )
+from analysis.statistics.expected import evidence_weights
 from analysis.statistics.regression import Estimate, Fit, averaged, holm
 from cnnlib.system.units import counted
 
@@ -211,7 +212,7 @@ class Ends:
     of comparison; `unknown` says why nobody knows, where effect, low and high are NaN."""
     epoch: int | None = None
     p_values: dict[str, float] = field(default_factory=dict)
-    """By hyperparameter, of those of which something is known (Holm)."""
+    """By hyperparameter, of those of which something is known (Holm, with weights)."""
 
     @property
     def significant(self) -> pd.DataFrame:
@@ -243,7 +244,8 @@ def estimate_ends(course: Course, effects: Effects) -> Ends:
         tables[name], p_value = course.against(name, course.reference(name))
         if p_value is not None:
             raw[name] = p_value
-    p_values = dict(zip(raw, map(float, holm(np.array([*raw.values()]))), strict=True))
+    adjusted = holm(np.array([*raw.values()]), evidence_weights(raw))
+    p_values = dict(zip(raw, map(float, adjusted), strict=True))
     for name, table in tables.items():
         table["p_adjusted"] = np.maximum(table["p_adjusted"], p_values.get(name, 1.0))
     known = [table for table in tables.values() if len(table)]

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.reading.values import NOT_LOGGED
 from analysis.statistics.comparison import Comparison
+from analysis.statistics.expected import evidence_weights
 from analysis.statistics.regression import Fit, detectable, holm
 
 MIN_TRIALS = 3  # of a value, for it to be compared
@@ -30,7 +31,10 @@ class Effects:
     importance: pd.DataFrame
     """The share of the variance of scores that a hyperparameter explains, largest first."""
     p_values: dict[str, float] = field(default_factory=dict)
-    """By hyperparameter: that it has no effect at all, corrected for their number (Holm)."""
+    """By hyperparameter: that it has no effect at all, corrected for their number (Holm, with the
+    weights of `expected`)."""
+    alone: dict[str, float] = field(default_factory=dict)
+    """The same, not corrected."""
     noise: float = float("nan")
     """Standard deviation of a trial around what its hyperparameters explain."""
     detectable: float = float("nan")
@@ -61,18 +65,23 @@ def estimate_effects(comparison: Comparison) -> Effects:
             pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=_IMPORTANCE_COLUMNS),
             not_compared=skipped, crowded=tuple(map(str, compared)),
         )  # fmt: skip
-    raw = [
-        found.p_value(kept_levels(compared[name]), comparison.steps(compared[name]))
+    alone = {
+        name: found.p_value(kept_levels(compared[name]), comparison.steps(compared[name]))
         for name, found in fits.items()
-    ]
-    p_values = dict(zip(fits, map(float, holm(np.array(raw))), strict=True))
+    }
+    weights = evidence_weights(alone)
+    adjusted = holm(np.array([*alone.values()]), weights)
+    p_values = dict(zip(alone, map(float, adjusted), strict=True))
     rows = [row for name, f in fits.items() for row in _rows(f, compared[name], p_values[name])]
     return Effects(
         effects=pd.DataFrame(rows, columns=_COLUMNS),
         importance=_importance(fits, compared, p_values),
         p_values=p_values,
+        alone=alone,
         noise=float(np.median([found.noise for found in fits.values()])),
-        detectable=detectable([(f, kept_levels(compared[name])) for name, f in fits.items()]),
+        detectable=detectable(
+            [(f, kept_levels(compared[name])) for name, f in fits.items()], weights
+        ),
         not_compared=skipped,
         crowded=tuple(str(name) for name in compared if name not in fits),
     )

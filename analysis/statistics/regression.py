@@ -8,7 +8,7 @@ Henderson's equations, and averaged over which other factors have effects (avera
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -48,13 +48,16 @@ class Fit:
     is_cautious: bool = False
     """The wider interval and the larger p-value of the two count: for a hundred questions at once,
     whose p-values must hold far out in the tail (benchmarks/class_effects.py)."""
+    models: tuple[tuple[float, "Fit"], ...] = ()
+    """What this is the average of, by the belief in each; empty: of nothing."""
 
     @property
     def mean(self) -> Estimate:
-        """A weighted mean of both. It varies no more than they do on average, so its degrees of
-        freedom are at least the harmonic mean of theirs."""
+        """A weighted mean of both, with Satterthwaite's degrees of freedom. One is the sum of the
+        squared residuals, the other a weighted sum: they correlate by the root of df over df.
+        """
         share = self.robust_share
-        dfs = 1 / ((1 - share) / self.equal.dfs + share / self.robust.dfs)
+        dfs = 1 / ((1 - share**2) / self.equal.dfs + share**2 / self.robust.dfs)
         return Estimate((1 - share) * self.equal.covariance + share * self.robust.covariance, dfs)
 
     @property
@@ -88,22 +91,31 @@ class Fit:
         """That these effects are all zero: an F test, of those that many trials tell from others.
 
         Where levels have an order, `steps` says how many levels each lies above the first, and a
-        test for a trend has a say too, by Cauchy's combination (Liu and Xie 2020).
+        test for a trend has a say too, by Cauchy's combination (Liu and Xie 2020). Models are
+        asked one by one: their mean p-value is that of the mixture of their distributions.
         """
-        many = [number for number in kept if not self.rests_on_few(number)]
-        kept = many or kept
-        effects, worst = self.effects[kept], 0.0 if kept else 1.0
-        for estimate in self.counting if kept else ():
-            inverse = np.linalg.pinv(estimate.covariance[np.ix_(kept, kept)], hermitian=True)
-            ratio = effects @ inverse @ effects / len(kept)
-            df = float(estimate.dfs[kept].mean())
-            p_value = float(stats.f.sf(ratio, len(kept), df))
-            if steps is not None and len(kept) > 1:
-                slope = steps[kept] @ inverse @ effects
-                error = math.sqrt(max(steps[kept] @ inverse @ steps[kept], 1e-300))
-                p_value = combined(p_value, 2 * float(stats.t.sf(abs(slope) / error, df)))
-            worst = max(worst, p_value)
-        return worst
+        kept = [number for number in kept if not self.rests_on_few(number)] or kept
+        if not kept:
+            return 1.0
+        models = [(w, replace(m, is_cautious=self.is_cautious)) for w, m in self.models]
+        return sum(
+            weight * max(_p_value(model.effects, e, kept, steps) for e in model.counting)
+            for weight, model in models or [(1.0, self)]
+        )
+
+
+def _p_value(
+    effects: np.ndarray, estimate: Estimate, kept: list[int], steps: np.ndarray | None
+) -> float:
+    effects, num = effects[kept], len(kept)
+    inverse = np.linalg.pinv(estimate.covariance[np.ix_(kept, kept)], hermitian=True)
+    df = float(estimate.dfs[kept].mean())
+    p_value = float(stats.f.sf(effects @ inverse @ effects / num, num, df))
+    if steps is None or num < 2:
+        return p_value
+    slope = steps[kept] @ inverse @ effects
+    error = math.sqrt(max(steps[kept] @ inverse @ steps[kept], 1e-300))
+    return combined(p_value, 2 * float(stats.t.sf(abs(slope) / error, df)))
 
 
 def combined(p_value: float, of_trend: float, weight: float = TREND_WEIGHT) -> float:
@@ -205,6 +217,7 @@ def averaged(
         equal=estimate([f.equal for f in found]),
         robust=estimate([f.robust for f in found]),
         noise=float(weights @ [f.noise for f in found]),
+        models=tuple(zip(weights.tolist(), found, strict=True)),
     )
 
 
@@ -224,15 +237,16 @@ def _bell_mccaffrey(
     return float((row @ row) ** 2 / second) if second > 0 else 1.0
 
 
-def detectable(asked: Sequence[tuple[Fit, list[int]]]) -> float:
+def detectable(asked: Sequence[tuple[Fit, list[int]]], weights: np.ndarray | None = None) -> float:
     """The size that an effect must have for half of such sweeps to find it, the median of all.
 
     `asked` are the fits whose p-values are corrected for their number (Holm), with the effects
     that are looked at. Half find what equals its own bound for the strongest of that many.
     """
-    tail = (1 - CONFIDENCE) / 2 / len(asked)
+    weights = np.ones(len(asked)) if weights is None else weights
+    tails = (1 - CONFIDENCE) / 2 * weights / weights.sum()
     sizes = []
-    for found, kept in asked:
+    for (found, kept), tail in zip(asked, tails, strict=True):
         bounds = [
             np.sqrt(np.diag(estimate.covariance)) * stats.t.isf(tail, estimate.dfs)
             for estimate in found.counting
@@ -263,10 +277,15 @@ def spread_of(scores: np.ndarray, columns: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p-values: below 0.05 for any true null in at most 5% of families."""
-    order = np.argsort(p_values, kind="stable")
-    factors = np.arange(len(p_values), 0, -1)
+def holm(p_values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Holm's adjusted p-values: below 0.05 for any true null in at most 5% of families.
+
+    Of a larger weight less evidence is asked; no weight may follow from what is tested.
+    """
+    weights = np.ones(len(p_values)) if weights is None else weights
+    order = np.argsort(p_values / weights, kind="stable")
+    left = np.cumsum(weights[order][::-1])[::-1]  # weights of those not yet tested
     adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
+    raised = p_values[order] / weights[order] * left
+    adjusted[order] = np.minimum(np.maximum.accumulate(raised), 1.0)
     return adjusted

@@ -84,8 +84,9 @@ def _effect_blocks(findings: Findings) -> list[Block]:
         f"Each mark is how much more {measure.said} trials reach with that value than with the one"
         f" in bold, adjusted for the other hyperparameters (n = {n} trials). The thick bar is the"
         " 95% interval of this difference by itself, the thin one is as much wider as the number"
-        " of comparisons asks for. A triangle is a difference that chance does not explain, whose"
-        f" thin bar leaves 0 out; a dot may be chance.{better}"
+        " of comparisons asks for: less for a hyperparameter that mattered in many of thirty public"
+        " sweeps, more for one that did not. A triangle is a difference that chance does not"
+        f" explain, whose thin bar leaves 0 out; a dot may be chance.{better}"
     )
     alt = (
         f"Effects of {len(effects.effects)} values of {len(effects.importance)} hyperparameters on"

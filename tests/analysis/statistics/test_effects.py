@@ -10,10 +10,12 @@ import pytest
 from scipy import stats
 
 from analysis.reading.folder import SweepFolder
+from analysis.statistics.averaging import Explanation
 from analysis.statistics.comparison import Comparison, compare, levels_of
 from analysis.statistics.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, estimate_effects
+from analysis.statistics.expected import MATTERED, evidence_weights
 from analysis.statistics.pairs import interplay
-from analysis.statistics.regression import combined, fit, holm, one_hot
+from analysis.statistics.regression import averaged, combined, fit, holm, one_hot
 from analysis.statistics.takeaways import cautions
 
 NAMES = ["activation", "batch_norm", "learning_rate"]
@@ -350,6 +352,50 @@ def test_holms_correction_is_that_of_the_textbook() -> None:
     adjusted = holm(np.array([0.01, 0.04, 0.03, 0.005]))
     assert adjusted == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm(np.array([])).tolist() == []
+
+
+def test_degrees_of_freedom_are_what_the_estimated_variance_varies_by() -> None:
+    """Of a value tried eight times beside forty of another: Satterthwaite's 2 mean^2 / variance."""
+    rng, factor = np.random.default_rng(3), levels_of(pd.Series([False] * 40 + [True] * 8))
+    nothing = np.empty((48, 0))
+    fits = [fit(rng.normal(0, 1, 48), factor, nothing, 0.0) for _ in range(3000)]
+    for which in ("equal", "robust", "mean"):
+        found = [getattr(one, which) for one in fits if one]
+        drawn = np.array([one.covariance[0, 0] for one in found])
+        df = 2 * drawn.mean() ** 2 / drawn.var()
+        assert found[0].dfs[0] == pytest.approx(df, rel=0.1), which
+
+
+def test_with_weights_holms_correction_asks_less_evidence_of_the_likelier() -> None:
+    p_values = np.array([0.01, 0.01, 0.03])
+    assert holm(p_values, np.array([3.0, 1.0, 1.0])) == pytest.approx([0.05 / 3, 0.02, 0.03])
+    assert holm(p_values, np.full(3, 7.0)) == pytest.approx(holm(p_values))
+
+
+def test_weighted_correction_calls_anything_in_at_most_one_of_twenty_families_of_chance() -> None:
+    drawn = np.random.default_rng(0).random((4000, 8))
+    weights = evidence_weights([*MATTERED][:8])
+    called = [bool((holm(p_values, weights) <= 0.05).any()) for p_values in drawn]
+    assert 0.04 < np.mean(called) < 0.06
+
+
+def test_what_mattered_in_public_sweeps_weighs_more_whatever_it_is_called() -> None:
+    names = ["learning_rate", "lr", "num_neurons_dense", "made_up", "another"]
+    rate, short, dense, unknown, other = evidence_weights(names)
+    assert rate == short > unknown == other > dense > 0
+
+
+def test_a_models_p_values_are_averaged_by_the_belief_in_it() -> None:
+    scores = np.random.default_rng(2).normal(0.3, 0.02, 40) + 0.05 * (np.arange(40) % 4 == 0)
+    factor = levels_of(pd.Series([False, True] * 20))
+    other = np.eye(2)[np.arange(40) // 2 % 2]
+    explanations = [Explanation(0.75, other, 3.0), Explanation(0.25, other[:, :0], 1.0)]
+    found = averaged(scores, factor, explanations)
+    alone = [averaged(scores, factor, [one]) for one in explanations]
+    assert found and alone[0] and alone[1]
+    expected = 0.75 * alone[0].p_value([0]) + 0.25 * alone[1].p_value([0])
+    assert found.p_value([0]) == pytest.approx(expected)
+    assert alone[0].p_value([0]) != pytest.approx(alone[1].p_value([0]), rel=0.01)
 
 
 def test_importance_is_the_share_of_variance_and_nothing_for_what_does_nothing() -> None:

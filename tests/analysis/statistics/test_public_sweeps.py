@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from analysis.statistics.expected import MATTERED
+
 ROOT = Path(__file__).parents[3]
 CURVES = ROOT.parent / "shared" / "data" / "curves"
 if not CURVES.exists():
@@ -21,6 +23,14 @@ ROWS = {row["sweep"]: row for row in STORED.to_dict("records")}
 def test_the_table_holds_thirty_sweeps_and_nine_claims() -> None:
     assert len(ROWS) == len(STORED) == 30
     assert {str(number) for number in range(1, 10)} <= {*STORED}
+
+
+@pytest.mark.skipif(not CURVES.exists(), reason="no ../shared/data/curves")
+def test_what_is_expected_before_any_trial_is_what_the_public_sweeps_say() -> None:
+    from benchmarks.claims import mattered
+
+    found = mattered([CURVES / name for name in ROWS])
+    assert {name: found[name] for name in MATTERED} == MATTERED
 
 
 @pytest.mark.skipif(not CURVES.exists(), reason="no ../shared/data/curves")
