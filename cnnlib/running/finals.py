@@ -15,7 +15,7 @@ from cnnlib.planning.plan import Plan
 from cnnlib.running.progress import Progress
 from cnnlib.storage.buckets import below
 from cnnlib.storage.traffic import MOVED
-from cnnlib.storage.training_files import LAST, prune, prune_bucket
+from cnnlib.storage.training_files import BEST, prune, prune_bucket
 from cnnlib.system.units import counted
 from cnnlib.training.final import Answer, Job, ended, train_job
 from cnnlib.training.trial import Task
@@ -129,8 +129,8 @@ def prune_finals(sweep: Path, finals: Finals, bucket: str | None) -> None:
 
     def is_needed(folder: str, name: str) -> bool:
         if "-all-" in folder:
-            return folder in due or (folder in done and name != LAST)
-        return ended.get(folder, True) and not (folder in ended and name == LAST)
+            return folder in due or (folder in done and name == BEST)
+        return folder not in ended or (ended[folder] and name == BEST)
 
     _prune(sweep, bucket, is_needed)
 
