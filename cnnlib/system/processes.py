@@ -31,6 +31,15 @@ def end(processes: dict[int, str], called: bytes = b"") -> None:
             time.sleep(0.01)
 
 
+def has_open(pid: int, file: Path) -> bool:
+    """Whether a process has a file open; False where it has gone."""
+    for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(OSError):  # it has just been closed
+            if descriptor.samefile(file):
+                return True
+    return False
+
+
 def state(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the state on; none where there is no such process."""
     try:

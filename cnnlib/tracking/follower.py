@@ -31,6 +31,7 @@ from cnnlib.tracking.names import MAX_NAME_LENGTH, refused_id, run_id, run_name,
 from cnnlib.tracking.sent import BEGUN, INTERRUPTED, Part, Sent
 from cnnlib.tracking.service import (
     SERVICE,
+    finish,
     is_silence,
     leave,
     quieten,
@@ -234,7 +235,8 @@ class Sender:
             values = {name: row[name] for name in (*LOGGED, self.seen.metric.name) if name in row}
             best = self._as_said(values) | {"best_epoch": trial.best_epoch}
         run.summary.update({**best, "status": status})
-        run.finish(exit_code=0 if status in ("completed", "stopped", "paused") else 1)
+        is_good = status in ("completed", "stopped", "paused")
+        finish(run, self._mode, exit_code=0 if is_good else 1)
 
 
 def _status(trial: SeenTrial) -> str:

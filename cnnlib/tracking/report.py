@@ -14,7 +14,14 @@ from typing import Any, NoReturn
 from cnnlib.system.redaction import one_line
 from cnnlib.tracking.account import resolved_mode
 from cnnlib.tracking.names import run_id
-from cnnlib.tracking.service import answer, asked_elsewhere, is_silence, quieten, run_settings
+from cnnlib.tracking.service import (
+    answer,
+    asked_elsewhere,
+    finish,
+    is_silence,
+    quieten,
+    run_settings,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +103,7 @@ def _send(asked: dict[str, Any]) -> str | None:
     run.log(_content(Path(asked["report"])))
     run.summary.update(asked["summary"])
     url = run.url
-    run.finish()
+    finish(run, asked["mode"])
     return url
 
 

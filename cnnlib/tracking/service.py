@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cnnlib.system.processes import children, end
+from cnnlib.system.processes import children, end, has_open
 
 SERVICE = b"wandb"  # in the command line of what wandb starts
 SETTINGS: dict[str, Any] = {
@@ -41,6 +42,19 @@ def run_settings() -> Any:
     said = {n: v for n, v in TIMEOUTS.items() if f"WANDB_{n.upper()}" not in os.environ}
     settings: dict[str, Any] = {**SETTINGS, **said, **wishes}
     return wandb.Settings(**settings)
+
+
+def finish(run: Any, mode: str, *, exit_code: int = 0) -> None:
+    """Finishes a run; the file of an offline one is whole when this returns.
+
+    wandb's own `finish` returns before its service has written the end of that file, and all of a
+    short one; `leave` kills the service.
+    """
+    run.finish(exit_code=exit_code)
+    if mode == "offline":
+        for file in Path(run.sync_dir).glob("*.wandb"):
+            while any(has_open(pid, file) for pid in children()):
+                time.sleep(0.01)
 
 
 def is_silence(error: BaseException) -> bool:

@@ -1,10 +1,11 @@
 import os
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
-from cnnlib.system.processes import children, end
+from cnnlib.system.processes import children, end, has_open
 from tests.conftest import wait_until
 
 
@@ -30,3 +31,25 @@ def test_only_what_is_called_so_and_began_then_is_ended() -> None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def test_whether_a_process_has_a_file_open_is_known_whatever_the_file_is_called_by_now(
+    tmp_path: Path,
+) -> None:
+    file, other = tmp_path / "one", tmp_path / "other"
+    other.touch()
+    code = "import sys; file = open(sys.argv[1], 'w'); print(flush=True); input(); file.close()"
+    code += "; print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stdin
+        process.stdout.readline()
+        assert has_open(process.pid, file) and not has_open(process.pid, other)
+        moved = file.rename(tmp_path / "moved")
+        assert has_open(process.pid, moved)
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        assert not has_open(process.pid, moved)
+    assert not has_open(process.pid, moved)
