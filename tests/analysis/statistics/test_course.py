@@ -10,7 +10,9 @@ from analysis.reading.folder import SweepFolder
 from analysis.statistics.comparison import compare
 from analysis.statistics.course import Ends, estimate_ends, follow
 from analysis.statistics.effects import estimate_effects
+from analysis.statistics.expected import evidence_weights
 from analysis.statistics.findings import find
+from analysis.statistics.regression import holm
 
 LATE = 9
 
@@ -64,6 +66,17 @@ def test_where_curves_cross_the_sign_at_the_end_is_that_of_the_end(status: str) 
     assert row["effect"] == pytest.approx(-0.06, abs=0.02)
     assert ends.epoch == LATE
     assert ends.p_values["optimizer"] <= 0.05 < ends.p_values["dropout"]
+
+
+def test_p_values_at_the_end_are_corrected_with_the_weights_of_public_sweeps() -> None:
+    sweep = crossing()
+    course = follow(sweep, compare(sweep))
+    ends = estimate_ends(course, estimate_effects(course.comparison))
+    alone = {name: course.against(name, course.reference(name))[1] for name in ends.p_values}
+    p_values = np.array([*alone.values()], dtype=float)
+    expected = holm(p_values, evidence_weights(alone))
+    assert [*ends.p_values.values()] == pytest.approx(expected.tolist())
+    assert expected != pytest.approx(holm(p_values), rel=0.01)
 
 
 def test_the_intervals_at_the_end_hold_the_truth_and_survivors_alone_do_not() -> None:

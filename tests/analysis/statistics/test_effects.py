@@ -15,7 +15,7 @@ from analysis.statistics.comparison import Comparison, compare, levels_of
 from analysis.statistics.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, estimate_effects
 from analysis.statistics.expected import MATTERED, evidence_weights
 from analysis.statistics.pairs import interplay
-from analysis.statistics.regression import averaged, combined, fit, holm, one_hot
+from analysis.statistics.regression import averaged, combined, detectable, fit, holm, one_hot
 from analysis.statistics.takeaways import cautions
 
 NAMES = ["activation", "batch_norm", "learning_rate"]
@@ -377,6 +377,25 @@ def test_weighted_correction_calls_anything_in_at_most_one_of_twenty_families_of
     weights = evidence_weights([*MATTERED][:8])
     called = [bool((holm(p_values, weights) <= 0.05).any()) for p_values in drawn]
     assert 0.04 < np.mean(called) < 0.06
+
+
+def test_effects_are_corrected_with_the_weights_of_public_sweeps() -> None:
+    found = estimate_effects(compare(folder(balanced(noise=0.2))))
+    p_values = np.array([*found.alone.values()])
+    expected = holm(p_values, evidence_weights(found.alone))
+    assert [*found.p_values.values()] == pytest.approx(expected.tolist())
+    assert expected != pytest.approx(holm(p_values), rel=0.01)
+
+
+def test_of_a_likelier_effect_a_smaller_one_is_detectable() -> None:
+    factor = levels_of(pd.Series([False, True] * 20))
+    found = fit(np.random.default_rng(4).normal(0.3, 0.02, 40), factor, np.empty((40, 0)), 0.0)
+    assert found
+    error, df = np.sqrt(found.mean.covariance[0, 0]), found.mean.dfs[0]
+    bounds = [error * stats.t.isf(0.025 * share, df) for share in (0.75, 0.25)]
+    asked = [(found, [0]), (found, [0])]
+    assert detectable(asked, np.array([3.0, 1.0])) == pytest.approx(np.median(bounds))
+    assert detectable(asked) == pytest.approx(error * stats.t.isf(0.0125, df))
 
 
 def test_what_mattered_in_public_sweeps_weighs_more_whatever_it_is_called() -> None:
