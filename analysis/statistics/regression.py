@@ -53,11 +53,10 @@ class Fit:
 
     @property
     def mean(self) -> Estimate:
-        """A weighted mean of both, with Satterthwaite's degrees of freedom. One is the sum of the
-        squared residuals, the other a weighted sum: they correlate by the root of df over df.
-        """
+        """A weighted mean of both. It varies no more than they do on average, so its degrees of
+        freedom are at least the harmonic mean of theirs."""
         share = self.robust_share
-        dfs = 1 / ((1 - share**2) / self.equal.dfs + share**2 / self.robust.dfs)
+        dfs = 1 / ((1 - share) / self.equal.dfs + share / self.robust.dfs)
         return Estimate((1 - share) * self.equal.covariance + share * self.robust.covariance, dfs)
 
     @property

@@ -355,7 +355,10 @@ def test_holms_correction_is_that_of_the_textbook() -> None:
 
 
 def test_degrees_of_freedom_are_what_the_estimated_variance_varies_by() -> None:
-    """Of a value tried eight times beside forty of another: Satterthwaite's 2 mean^2 / variance."""
+    """Of a value tried eight times beside forty of another: Satterthwaite's 2 mean^2 / variance.
+
+    Those of the mean of both are fewer, as it is tested beside other hyperparameters too.
+    """
     rng, factor = np.random.default_rng(3), levels_of(pd.Series([False] * 40 + [True] * 8))
     nothing = np.empty((48, 0))
     fits = [fit(rng.normal(0, 1, 48), factor, nothing, 0.0) for _ in range(3000)]
@@ -363,7 +366,10 @@ def test_degrees_of_freedom_are_what_the_estimated_variance_varies_by() -> None:
         found = [getattr(one, which) for one in fits if one]
         drawn = np.array([one.covariance[0, 0] for one in found])
         df = 2 * drawn.mean() ** 2 / drawn.var()
-        assert found[0].dfs[0] == pytest.approx(df, rel=0.1), which
+        if which == "mean":
+            assert 0.4 * df < found[0].dfs[0] < df
+        else:
+            assert found[0].dfs[0] == pytest.approx(df, rel=0.1), which
 
 
 def test_with_weights_holms_correction_asks_less_evidence_of_the_likelier() -> None:
