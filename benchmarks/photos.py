@@ -3,15 +3,14 @@
 python benchmarks/photos.py [--numbers 10000,100000] [--side PX] [--like FOLDER]
 
 For each number it makes that many small JPEGs to train on and a tenth of it to test with, from a
-seed, one test photograph in a hundred a copy of one that is trained on; or, like the photographs of
-a folder, copies of these, each with an end of its own. Then each step that a sweep
-takes runs in a process of its own: reading (with checks and fingerprint), the same again with
-nothing changed, that beside an earlier build, decoding, the start of the same command with nothing
-changed, the split, the search for copies, that beside the search of all pairs that it replaced, an
-epoch of the smallest network, predictions, and the report of them. A row says the processor's
-microseconds a photograph, the seconds by the clock, and the most memory of the process's own, which
-is that beside the mapped pixels. Before it all, a few photographs let numba compile. All is deleted
-afterwards.
+seed, one test photograph in a hundred a copy of one that is trained on; or copies of a folder's
+photographs, each with an end of its own. Then each step that a sweep takes runs in a process of its
+own: reading (with checks and fingerprint), the same again with nothing changed, that beside an
+earlier build, decoding, the start of the same command with nothing changed, the split, the search
+for copies, that beside the search of all pairs that it replaced, an epoch of the smallest network,
+predictions, and the report of them. A row says the processor's microseconds a photograph, the
+seconds by the clock, and the most memory of the process's own, which is that beside the mapped
+pixels. Before it all, a few photographs let numba compile. All is deleted afterwards.
 """
 
 import argparse
@@ -72,16 +71,16 @@ def _write(folder: str, split: str, first: int, number: int, side: int) -> None:
             file.write(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality))
 
 
-def _copy(folder: str, split: str, first: int, number: int, like: list[Path]) -> None:
+def _copy(folder: str, split: str, first: int, number: int, known: list[Path]) -> None:
     """Photographs of one block, each a file of its own: what follows a JPEG's end is not read."""
     for index in range(first, first + number):
         path = Path(folder, split, f"{index % CLASSES:04d}", f"{index:07d}.jpg")
-        path.write_bytes(like[index % len(like)].read_bytes() + f"{split}{index}".encode())
+        path.write_bytes(known[index % len(known)].read_bytes() + f"{split}{index}".encode())
 
 
-def make(folder: Path, number: int, side: int, like: Path | None = None) -> None:
-    """train/<class>/<n>.jpg and test/ of a tenth as many."""
-    known = sorted(like.rglob("*.jpg")) if like else []
+def make(folder: Path, number: int, side: int, known: list[Path]) -> None:
+    """train/<class>/<n>.jpg and test/ of a tenth as many, made or copies of what is `known`."""
+    write, of = (_copy, known) if known else (_write, side)
     with ProcessPoolExecutor(2) as pool:
         waiting = []
         for split, many in (("train", number), ("test", number // TEST)):
@@ -89,13 +88,7 @@ def make(folder: Path, number: int, side: int, like: Path | None = None) -> None
                 (folder / split / f"{name:04d}").mkdir(parents=True, exist_ok=True)
             for first in range(0, many, BLOCK):
                 some = min(BLOCK, many - first)
-                block = str(folder), split, first, some
-                made = (
-                    pool.submit(_copy, *block, known)
-                    if known
-                    else pool.submit(_write, *block, side)
-                )
-                waiting.append(made)
+                waiting.append(pool.submit(write, str(folder), split, first, some, of))
         for made in waiting:
             made.result()
 
@@ -346,6 +339,8 @@ def main() -> None:
     asked = flags.parse_args()
     if asked.step:
         return step(asked)
+    if asked.like and not any(asked.like.rglob("*.jpg")):
+        flags.error(f"no .jpg in {asked.like}")
     with tempfile.TemporaryDirectory(prefix="photos-", dir=asked.place) as scratch:
         _table(asked, Path(scratch))
 
@@ -354,9 +349,10 @@ def _table(asked: argparse.Namespace, scratch: Path) -> None:
     print("| photographs | step | µs each | against the first | seconds | memory |")
     print("|---|---|---|---|---|---|")
     first: dict[str, float] = {}
+    known = sorted(asked.like.rglob("*.jpg")) if asked.like else []
     for number in (COMPILING, *map(int, asked.numbers.split(","))):
         place = scratch / str(number)
-        make(place, number, asked.side, asked.like)
+        make(place, number, asked.side, known)
         for name in asked.steps.split(","):
             if name in BESIDE and not COMPILING < number <= MOST_PAIRED:
                 continue

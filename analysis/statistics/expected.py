@@ -9,18 +9,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from analysis.statistics.averaging import Noise
 from cnnlib.networks.words import key
+from cnnlib.storage.yaml_file import read_yaml
 
 USUAL_NOISE = Noise(0.025, 2.0)  # of accuracies (docs/EXPERIMENTS.md)
 PRIOR = 4.0  # sweeps: a hyperparameter of fewer is taken for one like all others
 
-_TABLE = Path(__file__).parents[1] / "mattered.yaml"
-MATTERED: dict[str, tuple[int, int]] = {
-    name: (some, of) for name, (some, of) in yaml.safe_load(_TABLE.read_text("utf-8")).items()
-}
+_TABLE = read_yaml(Path(__file__).parents[1] / "mattered.yaml")
+MATTERED: dict[str, tuple[int, int]] = {name: (some, of) for name, (some, of) in _TABLE.items()}
 _BY_WORDS = {key(name): counts for name, counts in MATTERED.items()}
 _USUAL = sum(some for some, _ in MATTERED.values()) / sum(of for _, of in MATTERED.values())
 
