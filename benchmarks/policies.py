@@ -11,15 +11,17 @@ the table to its best; the target is a regret of 5%. Times are in full trainings
 workers together: 10 with 2 workers is as long as 5 mean configurations take one after another.
 What did not come to the target within 60 counts as 60, and is counted in `reached`.
 
-Ours run the ledger, the searcher and the stopping rule of a sweep; `today` is TPE with ASHA's two
-rungs. Each seed's ratio is a geometric mean over its tables; intervals are 95% over the seeds.
+Ours run the ledger, the searcher and the stopping rule of a sweep, and begin with what earlier
+sweeps found, as a sweep does; for a table from which that was learned it is learned anew, from the
+others that are given. `alone` is the same without it; `today` is TPE with ASHA's two rungs. Each
+seed's ratio is a geometric mean over its tables; intervals are 95% over the seeds.
 """
 
 import argparse
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import product
@@ -31,12 +33,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from benchmarks.experience import without
 from benchmarks.replay import clock, peers
 from benchmarks.replay.ours import Ours
 from benchmarks.replay.tables import Curves, find_tables
+from cnnlib.search.experience import Experience, shipped
 
 POLICIES: dict[str, clock.Made] = {
     "ours": Ours,
+    "alone": Ours,
     "today": partial(Ours, search="tpe", stopping="asha"),
     "random": peers.AtRandom,
     "ray": peers.RayTune,
@@ -50,12 +55,20 @@ REGRETS = [f"regret_{budget}" for budget in clock.BUDGETS]
 CONFIDENCE = 0.95
 
 
-def run(case: tuple[Curves, int, str, int]) -> dict[str, object]:
-    """One search: a table, the number of workers, a policy and a seed; a row of the CSV."""
-    curves, workers, name, seed = case
+Case = tuple[Curves, int, str, int, Sequence[Experience]]
+
+
+def run(case: Case) -> dict[str, object]:
+    """One search: a table, the number of workers, a policy, a seed and what ours know before; a
+    row of the CSV.
+    """
+    curves, workers, name, seed, known = case
     warnings.simplefilter("ignore")
     began = time.process_time()
-    result = clock.replay(curves, POLICIES[name](curves, workers, seed), workers)
+    policy = POLICIES[name](curves, workers, seed)
+    if name == OURS:
+        policy = Ours(curves, workers, seed, known=known)
+    result = clock.replay(curves, policy, workers)
     return {
         "family": curves.family,
         "table": curves.name,
@@ -112,7 +125,7 @@ def report(rows: pd.DataFrame, ours: str = OURS) -> Iterator[str]:
     """What is printed of one number of workers."""
     found = means(rows)
     yield found.round(1).to_string()
-    peers_only = found.loc["all"].drop(index=[ours, "today"], errors="ignore")
+    peers_only = found.loc["all"].drop(index=[ours, "alone", "today"], errors="ignore")
     if len(peers_only) and ours in found.loc["all"].index:
         yield f"\ntime to the target, {ours} by theirs:\n{ratios(rows, ours).to_string()}"
         best = peers_only["regret_10"].idxmin()
@@ -141,8 +154,9 @@ def main() -> None:
             print(f"{name}: {NEEDS[name]} is not installed, left out", flush=True)
         else:
             names.append(name)
+    known = {curves.name: without(curves, shipped(), tables) for curves in tables}
     cases = [
-        (curves, workers, name, seed)
+        (curves, workers, name, seed, known[curves.name])
         for workers, seed, curves, name in product(asked.workers, range(asked.seeds), tables, names)
     ]
     rows = []

@@ -64,6 +64,10 @@ def parser() -> Flags:
     add("--name", metavar="NAME", help="of this sweep's folder (default: data and time)")
     add("--resume", action="store_true", help="go on with the sweep of this --name")
     add("--warm-start", metavar="FOLDER", help="begin with what another sweep found")
+    add(
+        "--past", nargs="+", metavar="FOLDER",
+        help="earlier sweeps that --search curves begins with, or none (default: public ones)",
+    )  # fmt: skip
     add("--first", metavar="FILE", help="configurations to try first, or a trials.csv")
     add("--prior", action="append", metavar="NAME=V[,V]", help="values that you believe in")
     add(

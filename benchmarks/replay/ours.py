@@ -1,5 +1,6 @@
 """This project's searches, run by the ledger, searchers and stopping rules of a sweep."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,6 +8,7 @@ from benchmarks.replay.clock import Job
 from benchmarks.replay.tables import Curves
 from cnnlib.journal.ledger import Ledger
 from cnnlib.journal.terms import Terms
+from cnnlib.search.experience import Experience, fitting
 from cnnlib.search.halving import Halving
 
 FACTOR = 3.0
@@ -21,6 +23,7 @@ class Ours:
     seed: int
     search: str = "curves"
     stopping: str = "promote"
+    known: Sequence[Experience] = ()  # of earlier sweeps
     ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
@@ -28,10 +31,11 @@ class Ours:
         promotes = self.stopping == "promote"
         halving = (Halving.for_promotion if promotes else Halving.by_default)(epochs, FACTOR)
         self.ledger = Ledger(lambda event, **content: {"event": event, **content})
-        self.ledger.family = self.curves.network
+        space, network = self.curves.space, self.curves.network
+        self.ledger.family = network
         self.ledger.begin(
             Terms(
-                space=self.curves.space,
+                space=space,
                 image_size=1,
                 search=self.search,
                 seed=self.seed,
@@ -43,7 +47,8 @@ class Ours:
                 rungs=halving.named,
                 fingerprint="",
                 num_initial=max(2 * self.workers, min(10, trials // 2)),  # as a sweep begins
-                family=self.curves.network,
+                family=network,
+                experience=fitting(self.known, space, network),
                 stopping=self.stopping,
             )
         )

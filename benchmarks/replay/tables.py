@@ -1,6 +1,8 @@
 """Tables of learning curves as the world in which searches are replayed."""
 
+import keyword
 import math
+import re
 from dataclasses import dataclass, field, make_dataclass
 from functools import cached_property
 from pathlib import Path
@@ -140,10 +142,16 @@ def read_curves(folder: Path) -> Curves:
     columns = {name: trials[name].tolist() for name in trials if name not in FIXED}
     return Curves(
         folder.name,
-        {f"h{n}": column for n, column in enumerate(columns.values()) if len(set(column)) > 1},
+        {_field(n): column for n, column in columns.items() if len(set(column)) > 1},
         wide["val_acc"].to_numpy(float),
         wide["seconds"].to_numpy(float),
     )
+
+
+def _field(column: str) -> str:
+    """A column's name as a dataclass takes it."""
+    name = re.sub(r"\W", "_", column)
+    return f"h_{name}" if keyword.iskeyword(name) or not name.isidentifier() else name
 
 
 def find_tables(folders: list[Path]) -> list[Curves]:

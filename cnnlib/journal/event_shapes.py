@@ -192,6 +192,7 @@ OPTIONAL: dict[str, dict[str, Rule]] = {
         "stopping": _text,
         "first": _each(_config),
         "priors": _by_name(_each(_scalar)),
+        "experience": _maybe(lambda value: isinstance(value, dict)),
         "explore": _number,
         "target": _maybe(_number),
         "stop_when": _maybe(_number),

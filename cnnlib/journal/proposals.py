@@ -28,6 +28,7 @@ class Proposals:
             num_initial=self._terms.num_initial,
             seed=self._terms.seed,
             family=self._terms.family,
+            trends=self._terms.experience.trends if self._terms.experience else {},
         )
 
     def seen(self, config: Configuration) -> None:

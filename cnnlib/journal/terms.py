@@ -16,6 +16,7 @@ from cnnlib.networks.hyperparameter import (
 )
 from cnnlib.networks.metric import VAL_ACC, Metric
 from cnnlib.networks.values import Choice, Interval, Space, Weighted
+from cnnlib.search.experience import Experience
 from cnnlib.search.gain import chance
 from cnnlib.search.halving import Halving
 from cnnlib.search.searcher import Outcome
@@ -48,6 +49,7 @@ class Terms:
     target: float | None = None  # of the metric, after which nothing new is tried
     first: tuple[Configuration, ...] = ()  # what a person wants tried first
     priors: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # and believes in
+    experience: Experience | None = None  # of earlier sweeps, for a search that asks for it
     explore: float = 0.0  # share of the proposals that are balanced and random
     stop_when: float | None = None  # gain of the metric below which nothing new is tried
     noise_of: int = 0  # photographs whose chance is that gain; 0: they are not asked for
@@ -97,6 +99,7 @@ class Terms:
         content["known"] = [_written_outcome(outcome) for outcome in self.known]
         content["first"] = [self.written(config) for config in self.first]
         content["priors"] = {name: list(values) for name, values in self.priors.items()}
+        content["experience"] = self.experience and self.experience.as_content()
         content["metric"] = asdict(self.metric)
         return {**written_down(self.family), **content}
 
@@ -121,6 +124,8 @@ class Terms:
                 for n, v in event.get("priors", {}).items()
             }
             values["rungs"] = tuple(event.get("rungs", ()))
+            if event.get("experience"):
+                values["experience"] = Experience.from_content(event["experience"])
             if "metric" in event:
                 values["metric"] = Metric(**event["metric"])
             terms = cls(**values)

@@ -9,17 +9,20 @@ from cnnlib.networks.values import Space
 from cnnlib.planning.settings import Settings
 from cnnlib.search.halving import Halving
 from cnnlib.search.priors import read_priors
+from cnnlib.search.searchers import WITH_EXPERIENCE
 from cnnlib.search.space import LISTABLE
 from cnnlib.search.sweep_file import SweepFile
 from cnnlib.system.units import short
 
 if TYPE_CHECKING:
     from cnnlib.journal.terms import Terms
+    from cnnlib.search.experience import Experience
     from cnnlib.search.searcher import Outcome
 
 TRIALS = 20  # where neither --trials nor the file's run_cap says
 MAX_EPOCHS = 50  # the study's
 STOPPING = "asha"  # the rule of a sweep whose file does not say: asha or promote
+NONE = "none"  # in place of folders
 ASKED = (
     "first",
     "priors",
@@ -70,7 +73,7 @@ def make_terms(
     return Terms(
         space=space,
         image_size=image_size,
-        search=settings.search or file.search,
+        search=_search(settings, file),
         seed=settings.seed,
         trials=trials,
         max_epochs=max_epochs,
@@ -79,6 +82,7 @@ def make_terms(
         reduction_factor=halving.reduction_factor if halving else None,
         fingerprint="",
         known=_known(settings, space, file, before),
+        experience=_experience(settings, space, file, before),
         audit=settings.audit,
         rungs=halving.named if halving else (),
         stopping=stopping,
@@ -94,6 +98,9 @@ def asked_first(
 ) -> dict[str, Any]:
     """What a person wants tried and believes, of the terms; what nobody asks for is not there."""
     asked: dict[str, Any] = {}
+    if settings.past and _search(settings, file) not in WITH_EXPERIENCE:
+        who = " or ".join(f"--search {name}" for name in WITH_EXPERIENCE)
+        raise ValueError(f"--past: {_search(settings, file)} asks no earlier sweeps; add {who}")
     if settings.first is not None:
         from cnnlib.search.first import read_first  # which reads tables by pandas
 
@@ -140,6 +147,32 @@ def _known(
     if settings.warm_start is None:
         return ()
     return read_known(settings.warm_start, space, file.family, file.metric)
+
+
+def _search(settings: Settings, file: SweepFile) -> str:
+    return settings.search or file.search
+
+
+def _experience(
+    settings: Settings, space: Space, file: SweepFile, before: "Terms | None"
+) -> "Experience | None":
+    """What the search begins with; a sweep that goes on has it in its journal."""
+    folders = [settings.past] if isinstance(settings.past, str) else list(settings.past)
+    if before:
+        return before.experience
+    if _search(settings, file) not in WITH_EXPERIENCE or folders == [NONE]:
+        return None
+    from cnnlib.planning.past_sweeps import past_sweeps
+    from cnnlib.search.experience import fitting, shipped
+
+    known = [past_sweeps(folders)] if folders else shipped()
+    found = fitting(known, space, file.family)
+    if folders and not found:
+        raise ValueError(
+            f"--past: the sweeps say something of {', '.join(known[0].trends) or 'nothing'}, which "
+            "is less than half of what is searched here"
+        )
+    return found
 
 
 def is_beyond(file: SweepFile, max_epochs: int) -> bool:

@@ -137,6 +137,7 @@ class Plan:
             f"classes; {photos['train']:,} photographs to train on, {photos['val']:,} to validate, "
             f"{photos['test']:,} to test) -> {self._whereto}\n"
             f"up to {self.max_epochs} epochs at {self.image_size} px{self._sought}; {rungs}\n"
+            f"{self._begins_with}"
             f"{self._cost}"
             + "".join(f"\nnote: {note}" for note in (*self.notes, *self.dataset.notes))
         )
@@ -148,6 +149,15 @@ class Plan:
         if metric == VAL_ACC:
             return ""
         return f", for the {metric.best} {metric.said}"
+
+    @property
+    def _begins_with(self) -> str:
+        """A line on what earlier sweeps found, where the search begins with it."""
+        found = self.terms.experience
+        if not found:
+            return ""
+        names = ", ".join(found.trends)
+        return f"begins with what is known of {names}: {found} (--past none: with nothing)\n"
 
     @property
     def _whereto(self) -> str:

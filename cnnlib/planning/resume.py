@@ -21,7 +21,8 @@ from cnnlib.search.searcher import Outcome
 from cnnlib.storage import folder_lock
 
 MAY_GROW = ("trials", "max_epochs")
-FIRST_ONES = ("num_initial", "known", "family", "names", "rename")  # of the first driver
+# What the first driver decides for all that go on.
+FIRST_ONES = ("num_initial", "known", "experience", "family", "names", "rename")
 
 
 def renamed_before(folder: Path) -> dict[str, str]:

@@ -89,6 +89,8 @@ class Settings:
     name: str | None = None  # None: from the data and the time
     resume: bool = False  # goes on with the sweep of this name
     warm_start: str | Path | None = None  # another sweep's folder, whose outcomes TPE is told
+    # Folders of earlier sweeps that the search begins with; none; (): what is known of public ones.
+    past: Iterable[str] = ()
     search: str | None = None  # of SEARCHERS; None: as the file's `method` says
     wandb: str = "auto"  # or online, offline, off
     wandb_project: str = "cnnlib"

@@ -62,7 +62,7 @@ class CurveProcess:
     numbers: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        self._mean = float(self.values.mean())
+        self._mean = float(self.values.mean()) if len(self.values) else 0.0
         if self.numbers is None:
             self.numbers = self._fitted()
         kernel = self._kernel(self.places, self.places)
@@ -121,6 +121,8 @@ class CurveProcess:
         places, values = self.places[some], self.values[some] - self._mean
         priors = [(math.log(2.0 / max(1.0, self._dimensions / 4)), SPREAD)] * self._dimensions
         prior, spread = np.array([*priors, *OTHERS]).T
+        if not len(values):
+            return prior
         points, alone = places.points, self.without_order
         each = [apart_in(d, points, points, alone) for d in range(self._dimensions)]
         away = np.subtract.outer(places.times, places.times) ** 2

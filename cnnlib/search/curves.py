@@ -3,10 +3,13 @@
 Like Joint it proposes by the expected improvement at the last epoch for its seconds. It begins
 after FEW outcomes rather than ten, tells what a trial alone has from what its configuration
 promises, looks at scores rather than at their ranks, and weighs seconds as much in the end as at
-first. docs/EXPERIMENTS.md says what each of these gains (benchmarks/policies.py).
+first. Where earlier sweeps found something of these hyperparameters (`trends`), it begins with
+that at once and models what lies above or below, in ever fewer of its proposals.
+docs/EXPERIMENTS.md says what each of these gains (benchmarks/policies.py).
 """
 
 import math
+import random
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,10 +19,14 @@ from scipy.stats import norm
 from cnnlib.networks.configuration import Configuration
 from cnnlib.search.curve_process import CurveProcess, Places
 from cnnlib.search.joint import Joint
+from cnnlib.search.priors import STRENGTH
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.surrogate import telling
+from cnnlib.search.tpe import Random
+from cnnlib.search.trends import expected
 
 FEW = 3  # outcomes that the model waits for
+BOTH = 6  # proposals of which earlier sweeps and chance make one each in turn
 MOST = 130  # values that it is told: the best half, and the latest
 FAR = 1e6  # below the median, in distances from there to the best: as good as infinite
 BOUNDS = -100.0, 30.0  # standard deviations within which an improvement's logarithm is computed
@@ -29,13 +36,18 @@ Value = tuple[int, int, float]  # of which outcome, after so many epochs (0: not
 
 
 class Curves(Joint):
-    """Proposes configurations: the first few at random, then by a model of learning curves."""
+    """Proposes configurations: the first few by trends or at random, then by learning curves."""
 
     drawn, near = 100, 12
 
+    def propose(self, number: int, outcomes: Sequence[Outcome]) -> Configuration | None:
+        if self.trends and len(outcomes) < BOTH and len(outcomes) % 2:
+            return Random.propose(self, number, outcomes)
+        return super().propose(number, outcomes)
+
     @property
     def _waits_for(self) -> int:
-        return min(FEW, self.num_initial)
+        return 0 if self.trends else min(FEW, self.num_initial)
 
     @staticmethod
     def _share(number: int) -> float:
@@ -43,20 +55,34 @@ class Curves(Joint):
 
     def _gains(self, candidates: list[Configuration], outcomes: Sequence[Outcome]) -> np.ndarray:
         told = list(_values(outcomes))
+        if len({number for number, *_ in told}) < FEW:
+            told = []  # too few to say what is much and what is little
         told = [told[n] for n in telling(np.array([score for *_, score in told]), MOST)]
-        points = self._encoding.points([outcome.config for outcome in outcomes])
-        last = max(2, *(epoch for _, epoch, _ in told))
+        configs = [outcome.config for outcome in outcomes]
+        trends = self.trends if self._believes(len(outcomes)) else {}
+        hoped, hopes = (expected(trends, some) for some in (configs, candidates))
+        points = self._encoding.points(configs)
+        last = max([2, *(epoch for _, epoch, _ in told)])
         times = [math.log(epoch or last) / math.log(last) for _, epoch, _ in told]
-        trials = np.array([number for number, *_ in told])
+        trials = np.array([number for number, *_ in told], int)
         values = scaled(np.array([score for *_, score in told]))
         places = Places(points[trials], np.array(times), trials)
-        model = CurveProcess(places, values, self._encoding.without_order)
-        running = np.array([n for n, o in enumerate(outcomes) if o.score is None], int)
-        if len(running):
-            begun = Places(points[running], np.ones(len(running)), running)
-            model = model.given(begun, model.predict(begun)[0])
+        model = CurveProcess(places, values - hoped[trials], self._encoding.without_order)
+        begun = [n for n, outcome in enumerate(outcomes) if outcome.score is None or not told]
+        if begun:
+            running = Places(points[begun], np.ones(len(begun)), np.array(begun))
+            model = model.given(running, model.predict(running)[0])
         mean, deviation = model.predict(_new(self._encoding.points(candidates)))
-        return log_improvement((mean - values.max()) / deviation) + np.log(deviation)
+        best = values.max() if told else hopes.max()
+        return log_improvement((mean + hopes - best) / deviation) + np.log(deviation)
+
+    def _believes(self, num_outcomes: int) -> bool:
+        """Whether a proposal asks earlier sweeps: the more seldom, the more outcomes there are.
+
+        So what they hold to be bad is tried too, and a wrong belief washes out, as in priors.py.
+        """
+        draw = random.Random(f"trends-{self.seed}-{num_outcomes}")
+        return draw.random() * (STRENGTH + num_outcomes) < STRENGTH
 
     def _expected(
         self, known: list[Configuration], values: np.ndarray, candidates: list[Configuration]
@@ -84,6 +110,8 @@ def scaled(scores: np.ndarray) -> np.ndarray:
 
     Above the median distances are as they are: how much better the best are is what counts.
     """
+    if not len(scores):
+        return scores
     median = float(np.median(scores))
     whole = float(scores.max()) - median or float(scores.std()) or 1.0
     away = np.clip((scores - median) / whole, -FAR, None)

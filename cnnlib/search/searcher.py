@@ -20,8 +20,8 @@ class Outcome:
 
 
 class Searcher(Protocol):
-    """Made by `space`, `image_size`, `seed`, `family` and `num_initial`, which counts the outcomes
-    that a model waits for.
+    """Made by `space`, `image_size`, `seed`, `family`, `num_initial`, which counts the outcomes
+    that a model waits for, and `trends`: what earlier sweeps found, which it may begin with.
     """
 
     def propose(self, number: int, outcomes: Sequence[Outcome]) -> Configuration | None:

@@ -39,6 +39,7 @@ def _balanced(**made_by: Any) -> Searcher:
     return Balanced(**made_by)
 
 
+WITH_EXPERIENCE = ("curves",)  # who begin with what earlier sweeps found
 SEARCHERS: dict[str, Callable[..., Searcher]] = {
     "tpe": _tpe,
     "joint": _joint,

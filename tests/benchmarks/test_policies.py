@@ -1,5 +1,6 @@
 """Searches replayed over a table: the clock against reckoning by hand, ours, peers, the figures."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,12 @@ import pandas as pd
 import pytest
 
 from benchmarks import policies
+from benchmarks.experience import without
 from benchmarks.replay.clock import LONGEST, Job, replay
 from benchmarks.replay.ours import Ours
 from benchmarks.replay.tables import Curves, find_tables, read_curves
 from cnnlib.networks.values import Choice, Interval
+from cnnlib.search.experience import Experience
 
 
 def curves(count: int = 30, epochs: int = 9) -> Curves:
@@ -20,6 +23,18 @@ def curves(count: int = 30, epochs: int = 9) -> Curves:
     scores = ends[:, None] * (1 - 0.5 ** np.arange(1, epochs + 1))
     values = {"h0": rates.tolist(), "h1": ["a", "b"] * (count // 2)}
     return Curves("toy-1", values, scores, np.ones((count, epochs)))
+
+
+def test_ours_is_not_told_of_the_table_that_it_is_judged_by() -> None:
+    """What was learned from a table gives way to what the other ones say."""
+    tables = [replace(curves(), name=f"lcbench-{n}", values=curves().values) for n in (1, 2, 3)]
+    for table in tables:
+        object.__setattr__(table, "values", {"learning_rate": table.values["h0"]})
+    told = Experience("such", 3, 90, {}, tables=("lcbench-1", "lcbench-2"))
+    [others] = without(tables[0], [told], tables)
+    assert others.tables == ("lcbench-2", "lcbench-3") and others.trials == 60
+    assert list(others.trends) == ["learning_rate"]
+    assert without(tables[2], [told], tables) == [told], "it was never seen"
 
 
 class InOrder:

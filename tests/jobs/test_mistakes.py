@@ -76,6 +76,14 @@ def a_broken_zip(photos: Path) -> list[str]:
     return ["--data", str(photos / "all.zip")]
 
 
+def a_sweep_of_another_network(photos: Path) -> str:
+    folder = photos / "results" / "other"
+    folder.mkdir(parents=True)
+    rows = [f"{number},{number % 4},0.{number}" for number in range(1, 10)]
+    (folder / "trials.csv").write_text("\n".join(["trial_id,depth,val_acc", *rows]))
+    return str(folder)
+
+
 MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "missing folder": (lambda photos: ["--data", "nowhere"], "nowhere does not exist"),
     "text file named .jpg": (a_text_file_named_jpg, "red/notes.jpg"),
@@ -88,6 +96,18 @@ MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "value out of range": (
         lambda photos: ["--set", "dropout=1.5"],
         "dropout: 1.5 is not a number from 0 to 0.95",
+    ),
+    "--past for who asks nobody": (
+        lambda photos: ["--past", "none"],
+        "--past: tpe asks no earlier sweeps; add --search curves",
+    ),
+    "--past of no sweep": (
+        lambda photos: ["--search", "curves", "--past", str(photos)],
+        "no results in ",
+    ),
+    "--past of other networks": (
+        lambda photos: ["--search", "curves", "--past", a_sweep_of_another_network(photos)],
+        "--past: the sweeps say something of depth, which is less than half",
     ),
     "results folder exists": (a_results_folder_that_exists, "nothing is overwritten"),
     "no write permission": (no_write_permission, "no permission to write"),

@@ -14,6 +14,8 @@ from cnnlib.journal.replay import event_lines, replay
 from cnnlib.journal.tables import fold
 from cnnlib.journal.terms import Terms
 from cnnlib.networks.cnn.config import TrialConfig
+from cnnlib.search.experience import Experience
+from cnnlib.search.trends import Trend
 from tests.journal.test_ledger import TERMS, Sweep, prefixes
 
 PROMOTE = replace(
@@ -25,6 +27,17 @@ PROMOTE = replace(
     grace_period=1,
     reduction_factor=3.0,
     rungs=(1, 3),
+)
+
+
+PAST = Experience(
+    kind="such networks",
+    sweeps=2,
+    trials=80,
+    trends={
+        "first_layer_filters": Trend((8, 32), (-0.5, 0.5)),
+        "dropout": Trend((0.1, 0.3, 0.4), (-0.25, 0.5, 0.0)),
+    },
 )
 
 
@@ -117,9 +130,12 @@ def test_the_searcher_is_told_every_rung_that_a_trial_has_passed(unbroken: Sweep
     assert (told.epochs, told.score) == (9, best.best)
 
 
+@pytest.mark.parametrize("past", [None, PAST], ids=["alone", "past"])
 @pytest.mark.parametrize("slots", [1, 3])
-def test_a_sweep_by_curves_that_is_killed_goes_on_as_its_journal_says(slots: int) -> None:
-    terms = replace(PROMOTE, search="curves")
+def test_a_sweep_by_curves_that_is_killed_goes_on_as_its_journal_says(
+    slots: int, past: Experience | None
+) -> None:
+    terms = replace(PROMOTE, search="curves", experience=past)
     whole = finished(terms, slots=slots)
     check_sound(whole)
     for number in range(20, len(whole.events), 11):
@@ -129,6 +145,13 @@ def test_a_sweep_by_curves_that_is_killed_goes_on_as_its_journal_says(slots: int
         check_sound(sweep)
         if slots == 1:
             assert sweep.told() == whole.told()
+
+
+def test_what_earlier_sweeps_found_decides_what_is_tried() -> None:
+    alone, past = (finished(replace(PROMOTE, search="curves", experience=e)) for e in (None, PAST))
+    first = [sweep.told("proposed")[0]["config"] for sweep in (alone, past)]
+    assert first[1]["first_layer_filters"] == 32 and first[1]["dropout"] == 0.3
+    assert first[0] != first[1]
 
 
 def test_the_journal_is_read_told_and_made_into_tables(unbroken: Sweep, tmp_path: Any) -> None:

@@ -15,7 +15,9 @@ from cnnlib.planning.make_plan import make_plan
 from cnnlib.planning.plan import Plan
 from cnnlib.planning.resume import check_compatible, read_known, read_terms, renamed_before
 from cnnlib.planning.settings import Settings
+from cnnlib.search.experience import Experience
 from cnnlib.search.searcher import Outcome
+from cnnlib.search.trends import Trend
 from tests.journal.test_ledger import TERMS, Sweep
 
 
@@ -30,11 +32,14 @@ def test_the_terms_of_a_sweep_are_read_from_its_journal(tmp_path: Path) -> None:
     assert read_terms(tmp_path) is None, "it was killed before it began"
     ledger = Ledger(journal.append)
     known = (Outcome(TrialConfig(dropout=0.1), 0.5),)
-    ledger.begin(replace(TERMS, known=known))
-    assert read_terms(tmp_path) == replace(TERMS, known=known)
+    past = Experience("such", 2, 80, {"dropout": Trend((0.1, 0.4), (-0.5, 0.5))}, tables=("a",))
+    ledger.begin(replace(TERMS, known=known, experience=past))
+    assert read_terms(tmp_path) == replace(TERMS, known=known, experience=past)
     ledger.resume(20, 9)
     journal.close()
-    assert read_terms(tmp_path) == replace(TERMS, known=known, trials=20, max_epochs=9)
+    grown = replace(TERMS, known=known, experience=past, trials=20, max_epochs=9)
+    assert read_terms(tmp_path) == grown
+    check_compatible(grown, replace(grown, experience=None))
 
 
 def test_the_names_of_the_users_file_are_in_the_journal(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from cnnlib.networks.values import Choice, Interval, Space
 from cnnlib.search.curves import Curves, log_improvement, scaled
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.searchers import SEARCHERS
+from cnnlib.search.trends import Trend, Trends
 
 SPACE: Space = {
     "learning_rate": Interval(1e-5, 1e-1, log=True),
@@ -74,6 +75,44 @@ def test_the_cheaper_is_tried_first(model: str) -> None:
 
     configs = search(model, seen, 22, 1)
     assert mean(map(seconds, configs[10:])) < mean(map(seconds, configs[:10])) / 2
+
+
+def believing(trends: Trends, seen: Seen, trials: int, seed: int) -> list[TrialConfig]:
+    made = Curves(SPACE, image_size=32, num_initial=10, seed=seed, trends=trends)
+    outcomes: list[Outcome] = []
+    for number in range(1, trials + 1):
+        config = made.propose(number, outcomes)
+        assert config is not None
+        made.seen(config)
+        outcomes.append(seen(number, config))
+    return [outcome.config for outcome in outcomes]
+
+
+def test_what_earlier_sweeps_found_is_tried_first_in_turn_with_chance() -> None:
+    trends = {
+        "learning_rate": Trend((1e-5, 1e-3, 1e-1), (-1.0, 1.0, -1.0)),
+        "activation": Trend(("relu", "gelu", "silu", "mish"), (1.0, -1.0, -1.0, -1.0)),
+    }
+    runs = believing(trends, lambda number, c: Outcome(c, None), 6, 1)
+    found, chance = runs[::2], runs[1::2]
+    assert {config.activation for config in found} == {"relu"}
+    assert all(1e-4 < config.learning_rate < 1e-2 for config in found)
+    assert len({config.first_layer_filters for config in found}) > 1, "not beside what runs"
+    assert {config.activation for config in chance} != {"relu"}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_wrong_belief_washes_out(seed: int) -> None:
+    """The trials say that mish is best; earlier sweeps found it worst."""
+    wrong = {"activation": Trend(("relu", "gelu", "silu", "mish"), (1.0, 0.0, 0.0, -1.0))}
+
+    def seen(number: int, config: TrialConfig) -> Outcome:
+        return Outcome(config, float(config.activation == "mish") + together(config) / 10, 9)
+
+    configs = believing(wrong, seen, 60, seed)
+    assert configs[0].activation == "relu"
+    late = configs[40:]
+    assert mean(config.activation == "mish" for config in late) > 0.5
 
 
 def test_what_runs_is_not_proposed_again_nor_what_lies_beside_it() -> None:

@@ -1,0 +1,119 @@
+"""Sums up what sweeps found, as `--search curves` begins with it: cnnlib/search/experience.yaml.
+
+python benchmarks/experience.py TABLES [--sweeps FOLDER...] [--write]
+
+TABLES holds tables of learning curves (benchmarks/policies.py), of which those whose names begin
+alike, as in KINDS, are of one kind of network; of --sweeps come the tables of sweeps of this
+project's own network. It prints how well the trends of all tables of a kind but one foretell that
+one: the rank correlation with the best score of each trial, and the regret of the best ten, in
+percent of the distance from the median to the best.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import yaml
+from scipy.stats import spearmanr
+
+from benchmarks.replay.tables import Curves, find_tables
+from cnnlib.networks.cnn.family import CNN
+from cnnlib.networks.hyperparameter import hyperparameters
+from cnnlib.planning.past_sweeps import past_sweeps
+from cnnlib.search.experience import SHIPPED, Experience
+from cnnlib.search.trends import Trends, Tried, expected, learn
+
+KINDS = {  # what they are, and the family of this project that trains such networks
+    "baker-metaqnn": ("convolutional networks, trained from scratch", ""),
+    "lcbench": ("fully connected networks on tables", ""),
+    "quicktune": ("fine-tuned image networks", "pretrained"),
+    "taskset": ("recurrent networks on texts", ""),
+}
+OWN = "this project's convolutional network, trained from scratch"
+HEAD = f"""\
+# What the values of hyperparameters gave in public sweeps, all else alike: scores in standard
+# deviations of a sweep's trials. {Path(__file__).name} of benchmarks/ writes it.
+"""
+BEST = 10
+
+
+def learned(tables: Iterable[Curves]) -> Iterator[Experience]:
+    """What tables of curves say, one experience of each of KINDS that is there."""
+    tables = list(tables)
+    for kind, (said, network) in KINDS.items():
+        some = [curves for curves in tables if curves.name.startswith(kind)]
+        if some:
+            trends = learn([Tried(curves.values, _best(curves)) for curves in some])
+            names = tuple(curves.name for curves in some)
+            yield Experience(said, len(some), sum(map(len, some)), trends, network, names)
+
+
+def without(
+    curves: Curves, known: Iterable[Experience], tables: Iterable[Curves]
+) -> Sequence[Experience]:
+    """The experiences, or where one was learned from this very table, what the others say."""
+    known = list(known)
+    if not any(curves.name in experience.tables for experience in known):
+        return known
+    return list(learned(table for table in tables if table.name != curves.name))
+
+
+def _best(curves: Curves) -> list[float]:
+    return curves.scores.max(axis=1).tolist()
+
+
+def of_sweeps(folders: Sequence[Path]) -> Experience:
+    """What sweeps of this project's own network say, without those that hold too few trials."""
+    some = []
+    for folder in folders:
+        try:
+            past_sweeps([folder])
+        except ValueError as error:
+            print(f"left out: {error}")
+        else:
+            some.append(folder)
+    found = past_sweeps(some)
+    trends = {n: t for n, t in found.trends.items() if n in hyperparameters(CNN.config)}
+    return Experience(OWN, found.sweeps, found.trials, trends, CNN.name)
+
+
+def foretold(curves: Curves, trends: Trends) -> str:
+    """How well trends foretell a table."""
+    trends = {name: trend for name, trend in trends.items() if name in curves.values}
+    rows = zip(*curves.values.values(), strict=True)
+    configs = [SimpleNamespace(**dict(zip(curves.values, row, strict=True))) for row in rows]
+    hopes, scores = expected(trends, configs), np.array(_best(curves))
+    regret = curves.regret(scores[np.argsort(-hopes)[:BEST]].max())
+    rank = spearmanr(hopes, scores).statistic
+    return f"{curves.name}: rank correlation {rank:.2f}, regret of the best {BEST} {regret:.0%}"
+
+
+def main() -> None:
+    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags.add_argument("tables", type=Path)
+    flags.add_argument("--sweeps", type=Path, nargs="+", default=[])
+    flags.add_argument("--write", action="store_true")
+    asked = flags.parse_args()
+    tables = find_tables([asked.tables])
+    for kind, curves in product(KINDS, tables):
+        alike = [t for t in tables if t.name.startswith(kind) and t is not curves]
+        if alike and curves.name.startswith(kind):
+            [others] = learned(alike)
+            print(foretold(curves, others.trends))
+    known = [*learned(tables), *([of_sweeps(asked.sweeps)] if asked.sweeps else [])]
+    for experience in known:
+        print(f"{experience}: {', '.join(experience.trends)}")
+    if asked.write:
+        content = [experience.as_content() for experience in known]
+        text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
+        SHIPPED.write_text(HEAD + text)
+
+
+if __name__ == "__main__":
+    main()
