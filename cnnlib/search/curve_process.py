@@ -2,8 +2,9 @@
 
 What a trial reaches is what its configuration and its epochs let expect, what all learning curves
 have in common, and what it alone has: that part stays with it from rung to rung, and says nothing
-of others (Swersky et al. 2014, arxiv.org/abs/1406.3896, take trials apart so). Like Surrogate it
-chooses its few numbers from steps of a fixed size, so that answers are those of every machine.
+of others (Swersky et al. 2014, arxiv.org/abs/1406.3896, take trials apart so). There is no
+optimiser: its few numbers are chosen from steps of a fixed size, so that the same outcomes give the
+same answers on every machine.
 """
 
 import math
@@ -14,8 +15,10 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.linalg.lapack import dpotrf, dtrtrs
 
-from cnnlib.search.surrogate import DIGITS, JITTER, SPREAD, STEP, apart_in, matern, telling
-
+STEP = math.log(4.0)  # between the tried values of a number
+SPREAD = 1.5  # of the prior of a weight's logarithm
+JITTER = 1e-6
+DIGITS = 6  # of a likelihood that count: what lies beyond differs from machine to machine
 PASSES = 3  # over the numbers, of which the later ones are over those that moved
 FITTED = 48  # values that have a say in them
 # The priors of the other numbers, and their spreads; of variances beside that of configurations, 1.
@@ -149,6 +152,31 @@ class CurveProcess:
                         break
             moving = np.flatnonzero(numbers != before)  # which may move further
         return numbers
+
+
+def telling(values: np.ndarray, most: int) -> np.ndarray:
+    """The indices, at most so many, of the values (N,) that a model is told: of the best for a
+    half of them, and of the latest of the others.
+    """
+    if len(values) <= most:
+        return np.arange(len(values))
+    order = np.argsort(-values, kind="stable")
+    latest = np.sort(order[most // 2 :])[-most // 2 :]
+    return np.sort(np.r_[order[: most // 2], latest])
+
+
+def apart_in(
+    dimension: int, points: np.ndarray, others: np.ndarray, without_order: np.ndarray
+) -> np.ndarray:
+    """(M, N): squared distances in one dimension of M and N points; without order 0 or 1."""
+    apart = np.subtract.outer(points[:, dimension], others[:, dimension])
+    return (apart != 0).astype(float) if without_order[dimension] else apart**2
+
+
+def matern(squared: np.ndarray) -> np.ndarray:
+    """The kernel of squared distances: 1 at none."""
+    root = np.sqrt(5.0 * np.maximum(squared, 0.0))
+    return (1.0 + root + root**2 / 3.0) * np.exp(-root)
 
 
 def _apart(some: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -1,60 +1,108 @@
 """Searches by learning curves and by cost: a joint model that is told every rung of a trial.
 
-Like Joint it proposes by the expected improvement at the last epoch for its seconds. It begins
-after FEW outcomes rather than ten, tells what a trial alone has from what its configuration
-promises, looks at scores rather than at their ranks, and weighs seconds as much in the end as at
-first. Where earlier sweeps found something of these hyperparameters (`trends`), it begins with
-that at once and models what lies above or below, in ever fewer of its proposals.
+TPE looks at one hyperparameter at a time, and takes what a trial reached at an early rung for what
+it can reach. Here a Gaussian process over configurations and epochs says what a configuration would
+reach at the last epoch (Klein et al. 2017, arxiv.org/abs/1605.07079), and another one what its
+epochs take. The proposal is that of the highest expected improvement for its seconds.
+
+Where earlier sweeps found something of these hyperparameters (`trends`), it begins with that and
+models what lies above or below, in ever fewer of its proposals.
 docs/EXPERIMENTS.md says what each of these gains (benchmarks/policies.py).
 """
 
 import math
 import random
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.special import log_ndtr
 from scipy.stats import norm
 
 from cnnlib.networks.configuration import Configuration
-from cnnlib.search.curve_process import CurveProcess, Places
-from cnnlib.search.joint import Joint
+from cnnlib.networks.hyperparameter import Value
+from cnnlib.networks.values import Choice, Interval, Weighted, num_values
+from cnnlib.search.curve_process import CurveProcess, Places, telling
+from cnnlib.search.encoding import Encoding
 from cnnlib.search.priors import STRENGTH
 from cnnlib.search.searcher import Outcome
-from cnnlib.search.surrogate import telling
 from cnnlib.search.tpe import Random
 from cnnlib.search.trends import expected
 
 FEW = 3  # outcomes that the model waits for
 BOTH = 6  # proposals of which earlier sweeps and chance make one each in turn
-MOST = 130  # values that it is told: the best half, and the latest
+DRAWN = 100  # candidates from the whole space
+BEST, NEAR = 5, 12  # the best that are looked around, and candidates near each of them
+MOST = 130  # values that the model is told: the best half, and the latest
+TIMED = 160  # the latest outcomes by whose seconds costs are predicted
+WIDTH = 0.12  # of a step near a candidate, as a share of an interval
 FAR = 1e6  # below the median, in distances from there to the best: as good as infinite
 BOUNDS = -100.0, 30.0  # standard deviations within which an improvement's logarithm is computed
 NEW = -1  # in place of a trial's number
 
-Value = tuple[int, int, float]  # of which outcome, after so many epochs (0: not known), its score
+Rung = tuple[int, int, float]  # of which outcome, after so many epochs (0: not known), its score
 
 
-class Curves(Joint):
+class Curves(Random):
     """Proposes configurations: the first few by trends or at random, then by learning curves."""
 
-    drawn, near = 100, 12
-
     def propose(self, number: int, outcomes: Sequence[Outcome]) -> Configuration | None:
-        if self.trends and len(outcomes) < BOTH and len(outcomes) % 2:
-            return Random.propose(self, number, outcomes)
-        return super().propose(number, outcomes)
+        known = [outcome for outcome in outcomes if outcome.score is not None]
+        if not self._searched or self._is_chance_s_turn(len(known), len(outcomes)):
+            return super().propose(number, outcomes)
+        generator = random.Random(f"{self.seed}-{number}")
+        candidates = list(dict.fromkeys(self._candidates(known, generator)))
+        if not candidates:
+            return super().propose(number, outcomes)
+        gains = self._gains(candidates, outcomes) - self._log_seconds(candidates, known)
+        return candidates[int(np.argmax(np.round(gains, 9)))]
 
-    @property
-    def _waits_for(self) -> int:
-        return 0 if self.trends else min(FEW, self.num_initial)
+    def _is_chance_s_turn(self, num_known: int, num_outcomes: int) -> bool:
+        if self.trends:
+            return num_outcomes < BOTH and num_outcomes % 2 == 1
+        return num_known < min(FEW, self.num_initial)
 
-    @staticmethod
-    def _share(number: int) -> float:
-        return 1.0
+    def _believes(self, num_outcomes: int) -> bool:
+        """Whether a proposal asks earlier sweeps: the more seldom, the more outcomes there are.
+
+        So what they hold to be bad is tried too, and a wrong belief washes out, as in priors.py.
+        """
+        draw = random.Random(f"trends-{self.seed}-{num_outcomes}")
+        return draw.random() * (STRENGTH + num_outcomes) < STRENGTH
+
+    def _candidates(
+        self, known: Sequence[Outcome], generator: random.Random
+    ) -> Iterator[Configuration]:
+        """New ones from the whole space, and around the best."""
+        best = sorted(known, key=_worse)[:BEST]
+        space = self._searched
+        drawn = ({n: _drawn(v, generator) for n, v in space.items()} for _ in range(DRAWN))
+        near = (self._step(o.config, generator) for o in best for _ in range(NEAR))
+        for values in (*drawn, *near):
+            config = self._config(values)
+            if self._is_new(config):
+                yield config
+
+    def _step(self, config: Configuration, generator: random.Random) -> dict[str, Value]:
+        """A configuration's values, of which one or a few are others."""
+        values = {name: getattr(config, name) for name in self._searched}
+        share = max(1.5 / len(values), 0.2)
+        changed = [name for name in values if generator.random() < share]
+        for name in changed or [generator.choice(list(values))]:
+            values[name] = _moved(self._searched[name], values[name], generator)
+        return values
+
+    @cached_property
+    def _encoding(self) -> Encoding:
+        return Encoding(self._searched)
 
     def _gains(self, candidates: list[Configuration], outcomes: Sequence[Outcome]) -> np.ndarray:
-        told = list(_values(outcomes))
+        """The logarithm of each candidate's expected improvement, (M,), at the last epoch.
+
+        What runs counts as if it had the score that is expected of it.
+        """
+        told = list(_rungs(outcomes))
         if len({number for number, *_ in told}) < FEW:
             told = []  # too few to say what is much and what is little
         told = [told[n] for n in telling(np.array([score for *_, score in told]), MOST)]
@@ -76,21 +124,17 @@ class Curves(Joint):
         best = values.max() if told else hopes.max()
         return log_improvement((mean + hopes - best) / deviation) + np.log(deviation)
 
-    def _believes(self, num_outcomes: int) -> bool:
-        """Whether a proposal asks earlier sweeps: the more seldom, the more outcomes there are.
-
-        So what they hold to be bad is tried too, and a wrong belief washes out, as in priors.py.
-        """
-        draw = random.Random(f"trends-{self.seed}-{num_outcomes}")
-        return draw.random() * (STRENGTH + num_outcomes) < STRENGTH
-
-    def _expected(
-        self, known: list[Configuration], values: np.ndarray, candidates: list[Configuration]
-    ) -> np.ndarray:
-        points = self._encoding.points
-        told = Places(points(known), np.ones(len(known)), np.arange(len(known)))
-        model = CurveProcess(told, values, self._encoding.without_order)
-        return model.predict(_new(points(candidates)))[0]
+    def _log_seconds(self, candidates: list[Configuration], known: list[Outcome]) -> np.ndarray:
+        """The logarithm of the seconds of a candidate's epoch, (M,), but for a constant."""
+        timed = [outcome for outcome in known if outcome.seconds][-TIMED:]
+        logs = np.log([outcome.seconds or 1.0 for outcome in timed])
+        if len(timed) < FEW or not logs.std():
+            return np.zeros(len(candidates))
+        points = self._encoding.points([outcome.config for outcome in timed])
+        places = Places(points, np.ones(len(timed)), np.arange(len(timed)))
+        scores = (logs - logs.mean()) / logs.std()
+        model = CurveProcess(places, scores, self._encoding.without_order)
+        return model.predict(_new(self._encoding.points(candidates)))[0] * logs.std()
 
 
 def _new(points: np.ndarray) -> Places:
@@ -98,11 +142,36 @@ def _new(points: np.ndarray) -> Places:
     return Places(points, np.ones(len(points)), np.full(len(points), NEW))
 
 
-def _values(outcomes: Sequence[Outcome]) -> Iterator[Value]:
+def _rungs(outcomes: Sequence[Outcome]) -> Iterator[Rung]:
     for number, outcome in enumerate(outcomes):
         yield from ((number, epoch, score) for epoch, score in outcome.earlier)
         if outcome.score is not None:
             yield number, outcome.epochs, outcome.score
+
+
+def _worse(outcome: Outcome) -> float:
+    assert outcome.score is not None
+    return -outcome.score
+
+
+def _drawn(domain: Choice | Interval, generator: random.Random) -> Value:
+    if isinstance(domain, Weighted):
+        return generator.choices(domain.values, domain.weights)[0]
+    if isinstance(domain, Choice):
+        return generator.choice(domain.values)
+    if not domain.log:
+        return domain.nearest(generator.uniform(domain.low, domain.high))
+    return domain.nearest(math.exp(generator.uniform(math.log(domain.low), math.log(domain.high))))
+
+
+def _moved(domain: Choice | Interval, value: Any, generator: random.Random) -> Value:
+    """Another value: of a list any, of an interval one that is near."""
+    if isinstance(domain, Choice) or num_values(domain) <= 2:
+        return _drawn(domain, generator)
+    low, high = domain.low, domain.high
+    if not domain.log:
+        return domain.nearest(float(value) + generator.gauss(0, WIDTH) * (high - low))
+    return domain.nearest(float(value) * (high / low) ** generator.gauss(0, WIDTH))
 
 
 def scaled(scores: np.ndarray) -> np.ndarray:

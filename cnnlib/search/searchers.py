@@ -21,12 +21,6 @@ def _random(**made_by: Any) -> Searcher:
     return Random(**made_by)
 
 
-def _joint(**made_by: Any) -> Searcher:
-    from cnnlib.search.joint import Joint
-
-    return Joint(**made_by)
-
-
 def _curves(**made_by: Any) -> Searcher:
     from cnnlib.search.curves import Curves
 
@@ -42,7 +36,6 @@ def _balanced(**made_by: Any) -> Searcher:
 WITH_EXPERIENCE = ("curves",)  # who begin with what earlier sweeps found
 SEARCHERS: dict[str, Callable[..., Searcher]] = {
     "tpe": _tpe,
-    "joint": _joint,
     "curves": _curves,
     "random": _random,
     "balanced": _balanced,

@@ -216,7 +216,7 @@ def test_early_terminate_null_stops_no_trial(photos: Path, tmp_path: Path) -> No
         ({"gpus_per_trial": 4096}, "--gpus-per-trial: 4096 "),
         ({"audit": -0.1}, "--audit: -0.1 is not at least 0"),
         ({"audit": 10}, "--audit: 10 is not a share between 0 and 1"),
-        ({"search": "grid"}, "--search: grid is not tpe or joint or curves or random"),
+        ({"search": "grid"}, "--search: grid is not tpe or curves or random"),
         ({"name": "a/b"}, "--name: a/b is not made of letters"),
         *(
             ({"storage": url, "name": "x"}, f"--storage: {url}/x is no storage; give a folder, s3:")

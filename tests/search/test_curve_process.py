@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnlib.search.curve_process import CurveProcess, Places
+from cnnlib.search.curve_process import CurveProcess, Places, telling
 
 ORDERED = np.array([False, False])
 
@@ -99,3 +99,41 @@ def test_many_values_are_fitted_on_some_and_predicted_by_all() -> None:
     assert model.numbers is not None and model.numbers[0] > model.numbers[1], "one matters"
     expected, _ = model.predict(Places(points, np.ones(150), np.full(150, -1)))
     assert np.corrcoef(expected, values)[0, 1] > 0.98
+
+
+def single(points: np.ndarray) -> Places:
+    """Points of trials of their own, at the last epoch."""
+    return Places(points, np.ones(len(points)), np.arange(len(points)))
+
+
+def test_it_knows_what_it_was_told_and_doubts_what_lies_far_away() -> None:
+    points = np.random.default_rng(0).uniform(size=(40, 2)) * 0.3
+    values = 3 * np.sin(4 * points[:, 0])
+    values = (values - values.mean()) / values.std()
+    process = CurveProcess(single(points), values, ORDERED)
+    mean, deviation = process.predict(single(points))
+    assert np.abs(mean - values).max() < 0.3
+    _, doubt = process.predict(Places(np.array([[1.0, 1.0]]), np.ones(1), np.array([-1])))
+    assert doubt[0] > 2 * deviation.max()
+
+
+def test_what_matters_weighs_more() -> None:
+    points = np.random.default_rng(0).uniform(size=(60, 4))
+    values = np.cos(6 * points[:, 2])
+    values = (values - values.mean()) / values.std()
+    process = CurveProcess(single(points), values, np.zeros(4, bool))
+    assert process.numbers is not None
+    weights = process.numbers[:4]
+    assert weights[2] > np.delete(weights, 2).max() + np.log(4)
+
+
+def test_who_was_told_nothing_doubts_everything_alike() -> None:
+    process = CurveProcess(single(np.empty((0, 2))), np.empty(0), ORDERED)
+    mean, deviation = process.predict(single(np.random.default_rng(0).uniform(size=(5, 2))))
+    assert mean.tolist() == [0.0] * 5 and len(set(deviation.round(12))) == 1
+
+
+def test_of_many_values_a_model_is_told_the_best_and_the_latest_in_their_order() -> None:
+    values = np.array([5.0, 1.0, 4.0, 0.0, 3.0, 2.0, 1.0, 0.0])
+    assert telling(values, 4).tolist() == [0, 2, 6, 7]
+    assert telling(values, 8).tolist() == list(range(8))
