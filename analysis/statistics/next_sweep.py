@@ -1,5 +1,6 @@
 """What to try next: values to drop, values beyond the edge, and the sweep file that says so."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ MOST_NAMED = 5
 OWN = ("max_epochs", "image_size")  # of the sweep, whatever its network is
 HEAD = """\
 # What the report suggests to search next, and report.md says why.
-# python jobs/tune.py --sweep next_sweep.yaml --data ...{network}
+# python jobs/tune.py --sweep next_sweep.yaml --data ...{flags}
 """
 
 
@@ -253,9 +254,18 @@ def _family(sweep: SweepFolder) -> Family:
         return CNN
 
 
-def _flag(family: Family) -> str:
-    """What else to say to jobs/tune.py, as its default is the built-in network."""
-    return "" if family.name == CNN.name else f" --network {family.name}"
+def _flags(family: Family, rename: Mapping[str, str]) -> str:
+    """What else to say to jobs/tune.py: a network that is not its default, whose a name is."""
+    network = "" if family.name == CNN.name else f" --network {family.name}"
+    pairs = (f"{said}={known}" for said, known in rename.items())
+    return network + "".join(f" --rename {shlex.quote(pair)}" for pair in pairs)
+
+
+def _renamed(sweep: SweepFolder, parameters: Mapping[str, Any]) -> dict[str, str]:
+    """What the user said by --rename of names that stand in the file."""
+    asked = sweep.settings.get("rename")
+    asked = asked if isinstance(asked, Mapping) else {}
+    return {str(said): str(known) for said, known in asked.items() if said in parameters}
 
 
 def _size(sweep: SweepFolder) -> int | None:
@@ -276,15 +286,16 @@ def _file(sweep: SweepFolder, parameters: dict[str, Any]) -> str:
         "parameters": parameters
         | {name: {"value": v} for name, v in settings.items() if isinstance(v, int) and v > 0},
     }
+    rename = _renamed(sweep, parameters)
     try:
         family = _family(sweep)
-        space = sweep_from_mapping(content, family).space
+        space = sweep_from_mapping(content, family, rename=rename).space
         num = num_configurations(space, _size(sweep) or 224, family)
     except ValueError:
         return ""
     if num <= 1:  # nothing is left to search
         return ""
     content["run_cap"] = int(min(content["run_cap"], num))
-    return HEAD.format(network=_flag(family)) + yaml.safe_dump(
+    return HEAD.format(flags=_flags(family, rename)) + yaml.safe_dump(
         content, sort_keys=False, default_flow_style=None
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -303,6 +304,23 @@ def test_effects_are_said_drawn_and_written_down(tmp_path):
     assert read_sweep_file(folder / "report" / "next_sweep.yaml").space["batch_norm"].values == (
         True,
     )
+
+
+def test_the_next_sweep_has_the_words_of_the_users_own_file(tmp_path):
+    folder = planted_sweep(tmp_path / "s")
+    names = {"batch_norm": "model.use_bn", "learning_rate": "speed"}
+    rename = {"speed": "learning_rate", "another": "dropout"}
+    (folder / "sweep.json").write_text(json.dumps({"names": names, "rename": rename}))
+    write_report(folder)
+    path = folder / "report" / "next_sweep.yaml"
+    text = path.read_text("utf-8")
+    assert "--data ... --rename speed=learning_rate\n" in text and "another" not in text
+    parameters = yaml.safe_load(text)["parameters"]
+    assert {"model.use_bn", "speed"} <= parameters.keys()
+    assert not names.keys() & parameters.keys()
+    file = read_sweep_file(path, rename={"speed": "learning_rate"})
+    assert file.space["batch_norm"].values == (True,)
+    assert names.items() <= file.names.items()
 
 
 def test_of_one_hyperparameter_no_pair_is_missed(tmp_path):
