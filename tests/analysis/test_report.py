@@ -323,6 +323,14 @@ def test_the_next_sweep_has_the_words_of_the_users_own_file(tmp_path):
     assert names.items() <= file.names.items()
 
 
+def test_what_the_search_began_with_is_said(tmp_path):
+    folder = planted_sweep(tmp_path / "s")
+    facts = {"search": "curves", "begun_with": "30 sweeps of such networks, 628 trials"}
+    (folder / "sweep.json").write_text(json.dumps(facts))
+    line = "; it began with what was known by 30 sweeps of such networks, 628 trials."
+    assert line in page_of(folder)
+
+
 def test_of_one_hyperparameter_no_pair_is_missed(tmp_path):
     folder = planted_sweep(tmp_path / "s")
     table = pd.read_csv(folder / "trials.csv").drop(columns=["activation", "learning_rate"])
