@@ -123,9 +123,10 @@ def _lines(sweep: SweepFolder) -> Iterator[str]:
     if search := told.get("search"):
         space = told.get("space")
         over = f" over {counted(len(space), 'hyperparameter')}" if isinstance(space, dict) else ""
+        goal = f"{sweep.measure.said}, {sweep.measure.goal}d"
         known = told.get("begun_with")
         begun = f"; it began with what was known by {known}" if known else ""
-        yield f"Search: {shown(search)}{over}, of {sweep.measure.said}, {sweep.measure.goal}d{begun}."
+        yield f"Search: {shown(search)}{over}, of {goal}{begun}."
     if sweep.rungs:
         eta = told.get("reduction_factor")
         share = f", where the best 1 in {shown(eta)} goes on" if eta else ""
