@@ -23,10 +23,10 @@ METRIC = Kind(
     ),
 )
 SETTINGS: Mapping[str, Kind] = {
-    "name": TEXT, "started": TEXT, "search": TEXT, "begun_with": TEXT,
-    "trials": COUNT, "max_epochs": COUNT, "seconds": NUMBER, "rungs": LIST, "reduction_factor": NUMBER, "data": MAPPING,
-    "network": TEXT, "space": MAPPING, "versions": MAPPING, "hyperparameters": list_of(TEXT),
-    "metric": METRIC, "stopping": TEXT,
+    "name": TEXT, "started": TEXT, "search": TEXT, "begun_with": TEXT, "trials": COUNT,
+    "max_epochs": COUNT, "seconds": NUMBER, "rungs": LIST, "reduction_factor": NUMBER,
+    "data": MAPPING, "network": TEXT, "space": MAPPING, "versions": MAPPING,
+    "hyperparameters": list_of(TEXT), "metric": METRIC, "stopping": TEXT,
 }  # fmt: skip
 
 
