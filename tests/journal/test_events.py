@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cnnlib.journal.__main__ import main
+from cnnlib.journal.event_shapes import EventOrder
 from cnnlib.journal.events import (
     SEGMENT_BYTES,
     Journal,
@@ -18,8 +19,10 @@ from cnnlib.journal.events import (
     segments,
 )
 from cnnlib.journal.replay import event_lines
+from cnnlib.journal.terms import Terms
 from cnnlib.storage.folder_lock import LockedError
 from tests.events import begin, propose
+from tests.journal.test_ledger import TERMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -286,3 +289,12 @@ def test_events_of_later_versions_are_kept(tmp_path: Path) -> None:
     journal.close()
     assert [event["event"] for event in read_events(tmp_path)] == ["sweep", "merged", "closed"]
     assert len(list(event_lines(read_events(tmp_path)))) == 3
+
+
+def test_an_experience_of_another_shape_is_named() -> None:
+    event = {"event": "sweep", "time": "2026-01-01T00:00:00+00:00", **TERMS.as_event()}
+    assert EventOrder().fault(event | {"experience": None}) is None
+    fault = EventOrder().fault(event | {"experience": [1]})
+    assert fault is not None and "`sweep` with experience" in fault
+    with pytest.raises(ValueError, match=r"none of this version: experience"):
+        Terms.from_event(event | {"experience": {"trends": 3}})

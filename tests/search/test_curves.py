@@ -21,6 +21,7 @@ SPACE: Space = {
     "first_layer_filters": Choice((16, 32, 64, 128)),
     "activation": Choice(("relu", "gelu", "silu", "mish")),
 }
+BASE = TrialConfig()
 Seen = Callable[[int, TrialConfig], Outcome]
 
 
@@ -95,6 +96,21 @@ def test_what_earlier_sweeps_found_is_tried_first_in_turn_with_chance() -> None:
     assert all(1e-4 < config.learning_rate < 1e-2 for config in found)
     assert len({config.first_layer_filters for config in found}) > 1, "not beside what runs"
     assert {config.activation for config in chance} != {"relu"}
+
+
+def test_what_trials_say_is_not_counted_twice_beside_what_was_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where trials are as bad as was thought, beside them nothing worse is expected than that."""
+    monkeypatch.setattr(Curves, "_believes", lambda self, number: True)
+    high, low = (replace(BASE, learning_rate=rate) for rate in (1e-2, 1e-4))
+    told = [replace(c, dropout=d / 40) for d in range(8) for c in (high, low)]
+    outcomes = [Outcome(c, float(c.learning_rate == 1e-4) + c.dropout / 10, 9) for c in told]
+    wrong = {"learning_rate": Trend((1e-4, 1e-2), (-1.5, 1.5))}
+    space = {"learning_rate": SPACE["learning_rate"], "dropout": Interval(0.0, 0.5)}
+    made = Curves(space, image_size=32, num_initial=10, seed=1, trends=wrong)
+    of_high, of_low = made._gains([replace(c, dropout=0.21) for c in (high, low)], outcomes)
+    assert of_low > of_high
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -48,6 +48,8 @@ def test_who_knows_less_than_half_is_not_asked() -> None:
     assert fitting([], SPACE, CNN) is None
     numbers = replace(KNOWN, trends={**KNOWN.trends, "act_fn": Trend((1, 2), (0.0, 1.0))})
     assert fitting([numbers], SPACE, CNN) is None, "numbers say nothing of texts"
+    texts = replace(KNOWN, trends={**KNOWN.trends, "lr": Trend(("high", "low"), (0.0, 1.0))})
+    assert fitting([texts], SPACE, CNN) is None, "nor texts of numbers"
 
 
 def test_who_saw_such_networks_is_asked_before_who_knows_more() -> None:

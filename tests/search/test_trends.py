@@ -46,6 +46,11 @@ def test_what_each_value_gave_is_found_all_else_alike() -> None:
     assert np.corrcoef(truth, found)[0, 1] > 0.97
 
 
+def test_few_trials_say_little() -> None:
+    few, many = (learn([tried(7, trials)])["rate"].scores for trials in (9, 900))
+    assert max(few) - min(few) < 0.6 * (max(many) - min(many))
+
+
 def test_an_ordinary_trial_gives_nothing() -> None:
     sweep = tried(3)
     configs = [
@@ -75,6 +80,9 @@ def test_between_numbers_a_trend_is_straight_and_level_beyond() -> None:
     assert linear.of([-9, 0.25, 1.5, 99]).tolist() == [0.0, 1.0, 3.0, 2.0]
     by_decades = Trend((1e-4, 1e-2), (0.0, 1.0))
     assert by_decades.of([1e-3, 0.0]).tolist() == [pytest.approx(0.5), 0.0]
+    doubled = Trend((32, 64, 128), (0.0, 1.0, 0.0))
+    assert doubled.of([32 * 2**0.5, 64 * 2**0.5]) == pytest.approx([0.5, 0.5])
+    assert Trend((32, 64, 96), (0.0, 1.0, 0.0)).of([48]) == pytest.approx([0.5])
     assert Trend((False, True), (-1.0, 1.0)).of([True, 0]).tolist() == [1.0, -1.0]
     assert Trend(("a", "b"), (1.0, 2.0)).of(["b", "c"]).tolist() == [2.0, 0.0]
     assert linear.of([]).tolist() == Trend(("a",), (1.0,)).of([]).tolist() == []
