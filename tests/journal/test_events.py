@@ -292,7 +292,8 @@ def test_events_of_later_versions_are_kept(tmp_path: Path) -> None:
 
 
 def test_an_experience_of_another_shape_is_named() -> None:
-    event = {"event": "sweep", "time": "2026-01-01T00:00:00+00:00", **TERMS.as_event()}
+    terms = json.loads(json.dumps(TERMS.as_event()))
+    event = {"event": "sweep", "time": "2026-01-01T00:00:00+00:00", **terms}
     assert EventOrder().fault(event | {"experience": None}) is None
     fault = EventOrder().fault(event | {"experience": [1]})
     assert fault is not None and "`sweep` with experience" in fault
