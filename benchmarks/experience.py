@@ -31,6 +31,7 @@ from cnnlib.search.trends import Trends, Tried, expected, learn
 
 KINDS = {  # what they are, and the family of this project that trains such networks
     "baker-metaqnn": ("convolutional networks, trained from scratch", ""),
+    "lcnet": ("convolutional networks of three layers, trained from scratch", ""),
     "lcbench": ("fully connected networks on tables", ""),
     "quicktune": ("fine-tuned image networks", "pretrained"),
     "taskset": ("recurrent networks on texts", ""),

@@ -30,7 +30,8 @@ class Experience:
     tables: tuple[str, ...] = ()  # whose curves these are, so that nobody is judged by them
 
     def __str__(self) -> str:
-        return f"{self.sweeps:,} sweeps of {self.kind}, {self.trials:,} trials"
+        sweeps = f"{self.sweeps:,} sweep{'s' if self.sweeps > 1 else ''}"
+        return f"{sweeps} of {self.kind}, {self.trials:,} trials"
 
     def as_content(self) -> dict[str, Any]:
         """As YAML and a journal have it: a trend is a list of pairs of a value and its score."""

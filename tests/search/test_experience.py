@@ -34,7 +34,7 @@ STUDY = Path(__file__).parents[2] / "cnnlib" / "sweeps" / "inaturalist.yaml"
 
 def test_it_is_told_in_the_words_of_the_sweep() -> None:
     found = fitting([KNOWN], SPACE, CNN)
-    assert found is not None and found.sweeps == 2
+    assert found is not None and str(found) == "2 sweeps of networks, 80 trials"
     assert found.trends == {
         "learning_rate": KNOWN.trends["lr"],
         "activation": Trend(("relu", "gelu", "mish"), (0.7, 0.0, 0.0)),
