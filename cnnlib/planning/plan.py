@@ -157,7 +157,7 @@ class Plan:
         if not found:
             return ""
         names = ", ".join(found.trends)
-        return f"begins with what is known of {names}: {found} (--past none: with nothing)\n"
+        return f"begins with what earlier sweeps found of {names}: {found} (--past none: nothing)\n"
 
     @property
     def _whereto(self) -> str:

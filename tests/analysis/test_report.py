@@ -327,7 +327,7 @@ def test_what_the_search_began_with_is_said(tmp_path):
     folder = planted_sweep(tmp_path / "s")
     facts = {"search": "curves", "begun_with": "30 sweeps of such networks, 628 trials"}
     (folder / "sweep.json").write_text(json.dumps(facts))
-    line = "; it began with what was known by 30 sweeps of such networks, 628 trials."
+    line = "; it began with what earlier ones found (30 sweeps of such networks, 628 trials)."
     assert line in page_of(folder)
 
 

@@ -125,7 +125,7 @@ def _lines(sweep: SweepFolder) -> Iterator[str]:
         over = f" over {counted(len(space), 'hyperparameter')}" if isinstance(space, dict) else ""
         goal = f"{sweep.measure.said}, {sweep.measure.goal}d"
         known = told.get("begun_with")
-        begun = f"; it began with what was known by {known}" if known else ""
+        begun = f"; it began with what earlier ones found ({known})" if known else ""
         yield f"Search: {shown(search)}{over}, of {goal}{begun}."
     if sweep.rungs:
         eta = told.get("reduction_factor")
