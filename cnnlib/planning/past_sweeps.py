@@ -1,5 +1,6 @@
 """What one's own earlier sweeps found: --past FOLDER..."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +25,13 @@ def past_sweeps(folders: Sequence[str | Path]) -> Experience:
             raise ValueError(
                 f"--past: {folder} holds {len(table)} trials with a score; {LEAST} say something"
             )
-        columns = {n: table[n].tolist() for n in results.hyperparameters if table[n].notna().all()}
-        sweeps.append(Tried(columns, [metric.score(value) for value in table[metric.name]]))
+        columns = {name: table[name].tolist() for name in results.hyperparameters}
+        told = {name: column for name, column in columns.items() if all(map(_is_told, column))}
+        sweeps.append(Tried(told, [metric.score(value) for value in table[metric.name]]))
     trials = sum(len(sweep.scores) for sweep in sweeps)
     return Experience("your own", len(sweeps), trials, learn(sweeps))
+
+
+def _is_told(value: object) -> bool:
+    """Whether it is a value at all; a cell may be empty, and another tool's anything."""
+    return isinstance(value, str) or (isinstance(value, int | float) and math.isfinite(value))

@@ -24,3 +24,11 @@ def test_own_sweeps_are_learned_from_their_folders(tmp_path: Path) -> None:
         past_sweeps(folders)
     with pytest.raises(FileNotFoundError, match="no results in"):
         past_sweeps([tmp_path / "nothing"])
+
+
+def test_what_is_not_known_of_every_trial_is_left_out(tmp_path: Path) -> None:
+    rows = [
+        f"{n},{n % 2},{'' if n == 3 else 5},{'inf' if n == 4 else n},0.{n}" for n in range(1, 9)
+    ]
+    (tmp_path / "trials.csv").write_text("\n".join(["trial_id,a,gap,beyond,val_acc", *rows]))
+    assert list(past_sweeps([tmp_path]).trends) == ["a"]
