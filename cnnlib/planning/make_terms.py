@@ -1,7 +1,9 @@
 """The terms of a search from what the user asks: how many trials, which rungs, what is known."""
 
 import math
+from collections.abc import Iterable, Mapping
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnlib.networks.metric import SHARES
@@ -98,7 +100,7 @@ def asked_first(
 ) -> dict[str, Any]:
     """What a person wants tried and believes, of the terms; what nobody asks for is not there."""
     asked: dict[str, Any] = {}
-    if settings.past and _search(settings, file) not in WITH_EXPERIENCE:
+    if _past(settings) and _search(settings, file) not in WITH_EXPERIENCE:
         who = " or ".join(f"--search {name}" for name in WITH_EXPERIENCE)
         raise ValueError(f"--past: {_search(settings, file)} asks no earlier sweeps; add {who}")
     if settings.first is not None:
@@ -153,11 +155,23 @@ def _search(settings: Settings, file: SweepFile) -> str:
     return settings.search or file.search
 
 
+def _past(settings: Settings) -> list[str]:
+    """The folders of --past, or NONE alone."""
+    asked: Any = settings.past
+    asked = [asked] if isinstance(asked, str | Path) else asked
+    if not isinstance(asked, Iterable) or isinstance(asked, Mapping):
+        raise ValueError(f"--past: {short(asked)} is not a list of folders")
+    for folder in (folders := list(asked)):
+        if not isinstance(folder, str | Path) or "\0" in str(folder):
+            raise ValueError(f"--past: {short(folder)} is not the path of a folder")
+    return [str(folder) for folder in folders]
+
+
 def _experience(
     settings: Settings, space: Space, file: SweepFile, before: "Terms | None"
 ) -> "Experience | None":
     """What the search begins with; a sweep that goes on has it in its journal."""
-    folders = [settings.past] if isinstance(settings.past, str) else list(settings.past)
+    folders = _past(settings)
     if before:
         return before.experience
     if _search(settings, file) not in WITH_EXPERIENCE or folders == [NONE]:

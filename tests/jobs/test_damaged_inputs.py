@@ -375,7 +375,7 @@ def write_journal(folder: Path, events: list[dict[str, Any]], rng: random.Random
         journal.close()
 
 
-JOURNALS = ("told", "replayed", "resumed", "warm", "reported")
+JOURNALS = ("told", "replayed", "resumed", "warm", "past", "reported")
 
 
 @pytest.mark.parametrize("way", JOURNALS)
@@ -392,6 +392,7 @@ def test_any_journal_is_read_or_a_line(
         "replayed": lambda: job(cnnlib.journal.__main__, "s", "--replay"),
         "resumed": lambda: job(jobs.tune, *tune, "--storage", ".", "--name", "s", "--resume"),
         "warm": lambda: job(jobs.tune, *tune, "--warm-start", "s"),
+        "past": lambda: job(jobs.tune, *tune, "--search", "curves", "--past", "s"),
         "reported": lambda: report(["s", "--no-test"]),
     }
 
@@ -419,6 +420,7 @@ def test_the_journal_that_is_damaged_is_whole(
              "--patience", "0", "--max-epochs", "6", "--sweep", "a.yaml"]  # fmt: skip
     assert job(jobs.tune, "--plan", *flags, "--storage=.", "--name=s", "--resume") == 0
     assert job(jobs.tune, "--plan", *flags, "--warm-start", "s") == 0
+    assert job(jobs.tune, "--plan", *flags, "--search", "curves", "--past", "s") == 0
 
 
 def damage_champion(folder: Path, rng: random.Random) -> str:
