@@ -25,7 +25,7 @@ from scipy.stats import spearmanr
 from benchmarks.replay.tables import Curves, find_tables
 from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.hyperparameter import hyperparameters
-from cnnlib.planning.past_sweeps import past_sweeps
+from cnnlib.planning.past_sweeps import read_tried
 from cnnlib.search.experience import SHIPPED, Experience
 from cnnlib.search.trends import Trends, Tried, expected, learn
 
@@ -37,9 +37,9 @@ KINDS = {  # what they are, and the family of this project that trains such netw
     "taskset": ("recurrent networks on texts", ""),
 }
 OWN = "this project's convolutional network, trained from scratch"
-HEAD = f"""\
+HEAD = """\
 # What the values of hyperparameters gave in public sweeps, all else alike: scores in standard
-# deviations of a sweep's trials. {Path(__file__).name} of benchmarks/ writes it.
+# deviations of a sweep's trials. benchmarks/experience.py writes it.
 """
 BEST = 10
 
@@ -56,10 +56,9 @@ def learned(tables: Iterable[Curves]) -> Iterator[Experience]:
 
 
 def without(
-    curves: Curves, known: Iterable[Experience], tables: Iterable[Curves]
+    curves: Curves, known: Sequence[Experience], tables: Iterable[Curves]
 ) -> Sequence[Experience]:
     """The experiences, or where one was learned from this very table, what the others say."""
-    known = list(known)
     if not any(curves.name in experience.tables for experience in known):
         return known
     return list(learned(table for table in tables if table.name != curves.name))
@@ -74,14 +73,12 @@ def of_sweeps(folders: Sequence[Path]) -> Experience:
     some = []
     for folder in folders:
         try:
-            past_sweeps([folder])
+            some.append(read_tried(folder))
         except ValueError as error:
             print(f"left out: {error}")
-        else:
-            some.append(folder)
-    found = past_sweeps(some)
-    trends = {n: t for n, t in found.trends.items() if n in hyperparameters(CNN.config)}
-    return Experience(OWN, found.sweeps, found.trials, trends, CNN.name)
+    trials = sum(len(sweep.scores) for sweep in some)
+    trends = {n: t for n, t in learn(some).items() if n in hyperparameters(CNN.config)}
+    return Experience(OWN, len(some), trials, trends, CNN.name)
 
 
 def foretold(curves: Curves, trends: Trends) -> str:

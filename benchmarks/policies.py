@@ -65,10 +65,8 @@ def run(case: Case) -> dict[str, object]:
     curves, workers, name, seed, known = case
     warnings.simplefilter("ignore")
     began = time.process_time()
-    policy = POLICIES[name](curves, workers, seed)
-    if name == OURS:
-        policy = Ours(curves, workers, seed, known=known)
-    result = clock.replay(curves, policy, workers)
+    made = partial(Ours, known=known) if name == OURS else POLICIES[name]
+    result = clock.replay(curves, made(curves, workers, seed), workers)
     return {
         "family": curves.family,
         "table": curves.name,
@@ -154,7 +152,8 @@ def main() -> None:
             print(f"{name}: {NEEDS[name]} is not installed, left out", flush=True)
         else:
             names.append(name)
-    known = {curves.name: without(curves, shipped(), tables) for curves in tables}
+    public = shipped()
+    known = {curves.name: without(curves, public, tables) for curves in tables}
     cases = [
         (curves, workers, name, seed, known[curves.name])
         for workers, seed, curves, name in product(asked.workers, range(asked.seeds), tables, names)

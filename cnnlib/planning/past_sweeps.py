@@ -12,24 +12,24 @@ LEAST = 5  # trials of a sweep that say something
 
 
 def past_sweeps(folders: Sequence[str | Path]) -> Experience:
-    """What one's own sweeps found, by their tables or journals.
-
-    Each counts by its own metric. Raises ValueError where a folder holds too little.
-    """
-    sweeps: list[Tried] = []
-    for folder in folders:
-        results = read_results(folder)
-        metric, table = results.metric, results.trials
-        table = table[table[metric.name].notna()] if metric.name in table else table[:0]
-        if len(table) < LEAST:
-            raise ValueError(
-                f"--past: {folder} holds {len(table)} trials with a score; {LEAST} say something"
-            )
-        columns = {name: table[name].tolist() for name in results.hyperparameters}
-        told = {name: column for name, column in columns.items() if all(map(_is_told, column))}
-        sweeps.append(Tried(told, [metric.score(value) for value in table[metric.name]]))
+    """What one's own sweeps found, by their tables or journals; each counts by its own metric."""
+    sweeps = [read_tried(folder) for folder in folders]
     trials = sum(len(sweep.scores) for sweep in sweeps)
     return Experience("your own", len(sweeps), trials, learn(sweeps))
+
+
+def read_tried(folder: str | Path) -> Tried:
+    """The trials of a sweep that have a score. Raises ValueError where they are too few."""
+    results = read_results(folder)
+    metric, table = results.metric, results.trials
+    table = table[table[metric.name].notna()] if metric.name in table else table[:0]
+    if len(table) < LEAST:
+        raise ValueError(
+            f"--past: {folder} holds {len(table)} trials with a score; {LEAST} say something"
+        )
+    columns = {name: table[name].tolist() for name in results.hyperparameters}
+    told = {name: column for name, column in columns.items() if all(map(_is_told, column))}
+    return Tried(told, [metric.score(value) for value in table[metric.name]])
 
 
 def _is_told(value: object) -> bool:

@@ -127,7 +127,7 @@ class CurveProcess:
         if not len(values):
             return prior
         points, alone = places.points, self.without_order
-        each = [apart_in(d, points, points, alone) for d in range(self._dimensions)]
+        each = [_apart_in(d, points, points, alone) for d in range(self._dimensions)]
         away = np.subtract.outer(places.times, places.times) ** 2
         alike = np.equal.outer(places.trials, places.trials)
         numbers = prior.copy()
@@ -165,7 +165,7 @@ def telling(values: np.ndarray, most: int) -> np.ndarray:
     return np.sort(np.r_[order[: most // 2], latest])
 
 
-def apart_in(
+def _apart_in(
     dimension: int, points: np.ndarray, others: np.ndarray, without_order: np.ndarray
 ) -> np.ndarray:
     """(M, N): squared distances in one dimension of M and N points; without order 0 or 1."""
@@ -173,7 +173,7 @@ def apart_in(
     return (apart != 0).astype(float) if without_order[dimension] else apart**2
 
 
-def matern(squared: np.ndarray) -> np.ndarray:
+def _matern(squared: np.ndarray) -> np.ndarray:
     """The kernel of squared distances: 1 at none."""
     root = np.sqrt(5.0 * np.maximum(squared, 0.0))
     return (1.0 + root + root**2 / 3.0) * np.exp(-root)
@@ -190,7 +190,7 @@ def _covariance(
 ) -> np.ndarray:
     """Of squared distances of points, of squared ones of times, and of who is of one trial."""
     epochs, own, common, _, pace = np.exp(numbers[-5:])
-    return matern(apart + epochs * away) + (own * alike + common) * matern(pace * away)
+    return _matern(apart + epochs * away) + (own * alike + common) * _matern(pace * away)
 
 
 def _density(

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.networks.family import Family
-from cnnlib.networks.hyperparameter import Hyperparameter, hyperparameters
+from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.networks.values import Choice, Interval, Space
-from cnnlib.networks.words import key, plain
+from cnnlib.networks.words import plain
+from cnnlib.search.names import Names
 from cnnlib.search.space import searched
 from cnnlib.search.trends import Trend, Trends
 from cnnlib.storage.yaml_file import read_yaml
@@ -64,26 +65,22 @@ def shipped() -> list[Experience]:
 def fitting(known: Iterable[Experience], space: Space, family: Family) -> Experience | None:
     """The experience that knows most of what a space searches, in the space's own words.
 
-    None where nobody knows half of it. Whose names are alike is said by networks/words; where
-    somebody saw networks of this very family, nobody else is asked.
+    None where nobody knows half of it. Where somebody saw networks of this very family, nobody
+    else is asked.
     """
-    wanted, of = searched(space), hyperparameters(family.config)
+    wanted, names = searched(space), Names(hyperparameters(family.config))
     known = list(known)
     known = [experience for experience in known if experience.network == family.name] or known
-    told = [replace(k, trends=dict(_said(k.trends, wanted, of))) for k in known]
+    told = [replace(k, trends=dict(_said(k.trends, wanted, names))) for k in known]
     best = max(told, key=lambda experience: len(experience.trends), default=None)
     enough = max(FEWEST, KNOWN * len(wanted))
     return best if best and len(best.trends) >= enough else None
 
 
-def _said(
-    trends: Trends, wanted: Space, of: Mapping[str, Hyperparameter]
-) -> Iterator[tuple[str, Trend]]:
-    by_words = {key(name): trend for name, trend in trends.items()}
+def _said(trends: Trends, wanted: Space, names: Names) -> Iterator[tuple[str, Trend]]:
+    owned = {owner: trend for said, trend in trends.items() for owner in names.owners(said)}
     for name, domain in wanted.items():
-        aliases = map(key, (name, *of[name].aliases))
-        trend = next((by_words[words] for words in aliases if words in by_words), None)
-        if trend and (said := _of_values(trend, domain)):
+        if name in owned and (said := _of_values(owned[name], domain)):
             yield name, said
 
 

@@ -30,8 +30,11 @@ def together(config: TrialConfig) -> float:
     return -abs(math.log10(config.learning_rate * config.weight_decay) + 6)
 
 
-def search(name: str, seen: Seen, trials: int, seed: int) -> list[TrialConfig]:
-    made = SEARCHERS[name](space=SPACE, image_size=32, num_initial=10, seed=seed, family=CNN)
+def search(
+    name: str, seen: Seen, trials: int, seed: int, trends: Trends | None = None
+) -> list[TrialConfig]:
+    made_by = {"space": SPACE, "image_size": 32, "num_initial": 10, "family": CNN}
+    made = SEARCHERS[name](**made_by, seed=seed, trends=trends or {})
     outcomes: list[Outcome] = []
     for number in range(1, trials + 1):
         config = made.propose(number, outcomes)
@@ -74,23 +77,12 @@ def test_the_cheaper_is_tried_first() -> None:
     assert mean(map(seconds, configs[10:])) < mean(map(seconds, configs[:10])) / 2
 
 
-def believing(trends: Trends, seen: Seen, trials: int, seed: int) -> list[TrialConfig]:
-    made = Curves(SPACE, image_size=32, num_initial=10, seed=seed, trends=trends)
-    outcomes: list[Outcome] = []
-    for number in range(1, trials + 1):
-        config = made.propose(number, outcomes)
-        assert config is not None
-        made.seen(config)
-        outcomes.append(seen(number, config))
-    return [outcome.config for outcome in outcomes]
-
-
 def test_what_earlier_sweeps_found_is_tried_first_in_turn_with_chance() -> None:
     trends = {
         "learning_rate": Trend((1e-5, 1e-3, 1e-1), (-1.0, 1.0, -1.0)),
         "activation": Trend(("relu", "gelu", "silu", "mish"), (1.0, -1.0, -1.0, -1.0)),
     }
-    runs = believing(trends, lambda number, c: Outcome(c, None), 6, 1)
+    runs = search("curves", lambda number, c: Outcome(c, None), 6, 1, trends)
     found, chance = runs[::2], runs[1::2]
     assert {config.activation for config in found} == {"relu"}
     assert all(1e-4 < config.learning_rate < 1e-2 for config in found)
@@ -121,7 +113,7 @@ def test_a_wrong_belief_washes_out(seed: int) -> None:
     def seen(number: int, config: TrialConfig) -> Outcome:
         return Outcome(config, float(config.activation == "mish") + together(config) / 10, 9)
 
-    configs = believing(wrong, seen, 60, seed)
+    configs = search("curves", seen, 60, seed, wrong)
     assert configs[0].activation == "relu"
     late = configs[40:]
     assert mean(config.activation == "mish" for config in late) > 0.5

@@ -74,6 +74,8 @@ def test_what_is_shipped_knows_the_study_s_space_and_fine_tuning() -> None:
     assert found is not None and found.network == "cnn" and found.sweeps == 30
     off, on = found.trends["batch_norm"].of([False, True])
     assert on > off
+    below, high = found.trends["learning_rate"].of([1e-3, 1e-2])
+    assert below > high
     space: Space = {
         "learning_rate": Interval(1e-5, 1e-2, log=True),
         "optimizer": Choice(("adam", "sgd", "adamw")),
