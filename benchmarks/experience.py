@@ -27,7 +27,7 @@ from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.planning.past_sweeps import read_tried
 from cnnlib.search.experience import SHIPPED, Experience
-from cnnlib.search.trends import Trends, Tried, expected, learn
+from cnnlib.search.trends import Trends, Tried, foretold, learn
 
 KINDS = {  # what they are, and the family of this project that trains such networks
     "baker-metaqnn": ("convolutional networks, trained from scratch", ""),
@@ -81,12 +81,12 @@ def of_sweeps(folders: Sequence[Path]) -> Experience:
     return Experience(OWN, len(some), trials, trends, CNN.name)
 
 
-def foretold(curves: Curves, trends: Trends) -> str:
+def judged(curves: Curves, trends: Trends) -> str:
     """How well trends foretell a table."""
     trends = {name: trend for name, trend in trends.items() if name in curves.values}
     rows = zip(*curves.values.values(), strict=True)
     configs = [SimpleNamespace(**dict(zip(curves.values, row, strict=True))) for row in rows]
-    hopes, scores = expected(trends, configs), np.array(_best(curves))
+    hopes, scores = foretold(trends, configs).sum(axis=1), np.array(_best(curves))
     regret = curves.regret(scores[np.argsort(-hopes)[:BEST]].max())
     rank = spearmanr(hopes, scores).statistic
     return f"{curves.name}: rank correlation {rank:.2f}, regret of the best {BEST} {regret:.0%}"
@@ -103,7 +103,7 @@ def main() -> None:
         alike = [t for t in tables if t.name.startswith(kind) and t is not curves]
         if alike and curves.name.startswith(kind):
             [others] = learned(alike)
-            print(foretold(curves, others.trends))
+            print(judged(curves, others.trends))
     known = [*learned(tables), *([of_sweeps(asked.sweeps)] if asked.sweeps else [])]
     for experience in known:
         print(f"{experience}: {', '.join(experience.trends)}")

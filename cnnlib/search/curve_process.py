@@ -2,9 +2,10 @@
 
 What a trial reaches is what its configuration and its epochs let expect, what all learning curves
 have in common, and what it alone has: that part stays with it from rung to rung, and says nothing
-of others (Swersky et al. 2014, arxiv.org/abs/1406.3896, take trials apart so). There is no
-optimiser: its few numbers are chosen from steps of a fixed size, so that the same outcomes give the
-same answers on every machine.
+of others (Swersky et al. 2014, arxiv.org/abs/1406.3896, take trials apart so). What was foretold of
+configurations is added, in parts whose weights the values tell (a linear model beside the process:
+Rasmussen and Williams 2006, chapter 2.7). There is no optimiser: its few numbers are chosen from
+steps of a fixed size, so that the same outcomes give the same answers on every machine.
 """
 
 import math
@@ -18,6 +19,7 @@ from scipy.linalg.lapack import dpotrf, dtrtrs
 STEP = math.log(4.0)  # between the tried values of a number
 SPREAD = 1.5  # of the prior of a weight's logarithm
 JITTER = 1e-6
+TRUST = 1.0  # standard deviation of the weight of what was foretold, whose mean is 1
 DIGITS = 6  # of a likelihood that count: what lies beyond differs from machine to machine
 PASSES = 3  # over the numbers, of which the later ones are over those that moved
 FITTED = 48  # values that have a say in them
@@ -32,14 +34,18 @@ OTHERS = EPOCHS, OWN, COMMON, NOISE, PACE
 
 @dataclass(frozen=True)
 class Places:
-    """Where N values are: points (N, D), times (N,) from 0 to 1, and whose trials they are (N,)."""
+    """Where N values are: points (N, D), times (N,) from 0 to 1, whose trials they are (N,), and
+    what was foretold of them, in T parts (N, T).
+    """
 
     points: np.ndarray
     times: np.ndarray
     trials: np.ndarray
+    foretold: np.ndarray
 
     def __getitem__(self, some: np.ndarray) -> "Places":
-        return Places(self.points[some], self.times[some], self.trials[some])
+        of = self.points, self.times, self.trials, self.foretold
+        return Places(*(column[some] for column in of))
 
     def __len__(self) -> int:
         return len(self.times)
@@ -49,6 +55,7 @@ class Places:
             np.r_[self.points, other.points],
             np.r_[self.times, other.times],
             np.r_[self.trials, other.trials],
+            np.r_[self.foretold, other.foretold],
         )
 
 
@@ -65,13 +72,14 @@ class CurveProcess:
     numbers: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        self._mean = float(self.values.mean()) if len(self.values) else 0.0
+        self._unforeseen = self.values - self.places.foretold.sum(axis=1)
+        self._mean = float(self._unforeseen.mean()) if len(self.values) else 0.0
         if self.numbers is None:
             self.numbers = self._fitted()
         kernel = self._kernel(self.places, self.places)
         kernel[np.diag_indices(len(kernel))] += math.exp(self.numbers[-2]) + JITTER
         self._lower = cholesky(kernel, lower=True, check_finite=False)
-        self._solved = cho_solve((self._lower, True), self.values - self._mean)
+        self._solved = cho_solve((self._lower, True), self._unforeseen - self._mean)
 
     def given(self, places: Places, values: np.ndarray) -> "CurveProcess":
         """The same process, with the same numbers, which knows these values too."""
@@ -83,9 +91,10 @@ class CurveProcess:
         assert self.numbers is not None
         kernel = self._kernel(places, self.places)
         left = solve_triangular(self._lower, kernel.T, lower=True, check_finite=False)
-        prior = 1.0 + np.exp(self.numbers[-4:-2]).sum()
+        prior = 1.0 + np.exp(self.numbers[-4:-2]).sum() + _trusted(places, places).diagonal()
         variance = np.maximum(prior - (left**2).sum(axis=0), 1e-9)
-        return self._mean + kernel @ self._solved, np.sqrt(variance)
+        mean = self._mean + places.foretold.sum(axis=1) + kernel @ self._solved
+        return mean, np.sqrt(variance)
 
     def _kernel(self, some: Places, others: Places) -> np.ndarray:
         """(M, N): how values at M and at N places vary together."""
@@ -93,7 +102,8 @@ class CurveProcess:
         weights = np.exp(self.numbers[: self._dimensions])
         apart = _apart(self._features(some, weights), self._features(others, weights))
         away = np.subtract.outer(some.times, others.times) ** 2
-        return _covariance(apart, away, np.equal.outer(some.trials, others.trials), self.numbers)
+        alike = np.equal.outer(some.trials, others.trials)
+        return _covariance(apart, away, alike, self.numbers) + _trusted(some, others)
 
     @property
     def _dimensions(self) -> int:
@@ -121,7 +131,7 @@ class CurveProcess:
     def _fitted(self) -> np.ndarray:
         """The numbers: each is raised or lowered by a step where that is more likely."""
         some = telling(self.values, FITTED)
-        places, values = self.places[some], self.values[some] - self._mean
+        places, values = self.places[some], self._unforeseen[some] - self._mean
         priors = [(math.log(2.0 / max(1.0, self._dimensions / 4)), SPREAD)] * self._dimensions
         prior, spread = np.array([*priors, *OTHERS]).T
         if not len(values):
@@ -130,9 +140,10 @@ class CurveProcess:
         each = [_apart_in(d, points, points, alone) for d in range(self._dimensions)]
         away = np.subtract.outer(places.times, places.times) ** 2
         alike = np.equal.outer(places.trials, places.trials)
+        trusted = _trusted(places, places)
         numbers = prior.copy()
         apart = np.tensordot(np.exp(prior[: self._dimensions]), each, 1) if each else 0 * away
-        best = _density(apart, away, alike, numbers, values)
+        best = _density(_covariance(apart, away, alike, numbers) + trusted, numbers, values)
         moving = np.arange(len(numbers))
         for _ in range(PASSES):
             before = numbers
@@ -144,7 +155,8 @@ class CurveProcess:
                     if index < self._dimensions:
                         more = math.exp(tried[index]) - math.exp(numbers[index])
                         further = apart + more * each[index]
-                    density = _density(further, away, alike, tried, values)
+                    kernel = _covariance(further, away, alike, tried) + trusted
+                    density = _density(kernel, tried, values)
                     away_from = ((tried[index], numbers[index]) - prior[index]) / spread[index]
                     less = float(away_from[0] ** 2 - away_from[1] ** 2) / 2
                     if round(density - best - less, DIGITS) > 0:
@@ -193,11 +205,13 @@ def _covariance(
     return _matern(apart + epochs * away) + (own * alike + common) * _matern(pace * away)
 
 
-def _density(
-    apart: np.ndarray, away: np.ndarray, alike: np.ndarray, numbers: np.ndarray, values: np.ndarray
-) -> float:
-    """The logarithm of how likely the values are, but for a constant."""
-    kernel = _covariance(apart, away, alike, numbers)
+def _trusted(some: Places, others: Places) -> np.ndarray:
+    """(M, N): how values vary together as nobody knows how much what was foretold is worth."""
+    return TRUST**2 * some.foretold @ others.foretold.T
+
+
+def _density(kernel: np.ndarray, numbers: np.ndarray, values: np.ndarray) -> float:
+    """The logarithm of how likely the values are, but for a constant; it changes the kernel."""
     kernel[np.diag_indices(len(kernel))] += math.exp(numbers[-2]) + JITTER
     lower, _ = dpotrf(kernel, lower=True)
     white, _ = dtrtrs(lower, values, lower=True)

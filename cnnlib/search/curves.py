@@ -5,8 +5,8 @@ it can reach. Here a Gaussian process over configurations and epochs says what a
 reach at the last epoch (Klein et al. 2017, arxiv.org/abs/1605.07079), and another one what its
 epochs take. The proposal is that of the highest expected improvement for its seconds.
 
-Where earlier sweeps found something of these hyperparameters (`trends`), it begins with that and
-models what lies above or below, in ever fewer of its proposals.
+Where earlier sweeps found something of these hyperparameters (`trends`), it begins with that,
+learns what each trend is worth here, and models what lies above or below.
 docs/EXPERIMENTS.md says what each of these gains (benchmarks/policies.py).
 """
 
@@ -25,10 +25,9 @@ from cnnlib.networks.hyperparameter import Value
 from cnnlib.networks.values import Choice, Interval, Weighted, num_values
 from cnnlib.search.curve_process import CurveProcess, Places, telling
 from cnnlib.search.encoding import Encoding
-from cnnlib.search.priors import STRENGTH
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.tpe import Random
-from cnnlib.search.trends import expected
+from cnnlib.search.trends import foretold
 
 FEW = 3  # outcomes that the model waits for
 BOTH = 6  # proposals of which earlier sweeps and chance make one each in turn
@@ -62,14 +61,6 @@ class Curves(Random):
         if self.trends:
             return num_outcomes < BOTH and num_outcomes % 2 == 1
         return num_known < min(FEW, self.num_initial)
-
-    def _believes(self, num_outcomes: int) -> bool:
-        """Whether a proposal asks earlier sweeps: the more seldom, the more outcomes there are.
-
-        So what they hold to be bad is tried too, and a wrong belief washes out, as in priors.py.
-        """
-        draw = random.Random(f"trends-{self.seed}-{num_outcomes}")
-        return draw.random() * (STRENGTH + num_outcomes) < STRENGTH
 
     def _candidates(
         self, known: Sequence[Outcome], generator: random.Random
@@ -107,22 +98,21 @@ class Curves(Random):
             told = []  # too few to say what is much and what is little
         told = [told[n] for n in telling(np.array([score for *_, score in told]), MOST)]
         configs = [outcome.config for outcome in outcomes]
-        trends = self.trends if self._believes(len(outcomes)) else {}
-        hoped, hopes = (expected(trends, some) for some in (configs, candidates))
-        points = self._encoding.points(configs)
+        points, hopes = self._encoding.points(configs), foretold(self.trends, configs)
         last = max([2, *(epoch for _, epoch, _ in told)])
         times = [math.log(epoch or last) / math.log(last) for _, epoch, _ in told]
         trials = np.array([number for number, *_ in told], int)
         values = scaled(np.array([score for *_, score in told]))
-        places = Places(points[trials], np.array(times), trials)
-        model = CurveProcess(places, values - hoped[trials], self._encoding.without_order)
+        places = Places(points[trials], np.array(times), trials, hopes[trials])
+        model = CurveProcess(places, values, self._encoding.without_order)
         begun = [n for n, outcome in enumerate(outcomes) if outcome.score is None or not told]
         if begun:
-            running = Places(points[begun], np.ones(len(begun)), np.array(begun))
+            running = Places(points[begun], np.ones(len(begun)), np.array(begun), hopes[begun])
             model = model.given(running, model.predict(running)[0])
-        mean, deviation = model.predict(_new(self._encoding.points(candidates)))
-        best = values.max() if told else hopes.max()
-        return log_improvement((mean + hopes - best) / deviation) + np.log(deviation)
+        new = self._encoding.points(candidates), foretold(self.trends, candidates)
+        mean, deviation = model.predict(_new(*new))
+        best = values.max() if told else mean.max()
+        return log_improvement((mean - best) / deviation) + np.log(deviation)
 
     def _log_seconds(self, candidates: list[Configuration], known: list[Outcome]) -> np.ndarray:
         """The logarithm of the seconds of a candidate's epoch, (M,), but for a constant."""
@@ -131,15 +121,21 @@ class Curves(Random):
         if len(timed) < FEW or not logs.std():
             return np.zeros(len(candidates))
         points = self._encoding.points([outcome.config for outcome in timed])
-        places = Places(points, np.ones(len(timed)), np.arange(len(timed)))
+        places = Places(points, np.ones(len(timed)), np.arange(len(timed)), _nothing(timed))
         scores = (logs - logs.mean()) / logs.std()
         model = CurveProcess(places, scores, self._encoding.without_order)
-        return model.predict(_new(self._encoding.points(candidates)))[0] * logs.std()
+        new = self._encoding.points(candidates), _nothing(candidates)
+        return model.predict(_new(*new))[0] * logs.std()
 
 
-def _new(points: np.ndarray) -> Places:
+def _new(points: np.ndarray, hopes: np.ndarray) -> Places:
     """Points of which no trial is known, at the last epoch."""
-    return Places(points, np.ones(len(points)), np.full(len(points), NEW))
+    return Places(points, np.ones(len(points)), np.full(len(points), NEW), hopes)
+
+
+def _nothing(configs: Sequence[object]) -> np.ndarray:
+    """What nobody foretells of configurations."""
+    return np.empty((len(configs), 0))
 
 
 def _rungs(outcomes: Sequence[Outcome]) -> Iterator[Rung]:

@@ -90,11 +90,8 @@ def test_what_earlier_sweeps_found_is_tried_first_in_turn_with_chance() -> None:
     assert {config.activation for config in chance} != {"relu"}
 
 
-def test_what_trials_say_is_not_counted_twice_beside_what_was_known(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_trials_say_is_not_counted_twice_beside_what_was_known() -> None:
     """Where trials are as bad as was thought, beside them nothing worse is expected than that."""
-    monkeypatch.setattr(Curves, "_believes", lambda self, number: True)
     high, low = (replace(BASE, learning_rate=rate) for rate in (1e-2, 1e-4))
     told = [replace(c, dropout=d / 40) for d in range(8) for c in (high, low)]
     outcomes = [Outcome(c, float(c.learning_rate == 1e-4) + c.dropout / 10, 9) for c in told]
