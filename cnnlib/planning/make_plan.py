@@ -79,7 +79,7 @@ def make_plan(settings: Settings) -> "Plan":
     num_points = num_configurations(space, image_size, family)
     if not settings.resume:
         num_trials(settings, file, num_points)
-        halving_asked(file, max_epochs_asked(settings, file), before=None)
+        halving_asked(settings, file, max_epochs_asked(settings, file), before=None)
     reference = read_reference(settings.reference, space, image_size, family)
     asked = asked_first(settings, file, space, image_size)
     finals = {"finalists": FINALISTS, "seeds": SEEDS}

@@ -11,7 +11,7 @@ from cnnlib.networks.values import Space
 from cnnlib.planning.settings import Settings
 from cnnlib.search.halving import Halving
 from cnnlib.search.priors import read_priors
-from cnnlib.search.searchers import WITH_EXPERIENCE
+from cnnlib.search.searchers import WITH_EXPERIENCE, WITH_PROMOTION
 from cnnlib.search.space import LISTABLE
 from cnnlib.search.sweep_file import SweepFile
 from cnnlib.system.units import short
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 TRIALS = 20  # where neither --trials nor the file's run_cap says
 MAX_EPOCHS = 50  # the study's
-STOPPING = "asha"  # the rule of a sweep whose file does not say: asha or promote
 NONE = "none"  # in place of folders
 ASKED = (
     "first",
@@ -70,8 +69,7 @@ def make_terms(
     if before:
         trials = int(min(settings.trials or before.trials, num_points))
         max_epochs = settings.max_epochs or before.max_epochs
-    halving = halving_asked(file, max_epochs, before)
-    stopping = file.stopping or (before.stopping if before else STOPPING)
+    halving = halving_asked(settings, file, max_epochs, before)
     return Terms(
         space=space,
         image_size=image_size,
@@ -87,7 +85,7 @@ def make_terms(
         experience=_experience(settings, space, file, before),
         audit=settings.audit,
         rungs=halving.named if halving else (),
-        stopping=stopping,
+        stopping=_stopping(settings, file, before),
         strict=file.strict,
         metric=file.metric,
         target=file.target,
@@ -194,7 +192,16 @@ def is_beyond(file: SweepFile, max_epochs: int) -> bool:
     return (file.grace_period or 0) > max_epochs
 
 
-def halving_asked(file: SweepFile, max_epochs: int, before: "Terms | None") -> Halving | None:
+def _stopping(settings: Settings, file: SweepFile, before: "Terms | None") -> str:
+    """The rule at the rungs: the file's, that of the sweep that goes on, or the searcher's."""
+    if said := file.stopping or (before and before.stopping):
+        return said
+    return "promote" if _search(settings, file) in WITH_PROMOTION else "asha"
+
+
+def halving_asked(
+    settings: Settings, file: SweepFile, max_epochs: int, before: "Terms | None"
+) -> Halving | None:
     """The rungs. A file that does not speak of them gets some by default: to stop trials at 1/9 and
     1/3 of the way, to pause them at 1/27 too.
 
@@ -208,6 +215,6 @@ def halving_asked(file: SweepFile, max_epochs: int, before: "Terms | None") -> H
         return Halving(max_epochs, file.grace_period, factor, file.rungs)
     if before and before.halving:
         return Halving(max_epochs, before.halving.grace_period, factor, before.halving.named)
-    if (file.stopping or STOPPING) == "promote":
+    if _stopping(settings, file, before) == "promote":
         return Halving.for_promotion(max_epochs, factor)
     return Halving.by_default(max_epochs, factor)

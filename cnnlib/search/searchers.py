@@ -34,6 +34,7 @@ def _balanced(**made_by: Any) -> Searcher:
 
 
 WITH_EXPERIENCE = ("curves",)  # who begin with what earlier sweeps found
+WITH_PROMOTION = ("curves",)  # whose trials pause at a rung where a sweep's file names no rule
 SEARCHERS: dict[str, Callable[..., Searcher]] = {
     "tpe": _tpe,
     "curves": _curves,

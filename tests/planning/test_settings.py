@@ -158,6 +158,28 @@ def test_promotion_is_told_with_the_bound_of_what_waits(photos: Path, tmp_path: 
     assert "wait" not in str(plan)
 
 
+@pytest.mark.parametrize(
+    ("search", "said", "stopping"),
+    [
+        ("tpe", {}, "asha"),
+        ("curves", {}, "promote"),
+        ("curves", {"early_terminate": {"type": "hyperband", "min_iter": 3}}, "asha"),
+        ("random", {"early_terminate": {"type": "promote"}}, "promote"),
+    ],
+)
+def test_curves_pauses_trials_where_the_file_names_no_rule(
+    photos: Path, tmp_path: Path, search: str, said: dict, stopping: str
+) -> None:
+    settings = Settings(data=photos, storage=tmp_path, sweep=sweep(**said), **FAST)
+    plan = make_plan(replace(settings, search=search, max_epochs=27))
+    assert plan.terms.stopping == stopping
+    assert plan.halving is not None
+    by_default = (1, 3, 9) if stopping == "promote" else (3, 9)
+    assert plan.halving.rungs == by_default
+    null = make_plan(replace(settings, search=search, sweep=sweep(early_terminate=None)))
+    assert null.halving is None and null.most_waiting == 0
+
+
 def test_what_a_person_wants_first_stands_in_the_terms(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "first.yaml").write_text("[{dropout: 0.2}, {dropout: 0.3}]")
     settings = Settings(data=photos, storage=tmp_path, first=tmp_path / "first.yaml", **FAST)
