@@ -30,7 +30,6 @@ from cnnlib.search.tpe import Random
 from cnnlib.search.trends import foretold
 
 FEW = 3  # outcomes that the model waits for
-BOTH = 6  # proposals of which earlier sweeps and chance make one each in turn
 DRAWN = 100  # candidates from the whole space
 BEST, NEAR = 5, 12  # the best that are looked around, and candidates near each of them
 MOST = 130  # values that the model is told: the best half, and the latest
@@ -44,7 +43,7 @@ Rung = tuple[int, int, float]  # of which outcome, after so many epochs (0: not 
 
 
 class Curves(Random):
-    """Proposes configurations: the first few by trends or at random, then by learning curves."""
+    """Proposes configurations: the first ones by trends or at random, then by learning curves."""
 
     def propose(self, number: int, outcomes: Sequence[Outcome]) -> Configuration | None:
         known = [outcome for outcome in outcomes if outcome.score is not None]
@@ -58,8 +57,9 @@ class Curves(Random):
         return candidates[int(np.argmax(np.round(gains, 9)))]
 
     def _is_chance_s_turn(self, num_known: int, num_outcomes: int) -> bool:
+        """Before anything is known; beside what earlier sweeps found once, lest it is wrong."""
         if self.trends:
-            return num_outcomes < BOTH and num_outcomes % 2 == 1
+            return num_outcomes == 1
         return num_known < min(FEW, self.num_initial)
 
     def _candidates(
