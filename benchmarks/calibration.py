@@ -2,9 +2,10 @@
 
 python benchmarks/calibration.py [--scenario NAME] [--sweeps N] [--first-seed N] [--processes N]
 
-The sweeps are those of simulated.py. Effects are planted at epoch 3, the last that all trials
-reach, and looked for there, and at the end, epoch 27. "Oracle" is who knows every other effect and
-the noise: the most that can be found in the same trials, at the same correction (Holm).
+The sweeps are those of simulated.py. Effects are looked for at the first rung, the last epoch that
+all trials reach, and at the end that the report names: epoch 27, or where five trials have been.
+"Oracle" is who knows every other effect and the noise: the most that can be found in the same
+trials, at the same correction (Holm).
 """
 
 import argparse
@@ -21,7 +22,7 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from simulated import EPOCH_NOISE, PLAN, SCENARIOS, Scenario, simulate
+from simulated import EPOCH_NOISE, MAX_EPOCHS, SCENARIOS, Scenario, simulate
 
 from analysis.reading.folder import SweepFolder
 from analysis.statistics.comparison import Comparison, compare
@@ -42,7 +43,8 @@ def assess(scenario: Scenario, seed: int) -> dict[str, float]:
     found = estimate_effects(comparison)
     ends = estimate_ends(follow(sweep, comparison), found)
     learning = who_learns(comparison).p_values
-    truth, at_the_end = scenario.truth(PLAN.grace_period), scenario.truth(PLAN.max_epochs)
+    truth = scenario.truth(scenario.plan.rungs[0])
+    at_the_end = scenario.truth(ends.epoch or MAX_EPOCHS)
     null = [n for n in scenario.hyperparameters if n not in truth or np.ptp([*truth[n].values()])
             < 1e-9]  # fmt: skip
     called = {name for name, p in found.p_values.items() if p <= SIGNIFICANT}

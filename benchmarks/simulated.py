@@ -1,7 +1,8 @@
-"""Sweeps with planted effects, proposed by our TPE and stopped by our ASHA: for calibration.py.
+"""Sweeps with planted effects, proposed and stopped as ours are: for calibration.py.
 
-A sweep is 60 trials over the study's space, two at a time, with rungs at 3 and 9 of 27 epochs. A
-trial's accuracy rises along an exponential; 3 of the 10 hyperparameters have effects, 7 have none.
+A sweep is 60 trials over the study's space, two at a time, with rungs at 3 and 9 of 27 epochs; by
+TPE and ASHA, where a scenario does not say `curves`, which pauses them at 1, 3 and 9. A trial's
+accuracy rises along an exponential; 3 of the 10 hyperparameters have effects, 7 have none.
 The noise is that of real sweeps: 2.5 points from trial to trial and 0.8 from epoch to epoch. In the
 public sweeps of networks trained from scratch a median of 2.5 points is left unexplained by the
 hyperparameters, 3.0 with the networks that never left chance (docs/EXPERIMENTS.md).
@@ -24,14 +25,18 @@ from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.values import shown
 from cnnlib.journal.ledger import Ledger
 from cnnlib.journal.terms import Terms
+from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.values import Choice
+from cnnlib.search.experience import fitting, shipped
 from cnnlib.search.halving import Halving
+from cnnlib.search.searchers import WITH_EXPERIENCE, WITH_PROMOTION
 from cnnlib.search.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = read_sweep_file(ROOT / "cnnlib" / "sweeps" / "inaturalist.yaml").space
 VALUES = {name: v.values for name, v in SPACE.items() if isinstance(v, Choice)}
-PLAN = Halving(max_epochs=27, grace_period=3, reduction_factor=3.0)
+MAX_EPOCHS, FACTOR = 27, 3.0
+LEVEL_AT = 3  # the epoch at which an effect is as large as it is planted
 LEARNING_RATE = {0.01: 0.0, 0.001: 0.06, 0.0001: 0.02}
 BATCH_NORM = {True: 0.04, False: 0.0}
 STUDY = {
@@ -49,7 +54,7 @@ SLOTS = 2
 
 @dataclass(frozen=True)
 class Scenario:
-    """What the simulated sweeps are like; effects are points of accuracy at the first rung."""
+    """What the simulated sweeps are like; effects are points of accuracy at epoch 3."""
 
     trials: int = 60
     search: str = "tpe"
@@ -67,8 +72,17 @@ class Scenario:
     the number of filters and their ratio."""
     measure: Measure = ACCURACY
 
+    @property
+    def promotes(self) -> bool:
+        return self.search in WITH_PROMOTION
+
+    @property
+    def plan(self) -> Halving:
+        rungs = Halving.for_promotion if self.promotes else Halving.by_default
+        return rungs(MAX_EPOCHS, FACTOR)
+
     def level(self, config: Mapping) -> float:
-        """The expected accuracy at the first rung of a network that learns."""
+        """The expected accuracy at epoch 3 of a network that learns."""
         level = 0.26 if self.planted else 0.3
         level += sum(by_value[config[name]] for name, by_value in self.planted.items())
         if self.has_interplay and config["learning_rate"] == 0.01 and config["batch_norm"]:
@@ -84,20 +98,20 @@ class Scenario:
         return 0.25 if config["learning_rate"] == 0.01 and not config["batch_norm"] else 0.03
 
     def late(self, config: Mapping, epochs: np.ndarray) -> np.ndarray:
-        """What a late bloomer gains after the first rung."""
-        since = np.maximum(np.asarray(epochs) - PLAN.grace_period, 0)
-        whole = 1 - math.exp(-(PLAN.max_epochs - PLAN.grace_period) / LATE_PACE)
+        """What a late bloomer gains after epoch 3."""
+        since = np.maximum(np.asarray(epochs) - LEVEL_AT, 0)
+        whole = 1 - math.exp(-(MAX_EPOCHS - LEVEL_AT) / LATE_PACE)
         gains = self.crosses and not config["batch_norm"]
         return gains * LATE * (1 - np.exp(-since / LATE_PACE)) / whole
 
     def curve(self, config: Mapping, rng: np.random.Generator) -> np.ndarray:
         """The validation accuracy after each epoch of one trial."""
-        epochs = np.arange(1, PLAN.max_epochs + 1)
+        epochs = np.arange(1, MAX_EPOCHS + 1)
         if rng.random() < self.collapsing(config):
             return CHANCE + rng.normal(0, EPOCH_NOISE / 2, len(epochs))
         level = self.level(config) + rng.normal(0, self.noise)
         pace = PACE * math.exp(rng.normal(0, PACE_SPREAD))
-        rise = (1 - np.exp(-epochs / pace)) / (1 - math.exp(-PLAN.grace_period / pace))
+        rise = (1 - np.exp(-epochs / pace)) / (1 - math.exp(-LEVEL_AT / pace))
         noise = rng.normal(0, EPOCH_NOISE, len(epochs))
         rising = CHANCE + (level - CHANCE) * rise + self.late(config, epochs)
         return np.clip(rising + noise, 0, 1)
@@ -106,7 +120,7 @@ class Scenario:
         """The expected value of the metric's score after an epoch."""
         draws, weights = np.polynomial.hermite_e.hermegauss(20)
         pace = PACE * np.exp(PACE_SPREAD * draws)
-        rise = (1 - np.exp(-epoch / pace)) / (1 - np.exp(-PLAN.grace_period / pace))
+        rise = (1 - np.exp(-epoch / pace)) / (1 - np.exp(-LEVEL_AT / pace))
         mean_rise = float(weights @ rise / weights.sum())
         late = float(self.late(config, np.array([epoch]))[0])
         value = CHANCE + (self.level(config) - CHANCE) * mean_rise + late
@@ -148,6 +162,8 @@ SCENARIOS = {
     "crossing": Scenario(crosses=True),
     "more noise": Scenario(noise=0.035),
     "random search": Scenario(search="random"),
+    "curves": Scenario(search="curves"),
+    "curves, 20 trials": Scenario(search="curves", trials=20),
     "30 trials": Scenario(trials=30),
     "20 trials": Scenario(trials=20),
     "15 trials": Scenario(trials=15),
@@ -166,26 +182,35 @@ def simulate(scenario: Scenario, seed: int) -> SweepFolder:
     """A sweep's two tables, as its folder would hold them."""
     rng = np.random.default_rng(seed)
     ledger = Ledger(write=lambda event, **content: {"event": event, **content})
+    plan = scenario.plan
+    past = fitting(shipped(), SPACE, CNN) if scenario.search in WITH_EXPERIENCE else None
     ledger.begin(
         Terms(
             space=SPACE, image_size=224, search=scenario.search, seed=seed, trials=scenario.trials,
-            max_epochs=PLAN.max_epochs, patience=0, grace_period=PLAN.grace_period,
-            reduction_factor=PLAN.reduction_factor, fingerprint="", num_initial=10,
+            max_epochs=plan.max_epochs, patience=0, grace_period=plan.grace_period,
+            reduction_factor=plan.reduction_factor, rungs=plan.named, fingerprint="",
+            num_initial=10, stopping="promote" if scenario.promotes else "asha", experience=past,
         )
     )  # fmt: skip
-    running: dict[str, Iterator[tuple[int, float]]] = {}
+    curves: dict[str, Iterator[tuple[int, float]]] = {}
+    running: list[str] = []
     epochs = []
-    while running or len(ledger.trials) < scenario.trials:
+    while True:
         while len(running) < SLOTS and (trial := ledger.next_trial()):
-            curve = scenario.curve(asdict(trial.config), rng).tolist()
-            running[trial.trial_id] = iter(enumerate(curve, start=1))
-        trial_id = str(rng.choice(list(running)))
-        epoch, score = next(running[trial_id])
+            if trial.trial_id not in curves:
+                curve = scenario.curve(asdict(trial.config), rng).tolist()
+                curves[trial.trial_id] = iter(enumerate(curve, start=1))
+            ledger.start(trial.trial_id)
+            running.append(trial.trial_id)
+        if not running:
+            break
+        trial_id = str(rng.choice(running))
+        epoch, score = next(curves[trial_id])
         epochs.append((trial_id, epoch, score))
         decision = ledger.epoch(trial_id, {"epoch": epoch, "val_acc": score})
-        if (decision and decision.stop) or epoch == PLAN.max_epochs:
+        if (decision and not decision.goes_on) or epoch == plan.max_epochs:
             ledger.end(trial_id)
-            del running[trial_id]
+            running.remove(trial_id)
     trials = [
         {"trial_id": trial.trial_id, "status": trial.status, "epochs": trial.epoch,
          "val_acc": trial.best, **{name: getattr(trial.config, name) for name in VALUES}}
@@ -211,7 +236,7 @@ def _as_told(scenario: Scenario, trials: pd.DataFrame, epochs: pd.DataFrame) -> 
         trials=trials,
         epochs=epochs,
         hyperparameters=scenario.hyperparameters,
-        settings={"rungs": list(PLAN.rungs), "max_epochs": PLAN.max_epochs,
+        settings={"rungs": list(scenario.plan.rungs), "max_epochs": MAX_EPOCHS,
                   "search": scenario.search},
         classes=[f"class {number}" for number in range(round(1 / CHANCE))],
         measure=scenario.measure,
