@@ -199,7 +199,7 @@ class Ledger:
     def gain(self) -> float | None:
         """What the next trials are expected to add to the best score; None of too few."""
         known = [t.best for t in self.trials.values() if t.best_epoch and t.status != "running"]
-        return expected_gain(known)
+        return expected_gain(known, highest=self.terms.metric.highest)
 
     @property
     def in_vain(self) -> bool:

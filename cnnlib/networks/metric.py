@@ -44,6 +44,11 @@ class Metric:
         """Below every score: what a value that is not finite, or not there, counts as."""
         return -1.0 if self.is_share else LOWEST
 
+    @property
+    def highest(self) -> float:
+        """Above which there is no score."""
+        return max(map(self.score, self.bounds))
+
     def score(self, value: float) -> float:
         """A value so that the higher is better; NaN stays NaN."""
         return value if self.goal == MAXIMIZE else -value

@@ -7,9 +7,12 @@ MORE = 20  # trials of which the gain is told
 LEAST = 10  # scores from which one is expected
 
 
-def expected_gain(scores: Sequence[float], more: int = MORE) -> float | None:
+def expected_gain(
+    scores: Sequence[float], more: int = MORE, highest: float = math.inf
+) -> float | None:
     """How much higher the best of `more` further scores is expected to be than these; None of few.
 
+    No score is above `highest`.
     As if all were drawn alike, and the highest fell off exponentially: then the best of n rises by
     the mean excess times ln((n + more) / n). That excess is the one of the best sqrt(n) above the
     next. It promises too much rather than too little where scores have an upper bound.
@@ -18,9 +21,9 @@ def expected_gain(scores: Sequence[float], more: int = MORE) -> float | None:
     if n < LEAST:
         return None
     ordered = sorted(scores, reverse=True)
-    highest = math.ceil(math.sqrt(n))
-    excess = sum(ordered[:highest]) / highest - ordered[highest]
-    return excess * math.log((n + more) / n)
+    top = math.ceil(math.sqrt(n))
+    excess = sum(ordered[:top]) / top - ordered[top]
+    return min(excess * math.log((n + more) / n), max(highest - ordered[0], 0.0))
 
 
 def chance(accuracy: float, num_photos: int) -> float:

@@ -76,3 +76,15 @@ def test_a_loss_is_told_in_its_own_unit_and_few_trials_say_nothing() -> None:
 @pytest.fixture
 def held() -> Held:
     return Held()
+
+
+@pytest.mark.parametrize(
+    ("metric", "within"), [(Metric(), 1.0), (Metric("val_loss", "minimize"), 0.0)]
+)
+def test_a_gain_ends_at_the_best_value_of_the_metric(metric: Metric, within: float) -> None:
+    sweep = swept(replace(LONG, metric=metric))
+    best = max(trial.best for trial in sweep.ledger.trials.values())
+    trial = next(iter(sweep.ledger.trials.values()))
+    assert sweep.ledger.gain is not None and best + sweep.ledger.gain <= within
+    trial.best = within
+    assert sweep.ledger.gain == 0.0

@@ -31,6 +31,14 @@ def test_it_promises_too_much_rather_than_too_little_below_an_upper_bound() -> N
     assert mean(real) < mean(told) < 6 * mean(real)
 
 
+@pytest.mark.parametrize(("best", "gain"), [(1.0, 0.0), (0.98, 0.02), (1.2, 0.0)])
+def test_no_gain_leads_beyond_the_highest_score_there_can_be(best: float, gain: float) -> None:
+    scores = [0.1 * number for number in range(9)] + [best]
+    assert expected_gain(scores, highest=1.0) == pytest.approx(gain)
+    free = expected_gain(scores)
+    assert free is not None and free > 0.1
+
+
 def test_the_order_of_the_scores_and_their_place_make_no_difference() -> None:
     scores = [0.1 * number**0.5 for number in range(30)]
     gain = expected_gain(scores)

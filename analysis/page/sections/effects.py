@@ -182,9 +182,10 @@ def _pair_blocks(findings: Findings) -> list[Block]:
     text = (
         "Do hyperparameters depend on each other? The pairs that explain most of what they leave"
         " unexplained one by one, with a p-value corrected for all pairs: above 0.05 it may be"
-        " chance. The last columns are the values that do best together, beyond the sum of both."
+        " chance. The last columns are the values whose mean together is best, and how far it lies"
+        " beyond the sum of both."
     )
-    head = ("pair", "of the rest", "p", "best together", measure.unit, "n")
+    head = ("pair", "of the rest", "p", "best mean", f"beyond, {measure.unit}", "n")
     return [Paragraph(text), Table(head, rows)]
 
 
