@@ -22,7 +22,7 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from simulated import EPOCH_NOISE, MAX_EPOCHS, SCENARIOS, Scenario, simulate
+from simulated import EPOCH_NOISE, LEVEL_AT, MAX_EPOCHS, SCENARIOS, Scenario, simulate
 
 from analysis.reading.folder import SweepFolder
 from analysis.statistics.comparison import Comparison, compare
@@ -118,9 +118,11 @@ def _oracle(comparison: Comparison, scenario: Scenario) -> dict[str, bool]:
     """What who knows all other effects and the noise calls significant.
 
     Subtracted from a score are the means at all other hyperparameters' values: chi-square tests of
-    what is left, among the networks that learn.
+    what is left, among the networks that learn. Not known where epoch 3 is not what is compared.
     """
     if scenario.has_interplay or not scenario.measure.rises or scenario.lists:
+        return {}
+    if scenario.plan.rungs[0] != LEVEL_AT:
         return {}
     trials, noise = comparison.trials, math.hypot(scenario.noise, EPOCH_NOISE)
     rest = comparison.scores - [scenario.level(config) for config in trials.to_dict("records")]
