@@ -168,6 +168,23 @@ def test_a_sweep_goes_on_under_the_names_that_it_was_begun_with(
         make_plan(replace(again, resume=False, name="other"))
 
 
+def test_a_sweep_by_curves_that_stopped_its_trials_goes_on_stopping_them(
+    photos: Path, tmp_path: Path
+) -> None:
+    """As one did that an earlier version began, or whose file named a rule then."""
+    rule = {"early_terminate": {"type": "hyperband", "min_iter": 3}}
+    settings = Settings(
+        data=photos, storage=tmp_path / "r", name="s", max_epochs=27, search="curves",
+        sweep={"parameters": {"dropout": {"min": 0.0, "max": 0.5}}, **rule}, **FAST,
+    )  # fmt: skip
+    plan = make_plan(settings)
+    assert plan.terms.stopping == "asha"
+    begun(plan)
+    unsaid = {name: said for name, said in settings.sweep.items() if name not in rule}
+    again = make_plan(replace(settings, sweep=unsaid, resume=True))
+    assert again.terms == plan.terms and again.halving == plan.halving
+
+
 def test_a_sweep_killed_before_its_first_event_begins(photos: Path, tmp_path: Path) -> None:
     settings = Settings(data=photos, storage=tmp_path / "r", name="s", **FAST)
     folder = make_plan(settings).folder

@@ -1,11 +1,22 @@
 """The process over learning curves: what it makes of a trial's own course, of epochs, of lists."""
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
-from cnnlib.search.curve_process import TRUST, CurveProcess, Places, telling
+from cnnlib.search.curve_process import (
+    JITTER,
+    OTHERS,
+    SPREAD,
+    STEP,
+    TRUST,
+    CurveProcess,
+    Places,
+    telling,
+)
 
 ORDERED = np.array([False, False])
 
@@ -165,3 +176,41 @@ def test_what_trials_say_is_not_counted_twice_beside_what_was_foretold() -> None
     model = CurveProcess(at(points, np.ones(16), range(16), hopes), hopes[:, 0], ORDERED)
     mean, _ = model.predict(at(points[::8], np.ones(2), [-1, -1], hopes[::8]))
     assert mean == pytest.approx([-1.0, 1.0], abs=0.05)
+
+
+@pytest.mark.parametrize("worth", [0.0, 1.0, 2.0])
+def test_no_step_makes_its_numbers_more_likely_whatever_was_foretold_is_worth(
+    worth: float,
+) -> None:
+    generator = np.random.default_rng(4)
+    points, hopes = generator.random((40, 2)), generator.normal(size=(40, 1))
+    values = np.sin(5 * points[:, 0]) + worth * hopes[:, 0] + generator.normal(0, 0.4, 40)
+    where = at(points, np.ones(40), range(40), hopes)
+    model = CurveProcess(where, values, ORDERED)
+    assert model.numbers is not None
+    prior, spread = np.array([(math.log(2.0), SPREAD)] * 2 + [*OTHERS]).T
+
+    def likely(numbers: np.ndarray) -> float:
+        of = CurveProcess(where, values, ORDERED, numbers)
+        kernel = of._kernel(where, where) + (np.exp(numbers[-2]) + JITTER) * np.eye(40)
+        rest = values - hopes[:, 0]
+        found = multivariate_normal(np.full(40, rest.mean()), kernel).logpdf(rest)
+        return float(found - (((numbers - prior) / spread) ** 2).sum() / 2)
+
+    best = likely(model.numbers)
+    for index in range(len(prior)):
+        for step in (STEP, -STEP):
+            moved = model.numbers.copy()
+            moved[index] += step
+            assert likely(moved) <= best + 1e-5
+    assert likely(prior) < best
+
+
+def test_its_numbers_are_those_of_what_was_not_foretold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnlib.search.curve_process.TRUST", 0.0)
+    generator = np.random.default_rng(5)
+    points, hopes = generator.random((40, 2)), 5 * generator.normal(size=(40, 1))
+    values = np.sin(5 * points[:, 0]) + generator.normal(0, 0.4, 40)
+    alone = CurveProcess(single(points), values, ORDERED)
+    told = CurveProcess(at(points, np.ones(40), range(40), hopes), values + hopes[:, 0], ORDERED)
+    assert told.numbers == pytest.approx(alone.numbers)
