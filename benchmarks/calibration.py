@@ -120,9 +120,8 @@ def _oracle(comparison: Comparison, scenario: Scenario) -> dict[str, bool]:
     Subtracted from a score are the means at all other hyperparameters' values: chi-square tests of
     what is left, among the networks that learn. Not known where epoch 3 is not what is compared.
     """
-    if scenario.has_interplay or not scenario.measure.rises or scenario.lists:
-        return {}
-    if scenario.plan.rungs[0] != LEVEL_AT:
+    is_compared_there = scenario.plan.rungs[0] == LEVEL_AT and scenario.measure.rises
+    if scenario.has_interplay or scenario.lists or not is_compared_there:
         return {}
     trials, noise = comparison.trials, math.hypot(scenario.noise, EPOCH_NOISE)
     rest = comparison.scores - [scenario.level(config) for config in trials.to_dict("records")]

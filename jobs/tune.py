@@ -75,11 +75,7 @@ def parser() -> Flags:
         help=f"end where {MORE} more trials are expected to gain less: 0.003 of val_acc, or noise",
     )  # fmt: skip
     add("--explore", type=float, metavar="SHARE", help="of the proposals balanced at random (0)")
-    add(
-        "--search",
-        choices=tuple(SEARCHERS),
-        help="of configurations (default tpe, or the file's method)",
-    )
+    add("--search", choices=tuple(SEARCHERS), help="who proposes (default: the file's method, tpe)")
     add("--wandb", choices=("auto", "online", "offline", "off"), help="W&B (default auto)")
     add("--wandb-project", metavar="NAME", help="W&B project (default cnnlib)")
     add("--open-test-again", metavar="REASON", help="test a new champion of a tested sweep too")

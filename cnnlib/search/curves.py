@@ -27,7 +27,7 @@ from cnnlib.search.curve_process import CurveProcess, Places, telling
 from cnnlib.search.encoding import Encoding
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.tpe import Random
-from cnnlib.search.trends import foretold
+from cnnlib.search.trends import Trends, foretold
 
 FEW = 3  # outcomes that the model waits for
 DRAWN = 100  # candidates from the whole space
@@ -109,8 +109,7 @@ class Curves(Random):
         if begun:
             running = Places(points[begun], np.ones(len(begun)), np.array(begun), hopes[begun])
             model = model.given(running, model.predict(running)[0])
-        new = self._encoding.points(candidates), foretold(self.trends, candidates)
-        mean, deviation = model.predict(_new(*new))
+        mean, deviation = model.predict(self._new(candidates, self.trends))
         best = values.max() if told else mean.max()
         return log_improvement((mean - best) / deviation) + np.log(deviation)
 
@@ -120,22 +119,17 @@ class Curves(Random):
         logs = np.log([outcome.seconds or 1.0 for outcome in timed])
         if len(timed) < FEW or not logs.std():
             return np.zeros(len(candidates))
-        points = self._encoding.points([outcome.config for outcome in timed])
-        places = Places(points, np.ones(len(timed)), np.arange(len(timed)), _nothing(timed))
+        configs = [outcome.config for outcome in timed]
+        points = self._encoding.points(configs)
+        places = Places(points, np.ones(len(timed)), np.arange(len(timed)), foretold({}, configs))
         scores = (logs - logs.mean()) / logs.std()
         model = CurveProcess(places, scores, self._encoding.without_order)
-        new = self._encoding.points(candidates), _nothing(candidates)
-        return model.predict(_new(*new))[0] * logs.std()
+        return model.predict(self._new(candidates, {}))[0] * logs.std()
 
-
-def _new(points: np.ndarray, hopes: np.ndarray) -> Places:
-    """Points of which no trial is known, at the last epoch."""
-    return Places(points, np.ones(len(points)), np.full(len(points), NEW), hopes)
-
-
-def _nothing(configs: Sequence[object]) -> np.ndarray:
-    """What nobody foretells of configurations."""
-    return np.empty((len(configs), 0))
+    def _new(self, configs: list[Configuration], trends: Trends) -> Places:
+        """Where new trials of these configurations would be at the last epoch."""
+        num, points = len(configs), self._encoding.points(configs)
+        return Places(points, np.ones(num), np.full(num, NEW), foretold(trends, configs))
 
 
 def _rungs(outcomes: Sequence[Outcome]) -> Iterator[Rung]:
