@@ -26,8 +26,8 @@ from benchmarks.replay.tables import Curves, find_tables
 from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.planning.past_sweeps import read_tried
-from cnnlib.search.experience import SHIPPED, Experience
-from cnnlib.search.trends import Trends, Tried, foretold, learn
+from cnnlib.search.experience import SHIPPED, Early, Experience
+from cnnlib.search.trends import DIGITS, Trends, Tried, foretold, learn, standing
 
 KINDS = {  # what they are, and the family of this project that trains such networks
     "baker-metaqnn": ("convolutional networks, trained from scratch", ""),
@@ -42,6 +42,7 @@ HEAD = """\
 # deviations of a sweep's trials. benchmarks/experience.py writes it.
 """
 BEST = 10
+FACTOR, POWERS = 3.0, (4, 3, 2, 1)  # early is after 1/81, 1/27, 1/9 and 1/3 of a training
 
 
 def learned(tables: Iterable[Curves]) -> Iterator[Experience]:
@@ -50,9 +51,9 @@ def learned(tables: Iterable[Curves]) -> Iterator[Experience]:
     for kind, (said, network) in KINDS.items():
         some = [curves for curves in tables if curves.name.startswith(kind)]
         if some:
-            trends = learn([Tried(curves.values, _best(curves)) for curves in some])
-            names = tuple(curves.name for curves in some)
-            yield Experience(said, len(some), sum(map(len, some)), trends, network, names)
+            trends = _trends(some, [curves.num_epochs for curves in some])
+            names, early = tuple(curves.name for curves in some), tuple(_early(some))
+            yield Experience(said, len(some), sum(map(len, some)), trends, network, names, early)
 
 
 def without(
@@ -64,8 +65,28 @@ def without(
     return list(learned(table for table in tables if table.name != curves.name))
 
 
-def _best(curves: Curves) -> list[float]:
-    return curves.scores.max(axis=1).tolist()
+def _early(some: Sequence[Curves]) -> Iterator[Early]:
+    """What the trials gave after a part of their training."""
+    before, ends = 0.0, np.concatenate([standing(_best(curves)) for curves in some])
+    for power in POWERS:
+        epochs = [max(1, round(curves.num_epochs / FACTOR**power)) for curves in some]
+        part = float(np.mean([e / c.num_epochs for e, c in zip(epochs, some, strict=True)]))
+        if before < round(part, DIGITS) < 1:
+            pairs = zip(some, epochs, strict=True)
+            then = np.concatenate([standing(_best(curves, epoch)) for curves, epoch in pairs])
+            foretells = round(float(np.corrcoef(then, ends)[0, 1]), DIGITS)
+            before = round(part, DIGITS)
+            yield Early(before, foretells, _trends(some, epochs))
+
+
+def _trends(some: Sequence[Curves], epochs: Sequence[int]) -> Trends:
+    """Of the best score of each trial by these epochs."""
+    pairs = zip(some, epochs, strict=True)
+    return learn([Tried(curves.values, _best(curves, epoch)) for curves, epoch in pairs])
+
+
+def _best(curves: Curves, epoch: int | None = None) -> list[float]:
+    return curves.scores[:, :epoch].max(axis=1).tolist()
 
 
 def of_sweeps(folders: Sequence[Path]) -> Experience:

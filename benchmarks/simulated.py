@@ -27,9 +27,10 @@ from cnnlib.journal.ledger import Ledger
 from cnnlib.journal.terms import Terms
 from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.values import Choice
-from cnnlib.search.experience import fitting, shipped
+from cnnlib.search.experience import Experience, fitting, shipped
 from cnnlib.search.halving import Halving
 from cnnlib.search.searchers import WITH_EXPERIENCE, WITH_PROMOTION
+from cnnlib.search.stopping import PROMOTE, default_rungs
 from cnnlib.search.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,13 +74,17 @@ class Scenario:
     measure: Measure = ACCURACY
 
     @property
-    def promotes(self) -> bool:
-        return self.search in WITH_PROMOTION
+    def stopping(self) -> str:
+        return PROMOTE if self.search in WITH_PROMOTION else "asha"
+
+    @property
+    def past(self) -> Experience | None:
+        """What earlier sweeps found, where the search asks for it."""
+        return fitting(shipped(), SPACE, CNN) if self.search in WITH_EXPERIENCE else None
 
     @property
     def plan(self) -> Halving:
-        rungs = Halving.for_promotion if self.promotes else Halving.by_default
-        return rungs(MAX_EPOCHS, FACTOR)
+        return default_rungs(self.stopping, MAX_EPOCHS, FACTOR, self.past)
 
     def level(self, config: Mapping) -> float:
         """The expected accuracy at epoch 3 of a network that learns."""
@@ -183,13 +188,12 @@ def simulate(scenario: Scenario, seed: int) -> SweepFolder:
     rng = np.random.default_rng(seed)
     ledger = Ledger(write=lambda event, **content: {"event": event, **content})
     plan = scenario.plan
-    past = fitting(shipped(), SPACE, CNN) if scenario.search in WITH_EXPERIENCE else None
     ledger.begin(
         Terms(
             space=SPACE, image_size=224, search=scenario.search, seed=seed, trials=scenario.trials,
             max_epochs=plan.max_epochs, patience=0, grace_period=plan.grace_period,
             reduction_factor=plan.reduction_factor, rungs=plan.named, fingerprint="",
-            num_initial=10, stopping="promote" if scenario.promotes else "asha", experience=past,
+            num_initial=10, stopping=scenario.stopping, experience=scenario.past,
         )
     )  # fmt: skip
     curves: dict[str, Iterator[tuple[int, float]]] = {}

@@ -9,7 +9,7 @@ from benchmarks.replay.tables import Curves
 from cnnlib.journal.ledger import Ledger
 from cnnlib.journal.terms import Terms
 from cnnlib.search.experience import Experience, fitting
-from cnnlib.search.halving import Halving
+from cnnlib.search.stopping import default_rungs
 
 FACTOR = 3.0
 
@@ -28,10 +28,10 @@ class Ours:
 
     def __post_init__(self) -> None:
         trials, epochs = len(self.curves), self.curves.num_epochs
-        promotes = self.stopping == "promote"
-        halving = (Halving.for_promotion if promotes else Halving.by_default)(epochs, FACTOR)
         self.ledger = Ledger(lambda event, **content: {"event": event, **content})
         space, network = self.curves.space, self.curves.network
+        experience = fitting(self.known, space, network)
+        halving = default_rungs(self.stopping, epochs, FACTOR, experience)
         self.ledger.family = network
         self.ledger.begin(
             Terms(
@@ -48,7 +48,7 @@ class Ours:
                 fingerprint="",
                 num_initial=max(2 * self.workers, min(10, trials // 2)),  # as a sweep begins
                 family=network,
-                experience=fitting(self.known, space, network),
+                experience=experience,
                 stopping=self.stopping,
             )
         )

@@ -92,6 +92,7 @@ _known = _only(
     {"config": _config, "score": _maybe(_number)},
     {
         "epochs": _whole,
+        "max_epochs": _whole,
         "seconds": _maybe(_number),
         "earlier": _each(lambda pair: _each(_number)(pair) and len(pair) == 2),
     },

@@ -40,6 +40,7 @@ class Ledger:
     _interrupted: list[Trial] = field(default_factory=list)
     _ended: int = 0  # since the sweep was begun or resumed
     _reasons: Counter[str] = field(default_factory=Counter)  # of failures, since then
+    _outlooks: dict[tuple[str, int], tuple[float, float]] = field(default_factory=dict)
     _terms: Terms | None = None
     _stopping: StoppingRule | None = None
     _proposals: Proposals | None = None
@@ -239,7 +240,8 @@ class Ledger:
             unknown = trial.status == "running" and not trial.has_paused
             score = None if unknown else trial.best
             seconds = trial.seconds / trial.epoch if trial.seconds else None
-            yield Outcome(trial.config, score, trial.epoch, seconds, trial.earlier)
+            outcome = Outcome(trial.config, score, trial.epoch, seconds, trial.earlier)
+            yield replace(outcome, max_epochs=trial.max_epochs)
 
     def start(self, trial_id: str) -> None:
         """A trial runs, from its first epoch or from where it was interrupted."""
@@ -267,6 +269,15 @@ class Ledger:
         if decision and trial.raised:
             return replace(decision, stop=False, pause=False, audited=False)
         return decision
+
+    def _outlook(self, trial_id: str, rung: int) -> tuple[float, float]:
+        """How a trial's standing at its end follows from the one at a rung, by earlier sweeps."""
+        if (trial_id, rung) not in self._outlooks:
+            trial, known = self.trials[trial_id], self.terms.experience
+            assert known is not None
+            part = min(1.0, rung / trial.max_epochs)
+            self._outlooks[trial_id, rung] = known.outlook(trial.config, part)
+        return self._outlooks[trial_id, rung]
 
     def _judged(self, trial: Trial, score: float) -> float:
         """What counts at a rung, of a trial that has this score there.
@@ -325,7 +336,7 @@ class Ledger:
         kind = event["event"]
         if kind == "sweep":
             self._terms = Terms.from_event(event, self.family)
-            self._stopping = self._terms.stopping_rule()
+            self._stopping = self._terms.stopping_rule(self._outlook)
             self._proposals = Proposals(self._terms)
         elif kind == "resumed":
             self._extend(event["trials"], event["max_epochs"])

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from cnnlib.journal.terms import Terms
 from cnnlib.networks.configuration import Configuration
+from cnnlib.search.experience import NOTHING
 from cnnlib.search.priors import believed
 from cnnlib.search.searcher import Outcome, Searcher, is_explored
 from cnnlib.search.searchers import SEARCHERS
@@ -28,7 +29,7 @@ class Proposals:
             num_initial=self._terms.num_initial,
             seed=self._terms.seed,
             family=self._terms.family,
-            trends=self._terms.experience.trends if self._terms.experience else {},
+            experience=self._terms.experience or NOTHING,
         )
 
     def seen(self, config: Configuration) -> None:

@@ -45,7 +45,7 @@ def _epoch(event: Event, metric: Metric) -> str:
     if "decision" in event:
         decision = event["decision"]
         cutoff = decision["cutoff"]
-        against = "no cutoff yet" if cutoff is None else f"cutoff {metric.value(cutoff):.3f}"
+        against = "no cutoff" if cutoff is None else f"cutoff {metric.value(cutoff):.3f}"
         then = "stop" if decision["stop"] else "pause" if decision.get("pause") else "go on"
         if decision.get("audited"):
             then = "would stop, goes on as an audit"

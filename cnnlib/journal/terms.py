@@ -19,6 +19,7 @@ from cnnlib.networks.values import Choice, Interval, Space, Weighted
 from cnnlib.search.experience import Experience
 from cnnlib.search.gain import chance
 from cnnlib.search.halving import Halving
+from cnnlib.search.promotion import Outlook
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.searchers import SEARCHERS
 from cnnlib.search.stopping import STOPPING, StoppingRule
@@ -63,8 +64,8 @@ class Terms:
             return None
         return Halving(self.max_epochs, self.grace_period, self.reduction_factor, self.rungs)
 
-    def stopping_rule(self) -> StoppingRule:
-        """The rule, before it has seen a trial."""
+    def stopping_rule(self, outlook: Outlook | None = None) -> StoppingRule:
+        """The rule before it has seen a trial, with the `outlook` where earlier sweeps tell it."""
         return STOPPING[self.stopping if self.halving else "never"](
             max_epochs=self.max_epochs,
             halving=self.halving,
@@ -72,6 +73,7 @@ class Terms:
             audit=self.audit,
             seed=self.seed,
             worst=self.metric.worst,
+            outlook=outlook if self.experience and self.experience.early else None,
         )
 
     def least_gain(self, best: float) -> float | None:
@@ -145,7 +147,8 @@ def _written_outcome(outcome: Outcome) -> dict[str, Any]:
     content = asdict(outcome)
     earlier = {"earlier": list(map(list, outcome.earlier))} if outcome.earlier else {}
     names = ("config", "score", *(("epochs", "seconds") if outcome.epochs else ()))
-    return {name: content[name] for name in names} | earlier
+    whole = {"max_epochs": outcome.max_epochs} if outcome.max_epochs else {}
+    return {name: content[name] for name in names} | earlier | whole
 
 
 def _outcome(content: Mapping[str, Any]) -> Outcome:

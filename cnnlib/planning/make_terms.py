@@ -13,6 +13,7 @@ from cnnlib.search.halving import Halving
 from cnnlib.search.priors import read_priors
 from cnnlib.search.searchers import WITH_EXPERIENCE, WITH_PROMOTION
 from cnnlib.search.space import LISTABLE
+from cnnlib.search.stopping import PROMOTE, default_rungs
 from cnnlib.search.sweep_file import SweepFile
 from cnnlib.system.units import short
 
@@ -69,7 +70,8 @@ def make_terms(
     if before:
         trials = int(min(settings.trials or before.trials, num_points))
         max_epochs = settings.max_epochs or before.max_epochs
-    halving = halving_asked(settings, file, max_epochs, before)
+    experience = _experience(settings, space, file, before)
+    halving = halving_asked(settings, file, max_epochs, before, experience)
     return Terms(
         space=space,
         image_size=image_size,
@@ -82,7 +84,7 @@ def make_terms(
         reduction_factor=halving.reduction_factor if halving else None,
         fingerprint="",
         known=_known(settings, space, file, before),
-        experience=_experience(settings, space, file, before),
+        experience=experience,
         audit=settings.audit,
         rungs=halving.named if halving else (),
         stopping=_stopping(settings, file, before),
@@ -196,14 +198,18 @@ def _stopping(settings: Settings, file: SweepFile, before: "Terms | None") -> st
     """The rule at the rungs: the file's, that of the sweep that goes on, or the searcher's."""
     if said := file.stopping or (before and before.stopping):
         return said
-    return "promote" if _search(settings, file) in WITH_PROMOTION else "asha"
+    return PROMOTE if _search(settings, file) in WITH_PROMOTION else "asha"
 
 
 def halving_asked(
-    settings: Settings, file: SweepFile, max_epochs: int, before: "Terms | None"
+    settings: Settings,
+    file: SweepFile,
+    max_epochs: int,
+    before: "Terms | None",
+    experience: "Experience | None" = None,
 ) -> Halving | None:
     """The rungs. A file that does not speak of them gets some by default: to stop trials at 1/9 and
-    1/3 of the way, to pause them at 1/27 too.
+    1/3 of the way, to pause them at 1/27 too, and earlier where earlier sweeps say so.
 
     A sweep that goes on keeps the rungs that it had. None where no trial is ever stopped, also as
     W&B has it: because the first rung lies beyond the last epoch.
@@ -215,6 +221,4 @@ def halving_asked(
         return Halving(max_epochs, file.grace_period, factor, file.rungs)
     if before and before.halving:
         return Halving(max_epochs, before.halving.grace_period, factor, before.halving.named)
-    if _stopping(settings, file, before) == "promote":
-        return Halving.for_promotion(max_epochs, factor)
-    return Halving.by_default(max_epochs, factor)
+    return default_rungs(_stopping(settings, file, before), max_epochs, factor, experience)

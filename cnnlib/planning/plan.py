@@ -16,6 +16,7 @@ from cnnlib.planning.cost import largest
 from cnnlib.planning.settings import Settings
 from cnnlib.search.halving import Halving
 from cnnlib.search.space import searched
+from cnnlib.search.stopping import PROMOTE
 from cnnlib.system.redaction import without_secrets
 from cnnlib.system.units import byte_size
 
@@ -157,7 +158,10 @@ class Plan:
         if not found:
             return ""
         names = ", ".join(found.trends)
-        return f"begins with what earlier sweeps found of {names}: {found} (--past none: nothing)\n"
+        rises = found.early and self.terms.halving and self.terms.stopping == PROMOTE
+        then = "; at rungs goes on who by them ends best" if rises else ""
+        nothing = "(--past none: nothing)"
+        return f"begins with what earlier sweeps found of {names}: {found} {nothing}{then}\n"
 
     @property
     def _whereto(self) -> str:

@@ -5,14 +5,16 @@ it can reach. Here a Gaussian process over configurations and epochs says what a
 reach at the last epoch (Klein et al. 2017, arxiv.org/abs/1605.07079), and another one what its
 epochs take. The proposal is that of the highest expected improvement for its seconds.
 
-Where earlier sweeps found something of these hyperparameters (`trends`), it begins with that,
-learns what each trend is worth here, and models what lies above or below.
+Where earlier sweeps found something of these hyperparameters (`experience`), it begins with that,
+early and at the end of a training, learns what each trend is worth here, and models what lies above
+or below.
 docs/EXPERIMENTS.md says what each of these gains (benchmarks/policies.py).
 """
 
 import math
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -25,9 +27,9 @@ from cnnlib.networks.hyperparameter import Value
 from cnnlib.networks.values import Choice, Interval, Weighted, num_values
 from cnnlib.search.curve_process import CurveProcess, Places, telling
 from cnnlib.search.encoding import Encoding
+from cnnlib.search.experience import NOTHING, Experience
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.tpe import Random
-from cnnlib.search.trends import Trends, foretold
 
 FEW = 3  # outcomes that the model waits for
 DRAWN = 100  # candidates from the whole space
@@ -58,7 +60,7 @@ class Curves(Random):
 
     def _is_chance_s_turn(self, num_known: int, num_outcomes: int) -> bool:
         """Before anything is known; beside what earlier sweeps found once, lest it is wrong."""
-        if self.trends:
+        if self.experience.trends:
             return num_outcomes == 1
         return num_known < min(FEW, self.num_initial)
 
@@ -98,18 +100,21 @@ class Curves(Random):
             told = []  # too few to say what is much and what is little
         told = [told[n] for n in telling(np.array([score for *_, score in told]), MOST)]
         configs = [outcome.config for outcome in outcomes]
-        points, hopes = self._encoding.points(configs), foretold(self.trends, configs)
+        points = self._encoding.points(configs)
         last = max([2, *(epoch for _, epoch, _ in told)])
         times = [math.log(epoch or last) / math.log(last) for _, epoch, _ in told]
         trials = np.array([number for number, *_ in told], int)
         values = scaled(np.array([score for *_, score in told]))
-        places = Places(points[trials], np.array(times), trials, hopes[trials])
+        parts = [_part(outcomes[number], epoch) for number, epoch, _ in told]
+        hopes = self.experience.foretold([configs[number] for number in trials], parts)
+        places = Places(points[trials], np.array(times), trials, hopes)
         model = CurveProcess(places, values, self._encoding.without_order)
         begun = [n for n, outcome in enumerate(outcomes) if outcome.score is None or not told]
         if begun:
-            running = Places(points[begun], np.ones(len(begun)), np.array(begun), hopes[begun])
+            there = self._new([configs[n] for n in begun], self.experience)
+            running = replace(there, trials=np.array(begun))
             model = model.given(running, model.predict(running)[0])
-        mean, deviation = model.predict(self._new(candidates, self.trends))
+        mean, deviation = model.predict(self._new(candidates, self.experience))
         best = values.max() if told else mean.max()
         return log_improvement((mean - best) / deviation) + np.log(deviation)
 
@@ -120,16 +125,16 @@ class Curves(Random):
         if len(timed) < FEW or not logs.std():
             return np.zeros(len(candidates))
         configs = [outcome.config for outcome in timed]
-        points = self._encoding.points(configs)
-        places = Places(points, np.ones(len(timed)), np.arange(len(timed)), foretold({}, configs))
+        places = replace(self._new(configs, NOTHING), trials=np.arange(len(timed)))
         scores = (logs - logs.mean()) / logs.std()
         model = CurveProcess(places, scores, self._encoding.without_order)
-        return model.predict(self._new(candidates, {}))[0] * logs.std()
+        return model.predict(self._new(candidates, NOTHING))[0] * logs.std()
 
-    def _new(self, configs: list[Configuration], trends: Trends) -> Places:
+    def _new(self, configs: list[Configuration], known: Experience) -> Places:
         """Where new trials of these configurations would be at the last epoch."""
         num, points = len(configs), self._encoding.points(configs)
-        return Places(points, np.ones(num), np.full(num, NEW), foretold(trends, configs))
+        hopes = known.foretold(configs, [1.0] * num)
+        return Places(points, np.ones(num), np.full(num, NEW), hopes)
 
 
 def _rungs(outcomes: Sequence[Outcome]) -> Iterator[Rung]:
@@ -137,6 +142,11 @@ def _rungs(outcomes: Sequence[Outcome]) -> Iterator[Rung]:
         yield from ((number, epoch, score) for epoch, score in outcome.earlier)
         if outcome.score is not None:
             yield number, outcome.epochs, outcome.score
+
+
+def _part(outcome: Outcome, epoch: int) -> float:
+    """Of a training; the whole where nobody knows how long it is."""
+    return min(1.0, epoch / outcome.max_epochs) if epoch and outcome.max_epochs else 1.0
 
 
 def _worse(outcome: Outcome) -> float:

@@ -18,7 +18,7 @@ class Decision:
 
     stop: bool
     rung: int
-    cutoff: float | None  # None where too few were there: for stopping, only the first
+    cutoff: float | None  # None where too few were there, or more than the score counts
     audited: bool = False  # it is below the cutoff, and runs on to tell whether stopping is right
     pause: bool = False  # it leaves its worker and waits; it may go on later
 

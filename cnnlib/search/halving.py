@@ -13,6 +13,7 @@ from cnnlib.networks.metric import VAL_ACC
 from cnnlib.search.decision import Decision, NeverPauses, finite
 
 MOST_RUNGS = 100  # W&B's bound, for factors near 1
+RUNGS = 3  # at which trials pause by default
 SIMULATED = 10_000  # trials of which the epochs of more are reckoned
 
 
@@ -47,12 +48,14 @@ class Halving:
         return cls(max_epochs, max(1.0, max_epochs / reduction_factor**2), reduction_factor)
 
     @classmethod
-    def for_promotion(cls, max_epochs: int, reduction_factor: float) -> "Halving":
+    def for_promotion(
+        cls, max_epochs: int, reduction_factor: float, most: int = RUNGS
+    ) -> "Halving":
         """Up to three rungs, for a factor of 3 at 1/27, 1/9 and 1/3 of the way.
 
         A trial that was judged too early can come back, so the first may lie earlier.
         """
-        ways = (round(max_epochs / reduction_factor**power) for power in (3, 2, 1))
+        ways = (round(max_epochs / reduction_factor**power) for power in range(most, 0, -1))
         rungs = tuple(dict.fromkeys(rung for rung in ways if rung)) or (1,)
         return cls(max_epochs, rungs[0], reduction_factor, rungs)
 

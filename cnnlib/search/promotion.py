@@ -7,7 +7,11 @@ trial is given up before it is known that it will not be needed.
 import bisect
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.special import ndtri
 
 from cnnlib.networks.metric import VAL_ACC
 from cnnlib.search.decision import Decision, finite
@@ -17,14 +21,20 @@ SLACK = 1e-9  # of a quotient: 20 trials a third of which go on are 6, whatever 
 SPARE = 2  # trials beyond the quota of the highest rung that wait for workers that would be idle
 SIMULATED = 90  # trials of which the epochs of more are reckoned
 
+# Of a trial and a rung, how its standing at the end follows from the one there, in standard
+# deviations of the trials: by what that is multiplied, and what is added (search/experience).
+Outlook = Callable[[str, int], tuple[float, float]]
+
 
 @dataclass
 class Promotion:
     """Which trial goes on: from the highest rung down, the best that waits there.
 
     It has to be among the best 1/eta of those that have been at its rung, and among as many as
-    halving all `trials` at once would let through. A trial that has fallen out of these can not
-    come back, so what waits is bounded. Where nothing new is tried any more only these count.
+    halving all `trials` at once would let through. Who has fallen out of these goes on no more, so
+    what waits is bounded. Where nothing new is tried any more only these count.
+
+    Best is whose score is highest, or with an `outlook` who is foretold to be best at the end.
     """
 
     plan: Halving
@@ -32,11 +42,12 @@ class Promotion:
     audit: float = 0.0  # share of the trials that would wait and run on to their end
     seed: int = 0
     worst: float = VAL_ACC.worst  # what a score that is not finite counts as
+    outlook: Outlook | None = None  # None: earlier sweeps foretell nothing
     scores: dict[int, dict[str, float]] = field(default_factory=dict)  # rung -> trial_id -> score
     waiting: dict[str, int] = field(default_factory=dict)  # trial_id -> rung
     audited: set[str] = field(default_factory=set)
     more: bool = True  # whether new trials may still be proposed
-    order: dict[int, list[str]] = field(default_factory=dict)  # of each rung, the best first
+    order: dict[int, list[str]] = field(default_factory=dict)  # of each rung, by score
 
     def decide(self, trial_id: str, epoch: int, score: float) -> Decision | None:
         """The decision on a trial after this epoch; None between rungs and for a repeated epoch,
@@ -52,7 +63,7 @@ class Promotion:
         after = replace(
             self,
             scores={**self.scores, epoch: here},
-            order={**self.order, epoch: _with(self._ordered(epoch), trial_id, here)},
+            order={**self.order, epoch: _with(self._by_score(epoch), trial_id, here)},
             waiting={**self.waiting, trial_id: epoch},
         )
         cutoff = after.cutoff(epoch)
@@ -65,7 +76,7 @@ class Promotion:
         """Takes note of the decision on a trial and of the score that it had."""
         here = self.scores.setdefault(decision.rung, {})
         here[trial_id] = finite(score, self.worst)
-        self.order[decision.rung] = _with(self._ordered(decision.rung), trial_id, here)
+        self.order[decision.rung] = _with(self._by_score(decision.rung), trial_id, here)
         if decision.audited:
             self.audited.add(trial_id)
 
@@ -117,8 +128,10 @@ class Promotion:
         return min(self.trials, sum(map(self.quota, self.plan.rungs)) + SPARE)
 
     def cutoff(self, rung: int) -> float | None:
-        """The least score that goes on from a rung by now; None where too few were there."""
-        most = self._most(rung)
+        """The least score that goes on from a rung by now; None where too few were there, and
+        where more than the score counts.
+        """
+        most = 0 if self.outlook else self._most(rung)
         return self.scores[rung][self._ordered(rung)[most - 1]] if most else None
 
     def extend(self, max_epochs: int, trials: int, *, more: bool) -> None:
@@ -144,9 +157,22 @@ class Promotion:
         best = self._ordered(rung)[:most]
         return next((trial_id for trial_id in best if self.waiting.get(trial_id) == rung), None)
 
-    def _ordered(self, rung: int) -> list[str]:
-        """Those that have been at a rung, the best first, and of equals who came first."""
+    def _by_score(self, rung: int) -> list[str]:
+        """Those that have been at a rung, the highest score first, and of equals who came first."""
         return self.order.get(rung, [])
+
+    def _ordered(self, rung: int) -> list[str]:
+        """Those that have been at a rung, the best first."""
+        order = self._by_score(rung)
+        if self.outlook is None:
+            return order
+        standings = ndtri((np.arange(len(order), 0, -1) - 0.5) / len(order))
+        ends = {}
+        for trial_id, standing in zip(order, standings, strict=True):
+            slope, rise = self.outlook(trial_id, rung)
+            learns = self.scores[rung][trial_id] > self.worst
+            ends[trial_id] = slope * standing + rise if learns else -math.inf
+        return sorted(order, key=lambda trial_id: -ends[trial_id])
 
     def _is_drawn(self, trial_id: str, rung: int) -> bool:
         return random.Random(f"audit-{self.seed}-{trial_id}-{rung}").random() < self.audit

@@ -17,11 +17,12 @@ class Outcome:
     epochs: int = 0  # after which it has this score; 0: not known, as many as there are
     seconds: float | None = None  # of one of its epochs, the mean
     earlier: tuple[tuple[int, float], ...] = ()  # rungs that it has passed, its best score there
+    max_epochs: int = 0  # after which its training ends; 0: not known
 
 
 class Searcher(Protocol):
     """Made by `space`, `image_size`, `seed`, `family`, `num_initial`, which counts the outcomes
-    that a model waits for, and `trends`: what earlier sweeps found, which it may begin with.
+    that a model waits for, and `experience`: what earlier sweeps found, which it may begin with.
     """
 
     def propose(self, number: int, outcomes: Sequence[Outcome]) -> Configuration | None:

@@ -9,16 +9,21 @@ from typing import Any, Protocol
 
 from cnnlib.networks.metric import VAL_ACC
 from cnnlib.search.decision import Decision, NeverPauses
-from cnnlib.search.halving import Halving, Rungs
-from cnnlib.search.promotion import Promotion
+from cnnlib.search.experience import Experience
+from cnnlib.search.halving import RUNGS, Halving, Rungs
+from cnnlib.search.promotion import Outlook, Promotion
+
+PROMOTE = "promote"
+TELLING = 0.5  # correlation of the standings at a rung and at the end, from which it tells enough
 
 
 class StoppingRule(Protocol):
     """Decides at a rung whether a trial trains on.
 
-    Made by `max_epochs`, `halving` (the rungs), `trials`, `audit`, `seed` and the `worst` score. It
-    is pure: what it decides follows from what it was told, so a replay and a sweep that goes on
-    decide alike. One whose decisions pause trials is told who waits, and says who goes on.
+    Made by `max_epochs`, `halving` (the rungs), `trials`, `audit`, `seed`, the `worst` score and
+    an `outlook`: what earlier sweeps foretell of a trial at a rung, or None. It is pure: what it
+    decides follows from what it was told, so a replay and a sweep that goes on decide alike. One
+    whose decisions pause trials is told who waits, and says who goes on.
     """
 
     def decide(self, trial_id: str, epoch: int, score: float) -> Decision | None:
@@ -57,6 +62,21 @@ class StoppingRule(Protocol):
         """Epochs in all, and trials that reach the last one, when scores tell nothing apart."""
 
 
+def default_rungs(
+    stopping: str, max_epochs: int, reduction_factor: float, known: Experience | None = None
+) -> Halving:
+    """The rungs of a rule where nobody names any.
+
+    Trials pause at one more, for a factor of 3 at 1/81 of the way, where earlier sweeps foretell
+    the end of a trial from there.
+    """
+    if stopping != PROMOTE:
+        return Halving.by_default(max_epochs, reduction_factor)
+    first = round(max_epochs / reduction_factor ** (RUNGS + 1))
+    one_more = known and known.early and first and known.foretells(first / max_epochs) >= TELLING
+    return Halving.for_promotion(max_epochs, reduction_factor, RUNGS + bool(one_more))
+
+
 @dataclass
 class Never(NeverPauses):
     """No trial is stopped early."""
@@ -88,9 +108,10 @@ def _promote(
     audit: float,
     seed: int,
     worst: float = VAL_ACC.worst,
+    outlook: Outlook | None = None,
     **_: Any,
 ) -> StoppingRule:
-    return Promotion(halving, trials, audit, seed, worst)
+    return Promotion(halving, trials, audit, seed, worst, outlook)
 
 
 def _never(max_epochs: int, **_: Any) -> StoppingRule:
@@ -99,6 +120,6 @@ def _never(max_epochs: int, **_: Any) -> StoppingRule:
 
 STOPPING: dict[str, Callable[..., StoppingRule]] = {
     "asha": _asha,
-    "promote": _promote,
+    PROMOTE: _promote,
     "never": _never,
 }

@@ -19,9 +19,9 @@ from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.family import Family
 from cnnlib.networks.hyperparameter import Value
 from cnnlib.networks.values import Choice, Interval, Space, Weighted
+from cnnlib.search.experience import NOTHING, Experience
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.space import Points, constants, grid, meaningful, searched
-from cnnlib.search.trends import Trends
 
 # TPE proposes the most promising of so many candidates; HyperOpt's default. Where that was tried,
 # the best of ever fewer: what TPE draws, rather than its one favourite again.
@@ -47,7 +47,7 @@ class Random:
     num_initial: int  # outcomes before TPE begins
     seed: int
     family: Family = CNN
-    trends: Trends = field(default_factory=dict)  # what earlier sweeps found, for who asks
+    experience: Experience = NOTHING  # what earlier sweeps found, for who asks
     _seen: set[Configuration] = field(default_factory=set)
 
     def __post_init__(self) -> None:

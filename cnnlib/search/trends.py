@@ -77,7 +77,7 @@ def learn(sweeps: Sequence[Tried]) -> dict[str, Trend]:
     if not level:
         return {}
     shares = np.concatenate([_centred(level, sweep) for sweep in sweeps])
-    scores = np.concatenate([_standing(sweep.scores) for sweep in sweeps])
+    scores = np.concatenate([standing(sweep.scores) for sweep in sweeps])
     precision = shares.T @ shares + DOUBT * np.eye(shares.shape[1])
     found = np.linalg.solve(precision, shares.T @ scores)
     ends = np.cumsum([len(trend.values) for trend in level.values()])
@@ -110,7 +110,7 @@ def _centred(level: Trends, sweep: Tried) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def _standing(scores: Sequence[float]) -> np.ndarray:
+def standing(scores: Sequence[float]) -> np.ndarray:
     """Normal scores of the same ranks."""
     return norm.ppf((rankdata(scores) - 0.5) / len(scores))
 

@@ -14,7 +14,7 @@ from cnnlib.journal.replay import event_lines, replay
 from cnnlib.journal.tables import fold
 from cnnlib.journal.terms import Terms
 from cnnlib.networks.cnn.config import TrialConfig
-from cnnlib.search.experience import Experience
+from cnnlib.search.experience import Early, Experience
 from cnnlib.search.trends import Trend
 from tests.journal.test_ledger import TERMS, Sweep, prefixes
 
@@ -39,6 +39,11 @@ PAST = Experience(
         "dropout": Trend((0.1, 0.3, 0.4), (-0.25, 0.5, 0.0)),
     },
 )
+THEN = {
+    "first_layer_filters": Trend((8, 32), (-3.0, 3.0)),
+    "dropout": Trend((0.1, 0.3, 0.4), (0.0, 0.0, 0.0)),
+}
+RISING = replace(PAST, early=(Early(1 / 9, 0.5, THEN),))  # those of few filters rise late
 
 
 def finished(terms: Terms = PROMOTE, **more: Any) -> Sweep:
@@ -130,7 +135,7 @@ def test_the_searcher_is_told_every_rung_that_a_trial_has_passed(unbroken: Sweep
     assert (told.epochs, told.score) == (9, best.best)
 
 
-@pytest.mark.parametrize("past", [None, PAST], ids=["alone", "past"])
+@pytest.mark.parametrize("past", [None, PAST, RISING], ids=["alone", "past", "rising"])
 @pytest.mark.parametrize("slots", [1, 3])
 def test_a_sweep_by_curves_that_is_killed_goes_on_as_its_journal_says(
     slots: int, past: Experience | None
@@ -152,6 +157,35 @@ def test_what_earlier_sweeps_found_decides_what_is_tried() -> None:
     first = [sweep.told("proposed")[0]["config"] for sweep in (alone, past)]
     assert first[1]["first_layer_filters"] == 32 and first[1]["dropout"] == 0.3
     assert first[0] != first[1]
+
+
+@pytest.mark.parametrize("search", ["random", "curves"])
+def test_who_rises_late_by_what_earlier_sweeps_saw_goes_on_before_others(search: str) -> None:
+    """At the first rung the trials are in the order that their outlooks give them."""
+    sweeps = [finished(replace(PROMOTE, search=search, experience=e)) for e in (PAST, RISING)]
+    for sweep in sweeps:
+        check_sound(sweep)
+    of_32 = [
+        sum(
+            t.config.first_layer_filters == 32 and t.epoch > 1 for t in sweep.ledger.trials.values()
+        )
+        for sweep in sweeps
+    ]
+    assert of_32[0] > of_32[1]
+    decisions = [e["decision"] for e in sweeps[1].told("epoch") if "decision" in e]
+    assert decisions and all(decision["cutoff"] is None for decision in decisions)
+    assert "rung 1, no cutoff: pause" in "\n".join(event_lines(sweeps[1].events))
+
+
+def test_what_waits_stays_bounded_where_earlier_sweeps_have_a_say() -> None:
+    terms = replace(PROMOTE, trials=30, search="random", experience=RISING)
+    sweep = finished(terms, slots=4)
+    check_sound(sweep, 30)
+    ledger, most = read_ledger([], lambda *_, **__: {}), 0
+    for event in sweep.events:
+        ledger.apply(event)
+        most = max(most, sum(t.status == "paused" for t in ledger.trials.values()))
+    assert 0 < most <= terms.stopping_rule().most_waiting + 1, "one is told before it goes"
 
 
 def test_the_journal_is_read_told_and_made_into_tables(unbroken: Sweep, tmp_path: Any) -> None:

@@ -7,6 +7,8 @@ import pytest
 from cnnlib.networks.cnn.family import TrialConfig
 from cnnlib.planning.make_plan import data_name, make_plan
 from cnnlib.planning.settings import Settings, renamed, seconds_of
+from cnnlib.search.experience import Early, Experience
+from cnnlib.search.trends import Trend
 
 FAST = {"image_size": 32, "wandb": "off"}
 
@@ -178,6 +180,34 @@ def test_curves_pauses_trials_where_the_file_names_no_rule(
     assert plan.halving.rungs == by_default
     null = make_plan(replace(settings, search=search, sweep=sweep(early_terminate=None)))
     assert null.halving is None and null.most_waiting == 0
+
+
+@pytest.mark.parametrize(
+    ("foretells", "rungs"), [(0.8, (1, 2, 6, 17)), (0.2, (2, 6, 17)), (None, (2, 6, 17))]
+)
+def test_where_curves_pauses_trials_follows_from_earlier_sweeps(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    foretells: float | None,
+    rungs: tuple[int, ...],
+) -> None:
+    trends = {
+        "dropout": Trend((0.0, 0.5), (-1.0, 1.0)),
+        "learning_rate": Trend((1e-4, 1e-2), (1.0, 0.0)),
+    }
+    early = (Early(1 / 50, foretells, trends),) if foretells else ()
+    known = Experience("networks", 3, 100, trends, early=early)
+    monkeypatch.setattr("cnnlib.search.experience.shipped", lambda: [known])
+    bounds = {"dropout": {"min": 0.0, "max": 0.5}, "learning_rate": {"min": 1e-4, "max": 1e-2}}
+    searched = sweep(method="bayes") | {"parameters": bounds}
+    settings = Settings(data=photos, storage=tmp_path, sweep=searched, **FAST)
+    plan = make_plan(replace(settings, search="curves", max_epochs=50))
+    assert plan.halving is not None and plan.halving.rungs == rungs
+    assert ("; at rungs goes on who by them ends best" in str(plan)) == bool(foretells)
+    named = searched | {"early_terminate": {"type": "promote", "min_iter": 5}}
+    plan = make_plan(replace(settings, search="curves", max_epochs=50, sweep=named))
+    assert plan.halving is not None and plan.halving.rungs == (5, 15, 45), "a file's are obeyed"
 
 
 def test_what_a_person_wants_first_stands_in_the_terms(photos: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from cnnlib.networks.cnn.family import CNN, TrialConfig
 from cnnlib.networks.values import Choice, Interval, Space
 from cnnlib.search.curves import Curves, log_improvement, scaled
+from cnnlib.search.experience import NOTHING, Early, Experience
 from cnnlib.search.searcher import Outcome
 from cnnlib.search.searchers import SEARCHERS
 from cnnlib.search.trends import Trend, Trends
@@ -31,10 +32,10 @@ def together(config: TrialConfig) -> float:
 
 
 def search(
-    name: str, seen: Seen, trials: int, seed: int, trends: Trends | None = None
+    name: str, seen: Seen, trials: int, seed: int, known: Experience = NOTHING
 ) -> list[TrialConfig]:
     made_by = {"space": SPACE, "image_size": 32, "num_initial": 10, "family": CNN}
-    made = SEARCHERS[name](**made_by, seed=seed, trends=trends or {})
+    made = SEARCHERS[name](**made_by, seed=seed, experience=known)
     outcomes: list[Outcome] = []
     for number in range(1, trials + 1):
         config = made.propose(number, outcomes)
@@ -42,6 +43,10 @@ def search(
         made.seen(config)
         outcomes.append(seen(number, config))
     return [outcome.config for outcome in outcomes]
+
+
+def found(trends: Trends, *early: Early) -> Experience:
+    return Experience("networks", 1, 100, trends, early=early)
 
 
 def test_it_finds_what_only_two_hyperparameters_together_show() -> None:
@@ -83,13 +88,13 @@ def test_what_earlier_sweeps_found_is_tried_first_but_once_chance(seed: int) -> 
         "learning_rate": Trend((1e-5, 1e-3, 1e-1), (-1.0, 1.0, -1.0)),
         "activation": Trend(("relu", "gelu", "silu", "mish"), (1.0, -1.0, -1.0, -1.0)),
     }
-    runs = search("curves", lambda number, c: Outcome(c, None), 6, seed, trends)
+    runs = search("curves", lambda number, c: Outcome(c, None), 6, seed, found(trends))
     [drawn] = search("random", lambda number, c: Outcome(c, None), 2, seed)[1:]
     assert runs[1] == drawn
-    found = [runs[0], *runs[2:]]
-    assert {config.activation for config in found} == {"relu"}
-    assert all(1e-4 < config.learning_rate < 1e-2 for config in found)
-    assert len({config.first_layer_filters for config in found}) > 1, "not beside what runs"
+    others = [runs[0], *runs[2:]]
+    assert {config.activation for config in others} == {"relu"}
+    assert all(1e-4 < config.learning_rate < 1e-2 for config in others)
+    assert len({config.first_layer_filters for config in others}) > 1, "not beside what runs"
 
 
 def test_what_trials_say_is_not_counted_twice_beside_what_was_known() -> None:
@@ -99,18 +104,37 @@ def test_what_trials_say_is_not_counted_twice_beside_what_was_known() -> None:
     outcomes = [Outcome(c, float(c.learning_rate == 1e-4) + c.dropout / 10, 9) for c in told]
     wrong = {"learning_rate": Trend((1e-4, 1e-2), (-1.5, 1.5))}
     space = {"learning_rate": SPACE["learning_rate"], "dropout": Interval(0.0, 0.5)}
-    made = Curves(space, image_size=32, num_initial=10, seed=1, trends=wrong)
+    made = Curves(space, image_size=32, num_initial=10, seed=1, experience=found(wrong))
     of_high, of_low = made._gains([replace(c, dropout=0.21) for c in (high, low)], outcomes)
     assert of_low > of_high
 
 
 def test_what_runs_tells_what_a_trend_is_worth_before_anything_is_known() -> None:
     """What is expected of it counts as seen, so less can be gained where the same trend speaks."""
-    made = Curves(SPACE, 32, 10, 1, CNN, {"activation": Trend(("relu", "gelu"), (6.0, -6.0))})
+    known = found({"activation": Trend(("relu", "gelu"), (6.0, -6.0))})
+    made = Curves(SPACE, 32, 10, 1, CNN, known)
     runs = replace(BASE, activation="relu", learning_rate=1e-5, weight_decay=1e-5)
     far = [replace(runs, activation=a, learning_rate=1e-1) for a in ("relu", "mish")]
     of_relu, of_mish = made._gains(far, []) - made._gains(far, [Outcome(runs, None)])
     assert of_relu > of_mish + 0.5
+
+
+def test_who_is_known_to_begin_badly_is_not_held_back_by_a_bad_begin() -> None:
+    """What lies as low at the first epoch as earlier sweeps saw it is as good as they found it."""
+    low, high = (replace(BASE, learning_rate=rate) for rate in (1e-4, 1e-2))
+    space = {"learning_rate": SPACE["learning_rate"], "dropout": Interval(0.0, 0.5)}
+    told = [replace(c, dropout=d / 40) for d in range(8) for c in (high, low)]
+    outcomes = [
+        Outcome(c, float(c.learning_rate == 1e-2) + c.dropout / 10, 1, max_epochs=27) for c in told
+    ]
+    at_end, then = (Trend((1e-4, 1e-2), (-sign, sign)) for sign in (-0.5, 1.0))
+    late = found({"learning_rate": at_end}, Early(1 / 27, 0.5, {"learning_rate": then}))
+    gains = {}
+    for known in (late, replace(late, early=())):
+        made = Curves(space, image_size=32, num_initial=10, seed=1, experience=known)
+        of_low, of_high = made._gains([replace(c, dropout=0.21) for c in (low, high)], outcomes)
+        gains[bool(known.early)] = of_low - of_high
+    assert gains[True] > max(0.0, gains[False])
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -121,7 +145,7 @@ def test_a_wrong_belief_washes_out(seed: int) -> None:
     def seen(number: int, config: TrialConfig) -> Outcome:
         return Outcome(config, float(config.activation == "mish") + together(config) / 10, 9)
 
-    configs = search("curves", seen, 60, seed, wrong)
+    configs = search("curves", seen, 60, seed, found(wrong))
     assert configs[0].activation == "relu"
     late = configs[40:]
     assert mean(config.activation == "mish" for config in late) > 0.5

@@ -133,6 +133,37 @@ def test_of_equals_the_first_goes_on_and_no_score_never_does() -> None:
     assert promotion.cutoff(3) is None
 
 
+def test_who_rises_later_goes_on_before_who_stands_higher() -> None:
+    """Of three, standings are 0.97, 0 and -0.97 standard deviations."""
+    rises = {"a": 0.0, "b": 0.5, "c": 1.0}
+
+    def outlook(trial_id: str, rung: int) -> tuple[float, float]:
+        return (0.5, rises[trial_id]) if rung == 1 else (1.0, 0.0)
+
+    promotion = Promotion(PLAN, 27, outlook=outlook)
+    scores = {"a": 0.5, "b": 0.45, "c": 0.2}
+    goes_on = [report(promotion, trial_id, 1, score) for trial_id, score in scores.items()]
+    assert goes_on == [False, False, True], "0.52 at the end, b 0.50 and a 0.48"
+    assert promotion.cutoff(1) is None, "no score decides it"
+    goes_on = [report(promotion, trial_id, 3, score) for trial_id, score in scores.items()]
+    assert goes_on == [False, False, False] and promotion.pick() == "a", "as they stand"
+
+
+def test_who_has_no_score_does_not_rise() -> None:
+    promotion = Promotion(PLAN, 27, outlook=lambda trial_id, rung: (0.5, float(trial_id == "c")))
+    report(promotion, "a", 1, 0.5)
+    report(promotion, "b", 1, 0.4)
+    assert not report(promotion, "c", 1, math.nan)
+    assert promotion.pick() == "a"
+
+
+def test_who_is_foretold_to_fall_back_falls_out_first() -> None:
+    promotion = Promotion(PLAN, 9, outlook=lambda trial_id, rung: (0.1, float(trial_id != "a")))
+    for number, trial_id in enumerate("abcd"):
+        report(promotion, trial_id, 1, 1 - number / 10)
+    assert promotion.hopeless() == ["a"], "three may go on, and it stood highest"
+
+
 def test_an_audited_trial_runs_on_and_is_judged_no_more() -> None:
     promotion = Promotion(PLAN, 27, audit=1.0)
     decision = promotion.decide("a", 1, 0.5)
