@@ -46,6 +46,11 @@ class Experience:
     tables: tuple[str, ...] = ()  # whose curves these are, so that nobody is judged by them
     early: tuple[Early, ...] = ()  # the earliest first; none where nobody has looked
 
+    def __post_init__(self) -> None:
+        parts = [stage.part for stage in self.early]
+        if parts != sorted(set(parts)):
+            raise ValueError(f"experience: parts {parts} of a training are not one after the other")
+
     def __str__(self) -> str:
         sweeps = f"{self.sweeps:,} sweep{'s' if self.sweeps > 1 else ''}"
         return f"{sweeps} of {self.kind}, {self.trials:,} trials"

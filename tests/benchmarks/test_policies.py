@@ -34,6 +34,8 @@ def test_ours_is_not_told_of_the_table_that_it_is_judged_by() -> None:
     [others] = without(tables[0], [told], tables)
     assert others.tables == ("lcbench-2", "lcbench-3") and others.trials == 60
     assert list(others.trends) == ["learning_rate"]
+    assert [early.part for early in others.early] == [0.111, 0.333], "of 9 epochs 1 and 3"
+    assert all(early.foretells == 1.0 for early in others.early), "these curves never cross"
     assert without(tables[2], [told], tables) == [told], "it was never seen"
 
 
