@@ -12,6 +12,7 @@ percent of the distance from the median to the best.
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +28,7 @@ from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.planning.past_sweeps import read_tried
 from cnnlib.search.experience import SHIPPED, Early, Experience
-from cnnlib.search.trends import DIGITS, Trends, Tried, foretold, learn, standing
+from cnnlib.search.trends import DIGITS, Trends, Tried, learn, standing
 
 KINDS = {  # what they are, and the family of this project that trains such networks
     "baker-metaqnn": ("convolutional networks, trained from scratch", ""),
@@ -70,13 +71,13 @@ def _early(some: Sequence[Curves]) -> Iterator[Early]:
     before, ends = 0.0, np.concatenate([standing(_best(curves)) for curves in some])
     for power in POWERS:
         epochs = [max(1, round(curves.num_epochs / FACTOR**power)) for curves in some]
-        part = float(np.mean([e / c.num_epochs for e, c in zip(epochs, some, strict=True)]))
-        if before < round(part, DIGITS) < 1:
-            pairs = zip(some, epochs, strict=True)
+        pairs = list(zip(some, epochs, strict=True))
+        part = round(float(np.mean([epoch / c.num_epochs for c, epoch in pairs])), DIGITS)
+        if before < part < 1:
             then = np.concatenate([standing(_best(curves, epoch)) for curves, epoch in pairs])
             foretells = round(float(np.corrcoef(then, ends)[0, 1]), DIGITS)
-            before = round(part, DIGITS)
-            yield Early(before, foretells, _trends(some, epochs))
+            yield Early(part, foretells, _trends(some, epochs))
+            before = part
 
 
 def _trends(some: Sequence[Curves], epochs: Sequence[int]) -> Trends:
@@ -102,12 +103,13 @@ def of_sweeps(folders: Sequence[Path]) -> Experience:
     return Experience(OWN, len(some), trials, trends, CNN.name)
 
 
-def judged(curves: Curves, trends: Trends) -> str:
-    """How well trends foretell a table."""
-    trends = {name: trend for name, trend in trends.items() if name in curves.values}
+def judged(curves: Curves, others: Experience) -> str:
+    """How well what others say foretells a table."""
+    trends = {name: trend for name, trend in others.trends.items() if name in curves.values}
     rows = zip(*curves.values.values(), strict=True)
     configs = [SimpleNamespace(**dict(zip(curves.values, row, strict=True))) for row in rows]
-    hopes, scores = foretold(trends, configs).sum(axis=1), np.array(_best(curves))
+    known, scores = replace(others, trends=trends, early=()), np.array(_best(curves))
+    hopes = known.foretold(configs, [1.0] * len(configs)).sum(axis=1)
     regret = curves.regret(scores[np.argsort(-hopes)[:BEST]].max())
     rank = spearmanr(hopes, scores).statistic
     return f"{curves.name}: rank correlation {rank:.2f}, regret of the best {BEST} {regret:.0%}"
@@ -124,7 +126,7 @@ def main() -> None:
         alike = [t for t in tables if t.name.startswith(kind) and t is not curves]
         if alike and curves.name.startswith(kind):
             [others] = learned(alike)
-            print(judged(curves, others.trends))
+            print(judged(curves, others))
     known = [*learned(tables), *([of_sweeps(asked.sweeps)] if asked.sweeps else [])]
     for experience in known:
         print(f"{experience}: {', '.join(experience.trends)}")

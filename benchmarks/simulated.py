@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 
@@ -29,8 +30,8 @@ from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.values import Choice
 from cnnlib.search.experience import Experience, fitting, shipped
 from cnnlib.search.halving import Halving
-from cnnlib.search.searchers import WITH_EXPERIENCE, WITH_PROMOTION
-from cnnlib.search.stopping import PROMOTE, default_rungs
+from cnnlib.search.searchers import WITH_EXPERIENCE
+from cnnlib.search.stopping import default_rule, default_rungs
 from cnnlib.search.sweep_file import read_sweep_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,9 +76,9 @@ class Scenario:
 
     @property
     def stopping(self) -> str:
-        return PROMOTE if self.search in WITH_PROMOTION else "asha"
+        return default_rule(self.search)
 
-    @property
+    @cached_property
     def past(self) -> Experience | None:
         """What earlier sweeps found, where the search asks for it."""
         return fitting(shipped(), SPACE, CNN) if self.search in WITH_EXPERIENCE else None

@@ -92,8 +92,8 @@ class InOrder:
     def __init__(self, configs: list[TrialConfig]) -> None:
         self._configs = iter(configs)
 
-    def propose(self) -> TrialConfig:
-        return next(self._configs)
+    def propose(self) -> TrialConfig | None:
+        return next(self._configs, None)
 
     def tell(self, accuracies: list[float]) -> None:
         pass
@@ -117,7 +117,9 @@ def theirs(plan: Plan, search: Bayes | InOrder, target: float, seconds: float) -
     try:
         for number in range(1, plan.trials + 1):
             accuracies.clear()
-            published.train(search.propose(), task, on_val_acc)
+            if (config := search.propose()) is None:
+                break
+            published.train(config, task, on_val_acc)
             search.tell(accuracies)
             reached = f"{max(accuracies):.3f} after {curve[-1][0]:.0f} s"
             print(f"theirs: {number} of {plan.trials} trials, this {reached}", flush=True)
@@ -162,12 +164,12 @@ def main() -> None:
         fast = sweeps[-1][0]
         print(f"ours, seed {seed}: {fast[-1][0]:.0f} s, best {best(fast):.3f}", flush=True)
     curves = [fast for fast, _ in sweeps]
-    same = InOrder(sweeps[0][1]) if asked.same_trials else None
-    search = same or Bayes(read_yaml(STUDY), STUDY_SEED)
+    same = asked.same_trials
+    search = InOrder(sweeps[0][1]) if same else Bayes(read_yaml(STUDY), STUDY_SEED)
     slow = theirs(plans[0], search, max(map(best, curves)), 60 * asked.their_minutes)
     print(json.dumps({"ours": curves, "theirs": slow}))
     print(HEAD)
-    who = "ours one after another" if asked.same_trials else "W&B's bayes"
+    who = "ours one after another" if same else "W&B's bayes"
     ratios = []
     for seed, fast in enumerate(curves, STUDY_SEED):
         target = min(best(fast), best(slow))

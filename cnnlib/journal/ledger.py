@@ -240,8 +240,8 @@ class Ledger:
             unknown = trial.status == "running" and not trial.has_paused
             score = None if unknown else trial.best
             seconds = trial.seconds / trial.epoch if trial.seconds else None
-            outcome = Outcome(trial.config, score, trial.epoch, seconds, trial.earlier)
-            yield replace(outcome, max_epochs=trial.max_epochs)
+            of = trial.epoch, seconds, trial.earlier, trial.max_epochs
+            yield Outcome(trial.config, score, *of)
 
     def start(self, trial_id: str) -> None:
         """A trial runs, from its first epoch or from where it was interrupted."""

@@ -11,9 +11,9 @@ from cnnlib.networks.values import Space
 from cnnlib.planning.settings import Settings
 from cnnlib.search.halving import Halving
 from cnnlib.search.priors import read_priors
-from cnnlib.search.searchers import WITH_EXPERIENCE, WITH_PROMOTION
+from cnnlib.search.searchers import WITH_EXPERIENCE
 from cnnlib.search.space import LISTABLE
-from cnnlib.search.stopping import PROMOTE, default_rungs
+from cnnlib.search.stopping import default_rule, default_rungs
 from cnnlib.search.sweep_file import SweepFile
 from cnnlib.system.units import short
 
@@ -196,9 +196,8 @@ def is_beyond(file: SweepFile, max_epochs: int) -> bool:
 
 def _stopping(settings: Settings, file: SweepFile, before: "Terms | None") -> str:
     """The rule at the rungs: the file's, that of the sweep that goes on, or the searcher's."""
-    if said := file.stopping or (before and before.stopping):
-        return said
-    return PROMOTE if _search(settings, file) in WITH_PROMOTION else "asha"
+    said = file.stopping or (before and before.stopping)
+    return said or default_rule(_search(settings, file))
 
 
 def halving_asked(

@@ -91,12 +91,14 @@ class Experience:
             name: [list(pair) for pair in zip(trend.values, trend.scores, strict=True)]
             for name, trend in self.trends.items()
         }
-        early = [
-            {"part": e.part, "foretells": e.foretells, "scores": _scores(e.trends)}
-            for e in self.early
-        ]
-        content = {**vars(self), "trends": trends, "tables": list(self.tables), "early": early}
-        return content if early else {n: v for n, v in content.items() if n != "early"}
+        content = {**vars(self), "trends": trends, "tables": list(self.tables)}
+        del content["early"]
+        if self.early:
+            content["early"] = [
+                {"part": e.part, "foretells": e.foretells, "scores": _scores(e.trends)}
+                for e in self.early
+            ]
+        return content
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> "Experience":

@@ -12,6 +12,7 @@ from cnnlib.search.decision import Decision, NeverPauses
 from cnnlib.search.experience import Experience
 from cnnlib.search.halving import RUNGS, Halving, Rungs
 from cnnlib.search.promotion import Outlook, Promotion
+from cnnlib.search.searchers import WITH_PROMOTION
 
 PROMOTE = "promote"
 TELLING = 0.5  # correlation of the standings at a rung and at the end, from which it tells enough
@@ -60,6 +61,11 @@ class StoppingRule(Protocol):
 
     def expected(self, trials: int) -> tuple[float, float]:
         """Epochs in all, and trials that reach the last one, when scores tell nothing apart."""
+
+
+def default_rule(search: str) -> str:
+    """The rule at the rungs where nobody names one: the searcher's."""
+    return PROMOTE if search in WITH_PROMOTION else "asha"
 
 
 def default_rungs(

@@ -85,14 +85,6 @@ def learn(sweeps: Sequence[Tried]) -> dict[str, Trend]:
     return {n: _told(level[n], part, columns[n]) for n, part in zip(level, parts, strict=True)}
 
 
-def foretold(trends: Trends, configs: Sequence[object]) -> np.ndarray:
-    """What each of T trends expects of N configurations, (N, T), in standard deviations of a
-    sweep's trials.
-    """
-    parts = [trend.of([getattr(c, name) for c in configs]) for name, trend in trends.items()]
-    return np.array(parts).reshape(len(parts), len(configs)).T
-
-
 def _told(level: Trend, scores: np.ndarray, column: Sequence[Value]) -> Trend:
     """With scores of which those of the column have the mean 0."""
     mean = level.shares(column).mean(axis=0) @ scores

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnlib.search.trends import Trend, Tried, foretold, learn
+from cnnlib.search.experience import Experience
+from cnnlib.search.trends import Trend, Tried, learn
 
 RATES = (1e-4, 1e-3, 1e-2)
 ACTIVATIONS = ("gelu", "mish", "relu")
@@ -42,7 +43,7 @@ def test_what_each_value_gave_is_found_all_else_alike() -> None:
         for activation in ACTIVATIONS:
             config = SimpleNamespace(rate=rate, activation=activation, dropout=0.1)
             truth.append(gives(rate, activation, 0.1))
-            found.append(float(foretold(trends, [config]).sum()))
+            found.append(float(Experience("", 2, 2, trends).foretold([config], [1.0]).sum()))
     assert np.corrcoef(truth, found)[0, 1] > 0.97
 
 
@@ -57,7 +58,8 @@ def test_an_ordinary_trial_gives_nothing() -> None:
         SimpleNamespace(**dict(zip(sweep.values, row, strict=True)))
         for row in zip(*sweep.values.values(), strict=True)
     ]
-    assert abs(foretold(learn([sweep]), configs).sum(axis=1).mean()) < 0.01
+    hopes = Experience("", 1, len(configs), learn([sweep])).foretold(configs, [1.0] * len(configs))
+    assert abs(hopes.sum(axis=1).mean()) < 0.01
 
 
 def test_a_sweep_counts_by_its_order_whatever_its_unit_is() -> None:
