@@ -80,8 +80,13 @@ class SweepFolder:
 
     @property
     def rungs(self) -> list[float]:
-        """The epochs at which trials were stopped, as far as known."""
+        """The epochs at which trials were stopped or paused, as far as known."""
         return [at for at in self.settings.get("rungs") or [] if isinstance(at, int | float)]
+
+    @property
+    def pauses(self) -> bool:
+        """Whether trials pause at the rungs, of which the best go on, in place of stopping."""
+        return self.settings.get("stopping") == "promote"
 
     @property
     def network(self) -> str:

@@ -1,7 +1,7 @@
-"""How often ASHA was wrong to stop a trial, told by the trials that it let go on: `--audit`.
+"""How often it was wrong to stop a trial, told by the trials that went on all the same: `--audit`.
 
-These are a random share of all that fell below a cutoff, so what holds for them holds, within the
-interval, for those that were stopped.
+These are a random share of all that fell below a cutoff, or would have waited at a rung, so what
+holds for them holds, within the interval, for those that were stopped.
 """
 
 from dataclasses import dataclass
@@ -25,12 +25,14 @@ class Audit:
     """The highest score of the trials that were not audited; NaN where there is none."""
     good: float
     """The score from which on a trial is among the best 1/eta of the completed trials that were
-    not audited: ASHA's own rule, applied at the end. NaN where eta is not known."""
+    not audited: the rule of the rungs, applied at the end. NaN where eta is not known."""
     eta: float
     more: int
     """Epochs that all audited trials trained after the rung where they would have stopped."""
     trained: int
     """Epochs of all trials."""
+    pauses: bool = False
+    """Whether trials wait at a rung, of which the best go on, in place of stopping there."""
     measure: Measure = ACCURACY
 
     def text(self, score: float) -> str:
@@ -79,5 +81,6 @@ def read_audit(sweep: SweepFolder) -> Audit | None:
         eta=eta,
         more=int(table["more"].sum()),
         trained=int(epochs.sum()),
+        pauses=sweep.pauses,
         measure=sweep.measure,
     )

@@ -218,7 +218,7 @@ def seen_before(sweep: SweepFolder) -> list[str]:
 
 def _spared(sweep: SweepFolder) -> str:
     """What it is that trains no more of a trial."""
-    if sweep.settings.get("stopping") == "promote":
+    if sweep.pauses:
         return "pausing trials at the rungs, so that only the best went on,"
     return "early stopping"
 

@@ -1,4 +1,4 @@
-"""The section on ASHA's audit: how often it was wrong to stop a trial."""
+"""The section on the audit: how often it was wrong to stop a trial."""
 
 from analysis.page.blocks import Block, Paragraph, Section, Table
 from analysis.reading.folder import SweepFolder
@@ -21,8 +21,12 @@ def audit_section(sweep: SweepFolder) -> Section:
 
 def audit_sentences(audit: Audit) -> list[str]:
     """What was audited, what that cost, and how far the figures carry."""
-    fell = "fell below" if audit.measure.rises else "rose above"
-    stopped = f"{counted(audit.num_stopped, 'trial')} that {fell} a cutoff stopped there"
+    if audit.pauses:
+        then = "waited at a rung and went on no more"
+    else:
+        fell = "fell below" if audit.measure.rises else "rose above"
+        then = f"that {fell} a cutoff stopped there"
+    stopped = f"{counted(audit.num_stopped, 'trial')} {then}"
     if not audit.num_audited:
         return [
             f"{stopped}, and chance let none go on as an audit: how often that was wrong is not"
@@ -59,6 +63,6 @@ def _trials(audit: Audit) -> Table:
         for t in table.itertuples()
     ]
     then = f"{audit.measure.said} then"
-    beyond = f"{audit.measure.beyond} a cutoff at epoch"
-    head = ("audited trial", beyond, then, "at the end", "more epochs")
+    beyond = "would wait" if audit.pauses else f"{audit.measure.beyond} a cutoff"
+    head = ("audited trial", f"{beyond} at epoch", then, "at the end", "more epochs")
     return Table(head, rows)

@@ -84,8 +84,7 @@ def curve_section(sweep: SweepFolder, links: Linked, comparison: Comparison) -> 
         f" marker.{thick}"
     )
     if sweep.rungs:
-        pauses = sweep.settings.get("stopping") == "promote"
-        happens = "trials pause, and the best go on" if pauses else "trials are stopped"
+        happens = "trials pause, and the best go on" if sweep.pauses else "trials are stopped"
         caption += f" Dotted verticals are the rungs, at which {happens}."
     if num_drawn < num_logged:
         step = -(-num_logged // num_drawn)

@@ -67,6 +67,15 @@ def test_shares_stand_with_their_wilson_intervals(tmp_path: Path) -> None:
     assert not trials.sortable, "the script filters and counts one table, that of all trials"
 
 
+def test_of_a_sweep_that_pauses_its_trials_it_speaks_of_waiting(tmp_path: Path) -> None:
+    sweep = read_folder(folder(tmp_path, settings='{"stopping": "promote"}'))
+    text, *_, trials = audit_section(sweep).blocks
+    assert isinstance(text, Paragraph) and isinstance(trials, Table)
+    assert text.text.startswith("2 trials waited at a rung and went on no more, and 4, drawn at")
+    assert trials.head[1] == "would wait at epoch"
+    assert "cutoff" not in as_markdown(Page("s", "", [audit_section(sweep)]))
+
+
 def test_without_an_audit_nothing_is_said_and_where_it_drew_none_so(tmp_path: Path) -> None:
     table = pd.read_csv(folder(tmp_path) / "trials.csv")
     folder(tmp_path, table.drop(columns="audited").to_csv(index=False))
