@@ -213,6 +213,8 @@ def _trusted(some: Places, others: Places) -> np.ndarray:
 def _density(kernel: np.ndarray, numbers: np.ndarray, values: np.ndarray) -> float:
     """The logarithm of how likely the values are, but for a constant; it changes the kernel."""
     kernel[np.diag_indices(len(kernel))] += math.exp(numbers[-2]) + JITTER
-    lower, _ = dpotrf(kernel, lower=True)
+    lower, failed = dpotrf(kernel, lower=True)
+    if failed:  # no covariance, within what a computer divides
+        return -math.inf
     white, _ = dtrtrs(lower, values, lower=True)
     return float(-0.5 * white @ white - np.log(np.diag(lower)).sum())
