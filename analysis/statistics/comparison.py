@@ -21,6 +21,7 @@ NEARLY_ALL = 0.9
 MAX_VALUES = 6  # more different numbers than this are compared in groups
 NUM_GROUPS = 3
 MOST_ASKED = 20  # hyperparameters that may determine a list, three at a time
+LEARNING_SHARE = 1 / 3  # of the errors allowed, where who learns is asked beside effects
 MOST_DF = 6.0  # that finals may add, as they are of the end and of the best configurations
 
 
@@ -48,6 +49,13 @@ class Comparison:
     """`levels` of these and of the others."""
     determined: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Lists that are not compared, as other hyperparameters determine them, and by which."""
+
+    @property
+    def effects_share(self) -> float:
+        """Of the errors allowed, what is left to effects where some networks did not learn: what
+        is said of who learns and of effects errs in 5% of sweeps, both together.
+        """
+        return 1.0 if self.learned.nunique() < 2 else 1.0 - LEARNING_SHARE
 
     @cached_property
     def explanations(self) -> Explanations:

@@ -32,7 +32,7 @@ class Effects:
     """The share of the variance of scores that a hyperparameter explains, largest first."""
     p_values: dict[str, float] = field(default_factory=dict)
     """By hyperparameter: that it has no effect at all, corrected for their number (Holm, with the
-    weights of `expected`)."""
+    weights of `expected`) and, where that is asked too, for who learns."""
     alone: dict[str, float] = field(default_factory=dict)
     """The same, not corrected."""
     noise: float = float("nan")
@@ -70,7 +70,7 @@ def estimate_effects(comparison: Comparison) -> Effects:
         for name, found in fits.items()
     }
     weights = evidence_weights(alone)
-    adjusted = holm(np.array([*alone.values()]), weights)
+    adjusted = np.minimum(holm(np.array([*alone.values()]), weights) / comparison.effects_share, 1)
     p_values = dict(zip(alone, map(float, adjusted), strict=True))
     rows = [row for name, f in fits.items() for row in _rows(f, compared[name], p_values[name])]
     return Effects(
@@ -80,7 +80,9 @@ def estimate_effects(comparison: Comparison) -> Effects:
         alone=alone,
         noise=float(np.median([found.noise for found in fits.values()])),
         detectable=detectable(
-            [(f, kept_levels(compared[name])) for name, f in fits.items()], weights
+            [(f, kept_levels(compared[name])) for name, f in fits.items()],
+            weights,
+            SIGNIFICANT * comparison.effects_share,
         ),
         not_compared=skipped,
         crowded=tuple(str(name) for name in compared if name not in fits),

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.statistics.comparison import Comparison
+from analysis.statistics.comparison import LEARNING_SHARE, Comparison
 from analysis.statistics.effects import SIGNIFICANT
+from analysis.statistics.expected import evidence_weights
 from cnnlib.journal.scores import wilson_interval
 from cnnlib.system.units import counted
 
 COLUMNS = ["hyperparameter", "value", "n", "failed", "share", "low", "high", "p_adjusted"]
-NUM_DEALT, MOST_DEALT = 1999, 1000  # permutations; of more trials the statistic's limit is used
+NUM_DEALT, MOST_DEALT = 4999, 1000  # permutations; of more trials the statistic's limit is used
 SEED = 0
 
 
@@ -25,7 +26,7 @@ class Learning:
 
     table: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS))
     """A row a value: of its n trials `failed` did not learn, a share with its 95% interval.
-    p_adjusted is its hyperparameter's, corrected for their number."""
+    p_adjusted is its hyperparameter's, corrected for their number and for effects."""
     num_failed: int = 0
     num_trials: int = 0
 
@@ -57,15 +58,18 @@ def who_learns(comparison: Comparison) -> Learning:
 
 def _p_values(levels: pd.DataFrame, has_failed: np.ndarray) -> dict[str, float]:
     """Corrected for their number, the surest first: each after one that is sure is tested among
-    trials with the same values of that, so that what went with it is not called too (Holm)."""
+    trials with the same values of that, so that what went with it is not called too (Holm, with the
+    weights of `expected`). A part of the errors allowed is left to effects (LEARNING_SHARE)."""
     stratum, left = np.zeros(len(has_failed), int), [str(name) for name in levels]
+    weights = dict(zip(left, map(float, evidence_weights(left)), strict=True))
     found: dict[str, float] = {}
     largest, raw = 0.0, dict[str, float]()
     while left:
         if not raw:
             raw = dict(zip(left, _permuted(levels[left], has_failed, stratum), strict=True))
-        first = min(left, key=lambda name: raw[name])
-        largest = max(largest, min(1.0, raw[first] * len(left)))
+        first = min(left, key=lambda name: raw[name] / weights[name])
+        whole = sum(weights[name] for name in left) / LEARNING_SHARE
+        largest = max(largest, min(1.0, raw[first] * whole / weights[first]))
         found[first] = largest
         left.remove(first)
         if largest <= SIGNIFICANT:

@@ -236,14 +236,19 @@ def _bell_mccaffrey(
     return float((row @ row) ** 2 / second) if second > 0 else 1.0
 
 
-def detectable(asked: Sequence[tuple[Fit, list[int]]], weights: np.ndarray | None = None) -> float:
+def detectable(
+    asked: Sequence[tuple[Fit, list[int]]],
+    weights: np.ndarray | None = None,
+    level: float = 1 - CONFIDENCE,
+) -> float:
     """The size that an effect must have for half of such sweeps to find it, the median of all.
 
     `asked` are the fits whose p-values are corrected for their number (Holm), with the effects
-    that are looked at. Half find what equals its own bound for the strongest of that many.
+    that are looked at. Half find what equals its own bound for the strongest of that many, at a
+    corrected p-value of `level`.
     """
     weights = np.ones(len(asked)) if weights is None else weights
-    tails = (1 - CONFIDENCE) / 2 * weights / weights.sum()
+    tails = level / 2 * weights / weights.sum()
     sizes = []
     for (found, kept), tail in zip(asked, tails, strict=True):
         bounds = [
