@@ -15,6 +15,7 @@ from cnnlib.search.curve_process import (
     TRUST,
     CurveProcess,
     Places,
+    _density,
     telling,
 )
 
@@ -214,3 +215,9 @@ def test_its_numbers_are_those_of_what_was_not_foretold(monkeypatch: pytest.Monk
     alone = CurveProcess(single(points), values, ORDERED)
     told = CurveProcess(at(points, np.ones(40), range(40), hopes), values + hopes[:, 0], ORDERED)
     assert told.numbers == pytest.approx(alone.numbers)
+
+
+def test_numbers_whose_covariance_cannot_be_divided_are_the_least_likely() -> None:
+    numbers, values = np.full(5, -9.0), np.array([0.5, -0.5])
+    assert _density(np.array([[1.0, 2.0], [2.0, 1.0]]), numbers, values) == -math.inf
+    assert _density(np.array([[1.0, 0.2], [0.2, 1.0]]), numbers, values) > -math.inf
