@@ -114,7 +114,7 @@ def best_value(effects: Effects, name: str) -> str:
 def with_reference(levels: pd.Series, value: str | None = None) -> pd.Series:
     """The levels with the reference in front: `value`, or the one that most trials share.
 
-    A test leaves out the differences that rest on few trials, and from a reference of few all do.
+    From a reference of few trials all differences rest on few.
     """
     counts = levels.value_counts(sort=False)
     if value is None:

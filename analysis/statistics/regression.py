@@ -53,10 +53,11 @@ class Fit:
 
     @property
     def mean(self) -> Estimate:
-        """A weighted mean of both. It varies no more than they do on average, so its degrees of
-        freedom are at least the harmonic mean of theirs."""
+        """A weighted mean of both, with degrees of freedom by its first two moments where noise is
+        equal: there the first is all that residuals say of it, so what both vary in common is
+        what the first varies by."""
         share = self.robust_share
-        dfs = 1 / ((1 - share) / self.equal.dfs + share / self.robust.dfs)
+        dfs = 1 / ((1 - share**2) / self.equal.dfs + share**2 / self.robust.dfs)
         return Estimate((1 - share) * self.equal.covariance + share * self.robust.covariance, dfs)
 
     @property
@@ -87,13 +88,15 @@ class Fit:
         return bool(self.robust.dfs[number] < MIN_DF)
 
     def p_value(self, kept: list[int], steps: np.ndarray | None = None) -> float:
-        """That these effects are all zero: an F test, of those that many trials tell from others.
+        """That these effects are all zero: an F test; a cautious one leaves out those that rest on
+        few trials.
 
         Where levels have an order, `steps` says how many levels each lies above the first, and a
         test for a trend has a say too, by Cauchy's combination (Liu and Xie 2020). Models are
         asked one by one: their mean p-value is that of the mixture of their distributions.
         """
-        kept = [number for number in kept if not self.rests_on_few(number)] or kept
+        if self.is_cautious:
+            kept = [number for number in kept if not self.rests_on_few(number)] or kept
         if not kept:
             return 1.0
         models = [(w, replace(m, is_cautious=self.is_cautious)) for w, m in self.models]
