@@ -19,8 +19,7 @@ SPREADS = (0.3, 3.0, 30.0)
 MAX_ENUMERATED = 10  # hyperparameters; of more the best models are looked for
 MAX_MODELS, MANY = 30, 300  # kept while looking; with k hyperparameters at most MANY / k
 OCCAM = np.log(1000.0)  # a model so much less likely than the best one has no say
-MASS = 0.98  # share of belief in the models that are averaged over: who leaves out what matters errs
-MIN_KEPT, KEPT_TRIALS = 12, 6000  # of n trials at most KEPT_TRIALS / n models, if that is more
+MASS, MAX_KEPT = 0.97, 50  # the models that are averaged over; a few leave out what may matter
 CHUNK = 4_000_000  # numbers of the matrices that are solved at once
 
 Model = tuple[int, ...]  # the numbers of the hyperparameters that have effects, rising
@@ -93,8 +92,7 @@ class Explanations:
         logs = np.array([self._log(m, asked) for m in models])
         weights = np.exp(logs - logs.max())
         weights /= weights.sum()
-        most = max(MIN_KEPT, KEPT_TRIALS // len(self.scores))
-        order = np.argsort(-weights, axis=None, kind="stable")[:most]
+        order = np.argsort(-weights, axis=None, kind="stable")[:MAX_KEPT]
         kept = order[: 1 + int(np.searchsorted(np.cumsum(weights.ravel()[order]), MASS))]
         total = float(weights.ravel()[kept].sum())
         found = []

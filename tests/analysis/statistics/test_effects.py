@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from analysis.reading.folder import SweepFolder
-from analysis.statistics.averaging import Explanation
+from analysis.statistics.averaging import MAX_KEPT, Explanation
 from analysis.statistics.comparison import Comparison, compare, levels_of
 from analysis.statistics.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, estimate_effects
 from analysis.statistics.expected import MATTERED, evidence_weights
@@ -377,8 +377,7 @@ def test_a_difference_that_rests_on_few_trials_counts_but_for_who_is_cautious() 
     assert replace(found, is_cautious=True).p_value([0, 1]) > 0.05
 
 
-def test_of_few_trials_more_models_are_averaged_over() -> None:
-    """Where nothing matters no model is likely by itself."""
+def test_of_few_trials_many_models_are_averaged_over_and_of_many_those_that_are_likely() -> None:
     rng = np.random.default_rng(5)
 
     def models(num: int) -> list[Explanation]:
@@ -386,8 +385,8 @@ def test_of_few_trials_more_models_are_averaged_over() -> None:
         trials = trials.assign(trial_id=trials.index, val_acc=rng.normal(0.3, 0.02, num))
         return compare(folder(trials)).others(["h0"])
 
-    few, many = models(30), models(600)
-    assert len(few) > 100 and len(many) == 12
+    few, many = models(30), models(6000)
+    assert len(few) == MAX_KEPT > 4 * len(many)
     for found in (few, many):
         weights = [each.weight for each in found]
         assert sum(weights) == pytest.approx(1.0) and weights == sorted(weights, reverse=True)
