@@ -9,6 +9,7 @@ with many one model has all the weight, and it is ordinary regression on what ma
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from itertools import combinations
 from math import lgamma
 
@@ -74,7 +75,7 @@ class Explanations:
         self._gram[:size, :size], self._cross[:size] = z.T @ z, z.T @ y
         self._places = [np.flatnonzero(self.owner == i) for i in range(self._num_factors)]
 
-    @property
+    @cached_property
     def _num_factors(self) -> int:
         return int(self.owner.max(initial=-1)) + 1
 
@@ -98,7 +99,8 @@ class Explanations:
         found = []
         for number in kept:
             which, spread = divmod(int(number), len(SPREADS))
-            columns = self.columns[:, np.isin(self.owner, models[which])]
+            places = np.array([p for i in models[which] for p in self._places[i]], dtype=int)
+            columns = self.columns[:, places]
             weight = float(weights.ravel()[number]) / total
             found.append(Explanation(weight, columns, SPREADS[spread]))
         return found
@@ -168,6 +170,7 @@ def _toggled(model: Model, factor: int) -> Model:
     return tuple(sorted({*model} ^ {factor}))
 
 
+@cache
 def _prior(size: int, of: int) -> float:
     """The logarithm of a model's prior: any number of effects is as likely as any other."""
     return lgamma(size + 1) + lgamma(of - size + 1) - lgamma(of + 2)
