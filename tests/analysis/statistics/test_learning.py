@@ -1,6 +1,7 @@
 """Which networks learn at all, with which values they do not, and effects among those that do."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,13 @@ def test_what_went_with_the_culprit_is_not_called() -> None:
     found = who_learns(compare(sweep))
     assert found.p_values["batch_norm"] <= 0.01
     assert found.p_values["dropout"] > 0.05
+
+
+def test_of_two_that_went_together_the_one_that_mattered_in_public_sweeps_is_called() -> None:
+    sweep = collapsing(80, share=0.9)
+    sweep.trials["activation"] = np.where(sweep.trials["batch_norm"], "relu", "gelu")
+    found = who_learns(compare(replace(sweep, hyperparameters=["activation", "batch_norm"])))
+    assert found.p_values["batch_norm"] <= 0.05 < found.p_values["activation"]
 
 
 def test_of_many_trials_the_test_is_that_of_the_limit() -> None:
