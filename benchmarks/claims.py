@@ -15,6 +15,7 @@ import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -22,12 +23,12 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from analysis.page.sections.findings import MARKS
-from analysis.reading.folder import read_folder
+from analysis.reading.folder import SweepFolder, read_folder
 from analysis.reading.values import signed
 from analysis.statistics.claims import SHIPPED, read_claims
-from analysis.statistics.comparison import compare
+from analysis.statistics.comparison import Comparison, compare
 from analysis.statistics.course import estimate_ends, follow
-from analysis.statistics.effects import SIGNIFICANT, estimate_effects
+from analysis.statistics.effects import SIGNIFICANT, Effects, estimate_effects
 from analysis.statistics.learning import who_learns
 from analysis.statistics.pairs import interplay
 from analysis.statistics.verdicts import NO_EVIDENCE, Verdict, judge
@@ -38,9 +39,7 @@ MATTERS = 0.01  # p, not corrected
 
 def said_of(folder: Path) -> dict[str, str | int]:
     """What the report says of a sweep, in a row."""
-    sweep = read_folder(folder)
-    comparison = compare(sweep)
-    effects = estimate_effects(comparison)
+    sweep, comparison, effects = _effects_of(folder)
     ends, learning = estimate_ends(follow(sweep, comparison), effects), who_learns(comparison)
     pairs = interplay(comparison)
     sure = pairs[pairs["p_adjusted"] <= SIGNIFICANT]
@@ -57,6 +56,13 @@ def said_of(folder: Path) -> dict[str, str | int]:
         "at the end": _listed(ends.p_values),
         "pairs": "; ".join(f"{p.first}, {p.second}" for p in sure.itertuples()) or "–",
     }
+
+
+@cache
+def _effects_of(folder: Path) -> tuple[SweepFolder, Comparison, Effects]:
+    sweep = read_folder(folder)
+    comparison = compare(sweep)
+    return sweep, comparison, estimate_effects(comparison)
 
 
 def _listed(p_values: dict[str, float]) -> str:
@@ -99,7 +105,7 @@ def mattered(folders: Sequence[Path]) -> dict[str, tuple[int, int]]:
     """In how many sweeps each hyperparameter had p < 0.01, of those that compared it."""
     found: defaultdict[str, list[bool]] = defaultdict(list)
     for folder in folders:
-        for name, p in estimate_effects(compare(read_folder(folder))).alone.items():
+        for name, p in _effects_of(folder)[2].alone.items():
             found[name].append(p < MATTERS)
     return {name: (sum(some), len(some)) for name, some in sorted(found.items())}
 
