@@ -7,7 +7,7 @@ other (Scott and Berger 2010). With few trials nothing is bought by adjusting fo
 with many one model has all the weight, and it is ordinary regression on what matters.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import combinations
@@ -99,8 +99,7 @@ class Explanations:
         found = []
         for number in kept:
             which, spread = divmod(int(number), len(SPREADS))
-            places = np.array([p for i in models[which] for p in self._places[i]], dtype=int)
-            columns = self.columns[:, places]
+            columns = self.columns[:, self._columns_of([models[which]])[0]]
             weight = float(weights.ravel()[number]) / total
             found.append(Explanation(weight, columns, SPREADS[spread]))
         return found
@@ -142,10 +141,14 @@ class Explanations:
             step = max(1, CHUNK // max(1, size * size))
             for start in range(0, len(group), step):
                 part = group[start : start + step]
-                places = [[place for i in m for place in self._places[i]] for m in part]
-                index = np.array(places, dtype=int).reshape(len(part), size)
-                for model, logs in zip(part, self._evidence(index), strict=True):
+                found = self._evidence(self._columns_of(part))
+                for model, logs in zip(part, found, strict=True):
                     self._known[model] = logs
+
+    def _columns_of(self, models: Sequence[Model]) -> np.ndarray:
+        """Which columns models of one size have, (models, columns)."""
+        places = [[place for i in model for place in self._places[i]] for model in models]
+        return np.array(places, dtype=int).reshape(len(models), len(places[0]))
 
     def _evidence(self, index: np.ndarray) -> np.ndarray:
         """Of the models with these columns (models, columns): (models, spreads)."""
