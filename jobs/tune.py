@@ -152,19 +152,20 @@ def _run(plan: Any, reason: str | None) -> int:
     if result.trouble:
         print(f"{result.trouble}; go on by the same command with --resume", file=sys.stderr)
         return 1
+    if result.interrupted:
+        reached = f"; what was reached: python analysis/report.py {result.folder}"
+        print(
+            "interrupted; go on by the same command with --resume"
+            + (reached if len(result.epochs) else "")
+        )
+        return 130
     champion = result.champion
-    if champion is None and not (result.interrupted and len(result.epochs)):
+    if champion is None:
         print(
             f"no trial reached a {plan.terms.metric.said}; see {result.folder}/trials.csv",
             file=sys.stderr,
         )
-        return 130 if result.interrupted else 1
-    if champion is None or result.interrupted:
-        print(
-            f"interrupted; go on by the same command with --resume; what was reached: "
-            f"python analysis/report.py {result.folder}"
-        )
-        return 130
+        return 1
     tested = ""
     if plan.dataset.test:
         try:

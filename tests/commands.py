@@ -5,12 +5,14 @@ shell starts, and much like a Popen.
 """
 
 import atexit
+import faulthandler
 import multiprocessing
 import os
 import runpy
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -19,6 +21,7 @@ from tests.conftest import HANG
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["tests.preloaded"])
+TELL = signal.SIGUSR2  # a command writes on stderr where each of its threads is
 
 
 def _main(arguments: Sequence[str], environment: dict[str, str], said: Sequence[str]) -> None:
@@ -32,6 +35,7 @@ def _main(arguments: Sequence[str], environment: dict[str, str], said: Sequence[
         os.dup2(file, number)
         os.close(file)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    faulthandler.register(TELL, all_threads=True)
     try:
         if arguments[0] == "-m":
             sys.argv = list(arguments[1:])
@@ -68,8 +72,12 @@ class Command:
         """What came of it, once it has ended."""
         self._process.join(HANG)
         code = self._process.exitcode
-        assert code is not None, "it hangs"
+        if code is None:
+            self.send_signal(TELL)
+            time.sleep(1.0)
+            self._process.kill()
         out, err = (Path(path).read_text() for path in self._said)
+        assert code is not None, f"it hangs: {out[-1000:]}\n{err}"
         self._folder.cleanup()
         return CompletedProcess([], code, out, err)
 

@@ -75,9 +75,13 @@ def session(verbose: bool) -> Iterator[None]:
     for name in ("ray", "ray.tune"):
         logging.getLogger(name).setLevel(level)
     ours = signal.getsignal(signal.SIGTERM)
-    _start(address=address, log_to_driver=verbose, logging_level=level, **local)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, ours)  # Ray has put one there that ends the process
+    try:
+        _start(address=address, log_to_driver=verbose, logging_level=level, **local)
+    except SystemExit:  # by the handler that Ray puts there for SIGTERM
+        raise KeyboardInterrupt from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ours)
     try:
         yield
     finally:
@@ -95,9 +99,11 @@ def _start(**options: Any) -> None:
         try:
             ray.init(**options)
             return
-        except Exception as error:  # Ray has no class for it
+        except BaseException as error:  # Ray has no class for it, and Ctrl-C may be one
             ray.shutdown()
             end({pid: began for pid, began in children().items() if pid not in before})
+            if not isinstance(error, Exception):
+                raise
             text = one_line(error)
             if "timed out during startup" not in text or attempt == STARTS:
                 raise ConnectionError(f"Ray does not start: {text}") from error

@@ -2,6 +2,7 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,31 @@ def test_what_a_vain_start_of_ray_has_started_is_ended(
         with session(verbose=False):
             assert [process.poll() for process in begun] == [-signal.SIGKILL] * 2 + [None]
     finally:
+        for process in begun:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_an_interruption_while_ray_starts_is_one_like_any_other(
+    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, by: int
+) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def start(**_: Any) -> None:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))  # as Ray's does
+        begun.append(subprocess.Popen(["sleep", "1000"]))
+        signal.raise_signal(by)
+
+    monkeypatch.setattr(ray, "init", start)
+    ours = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(KeyboardInterrupt), session(verbose=False):
+            pass
+        assert signal.getsignal(signal.SIGTERM) is ours
+        assert [process.poll() for process in begun] == [-signal.SIGKILL]
+    finally:
+        signal.signal(signal.SIGTERM, ours)
         for process in begun:
             process.kill()
             process.wait()
