@@ -103,6 +103,7 @@ def _start(**options: Any) -> None:
             ray.shutdown()
             end({pid: began for pid, began in children().items() if pid not in before})
             if not isinstance(error, Exception):
+                signal.alarm(0)  # Ray's core has set one, to abort whom SIGTERM does not end
                 raise
             text = one_line(error)
             if "timed out during startup" not in text or attempt == STARTS:
