@@ -20,7 +20,7 @@ from cnnlib.system.units import counted
 from cnnlib.training.final import Answer, Job, ended, train_job
 from cnnlib.training.trial import Task
 
-CHECKS = 10.0  # seconds between looks whether this driver may go on
+CHECKS = 0.5  # seconds between looks whether this driver may go on
 LOST = (WorkerCrashedError, NodeDiedError, OutOfMemoryError)
 # Trains jobs, some at once, and yields each with its answer when it has ended; calls its second
 # argument with those that start. It may end before all are trained: then the time is over.

@@ -24,7 +24,7 @@ from cnnlib.tracking.names import run_name
 from cnnlib.training.on_machine import WAITING
 
 METRICS = tuple(name for name in EPOCH_COLUMNS if name != "trial_id")
-CHECKS = 2.0  # seconds between looks whether this driver may go on
+CHECKS = 2.0  # seconds between looks for what a person asks
 MAX_WORKER_LOSSES = 3  # times that a trial goes on because its worker or node died
 
 
@@ -45,7 +45,7 @@ class Recorder(tune.Callback):
         """Checkpoints are pruned in a folder, and in a bucket where the nodes keep them there.
 
         `note` is told in a line what a trial waits for, which is no event. `check` raises where
-        this driver has to end; it is asked now and then. Nothing begins that does not get far
+        this driver has to end; it is asked at each step. Nothing begins that does not get far
         enough in the `seconds` of the search by its `cost`.
         """
         self._check = check
@@ -64,8 +64,8 @@ class Recorder(tune.Callback):
         return {}
 
     def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
+        self._check()
         if time.monotonic() - self._checked > CHECKS:
-            self._check()
             self._take_requests()
             self._checked = time.monotonic()
 

@@ -17,6 +17,7 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the journal 
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # with it Tune prints tables at any verbosity
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is ours to handle
 
+from cnnlib.system.interruptions import interrupted_between_steps
 from cnnlib.system.redaction import named, secrets_withheld
 from cnnlib.system.surroundings import check_home
 
@@ -125,22 +126,28 @@ def _run(plan: Plan, lock: FolderLock) -> SweepResult:
         if searching or is_due(plan, finals):
             with session(plan.settings.verbose):
                 task, share = task_of(plan, progress)
-                if not ledger.begun:
-                    _begin(plan, ledger, progress.slots)
-                ledger.machines(**billed(share, progress.slots))
-                if searching:
-                    tune_trials(plan, task, share, ledger, progress, lock.check)
-                left = plan.time_budget and began + plan.time_budget - time.monotonic()
-                execute = on_ray(
-                    task,
-                    share,
-                    bucket=plan.bucket,
-                    slots=progress.slots,
-                    retries=recorder.MAX_WORKER_LOSSES,
-                    seconds=left,
-                    check=lock.check,
-                )
-                hold_finals(plan, finals, execute, progress)
+                with interrupted_between_steps() as check_interruption:
+
+                    def check() -> None:
+                        check_interruption()
+                        lock.check()
+
+                    if not ledger.begun:
+                        _begin(plan, ledger, progress.slots)
+                    ledger.machines(**billed(share, progress.slots))
+                    if searching:
+                        tune_trials(plan, task, share, ledger, progress, check)
+                    left = plan.time_budget and began + plan.time_budget - time.monotonic()
+                    execute = on_ray(
+                        task,
+                        share,
+                        bucket=plan.bucket,
+                        slots=progress.slots,
+                        retries=recorder.MAX_WORKER_LOSSES,
+                        seconds=left,
+                        check=check,
+                    )
+                    hold_finals(plan, finals, execute, progress)
         _close(plan, ledger, finals, time.monotonic() - began)
         progress.note(worth(ledger, finals))
     except KeyboardInterrupt:

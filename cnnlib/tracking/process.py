@@ -62,7 +62,7 @@ class Tracking:
 
     def see(self, event: Event) -> None:
         """Nothing but a look whether the process that reads it is there."""
-        if self._process is None or self._process.poll() is None:
+        if self._process is None or self._thread.is_alive():  # which hears of its end
             return
         if time.monotonic() > self._began + RETRY:
             self._start()
