@@ -62,6 +62,7 @@ class Explanations:
     noise: Noise = NOTHING_KNOWN
     given: np.ndarray | None = None  # what scores are regressed on besides, (trials, any)
     _known: dict[Model, np.ndarray] = field(default_factory=dict)
+    _without: dict[Model, list[Explanation]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.scores)
@@ -82,6 +83,11 @@ class Explanations:
     def without(self, left_out: Iterable[int]) -> list[Explanation]:
         """What the others may do, the likeliest first, whether these have effects or none."""
         asked = tuple(sorted(set(left_out)))
+        if asked not in self._without:
+            self._without[asked] = self._averaged_over(asked)
+        return self._without[asked]
+
+    def _averaged_over(self, asked: Model) -> list[Explanation]:
         allowed = sorted(set(range(self._num_factors)) - {*asked})
         if self._total <= 0 or self._freedom < 1:
             return [Explanation(1.0, self.columns[:, :0], 1.0)]
@@ -89,8 +95,9 @@ class Explanations:
             models = [m for size in range(len(allowed) + 1) for m in combinations(allowed, size)]
         else:
             models = self._likely(allowed)
-        self._weigh([*models, *(_with(m, asked) for m in models)])
-        logs = np.array([self._log(m, asked) for m in models])
+        logs = self._logs(models)
+        if asked:
+            logs = np.logaddexp(logs, self._logs([_with(m, asked) for m in models]))
         weights = np.exp(logs - logs.max())
         weights /= weights.sum()
         order = np.argsort(-weights, axis=None, kind="stable")[:MAX_KEPT]
@@ -104,13 +111,11 @@ class Explanations:
             found.append(Explanation(weight, columns, SPREADS[spread]))
         return found
 
-    def _log(self, model: Model, asked: Model) -> np.ndarray:
-        """The logarithm of what speaks for a model, with the hyperparameters asked about or
-        without, (spreads,)."""
-        both = [
-            self._known[m] + _prior(len(m), self._num_factors) for m in (model, _with(model, asked))
-        ]
-        return np.logaddexp(*both) if asked else both[0]
+    def _logs(self, models: Sequence[Model]) -> np.ndarray:
+        """The logarithm of what speaks for each model, (models, spreads)."""
+        self._weigh(models)
+        priors = np.array([_prior(len(m), self._num_factors) for m in models])
+        return np.array([self._known[m] for m in models]) + priors[:, None]
 
     def _likely(self, allowed: list[int]) -> list[Model]:
         """The models within Occam's window that steps of one hyperparameter lead to."""

@@ -49,6 +49,8 @@ class Comparison:
     """`levels` of these and of the others."""
     determined: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Lists that are not compared, as other hyperparameters determine them, and by which."""
+    _fits: dict[tuple, Fit | None] = field(default_factory=dict, repr=False, compare=False)
+    """Those that were asked for: several sections ask for the same."""
 
     @property
     def effects_share(self) -> float:
@@ -82,7 +84,11 @@ class Comparison:
         scores = self.scores.to_numpy(float)
         if len(scores) < 2 or np.ptp(scores) == 0:
             return None
-        return averaged(scores, factor, self.others(names), self.noise)
+        codes = factor.cat.codes.to_numpy().tobytes()
+        asked = (*self.numbers(names), len(factor.cat.categories), codes)
+        if asked not in self._fits:
+            self._fits[asked] = averaged(scores, factor, self.others(names), self.noise)
+        return self._fits[asked]
 
     def steps(self, factor: pd.Series) -> np.ndarray | None:
         """How many levels each lies above the first, for a trend; None where there is no order."""

@@ -136,7 +136,7 @@ class Course:
 
 def _nobody_knows(num: int) -> Fit:
     nothing = Estimate(np.full((num, num), np.nan), np.ones(num))
-    return Fit(np.full(num, np.nan), nothing, nothing, np.nan)
+    return Fit(np.full(num, np.nan), nothing, nothing, np.array(np.nan))
 
 
 def _after(before: Fit, fit: Fit, places: list[int]) -> Fit:

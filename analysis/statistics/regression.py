@@ -6,9 +6,8 @@ they are shrunk, and what cannot be told apart widens the interval. It is a mixe
 Henderson's equations, and averaged over which other factors have effects (averaging).
 """
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ CONFIDENCE = 0.95
 LOG_SPREADS = (-10.0, 8.0)
 ROBUST_DF = 8.0  # with so many, the errors without equal noise count for half as much as they may
 MIN_DF = 5.0  # with fewer, a handful of trials decides
+CHUNK = 2_000_000  # numbers of the designs that are solved at once
 TREND_WEIGHT = 0.3  # of the test for a trend beside that for any difference (calibration.py)
 
 
@@ -27,13 +27,13 @@ TREND_WEIGHT = 0.3  # of the test for a trend beside that for any difference (ca
 class Estimate:
     """Effects' covariance as estimated, and its degrees of freedom, one an effect."""
 
-    covariance: np.ndarray
-    dfs: np.ndarray
+    covariance: np.ndarray  # (..., effects, effects)
+    dfs: np.ndarray  # (..., effects)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Effects of a factor's levels over its first one.
+    """Effects of a factor's levels over its first one, by one model, or by several in front.
 
     Their errors are estimated twice: with equal noise everywhere, and without assuming that (HC2,
     with the degrees of freedom of Bell and McCaffrey, few where few trials decide). The first is
@@ -41,29 +41,34 @@ class Fit:
     few times, so a mean of them counts (benchmarks/calibration.py).
     """
 
-    effects: np.ndarray  # (levels - 1 + what else was given,)
+    effects: np.ndarray  # (..., levels - 1 + what else was given)
     equal: Estimate
     robust: Estimate
-    noise: float  # standard deviation of a trial around the model
+    noise: np.ndarray  # standard deviation of a trial around the model, (...)
     is_cautious: bool = False
     """The wider interval and the larger p-value of the two count: for a hundred questions at once,
     whose p-values must hold far out in the tail (benchmarks/class_effects.py)."""
-    models: tuple[tuple[float, "Fit"], ...] = ()
-    """What this is the average of, by the belief in each; empty: of nothing."""
+    models: "Fit | None" = None
+    """What this is the average of; None: of nothing."""
+    weights: np.ndarray = field(default_factory=lambda: np.ones(1))
+    """The belief in each of the models."""
 
     @property
     def mean(self) -> Estimate:
         """A weighted mean of both, with degrees of freedom by its first two moments where noise is
         equal: there the first is all that residuals say of it, so what both vary in common is
         what the first varies by."""
-        share = self.robust_share
+        share = self.robust_share[..., None]
         dfs = 1 / ((1 - share**2) / self.equal.dfs + share**2 / self.robust.dfs)
-        return Estimate((1 - share) * self.equal.covariance + share * self.robust.covariance, dfs)
+        covariance = self.robust.covariance - self.equal.covariance
+        return Estimate(self.equal.covariance + share[..., None] * covariance, dfs)
 
     @property
-    def robust_share(self) -> float:
+    def robust_share(self) -> np.ndarray:
         """The say of the second: half, less as few degrees of freedom make it vary."""
-        df = float(np.median(self.robust.dfs)) if len(self.robust.dfs) else 0.0
+        if not self.robust.dfs.shape[-1]:
+            return np.zeros(self.robust.dfs.shape[:-1])
+        df = np.median(self.robust.dfs, axis=-1)
         return 0.5 * df / (df + ROBUST_DF)
 
     @property
@@ -99,34 +104,38 @@ class Fit:
             kept = [number for number in kept if not self.rests_on_few(number)] or kept
         if not kept:
             return 1.0
-        models = [(w, replace(m, is_cautious=self.is_cautious)) for w, m in self.models]
-        return sum(
-            weight * max(_p_value(model.effects, e, kept, steps) for e in model.counting)
-            for weight, model in models or [(1.0, self)]
-        )
+        asked = replace(self.models or self, is_cautious=self.is_cautious)
+        found = [_p_values(asked.effects, e, kept, steps) for e in asked.counting]
+        return float(np.average(np.atleast_1d(np.max(found, axis=0)), weights=self.weights))
 
 
-def _p_value(
+def _p_values(
     effects: np.ndarray, estimate: Estimate, kept: list[int], steps: np.ndarray | None
-) -> float:
-    effects, num = effects[kept], len(kept)
-    inverse = np.linalg.pinv(estimate.covariance[np.ix_(kept, kept)], hermitian=True)
-    df = float(estimate.dfs[kept].mean())
-    p_value = float(stats.f.sf(effects @ inverse @ effects / num, num, df))
+) -> np.ndarray:
+    """Of each model in front."""
+    effects, num = effects[..., kept], len(kept)
+    covariance = estimate.covariance[..., kept, :][..., kept]
+    inverse = np.linalg.pinv(covariance, hermitian=True)
+    df = estimate.dfs[..., kept].mean(axis=-1)
+    ratio = np.einsum("...i,...ij,...j->...", effects, inverse, effects) / num
+    p_values = stats.f.sf(ratio, num, df)
     if steps is None or num < 2:
-        return p_value
-    slope = steps[kept] @ inverse @ effects
-    error = math.sqrt(max(steps[kept] @ inverse @ steps[kept], 1e-300))
-    return combined(p_value, 2 * float(stats.t.sf(abs(slope) / error, df)))
+        return p_values
+    slope = np.einsum("i,...ij,...j->...", steps[kept], inverse, effects)
+    squared = np.einsum("i,...ij,j->...", steps[kept], inverse, steps[kept])
+    error = np.sqrt(np.maximum(squared, 1e-300))
+    return combined(p_values, 2 * stats.t.sf(np.abs(slope) / error, df))
 
 
-def combined(p_value: float, of_trend: float, weight: float = TREND_WEIGHT) -> float:
-    """Cauchy's combination of two p-values, which may depend on each other."""
+def combined(
+    p_values: np.ndarray, of_trends: np.ndarray, weight: float = TREND_WEIGHT
+) -> np.ndarray:
+    """Cauchy's combination of two p-values each, which may depend on each other."""
     tiny = 1e-15
-    first, second = (min(max(p, tiny), 1 - tiny) for p in (p_value, of_trend))
-    tangent = (1 - weight) * math.tan((0.5 - first) * math.pi)
-    tangent += weight * math.tan((0.5 - second) * math.pi)
-    return float(stats.cauchy.sf(tangent))
+    first, second = (np.clip(p, tiny, 1 - tiny) for p in (p_values, of_trends))
+    tangent = (1 - weight) * np.tan((0.5 - first) * np.pi)
+    tangent += weight * np.tan((0.5 - second) * np.pi)
+    return stats.cauchy.sf(tangent)
 
 
 def one_hot(levels: pd.DataFrame) -> np.ndarray:
@@ -153,39 +162,10 @@ def fit(
     Behind them are the slopes of `given`, (trials, any). None where there are too few trials to
     say anything about noise.
     """
-    num_trials = len(scores)
     if spread <= 0:
         others, spread = others[:, :0], 1.0
-    codes = factor.cat.codes.to_numpy()
-    fixed = (codes[:, None] == np.arange(len(factor.cat.categories))).astype(float)
-    fixed[:, 0] = 1.0  # the first level is the reference
-    if given is not None:
-        fixed = np.hstack([fixed, given])
-    num_fixed = fixed.shape[1]
-    design = np.hstack([fixed, others])
-    penalty = np.concatenate([np.zeros(num_fixed), np.full(others.shape[1], 1 / spread)])
-    inverse = np.linalg.pinv(design.T @ design + np.diag(penalty), hermitian=True)
-    solver = inverse @ design.T  # (coefficients, trials)
-    residuals = scores - design @ (solver @ scores)
-    freedom = 1 - np.einsum("ij,ji->i", design, solver)  # a trial's own share in its residual
-    df = float(freedom.sum())
-    if num_trials <= num_fixed or df < 1:
-        return None
-    squares = noise.squares + max(float(scores @ residuals), 0.0)
-    variance = squares / (noise.df + num_trials - num_fixed)  # REML's, with what was known
-    rows = solver[1:num_fixed]
-    weights = np.where(freedom > 1e-6, 1 / np.maximum(freedom, 1e-6), 0.0)
-    robust = (rows * (residuals**2 * weights)) @ rows.T
-    leaked = rows @ others  # what of the others' effects passes for this factor's
-    robust += variance * spread * leaked @ leaked.T
-    equal = inverse[1:num_fixed, 1:num_fixed] * variance
-    robust_dfs = [_bell_mccaffrey(row**2 * weights, row, design, inverse, freedom) for row in rows]
-    return Fit(
-        effects=(solver @ scores)[1:num_fixed],
-        equal=Estimate(equal, np.full(len(rows), num_trials - num_fixed + noise.df)),
-        robust=Estimate(robust, np.clip(robust_dfs, 1.0, df)),
-        noise=float(np.sqrt(variance)),
-    )
+    alone = averaged(scores, factor, [Explanation(1.0, others, spread)], noise, given)
+    return alone and replace(alone, models=None)
 
 
 def averaged(
@@ -199,44 +179,118 @@ def averaged(
 
     That the models disagree is a part of the errors.
     """
-    fits = [fit(scores, factor, e.columns, e.spread, noise, given) for e in explanations]
-    pairs = [(e.weight, f) for e, f in zip(explanations, fits, strict=True) if f is not None]
-    if not pairs:
+    codes = factor.cat.codes.to_numpy()
+    fixed = (codes[:, None] == np.arange(len(factor.cat.categories))).astype(float)
+    fixed[:, 0] = 1.0  # the first level is the reference
+    if given is not None:
+        fixed = np.hstack([fixed, given])
+    if len(scores) <= fixed.shape[1]:
         return None
-    weights = np.array([weight for weight, _ in pairs])
+    most = fixed.shape[1] + max(e.columns.shape[1] for e in explanations)
+    step = max(1, CHUNK // (len(scores) * most))
+    parts = [
+        _fits(scores, fixed, explanations[start : start + step], noise)
+        for start in range(0, len(explanations), step)
+    ]
+    models, is_known = _joined([part for part, _ in parts]), np.hstack([k for _, k in parts])
+    if not is_known.any():
+        return None
+    weights = np.array([e.weight for e in explanations]) * is_known
     weights /= weights.sum()
-    found = [f for _, f in pairs]
-    effects = np.array([f.effects for f in found])
-    mean = weights @ effects
-    apart = np.einsum("m,mi,mj->ij", weights, effects - mean, effects - mean)
+    mean = weights @ models.effects
+    off = models.effects - mean
+    apart = np.einsum("m,mi,mj->ij", weights, off, off)
 
-    def estimate(estimates: list[Estimate]) -> Estimate:
-        covariance = sum(w * e.covariance for w, e in zip(weights, estimates, strict=True)) + apart
-        return Estimate(covariance, 1 / (weights @ np.array([1 / e.dfs for e in estimates])))
+    def estimate(of: Estimate) -> Estimate:
+        covariance = np.einsum("m,mij->ij", weights, of.covariance) + apart
+        return Estimate(covariance, 1 / (weights @ (1 / of.dfs)))
 
     return Fit(
         effects=mean,
-        equal=estimate([f.equal for f in found]),
-        robust=estimate([f.robust for f in found]),
-        noise=float(weights @ [f.noise for f in found]),
-        models=tuple(zip(weights.tolist(), found, strict=True)),
+        equal=estimate(models.equal),
+        robust=estimate(models.robust),
+        noise=weights @ models.noise,
+        models=models,
+        weights=weights,
+    )
+
+
+def _fits(
+    scores: np.ndarray, fixed: np.ndarray, explanations: Sequence[Explanation], noise: Noise
+) -> tuple[Fit, np.ndarray]:
+    """The fit by each explanation, in front, and whether it leaves trials to say what noise is."""
+    (n, num_fixed), most = fixed.shape, max(e.columns.shape[1] for e in explanations)
+    others = np.zeros((len(explanations), n, most))  # a column of zeros changes nothing
+    for place, explanation in zip(others, explanations, strict=True):
+        place[:, : explanation.columns.shape[1]] = explanation.columns
+    spreads = np.array([e.spread for e in explanations])
+    design = np.concatenate([np.broadcast_to(fixed, (len(others), *fixed.shape)), others], axis=2)
+    penalty = np.zeros((len(others), num_fixed + most))
+    penalty[:, num_fixed:] = 1 / spreads[:, None]
+    turned = design.transpose(0, 2, 1)
+    gram = turned @ design
+    gram[:, np.arange(gram.shape[1]), np.arange(gram.shape[1])] += penalty
+    inverse = np.linalg.pinv(gram, hermitian=True)
+    solver = inverse @ turned  # (models, coefficients, trials)
+    coefficients = solver @ scores
+    residuals = scores - np.einsum("mij,mj->mi", design, coefficients)
+    freedom = 1 - np.einsum("mij,mji->mi", design, solver)  # a trial's own share in its residual
+    df = freedom.sum(axis=1)
+    squares = noise.squares + np.maximum(residuals @ scores, 0.0)
+    variance = squares / (noise.df + n - num_fixed)  # REML's, with what was known
+    rows = solver[:, 1:num_fixed]
+    weights = np.where(freedom > 1e-6, 1 / np.maximum(freedom, 1e-6), 0.0)
+    robust = (rows * (residuals**2 * weights)[:, None]) @ rows.transpose(0, 2, 1)
+    leaked = rows @ others  # what of the others' effects passes for this factor's
+    robust += (variance * spreads)[:, None, None] * (leaked @ leaked.transpose(0, 2, 1))
+    equal = inverse[:, 1:num_fixed, 1:num_fixed] * variance[:, None, None]
+    robust_dfs = np.ones(rows.shape[:2])
+    for number in range(num_fixed - 1):
+        row = rows[:, number]
+        robust_dfs[:, number] = _bell_mccaffrey(row, row**2 * weights, design, inverse, freedom)
+    found = Fit(
+        effects=coefficients[:, 1:num_fixed],
+        equal=Estimate(equal, np.full(rows.shape[:2], n - num_fixed + noise.df)),
+        robust=Estimate(robust, np.clip(robust_dfs, 1.0, np.maximum(df, 1.0)[:, None])),
+        noise=np.sqrt(variance),
+    )
+    return found, df >= 1
+
+
+def _joined(parts: Sequence[Fit]) -> Fit:
+    """The models of all parts behind each other."""
+
+    def joined(arrays: Iterable[np.ndarray]) -> np.ndarray:
+        return np.concatenate(list(arrays))
+
+    return Fit(
+        effects=joined(p.effects for p in parts),
+        equal=Estimate(
+            joined(p.equal.covariance for p in parts), joined(p.equal.dfs for p in parts)
+        ),
+        robust=Estimate(
+            joined(p.robust.covariance for p in parts), joined(p.robust.dfs for p in parts)
+        ),
+        noise=joined(p.noise for p in parts),
     )
 
 
 def _bell_mccaffrey(
+    rows: np.ndarray,
     squares: np.ndarray,
-    row: np.ndarray,
     design: np.ndarray,
     inverse: np.ndarray,
     freedom: np.ndarray,
-) -> float:
-    """Degrees of freedom of sum(squares * residuals**2), by the first two moments.
+) -> np.ndarray:
+    """Degrees of freedom of sum(squares * residuals**2), by the first two moments, (models,).
 
     sum_ij s_i s_j P_ij**2 for the residual maker P = I - H, without making P (trials, trials).
     """
-    inner = inverse @ (design.T * squares) @ design
-    second = float((squares**2 * (2 * freedom - 1)).sum() + np.einsum("ij,ji->", inner, inner))
-    return float((row @ row) ** 2 / second) if second > 0 else 1.0
+    inner = inverse @ ((design * squares[:, :, None]).transpose(0, 2, 1) @ design)
+    second = (squares**2 * (2 * freedom - 1)).sum(axis=1)
+    second += np.einsum("mij,mji->m", inner, inner)
+    of_one = (rows**2).sum(axis=1) ** 2
+    return np.where(second > 0, of_one / np.where(second > 0, second, 1.0), 1.0)
 
 
 def detectable(
