@@ -136,6 +136,6 @@ def learning_sentences(found: Learning) -> list[str]:
         sentences.append(
             f"{whole}: {those} {row.n} with {row.hyperparameter} {row.value}, and"
             f" {found.num_failed - row.failed} of the {found.num_trials - row.n} others"
-            f" (p = {row.p_adjusted:.3f}, corrected for all hyperparameters)."
+            f" (p = {row.p_adjusted:.3f}, corrected for all hyperparameters and their effects)."
         )
     return sentences

@@ -128,7 +128,7 @@ def _p_values(
 
 
 def combined(
-    p_values: np.ndarray, of_trends: np.ndarray, weight: float = TREND_WEIGHT
+    p_values: np.ndarray | float, of_trends: np.ndarray | float, weight: float = TREND_WEIGHT
 ) -> np.ndarray:
     """Cauchy's combination of two p-values each, which may depend on each other."""
     tiny = 1e-15

@@ -52,7 +52,7 @@ def learning_section(findings: Findings) -> Section:
         caption = (
             "The share of networks with each value that did not learn, with its 95% Wilson"
             " interval. p is that of dealing the failures out at random, corrected for all"
-            f" hyperparameters.{some} As a file: tables/learning.csv."
+            f" hyperparameters and their effects.{some} As a file: tables/learning.csv."
         )
         alt = f"Share of networks that did not learn by the values of {names} hyperparameters."
         blocks.append(plot("learning", learning_figure(found.table), alt, caption))

@@ -443,6 +443,30 @@ def test_a_models_p_values_are_averaged_by_the_belief_in_it() -> None:
     assert alone[0].p_value([0]) != pytest.approx(alone[1].p_value([0]), rel=0.01)
 
 
+def test_models_are_solved_together_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    scores, given = rng.normal(0.3, 0.02, 30), rng.normal(0, 0.01, (30, 1))
+    factor = levels_of(pd.Series([1, 2, 4] * 10))
+    columns = rng.integers(0, 2, (30, 9)).astype(float)
+    explanations = [
+        Explanation(0.2, columns[:, :size], spread)
+        for size, spread in [(9, 3.0), (0, 1.0), (4, 0.3)]
+    ]
+    together = averaged(scores, factor, explanations, given=given)
+    monkeypatch.setattr("analysis.statistics.regression.CHUNK", 1)
+    in_turn = averaged(scores, factor, explanations, given=given)
+    alone = [averaged(scores, factor, [one], given=given) for one in explanations]
+    assert together and together.models and in_turn and in_turn.models
+    for number, one in enumerate(alone):
+        assert one
+        for found in (together.models, in_turn.models):
+            np.testing.assert_allclose(found.effects[number], one.effects)
+            np.testing.assert_allclose(found.mean.covariance[number], one.mean.covariance)
+            np.testing.assert_allclose(found.mean.dfs[number], one.mean.dfs)
+    p_values = [found.p_value([0, 1], np.array([1.0, 3.0])) for found in (together, in_turn)]
+    assert p_values[0] == pytest.approx(p_values[1])
+
+
 def test_importance_is_the_share_of_variance_and_nothing_for_what_does_nothing() -> None:
     importance = estimate_effects(compare(folder(balanced(repeats=20, noise=0.05)))).importance
     share = importance.set_index("hyperparameter")
