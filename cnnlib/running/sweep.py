@@ -123,32 +123,9 @@ def _run(plan: Plan, lock: FolderLock) -> SweepResult:
     try:
         if ledger.begun:
             ledger.resume(plan.trials, plan.max_epochs)
-        searching = not ledger.begun or bool(ledger.unfinished)
-        if searching or is_due(plan, finals):
-            with session(plan.settings.verbose):
-                task, share = task_of(plan, progress)
-                with interrupted_between_steps() as check_interruption:
-
-                    def check() -> None:
-                        check_interruption()
-                        lock.check()
-
-                    if not ledger.begun:
-                        _begin(plan, ledger, progress.slots)
-                    ledger.machines(**billed(share, progress.slots))
-                    if searching:
-                        tune_trials(plan, task, share, ledger, progress, check)
-                    left = plan.time_budget and began + plan.time_budget - time.monotonic()
-                    execute = on_ray(
-                        task,
-                        share,
-                        bucket=plan.bucket,
-                        slots=progress.slots,
-                        retries=recorder.MAX_WORKER_LOSSES,
-                        seconds=left,
-                        check=check,
-                    )
-                    hold_finals(plan, finals, execute, progress)
+        if not ledger.begun or ledger.unfinished or is_due(plan, finals):
+            left = plan.time_budget and began + plan.time_budget - time.monotonic()
+            _train(plan, ledger, finals, progress, lock, left)
         _close(plan, ledger, finals, time.monotonic() - began)
         progress.note(worth(ledger, finals))
     except KeyboardInterrupt:
@@ -184,6 +161,41 @@ def _run(plan: Plan, lock: FolderLock) -> SweepResult:
         progress.note(str(cost))
     progress.note(tracking.line)
     return replace(result, interrupted=interrupted, trouble=trouble)
+
+
+def _train(
+    plan: Plan,
+    ledger: Ledger,
+    finals: Finals,
+    progress: Progress,
+    lock: FolderLock,
+    seconds: float | None,
+) -> None:
+    """Runs what is left of the search and of the finals, in these seconds."""
+    ends = None if seconds is None else time.monotonic() + seconds
+    with session(plan.settings.verbose):
+        task, share = task_of(plan, progress)
+        with interrupted_between_steps() as check_interruption:
+
+            def check() -> None:
+                check_interruption()
+                lock.check()
+
+            if not ledger.begun:
+                _begin(plan, ledger, progress.slots)
+            ledger.machines(**billed(share, progress.slots))
+            if ledger.unfinished:
+                tune_trials(plan, task, share, ledger, progress, check)
+            execute = on_ray(
+                task,
+                share,
+                bucket=plan.bucket,
+                slots=progress.slots,
+                retries=recorder.MAX_WORKER_LOSSES,
+                seconds=None if ends is None else ends - time.monotonic(),
+                check=check,
+            )
+            hold_finals(plan, finals, execute, progress)
 
 
 def _started(folder: Path, events: list[dict[str, Any]]) -> str:
