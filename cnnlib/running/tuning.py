@@ -21,6 +21,7 @@ from typing import Any
 import ray
 import torch
 from ray import _raylet, tune
+from ray.air._internal import usage
 from ray.tune.execution import class_cache
 from ray.util.metrics import Gauge
 
@@ -63,6 +64,8 @@ SHOWN = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc", "images_per_
 class_cache.ENV_VARS_TO_PROPAGATE -= {
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN",
 }  # fmt: skip
+# Tune counts callbacks for Ray's usage statistics, which are off, and loads wandb for it: a second.
+usage.tag_callbacks = lambda callbacks: False
 
 
 @contextmanager

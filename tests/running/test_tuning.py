@@ -146,6 +146,12 @@ def test_an_interruption_while_ray_starts_is_one_like_any_other(
             process.wait()
 
 
+def test_tune_loads_no_wandb_into_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray.air.integrations.wandb", None)  # to load it fails
+    controller: Any = ray.tune.tune
+    assert not controller.air_usage.tag_callbacks([ray.tune.Callback()])
+
+
 def test_tune_puts_no_key_into_the_runtime_environment_that_ray_logs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
