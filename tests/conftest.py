@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # What a script starts with & hears no Ctrl-C, nor does what it starts itself; tests send it one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-HANG = 300.0
+HANG = 400.0
 """Seconds after which something hangs, and is not merely slow: the only limit of any wait."""
 
 
