@@ -80,7 +80,9 @@ def session(verbose: bool) -> Iterator[None]:
     ours = signal.getsignal(signal.SIGTERM)
     try:
         _start(address=address, log_to_driver=verbose, logging_level=level, **local)
-    except SystemExit:  # by the handler that Ray puts there for SIGTERM
+    except SystemExit as error:
+        if error.code != signal.SIGTERM:  # which the handler says that Ray puts there
+            raise
         raise KeyboardInterrupt from None
     finally:
         if threading.current_thread() is threading.main_thread():

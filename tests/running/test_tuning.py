@@ -146,6 +146,14 @@ def test_an_interruption_while_ray_starts_is_one_like_any_other(
             process.wait()
 
 
+def test_ray_s_own_exit_is_no_interruption(
+    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "init", lambda **_: sys.exit("Ray gives up"))
+    with pytest.raises(SystemExit, match="Ray gives up"), session(verbose=False):
+        pass
+
+
 def test_tune_loads_no_wandb_into_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray.air.integrations.wandb", None)  # to load it fails
     controller: Any = ray.tune.tune
