@@ -4,11 +4,13 @@ A report is made whole in a new folder first, so one that is killed leaves the o
 What is in the folder and not written by us stays.
 """
 
+import fcntl
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MARK = ".cnnlib-report"
@@ -55,7 +57,9 @@ def replaced_report(folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=NEW, dir=folder))
     made.chmod(0o755)
+    file = os.open(made, os.O_RDONLY)
     try:
+        _is_free(file)  # from now on it is not
         for part in ("figures", "tables"):
             (made / part).mkdir()
         yield made
@@ -65,8 +69,33 @@ def replaced_report(folder: Path) -> Iterator[Path]:
         if is_new and not any(folder.iterdir()):
             folder.rmdir()
         raise
-    for left in folder.glob(f"{NEW}*"):  # of reports that were killed, too
-        shutil.rmtree(left, ignore_errors=True)
+    finally:
+        os.close(file)
+    for left in folder.glob(f"{NEW}*"):
+        if not _is_being_made(left):  # its process was killed
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_being_made(made: Path) -> bool:
+    """Whether another process makes a report of the same folder."""
+    with suppress(FileNotFoundError):  # it has just become the report
+        file = os.open(made, os.O_RDONLY)
+        try:
+            return not _is_free(file)
+        finally:
+            os.close(file)
+    return False
+
+
+def _is_free(file: int) -> bool:
+    """Takes the lock on an open folder; whether it was free, or there are no locks there."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without
+        return True
+    return True
 
 
 def _files_before(folder: Path) -> list[str]:

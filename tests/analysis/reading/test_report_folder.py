@@ -94,3 +94,15 @@ def test_a_file_in_the_reports_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "report").write_text("mine")
     with pytest.raises(ValueError, match="holds other files"):
         check_ours(tmp_path / "report")
+
+
+def test_a_report_that_is_being_made_survives_another_one_of_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    with replaced_report(folder) as slow:
+        (slow / "index.html").write_text("slow")
+        with replaced_report(folder) as quick:
+            (quick / "index.html").write_text("quick")
+        assert (folder / "index.html").read_text() == "quick"
+        (slow / "tables" / "trials.csv").touch()
+    assert (folder / "index.html").read_text() == "slow"
+    assert not list(folder.glob(".new-*"))
