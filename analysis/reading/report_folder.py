@@ -4,7 +4,6 @@ A report is made whole in a new folder first, so one that is killed leaves the o
 What is in the folder and not written by us stays.
 """
 
-import fcntl
 import os
 import re
 import shutil
@@ -12,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from cnnlib.storage.files import lock_taken
 
 MARK = ".cnnlib-report"
 """Lists the files of the report, a line each: these alone are replaced and removed."""
@@ -88,14 +89,10 @@ def _is_being_made(made: Path) -> bool:
 
 
 def _is_free(file: int) -> bool:
-    """Takes the lock on an open folder; whether it was free, or there are no locks there."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without
-        return True
-    return True
+    """Whether nobody had the lock on an open folder, which is ours from now on."""
+    with suppress(OSError):
+        return lock_taken(file)
+    return True  # a file system without locks
 
 
 def _files_before(folder: Path) -> list[str]:

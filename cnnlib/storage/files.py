@@ -68,6 +68,15 @@ def exclusive(path: Path, *, wait: bool = True) -> Iterator[bool]:
             yield True
 
 
+def lock_taken(file: int) -> bool:
+    """Takes the lock on an open file or folder; False where it is another's. Death lets go."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def check_space(source: str, folder: Path, needed: int) -> None:
     """OSError where what `source` names needs more bytes than the disk of `folder` has."""
     free = shutil.disk_usage(folder).free

@@ -1,6 +1,5 @@
 """The lock on a sweep's folder: one driver at a time writes its journal."""
 
-import fcntl
 import json
 import logging
 import os
@@ -13,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cnnlib.storage.files import refuse_special
+from cnnlib.storage.files import lock_taken, refuse_special
 
 NAME = "claim.json"
 HEARTBEAT = 10.0  # seconds between signs of life
@@ -57,7 +56,7 @@ class FolderLock:
         self._lost_elsewhere = lost_elsewhere or (lambda ask: None)
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            if refusal := refused(folder, read_lock(self._path), held=not _lock(self._file)):
+            if refusal := refused(folder, read_lock(self._path), held=not lock_taken(self._file)):
                 raise LockedError(refusal)
         except LockedError:
             os.close(self._file)
@@ -124,15 +123,6 @@ class FolderLock:
         os.pwrite(self._file, line.ljust(300) + b"\n", 0)  # one length: never a torn lock
 
 
-def _lock(file: int) -> bool:
-    """Takes the lock on an open file; whether it was free."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def is_locked(folder: Path) -> bool:
     """Whether a driver on this machine has the folder."""
     try:
@@ -140,7 +130,7 @@ def is_locked(folder: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not _lock(file)
+        return not lock_taken(file)
     finally:
         os.close(file)
 
