@@ -124,8 +124,7 @@ def _run(plan: Plan, lock: FolderLock) -> SweepResult:
         if ledger.begun:
             ledger.resume(plan.trials, plan.max_epochs)
         if not ledger.begun or ledger.unfinished or is_due(plan, finals):
-            left = plan.time_budget and began + plan.time_budget - time.monotonic()
-            _train(plan, ledger, finals, progress, lock, left)
+            _train(plan, ledger, finals, progress, lock, began)
         _close(plan, ledger, finals, time.monotonic() - began)
         progress.note(worth(ledger, finals))
     except KeyboardInterrupt:
@@ -169,10 +168,9 @@ def _train(
     finals: Finals,
     progress: Progress,
     lock: FolderLock,
-    seconds: float | None,
+    began: float,
 ) -> None:
-    """Runs what is left of the search and of the finals, in these seconds."""
-    ends = None if seconds is None else time.monotonic() + seconds
+    """Runs what is left of the search and of the finals, as far as the time since it began goes."""
     with session(plan.settings.verbose):
         task, share = task_of(plan, progress)
         with interrupted_between_steps() as check_interruption:
@@ -186,13 +184,14 @@ def _train(
             ledger.machines(**billed(share, progress.slots))
             if ledger.unfinished:
                 tune_trials(plan, task, share, ledger, progress, check)
+            left = plan.time_budget and began + plan.time_budget - time.monotonic()
             execute = on_ray(
                 task,
                 share,
                 bucket=plan.bucket,
                 slots=progress.slots,
                 retries=recorder.MAX_WORKER_LOSSES,
-                seconds=None if ends is None else ends - time.monotonic(),
+                seconds=left,
                 check=check,
             )
             hold_finals(plan, finals, execute, progress)
