@@ -8,8 +8,8 @@
 # Source: ray/_private/worker.py of the package, sigterm_handler in init
 # Expected output: "before: saves; after ray.init: sigterm_handler; after ray.shutdown: sigterm_handler"
 set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+folder=$(mktemp -d) short=$(mktemp -d /tmp/ray.XXXX)
+trap 'rm -rf "$folder" "$short"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check ray==2.60.0 2> /dev/null
 cat > "$folder/show.py" <<'PYTHON'
@@ -38,8 +38,6 @@ seen += f"; after ray.init: {whose()}"
 ray.shutdown()
 print(f"{seen}; after ray.shutdown: {whose()}")
 PYTHON
-short=$(mktemp -d /tmp/ray.XXXX)
-trap 'rm -rf "$folder" "$short"' EXIT
 seen=$("$folder/venv/bin/python" "$folder/show.py" "$short" 2> /dev/null)
 echo "$seen"
 [ "$seen" = "before: saves; after ray.init: sigterm_handler; after ray.shutdown: sigterm_handler" ] \
