@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# Small matrices on two threads take the time of two cores and no less of the clock's. Before NumPy.
+# Small matrices on two threads take the time of two cores and no less of the clock's: a thread that
+# has nothing to do waits by spinning. Before NumPy and torch.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_worker_niceness", "0")  # trials of tests wait for no other tests
 
 import numpy as np

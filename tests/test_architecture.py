@@ -139,6 +139,9 @@ HEAVY = {"torch", "ray", "numba", "pandas", "hyperopt", "wandb"}
             "analysis.report analysis.statistics.findings analysis.page.contents analysis.convert",
             "pandas", {"torch", "ray"}, id="reports",
         ),
+        pytest.param(
+            "analysis.plots.network", "torch", {"pytorch_lightning", "ray"}, id="draws a network",
+        ),
     ],
 )  # fmt: skip
 def test_what_has_no_need_of_heavy_libraries_loads_none(

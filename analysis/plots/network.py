@@ -1,6 +1,6 @@
 """What the champion's network looks for: its first filters, and what excites its last neurons.
 
-Loads torch, so it is imported only where there are weights to look into.
+Loads torch, so it is imported only where there are weights to look into; Lightning it does without.
 """
 
 from collections.abc import Sequence
@@ -12,26 +12,36 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnnlib.networks.cnn.custom_cnn import ACTIVATIONS, CustomCNN
+from cnnlib.networks import saved
+from cnnlib.networks.cnn import layers
+from cnnlib.networks.cnn.config import TrialConfig
 from cnnlib.photos.unreadable import UnreadableError
 from cnnlib.pixels.augment import normalised
 from cnnlib.pixels.decode import decode
 
 
-def read_network(sweep_folder: Path) -> CustomCNN:
-    """The champion with its weights; ValueError where they cannot be read or do not fit."""
+def read_network(sweep_folder: Path) -> nn.Sequential:
+    """The champion's layers with weights; ValueError where they cannot be read or do not fit."""
     try:
-        return CustomCNN.from_champion(sweep_folder)
+        return saved.read_network(sweep_folder, TrialConfig, _Champion).network
     except (ValueError, OSError) as error:
         raise ValueError(f"the champion's weights cannot be read ({error})") from None
 
 
-def first_filters(model: CustomCNN) -> np.ndarray:
+class _Champion(nn.Module):
+    """The layers under the name by which a champion keeps their weights."""
+
+    def __init__(self, config: TrialConfig, num_classes: int, image_size: int) -> None:
+        super().__init__()
+        self.network = layers.network(config, num_classes, image_size)
+
+
+def first_filters(network: nn.Sequential) -> np.ndarray:
     """The filters of the first convolution as pictures, (filters, side, side, 3) from 0 to 1.
 
     Each is stretched over the whole range by itself: 0 is its lowest weight and 1 its highest.
     """
-    weights = _convolutions(model)[0][1].weight.detach().permute(0, 2, 3, 1)
+    weights = _convolutions(network)[0][1].weight.detach().permute(0, 2, 3, 1)
     low, high = weights.amin((1, 2, 3), keepdim=True), weights.amax((1, 2, 3), keepdim=True)
     return ((weights - low) / (high - low).clamp(min=1e-12)).float().numpy()
 
@@ -61,12 +71,12 @@ def read_photographs(files: Sequence[Path], image_size: int) -> tuple[np.ndarray
     return np.array(images, np.uint8).reshape(-1, image_size, image_size, 3), numbers
 
 
-def strongest_neurons(model: CustomCNN, images: np.ndarray, number: int = 10) -> list[Neuron]:
+def strongest_neurons(network: nn.Sequential, images: np.ndarray, number: int = 10) -> list[Neuron]:
     """The neurons with the highest values before their activation, the strongest of each filter.
 
     `images` are uint8, (N, S, S, 3). Neurons that no photograph excites above 0 are left out.
     """
-    trunk = _up_to_last_convolution(model)
+    trunk = _up_to_last_convolution(network)
     inputs = normalised(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
     with torch.no_grad():
         values = torch.cat([trunk(batch) for batch in inputs.split(32)])  # (N, filters, h, w)
@@ -91,7 +101,7 @@ def guided_gradient(trunk: nn.Sequential, image: Tensor, index: int, y: int, x: 
     Guided backpropagation: at each activation only what arrives positive and leaves positive goes
     on. For ReLU it is the published rule; for the others it is the same clipping.
     """
-    kinds = tuple(ACTIVATIONS.values())
+    kinds = tuple(layers.ACTIVATIONS.values())
     hooks = [
         layer.register_full_backward_hook(_guide) for layer in trunk if isinstance(layer, kinds)
     ]
@@ -110,12 +120,12 @@ def _guide(layer: nn.Module, leaving: Any, arriving: Any) -> tuple[Tensor]:
     return (leaving[0].clamp(min=0) * (arriving[0] > 0),)
 
 
-def _convolutions(model: CustomCNN) -> list[tuple[int, nn.Conv2d]]:
-    return [(i, layer) for i, layer in enumerate(model.network) if isinstance(layer, nn.Conv2d)]
+def _convolutions(network: nn.Sequential) -> list[tuple[int, nn.Conv2d]]:
+    return [(i, layer) for i, layer in enumerate(network) if isinstance(layer, nn.Conv2d)]
 
 
-def _up_to_last_convolution(model: CustomCNN) -> nn.Sequential:
+def _up_to_last_convolution(network: nn.Sequential) -> nn.Sequential:
     """The layers up to the last convolution, its batch norm included."""
-    last = _convolutions(model)[-1][0]
-    is_normed = isinstance(model.network[last + 1], nn.BatchNorm2d)
-    return model.network[: last + 1 + is_normed]
+    last = _convolutions(network)[-1][0]
+    is_normed = isinstance(network[last + 1], nn.BatchNorm2d)
+    return network[: last + 1 + is_normed]

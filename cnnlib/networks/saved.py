@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from pytorch_lightning import LightningModule
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.saved_files import (
@@ -21,11 +20,13 @@ from cnnlib.networks.saved_files import (
 from cnnlib.storage.json_file import LONGEST
 from cnnlib.system.units import short
 
-# (config, num_classes, image_size) -> the network, untrained
-Build = Callable[[Any, int, int], LightningModule]
+Network = TypeVar("Network", bound=nn.Module)
+Build = Callable[[Any, int, int], Network]  # of (config, num_classes, image_size), untrained
 
 
-def read_network(folder: str | Path, config_type: type[Configuration], build: Build) -> Any:
+def read_network(
+    folder: str | Path, config_type: type[Configuration], build: Build[Network]
+) -> Network:
     """The trained network of a sweep's folder, or of its champion's, ready to predict.
 
     FileNotFoundError where there is none, DamagedError where a file is not what it should be.
@@ -52,14 +53,14 @@ def configuration(
 
 
 def with_weights(
-    build: Build,
+    build: Build[Network],
     config: Configuration,
     *,
     num_classes: int,
     image_size: int,
     path: Path,
     device: str = "meta",
-) -> LightningModule:
+) -> Network:
     """The network of this configuration with the weights in a file, ready to predict.
 
     On the device `meta` memory is taken for what the file holds, and for nothing that a

@@ -6,8 +6,9 @@ import pytorch_lightning as pl
 import torch
 
 from cnnlib.networks.classifier import class_means
-from cnnlib.networks.cnn.custom_cnn import ACTIVATIONS, RISING, CustomCNN, network
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
 from cnnlib.networks.cnn.family import TrialConfig
+from cnnlib.networks.cnn.layers import ACTIVATIONS, RISING, network
 from cnnlib.pixels.datamodule import Batches
 
 STUDY = {

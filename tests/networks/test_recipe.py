@@ -8,8 +8,9 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from cnnlib.networks.cnn.custom_cnn import INITS, CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
 from cnnlib.networks.cnn.family import TrialConfig
+from cnnlib.networks.cnn.layers import INITS
 from cnnlib.networks.configuration import Recipe
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.networks.recipe import MovingAverage, balanced_weights, optimizer

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cnnlib.networks.cnn.config import TrialConfig
-from cnnlib.networks.cnn.custom_cnn import ACTIVATIONS, CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
 from cnnlib.networks.cnn.family import CNN
+from cnnlib.networks.cnn.layers import ACTIVATIONS
 from cnnlib.networks.cnn.shapes import dense_counts, filter_counts, impossible, kernel_sides, sides
 from cnnlib.networks.hyperparameter import hyperparameters
 from cnnlib.planning.cost import macs

@@ -14,7 +14,7 @@ from cnnlib.networks.cnn.family import CNN
 from cnnlib.system.units import counted
 
 if TYPE_CHECKING:
-    from cnnlib.networks.cnn.custom_cnn import CustomCNN
+    from torch import nn
 
 MAX_FILTERS = 128
 LEAST_SIDE = 5  # pixels of a filter, for it to be drawn
@@ -34,17 +34,17 @@ def network_section(sweep: SweepFolder, folders: list[Path]) -> Section:
         text = f"Drawing the network needs {error.name}, which is not installed."
         return Section(title, [Paragraph(text)])
     try:
-        model = network.read_network(sweep.path)
+        layers = network.read_network(sweep.path)
     except ValueError as error:
         return Section(title, [Paragraph(f"Not shown: {error}.")])
-    filters = network.first_filters(model)
+    filters = network.first_filters(layers)
     side = filters.shape[1]
     if side < LEAST_SIDE:
         text = (
             f"The {len(filters)} filters of the first convolution are {side} x {side} pixels, too"
             " few to be recognised as anything, so they are not drawn."
         )
-        return Section(title, [Paragraph(text), *_neurons(sweep, model, folders)])
+        return Section(title, [Paragraph(text), *_neurons(sweep, layers, folders)])
     some = f"The first {MAX_FILTERS} of" if len(filters) > MAX_FILTERS else "All"
     drawn = Picture(
         "filters",
@@ -54,10 +54,10 @@ def network_section(sweep: SweepFolder, folders: list[Path]) -> Section:
         " red, green and blue, each stretched over the whole range by itself: edges,"
         " spots and colours that it answers to.",
     )
-    return Section(title, [drawn, *_neurons(sweep, model, folders)])
+    return Section(title, [drawn, *_neurons(sweep, layers, folders)])
 
 
-def _neurons(sweep: SweepFolder, model: "CustomCNN", folders: list[Path]) -> list[Block]:
+def _neurons(sweep: SweepFolder, layers: "nn.Sequential", folders: list[Path]) -> list[Block]:
     from analysis.plots import network
 
     predictions = sweep.predictions
@@ -67,10 +67,11 @@ def _neurons(sweep: SweepFolder, model: "CustomCNN", folders: list[Path]) -> lis
     sample = stratified_sample(predictions, num_photos=NUM_SEEN, seed=0)
     found = [(photographs.find_photo(row.file, folders), row.label) for row in sample.itertuples()]
     there = [(path, label) for path, label in found if path is not None]
-    images, numbers = network.read_photographs([path for path, _ in there], model.image_size)
+    size = sweep.champion["image_size"]
+    images, numbers = network.read_photographs([path for path, _ in there], size)
     if not len(images):
         return [Paragraph(f"{MISSING}, so what excites its neurons is not shown.")]
-    neurons = network.strongest_neurons(model, images)
+    neurons = network.strongest_neurons(layers, images)
     if not neurons:
         return [Paragraph("No neuron of the last convolution answers to any test photograph.")]
     labels = [str(there[numbers[neuron.photograph]][1]) for neuron in neurons]

@@ -17,16 +17,17 @@ from analysis.plots.network import (
     strongest_neurons,
 )
 from cnnlib.champion.champion import WEIGHTS, Champion, write_champion
-from cnnlib.networks.cnn.custom_cnn import ACTIVATIONS, CustomCNN
+from cnnlib.networks.cnn.custom_cnn import CustomCNN
 from cnnlib.networks.cnn.family import TrialConfig
+from cnnlib.networks.cnn.layers import ACTIVATIONS
 
 SMALL = {"first_layer_filters": 4, "conv_layers": 2, "num_neurons_dense": 8}
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
 
 
-def model(**changes: object) -> CustomCNN:
+def model(**changes: object) -> nn.Sequential:
     torch.manual_seed(0)
-    return CustomCNN(**SMALL | changes, image_size=16, num_classes=3).eval()
+    return CustomCNN(**SMALL | changes, image_size=16, num_classes=3).eval().network
 
 
 def test_each_filter_spans_the_whole_range_by_itself() -> None:
@@ -46,7 +47,7 @@ def test_the_strongest_neurons_are_found_whatever_the_activation(
     assert len({neuron.filter for neuron in neurons}) == len(neurons)
     assert all(neuron.saliency.shape == (16, 16, 3) for neuron in neurons)
     assert all(np.isfinite(n.saliency).all() and n.saliency.any() for n in neurons)
-    assert not any(layer._backward_hooks for layer in net.network), "the network is as it was"
+    assert not any(layer._backward_hooks for layer in net), "the network is as it was"
     assert all(p.grad is None for p in net.parameters())
 
 
@@ -55,7 +56,7 @@ def test_a_neuron_is_excited_by_its_photograph_at_its_place() -> None:
     bright = np.zeros((3, 16, 16, 3), np.uint8)
     bright[1, 12:, :4] = 255  # lower left of the second
     with torch.no_grad():
-        for layer in net.network:
+        for layer in net:
             if isinstance(layer, nn.Conv2d):
                 layer.weight.fill_(1.0)
                 layer.bias.zero_()  # type: ignore[union-attr]
@@ -83,7 +84,8 @@ def test_weights_of_another_network_are_refused_in_a_sentence(tmp_path: Path) ->
     net = CustomCNN(config, num_classes=3, image_size=16)
     save_file(net.state_dict(), folder / WEIGHTS)
     write_champion(Champion(folder, "t1", config, ("a", "b", "c"), 16, 1, 0.5))
-    assert read_network(tmp_path).image_size == 16
+    read = read_network(tmp_path).state_dict()
+    assert all(read[name].equal(weight) for name, weight in net.network.state_dict().items())
     save_file({"other": torch.zeros(1)}, folder / WEIGHTS)
     with pytest.raises(ValueError, match="weights cannot be read"):
         read_network(tmp_path)
