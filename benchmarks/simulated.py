@@ -193,7 +193,8 @@ def simulate(scenario: Scenario, seed: int) -> SweepFolder:
         Terms(
             space=SPACE, image_size=224, search=scenario.search, seed=seed, trials=scenario.trials,
             max_epochs=plan.max_epochs, patience=0, grace_period=plan.grace_period,
-            reduction_factor=plan.reduction_factor, rungs=plan.named, fingerprint="",
+            reduction_factor=plan.reduction_factor, rungs=plan.named,
+            last_share=plan.last_share, fingerprint="",
             num_initial=10, stopping=scenario.stopping, experience=scenario.past,
         )
     )  # fmt: skip

@@ -25,7 +25,7 @@ METRIC = Kind(
 SETTINGS: Mapping[str, Kind] = {
     "name": TEXT, "started": TEXT, "search": TEXT, "begun_with": TEXT, "trials": COUNT,
     "max_epochs": COUNT, "seconds": NUMBER, "rungs": LIST, "reduction_factor": NUMBER,
-    "data": MAPPING, "network": TEXT, "space": MAPPING, "versions": MAPPING,
+    "last_share": NUMBER, "data": MAPPING, "network": TEXT, "space": MAPPING, "versions": MAPPING,
     "hyperparameters": list_of(TEXT), "metric": METRIC, "stopping": TEXT,
 }  # fmt: skip
 

@@ -21,7 +21,7 @@ from cnnlib.journal.events import journal_exists
 from cnnlib.system.redaction import one_line
 
 SETTINGS = ("search", "trials", "max_epochs", "image_size", "seed", "patience", "rungs",
-            "reduction_factor", "commit", "command", "started")  # fmt: skip
+            "reduction_factor", "last_share", "commit", "command", "started")  # fmt: skip
 PARTS = ("data", "space", "versions")  # settings of several parts
 
 

@@ -45,6 +45,7 @@ class Ours:
                 grace_period=halving.grace_period,
                 reduction_factor=halving.reduction_factor,
                 rungs=halving.named,
+                last_share=halving.last_share,
                 fingerprint="",
                 num_initial=max(2 * self.workers, min(10, trials // 2)),  # as a sweep begins
                 family=network,

@@ -189,6 +189,7 @@ OPTIONAL: dict[str, dict[str, Rule]] = {
         "num_initial": _whole,
         "audit": _number,
         "rungs": _each(_whole),
+        "last_share": _maybe(_number),
         "strict": _flag,
         "stopping": _text,
         "first": _each(_config),

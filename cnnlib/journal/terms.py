@@ -44,6 +44,7 @@ class Terms:
     known: tuple[Outcome, ...] = ()  # what another sweep found: --warm-start
     audit: float = 0.0  # share of the trials that would stop and run on
     rungs: tuple[int, ...] = ()  # where they do not follow from the grace period
+    last_share: float | None = None  # that may go on from the last rung; None: as from the others
     stopping: str = "asha"  # the rule at the rungs, if there are any: asha stops, promote pauses
     strict: bool = False  # a trial is judged by its score at the rung, not by its best so far
     metric: Metric = VAL_ACC
@@ -62,7 +63,8 @@ class Terms:
     def halving(self) -> Halving | None:
         if self.grace_period is None or self.reduction_factor is None:
             return None
-        return Halving(self.max_epochs, self.grace_period, self.reduction_factor, self.rungs)
+        asked = self.grace_period, self.reduction_factor, self.rungs, self.last_share
+        return Halving(self.max_epochs, *asked)
 
     def stopping_rule(self, outlook: Outlook | None = None) -> StoppingRule:
         """The rule before it has seen a trial, with the `outlook` where earlier sweeps tell it."""

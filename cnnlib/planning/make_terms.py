@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,7 @@ def make_terms(
         experience=experience,
         audit=settings.audit,
         rungs=halving.named if halving else (),
+        last_share=halving.last_share if halving else None,
         stopping=_stopping(settings, file, before),
         strict=file.strict,
         metric=file.metric,
@@ -219,5 +221,5 @@ def halving_asked(
     if file.grace_period:
         return Halving(max_epochs, file.grace_period, factor, file.rungs)
     if before and before.halving:
-        return Halving(max_epochs, before.halving.grace_period, factor, before.halving.named)
+        return replace(before.halving, max_epochs=max_epochs, reduction_factor=factor)
     return default_rungs(_stopping(settings, file, before), max_epochs, factor, experience)

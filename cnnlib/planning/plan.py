@@ -120,8 +120,11 @@ class Plan:
         rungs = "no trial is stopped early"
         if self.halving and self.halving.rungs:
             epochs = ", ".join(map(str, self.halving.rungs))
-            best = f"the best {1 / self.halving.reduction_factor:.0%}"
-            rungs = f"after epoch {epochs} a trial goes on if it is among {best} so far"
+            shares = [f"{self.halving.share(rung):.0%}" for rung in self.halving.rungs]
+            best = f"the best {shares[0]} so far"
+            if shares[-1] != shares[0]:
+                best += f", after epoch {self.halving.rungs[-1]} among {shares[-1]}"
+            rungs = f"after epoch {epochs} a trial goes on if it is among {best}"
             if self.most_waiting:
                 rungs += ", else it waits until it is or can be no more"
             if self.terms.strict:

@@ -39,6 +39,7 @@ def sweep_facts(plan: Plan) -> dict[str, Any]:
         "stopping": plan.terms.stopping if plan.halving else "never",
         "rungs": list(plan.halving.rungs) if plan.halving else [],
         "reduction_factor": plan.halving.reduction_factor if plan.halving else None,
+        "last_share": plan.halving.last_share if plan.halving else None,
         "space": {name: asdict(values) for name, values in plan.space.items()},
         "names": dict(plan.terms.names),
         "rename": dict(plan.terms.rename),

@@ -14,6 +14,7 @@ from cnnlib.search.decision import Decision, NeverPauses, finite
 
 MOST_RUNGS = 100  # W&B's bound, for factors near 1
 RUNGS = 3  # at which trials pause by default
+HALF = 0.5  # of those who were at the last of them, and may go on
 SIMULATED = 10_000  # trials of which the epochs of more are reckoned
 
 
@@ -29,12 +30,15 @@ class Halving:
     grace_period: float
     reduction_factor: float
     named: tuple[int, ...] = ()  # the rungs, where they do not follow from the grace period
+    last_share: float | None = None  # that may go on from the last rung; None: as from the others
 
     def __post_init__(self) -> None:
         if self.grace_period < 1:
             raise ValueError(f"early_terminate: min_iter {self.grace_period:g} is not at least 1")
         if self.reduction_factor <= 1:
             raise ValueError(f"early_terminate: eta {self.reduction_factor:g} is not above 1")
+        if self.last_share is not None and not 0 < self.last_share <= 1:
+            raise ValueError(f"early_terminate: {self.last_share:g} is no share that goes on")
         if self.grace_period > self.max_epochs:
             name = "max_iter" if self.named else "min_iter"
             raise ValueError(
@@ -51,13 +55,19 @@ class Halving:
     def for_promotion(
         cls, max_epochs: int, reduction_factor: float, most: int = RUNGS
     ) -> "Halving":
-        """Up to three rungs, for a factor of 3 at 1/27, 1/9 and 1/3 of the way.
+        """Up to three rungs, for a factor of 3 at 1/27, 1/9 and 1/3 of the way; then half go on.
 
         A trial that was judged too early can come back, so the first may lie earlier.
         """
         ways = (round(max_epochs / reduction_factor**power) for power in range(most, 0, -1))
         rungs = tuple(dict.fromkeys(rung for rung in ways if rung)) or (1,)
-        return cls(max_epochs, rungs[0], reduction_factor, rungs)
+        return cls(max_epochs, rungs[0], reduction_factor, rungs, max(HALF, 1 / reduction_factor))
+
+    def share(self, rung: int) -> float:
+        """Of those who were at a rung, how many may go on."""
+        if self.last_share is not None and rung == self.rungs[-1]:
+            return self.last_share
+        return 1 / self.reduction_factor
 
     @cached_property
     def rungs(self) -> tuple[int, ...]:

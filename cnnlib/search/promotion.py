@@ -30,9 +30,10 @@ Outlook = Callable[[str, int], tuple[float, float]]
 class Promotion:
     """Which trial goes on: from the highest rung down, the best that waits there.
 
-    It has to be among the best 1/eta of those that have been at its rung, and among as many as
-    halving all `trials` at once would let through. Who has fallen out of these goes on no more, so
-    what waits is bounded. Where nothing new is tried any more only these count.
+    It has to be among the best 1/eta of those that have been at its rung, or at the last one in the
+    better half, and among as many as halving all `trials` at once would let through. Who has fallen
+    out of these goes on no more, so what waits is bounded. Where nothing new is tried any more only
+    these count.
 
     Best is whose score is highest, or with an `outlook` who is foretold to be best at the end.
     """
@@ -119,8 +120,8 @@ class Promotion:
 
     def quota(self, rung: int) -> int:
         """How many of all trials may go on from a rung: those of halving all of them at once."""
-        power = self.plan.rungs.index(rung) + 1
-        return math.ceil(self.trials / self._factor**power - SLACK)
+        passed = self.plan.rungs[: self.plan.rungs.index(rung) + 1]
+        return math.ceil(self.trials * math.prod(map(self.plan.share, passed)) - SLACK)
 
     @property
     def most_waiting(self) -> int:
@@ -145,13 +146,10 @@ class Promotion:
         """Epochs in all, and trials that reach the last one, when scores tell nothing apart."""
         return expected(self.plan, trials, self.audit)
 
-    @property
-    def _factor(self) -> float:
-        return self.plan.reduction_factor
-
     def _most(self, rung: int) -> int:
         """How many of those that have been at a rung may go on by now."""
-        return min(self.quota(rung), int(len(self.scores.get(rung, ())) / self._factor + SLACK))
+        share = len(self.scores.get(rung, ())) * self.plan.share(rung)
+        return min(self.quota(rung), int(share + SLACK))
 
     def _best_waiting(self, rung: int, most: int) -> str | None:
         best = self._ordered(rung)[:most]

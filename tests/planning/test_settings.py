@@ -151,8 +151,13 @@ def test_promotion_is_told_with_the_bound_of_what_waits(photos: Path, tmp_path: 
     assert "early_terminate: there is none" not in str(plan)
     assert plan.halving is not None and plan.halving.rungs == (1, 3, 9)
     told = str(plan)
-    assert "among the best 33% so far, else it waits until it is or can be no more" in told
-    assert " for the at most 13 that wait and " in told  # 7 + 3 + 1 of 20, and 2 spare
+    wait = "else it waits until it is or can be no more"
+    assert f"among the best 33% so far, after epoch 9 among 50%, {wait}" in told
+    assert " for the at most 14 that wait and " in told  # 7 + 3 + 2 of 20, and 2 spare
+    named = replace(settings, sweep=sweep(early_terminate={"type": "promote", "min_iter": 1}))
+    told = str(make_plan(replace(named, max_epochs=27, trials=20)))
+    assert f"among the best 33% so far, {wait}" in told
+    assert " for the at most 13 that wait and " in told
     plan = make_plan(
         replace(settings, sweep=sweep(early_terminate={"type": "hyperband", "min_iter": 1}))
     )

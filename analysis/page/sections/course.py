@@ -130,6 +130,8 @@ def _lines(sweep: SweepFolder) -> Iterator[str]:
     if sweep.rungs:
         eta = told.get("reduction_factor")
         share = f", where the best 1 in {shown(eta)} goes on" if eta else ""
+        if last := told.get("last_share"):
+            share += f" ({last:.0%} from the last)"
         at = ", ".join(map(shown, sweep.rungs))
         yield f"Stopping: at {'epochs' if len(sweep.rungs) > 1 else 'epoch'} {at}{share}."
     if told.get("max_epochs"):
