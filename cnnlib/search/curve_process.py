@@ -87,11 +87,16 @@ class CurveProcess:
         return CurveProcess(*told, self.without_order, self.numbers)
 
     def predict(self, places: Places) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation at M places, (M,) each, without noise."""
+        """Mean and standard deviation at M places, (M,) each, without noise.
+
+        Of a trial that was not seen it is what its configuration lets expect, without its luck.
+        """
         assert self.numbers is not None
         kernel = self._kernel(places, self.places)
         left = solve_triangular(self._lower, kernel.T, lower=True, check_finite=False)
-        prior = 1.0 + np.exp(self.numbers[-4:-2]).sum() + _trusted(places, places).diagonal()
+        own, common = np.exp(self.numbers[-4:-2])
+        prior = 1.0 + common + own * np.isin(places.trials, self.places.trials)
+        prior += _trusted(places, places).diagonal()
         variance = np.maximum(prior - (left**2).sum(axis=0), 1e-9)
         mean = self._mean + places.foretold.sum(axis=1) + kernel @ self._solved
         return mean, np.sqrt(variance)

@@ -25,11 +25,11 @@ from scipy.stats import norm
 from cnnlib.networks.configuration import Configuration
 from cnnlib.networks.hyperparameter import Value
 from cnnlib.networks.values import Choice, Interval, Weighted, num_values
+from cnnlib.search.balanced import Balanced
 from cnnlib.search.curve_process import CurveProcess, Places, telling
 from cnnlib.search.encoding import Encoding
 from cnnlib.search.experience import NOTHING, Experience
 from cnnlib.search.searcher import Outcome
-from cnnlib.search.tpe import Random
 
 FEW = 3  # outcomes that the model waits for
 DRAWN = 100  # candidates from the whole space
@@ -44,13 +44,15 @@ NEW = -1  # in place of a trial's number
 Rung = tuple[int, int, float]  # of which outcome, after so many epochs (0: not known), its score
 
 
-class Curves(Random):
+class Curves(Balanced):
     """Proposes configurations: the first ones by trends or at random, then by learning curves."""
 
     def propose(self, number: int, outcomes: Sequence[Outcome]) -> Configuration | None:
         known = [outcome for outcome in outcomes if outcome.score is not None]
-        if not self._searched or self._is_chance_s_turn(len(known), len(outcomes)):
+        if not self._searched:
             return super().propose(number, outcomes)
+        if turn := self._chance_s_turn(len(known), len(outcomes)):
+            return super().propose(turn, outcomes)
         generator = random.Random(f"{self.seed}-{number}")
         candidates = list(dict.fromkeys(self._candidates(known, generator)))
         if not candidates:
@@ -58,11 +60,16 @@ class Curves(Random):
         gains = self._gains(candidates, outcomes) - self._log_seconds(candidates, known)
         return candidates[int(np.argmax(np.round(gains, 9)))]
 
-    def _is_chance_s_turn(self, num_known: int, num_outcomes: int) -> bool:
-        """Before anything is known; beside what earlier sweeps found once, lest it is wrong."""
-        if self.experience.trends:
-            return num_outcomes == 1
-        return num_known < min(FEW, self.num_initial)
+    def _chance_s_turn(self, num_known: int, num_outcomes: int) -> int:
+        """Which of chance's proposals this one is, from 1; 0 where it is the model's.
+
+        Chance begins where nothing is known. Beside what earlier sweeps found it makes the second,
+        the fourth, the eighth and so on, lest that is wrong and nobody ever sees it.
+        """
+        if not self.experience.trends:
+            return num_outcomes + 1 if num_known < min(FEW, self.num_initial) else 0
+        number = num_outcomes + 1
+        return number.bit_length() - 1 if number > 1 and number.bit_count() == 1 else 0
 
     def _candidates(
         self, known: Sequence[Outcome], generator: random.Random

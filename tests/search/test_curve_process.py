@@ -221,3 +221,17 @@ def test_numbers_whose_covariance_cannot_be_divided_are_the_least_likely() -> No
     numbers, values = np.full(5, -9.0), np.array([0.5, -0.5])
     assert _density(np.array([[1.0, 2.0], [2.0, 1.0]]), numbers, values) == -math.inf
     assert _density(np.array([[1.0, 0.2], [0.2, 1.0]]), numbers, values) > -math.inf
+
+
+def test_how_lucky_a_new_trial_may_be_is_no_doubt_of_its_configuration() -> None:
+    """Twenty trials of one configuration, as different as luck makes them; one far away."""
+    luck = np.random.default_rng(1).normal(0, 1, 20)
+    where = at(np.full((20, 2), 0.5), np.ones(20), np.arange(20))
+    own = 1.0
+    numbers = np.log([2.0, 2.0, 1.0, own, 0.01, 0.02, 0.5])
+    model = CurveProcess(where, luck, ORDERED, numbers)
+    [here, far] = model.predict(at([[0.5, 0.5], [9.0, 9.0]], [1.0, 1.0], [-1, -1]))[1]
+    [seen] = model.predict(at([[0.5, 0.5]], [1.0], [3]))[1]
+    assert here**2 == pytest.approx((own + 0.02) / 20, rel=0.2)
+    assert far == pytest.approx(1.0, rel=0.05)
+    assert seen**2 == pytest.approx(0.02, rel=0.2), "of its own luck all is known but the noise"

@@ -1,6 +1,7 @@
 """The model of curves: what it finds where it looks at all hyperparameters together."""
 
 import math
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from statistics import mean
@@ -83,15 +84,15 @@ def test_the_cheaper_is_tried_first() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_what_earlier_sweeps_found_is_tried_first_but_once_chance(seed: int) -> None:
+def test_what_earlier_sweeps_found_is_tried_first_and_ever_less_often_chance(seed: int) -> None:
     trends = {
         "learning_rate": Trend((1e-5, 1e-3, 1e-1), (-1.0, 1.0, -1.0)),
         "activation": Trend(("relu", "gelu", "silu", "mish"), (1.0, -1.0, -1.0, -1.0)),
     }
-    runs = search("curves", lambda number, c: Outcome(c, None), 6, seed, found(trends))
-    [drawn] = search("random", lambda number, c: Outcome(c, None), 2, seed)[1:]
-    assert runs[1] == drawn
-    others = [runs[0], *runs[2:]]
+    runs = search("curves", lambda number, c: Outcome(c, None), 8, seed, found(trends))
+    drawn = search("balanced", lambda number, c: Outcome(c, None), 3, seed)
+    assert [runs[1], runs[3], runs[7]] == drawn
+    others = [config for config in runs if config not in drawn]
     assert {config.activation for config in others} == {"relu"}
     assert all(1e-4 < config.learning_rate < 1e-2 for config in others)
     assert len({config.first_layer_filters for config in others}) > 1, "not beside what runs"
@@ -149,6 +150,27 @@ def test_a_wrong_belief_washes_out(seed: int) -> None:
     assert configs[0].activation == "relu"
     late = configs[40:]
     assert mean(config.activation == "mish" for config in late) > 0.5
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_nothing_is_learnt_what_earlier_sweeps_hold_bad_is_tried_soon(seed: int) -> None:
+    """With two of four learning rates networks stay at chance, and earlier sweeps prefer these."""
+    rates = Choice((1e-8, 1e-7, 1e-2, 2e-2))
+    space: Space = {"learning_rate": rates, "dropout": Interval(0.1, 0.3)}
+    trends = {
+        "learning_rate": Trend((1e-5, 1e-3, 1e-2), (-0.1, 0.4, -0.7)),
+        "dropout": Trend((0.1, 0.2, 0.3), (-0.1, 0.1, -0.1)),
+    }
+    made = Curves(space, image_size=32, num_initial=10, seed=seed, experience=found(trends))
+    luck, outcomes = random.Random(seed), list[Outcome]()
+    for number in range(1, 17):
+        config = made.propose(number, outcomes)
+        assert config is not None
+        made.seen(config)
+        score = 0.9 if config.learning_rate > 1e-3 else luck.choice([0.33, 0.33, 0.39])
+        outcomes.append(Outcome(config, score, 1, max_epochs=9))
+    assert max(outcome.score or 0.0 for outcome in outcomes[:8]) == 0.9
+    assert mean(outcome.score == 0.9 for outcome in outcomes[8:]) > 0.5
 
 
 def test_what_runs_is_not_proposed_again() -> None:
