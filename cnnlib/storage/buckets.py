@@ -2,14 +2,13 @@
 
 import hashlib
 import logging
-import mmap
-import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from cnnlib.system.redaction import one_line, without_secrets
 from cnnlib.system.units import short
 
 SCHEMES = ("s3://", "gs://")
+PIECE = 1 << 20  # bytes of a file that are held at once
 AT_ONCE = 16  # files of a folder that are fetched at once
 LISTINGS = 5  # times that a folder is listed which changes meanwhile
 # Seconds. By its defaults pyarrow waits for minutes where a connection is taken and nothing said.
@@ -108,7 +108,7 @@ class Bucket:
             ):
                 progress = Progress(f"fetching {name}", None, "B")
                 with progress:
-                    while piece := stream.read(1 << 20):
+                    while piece := stream.read(PIECE):
                         file.write(piece)
                         progress.update(len(piece))
                 traffic.count("fetched", file.tell())
@@ -116,29 +116,29 @@ class Bucket:
         replaced(path, copy, lasting=False)
 
     def send(self, path: Path, name: str) -> None:
-        """Copies the file `path` there, whole or not at all."""
+        """Copies the file `path` there, whole or not at all.
+
+        It is read and not mapped: a map of a file that another process cuts meanwhile ends us.
+        """
 
         def copy() -> None:
             with path.open("rb") as file:
-                if not os.fstat(file.fileno()).st_size:  # which cannot be mapped
-                    return self._write(name, b"")
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                    return self._write(name, content)
+                self._write(name, iter(partial(file.read, PIECE), b""))
 
         _unbroken(copy)
 
     def write(self, name: str, content: bytes) -> None:
         """Makes this the content of a file there."""
-        _unbroken(lambda: self._write(name, content))
+        _unbroken(lambda: self._write(name, [content]))
 
-    def _write(self, name: str, content: bytes | mmap.mmap) -> None:
+    def _write(self, name: str, pieces: Iterable[bytes]) -> None:
         place = f"{self._base}/{name}"
         with self._answered():
             if not isinstance(self._remote, fs.S3FileSystem):  # buckets have no folders
                 self._remote.create_dir(place.rpartition("/")[0], recursive=True)
             with self._remote.open_output_stream(place) as stream:
-                stream.write(content)
-        traffic.count("sent", len(content))
+                size = sum(stream.write(piece) for piece in pieces)
+        traffic.count("sent", size)
 
     @contextmanager
     def _answered(self) -> Iterator[None]:

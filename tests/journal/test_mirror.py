@@ -729,7 +729,7 @@ def test_a_journal_without_a_whole_event_is_no_sweep_there(
     tmp_path: Path, url: str, content: bytes
 ) -> None:
     there = Bucket(f"{url}/s")
-    there._write("journal/000001-laptop.jsonl", content)
+    there.write("journal/000001-laptop.jsonl", content)
     assert not Mirror(url, tmp_path / "s").exists()
-    there._write("journal/000001-laptop.jsonl", b'{"event": "sweep"}\n')
+    there.write("journal/000001-laptop.jsonl", b'{"event": "sweep"}\n')
     assert Mirror(url, tmp_path / "s").exists()

@@ -1,3 +1,4 @@
+import random
 import shutil
 import signal
 import socket
@@ -9,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from pyarrow import fs
 
 from cnnlib.journal.mirror import Mirror
 from cnnlib.photos.sources import find_dataset
@@ -28,6 +30,39 @@ def sent(folder: Path, bucket: str) -> None:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             there.send(path, f"photos/{path.relative_to(folder).as_posix()}")
+
+
+def test_a_file_that_is_cut_while_it_is_sent_is_sent_as_it_is_then(
+    disk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a process that is killed, or begins a file anew, cuts one. A map of it would end us."""
+    path, there = tmp_path / "file", Bucket(disk)
+    path.write_bytes(bytes(3 << 20))
+    opened = there._remote.open_output_stream
+
+    class Cutting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(fs.LocalFileSystem(), name)
+
+        def open_output_stream(self, place: str) -> Any:
+            path.write_bytes(b"anew")
+            return opened(place)
+
+    monkeypatch.setattr(there, "_remote", Cutting())
+    traffic.since()
+    there.send(path, "copy")
+    assert (tmp_path / "there" / "copy").read_bytes() == b"anew"
+    assert traffic.since() == {"sent": 4}
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (5 << 20) + 3])
+def test_a_file_arrives_as_it_is_whatever_its_size(size: int, bucket: str, tmp_path: Path) -> None:
+    content = bytes(random.Random(size).randbytes(size))
+    (tmp_path / "file").write_bytes(content)
+    traffic.since()
+    Bucket(bucket).send(tmp_path / "file", "folder/copy")
+    assert Bucket(bucket).content("folder/copy") == content
+    assert traffic.since().get("sent", 0) == size
 
 
 def test_photographs_in_a_bucket_are_fetched_once_and_again_when_changed(
