@@ -182,6 +182,23 @@ def test_nothing_overflows_a_phone(shown):
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_a_share_of_all_stands_beside_its_words_and_not_in_them(shown):
+    page, before = shown.page, shown.page.viewport_size
+    page.set_viewport_size({"width": 1400, "height": 900})
+    between = page.evaluate("""() => {
+      const number = document.querySelector('.columns .key dd'), was = number.innerHTML;
+      number.textContent = '100.0%';
+      const drawn = document.createRange();
+      drawn.selectNodeContents(number);
+      const words = number.parentElement.querySelector('dt').getBoundingClientRect();
+      const between = words.left - drawn.getBoundingClientRect().right;
+      number.innerHTML = was;
+      return between;
+    }""")
+    page.set_viewport_size(before)
+    assert between > 0
+
+
 def test_a_plot_is_in_place_of_its_still_picture_except_in_print(shown):
     page = shown.page
     assert not any(image.is_visible() for image in page.query_selector_all(".still img"))
