@@ -66,10 +66,10 @@ class Curves(Balanced):
         Chance begins where nothing is known. Beside what earlier sweeps found it makes the second,
         the fourth, the eighth and so on, lest that is wrong and nobody ever sees it.
         """
-        if not self.experience.trends:
-            return num_outcomes + 1 if num_known < min(FEW, self.num_initial) else 0
         number = num_outcomes + 1
-        return number.bit_length() - 1 if number > 1 and number.bit_count() == 1 else 0
+        if not self.experience.trends:
+            return number if num_known < min(FEW, self.num_initial) else 0
+        return number.bit_length() - 1 if number.bit_count() == 1 else 0
 
     def _candidates(
         self, known: Sequence[Outcome], generator: random.Random

@@ -216,8 +216,10 @@ def test_the_sentences_say_what_the_tables_say(sweep):
 
 def test_a_sweep_that_pauses_its_trials_is_told_so(sweep):
     settings = json.loads((sweep / "sweep.json").read_text())
-    (sweep / "sweep.json").write_text(json.dumps(settings | {"stopping": "promote", "rungs": [3]}))
+    told = {"stopping": "promote", "rungs": [3], "reduction_factor": 3, "last_share": 0.5}
+    (sweep / "sweep.json").write_text(json.dumps(settings | told))
     page = page_of(sweep)
+    assert "Stopping: at epoch 3, where the best 1 in 3 goes on (50% from the last)." in page
     assert "12: pausing trials at the rungs, so that only the best went on, saved 40%." in page
     assert "the rungs, at which trials pause, and the best go on." in page
 

@@ -221,6 +221,8 @@ def test_a_journal_that_was_lost_is_not_one_that_was_never_written(
         ({"known": {}}, "with known: a dict"),
         ({"trials": "12"}, "with trials: '12'"),
         ({"grace_period": 0.5}, "min_iter 0.5 is not at least 1"),
+        ({"last_share": 2}, "2 is no share that goes on"),
+        ({"last_share": "half"}, "with last_share: 'half'"),
     ],
 )
 def test_terms_of_another_form_are_a_line(
