@@ -5,7 +5,8 @@ python benchmarks/claims.py FOLDER_OF_SWEEPS [--write FILE.csv]
 `tests/analysis/statistics/public_sweeps.csv` holds those of thirty public sweeps, and a test says
 where the code says something else by now: write it again, and look at what has changed. Last it
 says of each hyperparameter in how many sweeps it was compared and in how many it mattered, which
-is what `analysis/mattered.yaml` holds: it is before any correction, so not from itself.
+is what `analysis/mattered.yaml` holds: by p-values that were not corrected, from models of which
+none is believed in before, so not from itself.
 Points of accuracy at the epoch that nearly all trials reached, with the 95% interval where a claim
 is decided. "·": not searched, or fewer than three trials on a side.
 """
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -25,12 +27,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from analysis.page.sections.findings import MARKS
 from analysis.reading.folder import SweepFolder, read_folder
 from analysis.reading.values import signed
+from analysis.statistics.averaging import Explanations
 from analysis.statistics.claims import SHIPPED, read_claims
 from analysis.statistics.comparison import Comparison, compare
 from analysis.statistics.course import estimate_ends, follow
-from analysis.statistics.effects import SIGNIFICANT, Effects, estimate_effects
+from analysis.statistics.effects import (
+    SIGNIFICANT,
+    Effects,
+    estimate_effects,
+    kept_levels,
+    with_reference,
+)
 from analysis.statistics.learning import who_learns
 from analysis.statistics.pairs import interplay
+from analysis.statistics.regression import averaged
 from analysis.statistics.verdicts import NO_EVIDENCE, Verdict, judge
 
 CLAIMS = read_claims(SHIPPED)
@@ -105,7 +115,17 @@ def mattered(folders: Sequence[Path]) -> dict[str, tuple[int, int]]:
     """In how many sweeps each hyperparameter had p < 0.01, of those that compared it."""
     found: defaultdict[str, list[bool]] = defaultdict(list)
     for folder in folders:
-        for name, p in _effects_of(folder)[2].alone.items():
+        _, comparison, effects = _effects_of(folder)
+        known = comparison.explanations
+        is_open = Explanations(
+            known.scores, known.columns, known.owner, np.full(len(known.beliefs), 0.5), known.noise
+        )
+        for name in effects.alone:
+            factor = with_reference(comparison.levels[name])
+            others = is_open.without(comparison.numbers([name]))
+            fit = averaged(known.scores, factor, others, known.noise)
+            assert fit is not None
+            p = fit.p_value(kept_levels(factor), comparison.steps(factor))
             found[name].append(p < MATTERS)
     return {name: (sum(some), len(some)) for name, some in sorted(found.items())}
 

@@ -30,6 +30,7 @@ from cnnlib.networks.cnn.family import CNN
 from cnnlib.networks.values import Choice
 from cnnlib.search.experience import Experience, fitting, shipped
 from cnnlib.search.halving import Halving
+from cnnlib.search.searcher import num_initial
 from cnnlib.search.searchers import WITH_EXPERIENCE
 from cnnlib.search.stopping import default_rule, default_rungs
 from cnnlib.search.sweep_file import read_sweep_file
@@ -195,7 +196,8 @@ def simulate(scenario: Scenario, seed: int) -> SweepFolder:
             max_epochs=plan.max_epochs, patience=0, grace_period=plan.grace_period,
             reduction_factor=plan.reduction_factor, rungs=plan.named,
             last_share=plan.last_share, fingerprint="",
-            num_initial=10, stopping=scenario.stopping, experience=scenario.past,
+            num_initial=num_initial(scenario.trials, SLOTS), stopping=scenario.stopping,
+            experience=scenario.past,
         )
     )  # fmt: skip
     curves: dict[str, Iterator[tuple[int, float]]] = {}

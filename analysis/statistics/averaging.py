@@ -2,18 +2,19 @@
 
 A model says which hyperparameters have effects at all, drawn from a normal distribution of one
 spread; the others have none. Each is weighed by how likely it makes the scores, with the noise and
-the effects integrated out, and by a prior under which any number of effects is as likely as any
-other (Scott and Berger 2010). With few trials nothing is bought by adjusting for what does nothing;
-with many one model has all the weight, and it is ordinary regression on what matters.
+the effects integrated out, and by a prior: how likely each hyperparameter is to matter, where the
+share of those that do is not known (Scott and Berger 2010). With few trials nothing is bought by
+adjusting for what does nothing; with many one model has all the weight, and it is ordinary
+regression on what matters.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import combinations
-from math import lgamma
 
 import numpy as np
+from scipy.stats import betabinom
 
 SPREADS = (0.3, 3.0, 30.0)
 """The variance of effects over that of the noise: small, as large as is common, and large."""
@@ -59,6 +60,7 @@ class Explanations:
     scores: np.ndarray
     columns: np.ndarray  # one_hot, (trials, levels of all)
     owner: np.ndarray  # the number of the hyperparameter of each column
+    beliefs: np.ndarray  # how likely each hyperparameter is to matter, above 0 and below 1
     noise: Noise = NOTHING_KNOWN
     given: np.ndarray | None = None  # what scores are regressed on besides, (trials, any)
     _known: dict[Model, np.ndarray] = field(default_factory=dict)
@@ -114,26 +116,33 @@ class Explanations:
     def _logs(self, models: Sequence[Model]) -> np.ndarray:
         """The logarithm of what speaks for each model, (models, spreads)."""
         self._weigh(models)
-        priors = np.array([_prior(len(m), self._num_factors) for m in models])
-        return np.array([self._known[m] for m in models]) + priors[:, None]
+        return np.array([self._known[m] for m in models]) + self._priors(models)[:, None]
+
+    def _priors(self, models: Iterable[Model]) -> np.ndarray:
+        """The logarithm of each model's prior, (models,).
+
+        How many matter is beta-binomial, of the mean of the beliefs; which ones is by their odds.
+        """
+        num, mean = self._num_factors, float(self.beliefs.mean())
+        odds = self.beliefs / (1 - self.beliefs)
+        of_size = np.poly(-odds)  # the sum over all models of a size
+        sizes = betabinom.logpmf(np.arange(num + 1), num, 1.0, 1 / mean - 1) - np.log(of_size)
+        return np.array([sizes[len(m)] + np.log(odds[list(m)]).sum() for m in models])
 
     def _likely(self, allowed: list[int]) -> list[Model]:
         """The models within Occam's window that steps of one hyperparameter lead to."""
         most = max(3, min(MAX_MODELS, MANY // len(allowed)))
-        seen: set[Model] = {()}
-        frontier: list[Model] = [()]
-        self._weigh(frontier)
-
-        def log(model: Model) -> float:
-            return float(self._known[model].max()) + _prior(len(model), len(allowed))
-
-        while frontier:
-            steps = {_toggled(m, factor) for m in frontier for factor in allowed} - seen
+        logs: dict[Model, float] = {}
+        steps: set[Model] = {()}
+        while steps:
             self._weigh(steps)
-            seen |= steps
-            best = sorted(seen, key=lambda m: (-log(m), m))[:most]
-            frontier = [m for m in best if m in steps and log(m) > log(best[0]) - OCCAM]
-        return [m for m in best if log(m) > log(best[0]) - OCCAM]
+            for model, prior in zip(steps, self._priors(steps), strict=True):
+                logs[model] = float(self._known[model].max() + prior)
+            best = sorted(logs, key=lambda m: (-logs[m], m))[:most]
+            best = [m for m in best if logs[m] > logs[best[0]] - OCCAM]
+            frontier = [m for m in best if m in steps]
+            steps = {_toggled(m, factor) for m in frontier for factor in allowed} - logs.keys()
+        return best
 
     def _weigh(self, models: Iterable[Model]) -> None:
         """Notes the logarithm of the evidence for each model and spread."""
@@ -176,9 +185,3 @@ def _with(model: Model, others: Model) -> Model:
 
 def _toggled(model: Model, factor: int) -> Model:
     return tuple(sorted({*model} ^ {factor}))
-
-
-@cache
-def _prior(size: int, of: int) -> float:
-    """The logarithm of a model's prior: any number of effects is as likely as any other."""
-    return lgamma(size + 1) + lgamma(of - size + 1) - lgamma(of + 2)

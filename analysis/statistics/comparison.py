@@ -12,7 +12,7 @@ from analysis.reading.folder import SweepFolder
 from analysis.reading.measure import ACCURACY, Measure
 from analysis.reading.values import NOT_LOGGED, numbers_of, rare_merged, shown, texts_of
 from analysis.statistics.averaging import NOTHING_KNOWN, Explanation, Explanations, Noise
-from analysis.statistics.expected import USUAL_NOISE
+from analysis.statistics.expected import USUAL_NOISE, evidence_weights
 from analysis.statistics.learners import learned
 from analysis.statistics.regression import Fit, averaged, one_hot, owners
 from cnnlib.journal.scores import read_seed_scores, sd_between_seeds
@@ -70,7 +70,8 @@ class Comparison:
         """What they may do to other scores of these trials, besides what is `given`."""
         number = {name: i for i, name in enumerate(self.levels)}
         owner = np.array([number[name] for name in owners(levels)], dtype=int)
-        return Explanations(scores.to_numpy(float), one_hot(levels), owner, self.noise, given)
+        columns, beliefs = one_hot(levels), evidence_weights(self.levels)
+        return Explanations(scores.to_numpy(float), columns, owner, beliefs, self.noise, given)
 
     def others(self, names: Collection[str]) -> list[Explanation]:
         """What the hyperparameters but these may do."""

@@ -20,7 +20,8 @@ LOG_SPREADS = (-10.0, 8.0)
 ROBUST_DF = 8.0  # with so many, the errors without equal noise count for half as much as they may
 MIN_DF = 5.0  # with fewer, a handful of trials decides
 CHUNK = 2_000_000  # numbers of the designs that are solved at once
-TREND_WEIGHT = 0.3  # of the test for a trend beside that for any difference (calibration.py)
+P_BOUNDS = 1e-15, 0.999
+SAYS = (0.3, 0.5, 0.2)  # where levels have an order: any difference, a trend, an optimum between
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,10 @@ class Fit:
         """That these effects are all zero: an F test; a cautious one leaves out those that rest on
         few trials.
 
-        Where levels have an order, `steps` says how many levels each lies above the first, and a
-        test for a trend has a say too, by Cauchy's combination (Liu and Xie 2020). Models are
-        asked one by one: their mean p-value is that of the mixture of their distributions.
+        Where levels have an order, `steps` says how many levels each lies above the first, and
+        tests for a trend and for an optimum in between have a say too, by Cauchy's combination
+        (Liu and Xie 2020). Models are asked one by one: their mean p-value is that of the mixture
+        of their distributions.
         """
         if self.is_cautious:
             kept = [number for number in kept if not self.rests_on_few(number)] or kept
@@ -118,24 +120,30 @@ def _p_values(
     inverse = np.linalg.pinv(covariance, hermitian=True)
     df = estimate.dfs[..., kept].mean(axis=-1)
     ratio = np.einsum("...i,...ij,...j->...", effects, inverse, effects) / num
-    p_values = stats.f.sf(ratio, num, df)
+    of_any = stats.f.sf(ratio, num, df)
     if steps is None or num < 2:
-        return p_values
-    slope = np.einsum("i,...ij,...j->...", steps[kept], inverse, effects)
-    squared = np.einsum("i,...ij,j->...", steps[kept], inverse, steps[kept])
-    error = np.sqrt(np.maximum(squared, 1e-300))
-    return combined(p_values, 2 * stats.t.sf(np.abs(slope) / error, df))
+        return of_any
+
+    def of_shape(shape: np.ndarray) -> np.ndarray:
+        """That effects of this shape are zero."""
+        slope = np.einsum("i,...ij,...j->...", shape, inverse, effects)
+        squared = np.einsum("i,...ij,j->...", shape, inverse, shape)
+        error = np.sqrt(np.maximum(squared, 1e-300))
+        return 2 * stats.t.sf(np.abs(slope) / error, df)
+
+    steps = steps[kept]
+    middle = steps.sum() / (num + 1)  # the first level is at 0
+    of_optimum = of_shape((steps - middle) ** 2 - middle**2)
+    return combined([of_any, of_shape(steps), of_optimum], SAYS)
 
 
-def combined(
-    p_values: np.ndarray | float, of_trends: np.ndarray | float, weight: float = TREND_WEIGHT
-) -> np.ndarray:
-    """Cauchy's combination of two p-values each, which may depend on each other."""
-    tiny = 1e-15
-    first, second = (np.clip(p, tiny, 1 - tiny) for p in (p_values, of_trends))
-    tangent = (1 - weight) * np.tan((0.5 - first) * np.pi)
-    tangent += weight * np.tan((0.5 - second) * np.pi)
-    return stats.cauchy.sf(tangent)
+def combined(p_values: Sequence[np.ndarray | float], says: Sequence[float]) -> np.ndarray:
+    """Cauchy's combination of p-values, which may depend on each other; their says add up to 1.
+
+    A p-value near 1, of a trend where ups and downs are even, does not outweigh one near 0.
+    """
+    tangents = np.tan((0.5 - np.clip(np.array(p_values, float), *P_BOUNDS)) * np.pi)
+    return stats.cauchy.sf(np.tensordot(says, tangents, 1))
 
 
 def one_hot(levels: pd.DataFrame) -> np.ndarray:

@@ -9,6 +9,7 @@ from benchmarks.replay.tables import Curves
 from cnnlib.journal.ledger import Ledger
 from cnnlib.journal.terms import Terms
 from cnnlib.search.experience import Experience, fitting
+from cnnlib.search.searcher import num_initial
 from cnnlib.search.stopping import default_rungs
 
 FACTOR = 3.0
@@ -47,7 +48,7 @@ class Ours:
                 rungs=halving.named,
                 last_share=halving.last_share,
                 fingerprint="",
-                num_initial=max(2 * self.workers, min(10, trials // 2)),  # as a sweep begins
+                num_initial=num_initial(trials, self.workers),
                 family=network,
                 experience=experience,
                 stopping=self.stopping,

@@ -45,6 +45,7 @@ from cnnlib.running.doctor import check_storage
 from cnnlib.running.finals import hold_finals, is_due, on_ray
 from cnnlib.running.progress import Progress
 from cnnlib.running.tuning import session, task_of, tune_trials
+from cnnlib.search.searcher import num_initial
 from cnnlib.storage.buckets import below
 from cnnlib.storage.folder_lock import FolderLock, LockedError
 from cnnlib.storage.json_file import DamagedError, read_json, write_json
@@ -270,6 +271,4 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _begin(plan: Plan, ledger: Ledger, slots: int) -> None:
-    # At random first: twice what runs at once, so that TPE has seen results when it begins.
-    num_initial = max(2 * slots, min(10, plan.trials // 2))
-    ledger.begin(replace(plan.terms, num_initial=num_initial))
+    ledger.begin(replace(plan.terms, num_initial=num_initial(plan.trials, slots)))

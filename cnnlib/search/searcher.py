@@ -36,6 +36,15 @@ class Searcher(Protocol):
         """This configuration has been proposed: it is not proposed again."""
 
 
+def num_initial(trials: int, slots: int) -> int:
+    """How many proposals are at random before a model's: a third of the trials, at most 20.
+
+    In few trials it is half of them, at most 10; and twice what runs at once, so that a model has
+    seen outcomes when it begins.
+    """
+    return max(min(20, trials // 3), min(10, trials // 2), 2 * slots)
+
+
 def is_explored(number: int, share: float) -> int:
     """Which of the explored proposals this one is, from 1; 0 where it is the searcher's.
 

@@ -6,7 +6,7 @@ import pytest
 from cnnlib.networks.cnn.family import TrialConfig, impossible
 from cnnlib.networks.metric import VAL_ACC
 from cnnlib.networks.values import Choice, Interval, Space, Weighted
-from cnnlib.search.searcher import Outcome
+from cnnlib.search.searcher import Outcome, num_initial
 from cnnlib.search.tpe import GAMMA, HISTORY, Random, Tpe, _told
 
 SPACE: Space = {
@@ -196,3 +196,11 @@ def test_probabilities_say_what_is_tried_first(kind: str) -> None:
     first = [trials(search(space, seed=seed, search=kind), 1)[0].dropout for seed in range(40)]
     assert first.count(0.3) > 30
     assert len(trials(search(space, search=kind), 9)) == 3, "and all are tried in the end"
+
+
+@pytest.mark.parametrize(
+    ("trials", "slots", "expected"),
+    [(60, 2, 20), (300, 2, 20), (45, 2, 15), (30, 2, 10), (20, 2, 10), (8, 2, 4), (24, 8, 16)],
+)
+def test_a_third_is_at_random_at_first(trials: int, slots: int, expected: int) -> None:
+    assert num_initial(trials, slots) == expected

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from analysis.reading.folder import SweepFolder
+from analysis.statistics import regression
 from analysis.statistics.averaging import MAX_KEPT, Explanation
 from analysis.statistics.comparison import Comparison, compare, levels_of
 from analysis.statistics.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, estimate_effects
@@ -307,11 +308,32 @@ def test_numbers_that_rise_are_found_more_often_than_names_are() -> None:
     assert np.median(np.divide(numbers, names)) < 0.9
 
 
-def test_cauchys_combination_is_a_p_value_between_the_two() -> None:
-    assert combined(0.3, 0.3) == pytest.approx(0.3)
-    assert 0.001 < combined(0.04, 0.001) < 0.04
-    assert combined(0.04, 0.9) > 0.04
-    assert combined(0.0, 1.0) < 1e-6
+def test_an_optimum_in_between_has_a_say_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def p_value(seed: int) -> float:
+        rng = np.random.default_rng(seed)
+        which = rng.permutation(np.resize([0, 1, 2], 45))
+        trials = pd.DataFrame({
+            "trial_id": [f"t{i:02d}" for i in range(45)], "size": 2 ** which,
+            "val_acc": 0.3 + 0.02 * (which == 1) + rng.normal(0, 0.02, 45),
+        })  # fmt: skip
+        return estimate_effects(compare(folder(trials))).p_values["size"]
+
+    asked = [p_value(seed) for seed in range(12)]
+    any_say, trend_say, _ = regression.SAYS
+    whole = any_say + trend_say
+    monkeypatch.setattr(regression, "SAYS", (any_say / whole, trend_say / whole, 0.0))
+    not_asked = [p_value(seed) for seed in range(12)]
+    assert np.median(np.divide(asked, not_asked)) < 0.9
+
+
+def test_cauchys_combination_is_a_p_value_between_the_others() -> None:
+    says = (0.3, 0.5, 0.2)
+    assert combined([0.3, 0.3, 0.3], says) == pytest.approx(0.3)
+    assert 0.001 < combined([0.04, 0.001, 0.5], says) < 0.04
+    assert combined([0.04, 0.9, 0.9], says) > 0.04
+    assert combined([0.0, 1.0, 0.5], says) < 1e-6
+    models = combined([np.array([0.3, 0.01]), np.array([0.3, 0.02]), np.array([0.3, 0.9])], says)
+    assert models.shape == (2,) and models[0] == pytest.approx(0.3) and models[1] < 0.03
 
 
 def test_what_is_known_of_the_noise_counts_where_few_trials_tell_it() -> None:
@@ -385,7 +407,7 @@ def test_of_few_trials_many_models_are_averaged_over_and_of_many_those_that_are_
         trials = trials.assign(trial_id=trials.index, val_acc=rng.normal(0.3, 0.02, num))
         return compare(folder(trials)).others(["h0"])
 
-    few, many = models(30), models(6000)
+    few, many = models(16), models(6000)
     assert len(few) == MAX_KEPT > 4 * len(many)
     for found in (few, many):
         weights = [each.weight for each in found]
