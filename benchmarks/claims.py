@@ -5,8 +5,8 @@ python benchmarks/claims.py FOLDER_OF_SWEEPS [--write FILE.csv]
 `tests/analysis/statistics/public_sweeps.csv` holds those of thirty public sweeps, and a test says
 where the code says something else by now: write it again, and look at what has changed. Last it
 says of each hyperparameter in how many sweeps it was compared and in how many it mattered, which
-is what `analysis/mattered.yaml` holds: by p-values that were not corrected, from models of which
-none is believed in before, so not from itself.
+is what `analysis/mattered.yaml` holds: by p-values that were not corrected, for which no
+hyperparameter is believed in more than another, so not from itself.
 Points of accuracy at the epoch that nearly all trials reached, with the 95% interval where a claim
 is decided. "·": not searched, or fewer than three trials on a side.
 """

@@ -123,11 +123,19 @@ class Explanations:
 
         How many matter is beta-binomial, of the mean of the beliefs; which ones is by their odds.
         """
-        num, mean = self._num_factors, float(self.beliefs.mean())
-        odds = self.beliefs / (1 - self.beliefs)
-        of_size = np.poly(-odds)  # the sum over all models of a size
-        sizes = betabinom.logpmf(np.arange(num + 1), num, 1.0, 1 / mean - 1) - np.log(of_size)
-        return np.array([sizes[len(m)] + np.log(odds[list(m)]).sum() for m in models])
+        sizes, odds = self._by_size, np.log(self._odds)
+        return np.array([sizes[len(m)] + odds[list(m)].sum() for m in models])
+
+    @cached_property
+    def _odds(self) -> np.ndarray:
+        return self.beliefs / (1 - self.beliefs)
+
+    @cached_property
+    def _by_size(self) -> np.ndarray:
+        """The logarithm of a size's prior over the odds of all models of that size."""
+        num, mean = len(self.beliefs), float(self.beliefs.mean())
+        of_all = np.poly(-self._odds)
+        return betabinom.logpmf(np.arange(num + 1), num, 1.0, 1 / mean - 1) - np.log(of_all)
 
     def _likely(self, allowed: list[int]) -> list[Model]:
         """The models within Occam's window that steps of one hyperparameter lead to."""

@@ -293,36 +293,29 @@ def test_a_list_that_others_determine_is_left_out_and_named() -> None:
     assert "filters is not compared: activation and batch_norm say it already." in said
 
 
-def test_numbers_that_rise_are_found_more_often_than_names_are() -> None:
-    def p_value(values: list, seed: int) -> float:
-        rng = np.random.default_rng(seed)
-        which = rng.permutation(np.resize([0, 1, 2], 45))
-        trials = pd.DataFrame({
-            "trial_id": [f"t{i:02d}" for i in range(45)], "size": [values[i] for i in which],
-            "val_acc": 0.3 + 0.01 * which + rng.normal(0, 0.02, 45),
-        })  # fmt: skip
-        return estimate_effects(compare(folder(trials))).p_values["size"]
+def p_of_three(values: list, points: list[int], seed: int) -> float:
+    """The p-value of three values which gain so many points."""
+    rng = np.random.default_rng(seed)
+    which = rng.permutation(np.resize([0, 1, 2], 45))
+    trials = pd.DataFrame({
+        "trial_id": [f"t{i:02d}" for i in range(45)], "size": [values[i] for i in which],
+        "val_acc": 0.3 + 0.01 * np.array(points)[which] + rng.normal(0, 0.02, 45),
+    })  # fmt: skip
+    return estimate_effects(compare(folder(trials))).p_values["size"]
 
-    numbers = [p_value([1, 2, 4], seed) for seed in range(12)]
-    names = [p_value(["a", "b", "c"], seed) for seed in range(12)]
+
+def test_numbers_that_rise_are_found_more_often_than_names_are() -> None:
+    numbers = [p_of_three([1, 2, 4], [0, 1, 2], seed) for seed in range(12)]
+    names = [p_of_three(["a", "b", "c"], [0, 1, 2], seed) for seed in range(12)]
     assert np.median(np.divide(numbers, names)) < 0.9
 
 
 def test_an_optimum_in_between_has_a_say_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    def p_value(seed: int) -> float:
-        rng = np.random.default_rng(seed)
-        which = rng.permutation(np.resize([0, 1, 2], 45))
-        trials = pd.DataFrame({
-            "trial_id": [f"t{i:02d}" for i in range(45)], "size": 2 ** which,
-            "val_acc": 0.3 + 0.02 * (which == 1) + rng.normal(0, 0.02, 45),
-        })  # fmt: skip
-        return estimate_effects(compare(folder(trials))).p_values["size"]
-
-    asked = [p_value(seed) for seed in range(12)]
+    asked = [p_of_three([1, 2, 4], [0, 2, 0], seed) for seed in range(12)]
     any_say, trend_say, _ = regression.SAYS
     whole = any_say + trend_say
     monkeypatch.setattr(regression, "SAYS", (any_say / whole, trend_say / whole, 0.0))
-    not_asked = [p_value(seed) for seed in range(12)]
+    not_asked = [p_of_three([1, 2, 4], [0, 2, 0], seed) for seed in range(12)]
     assert np.median(np.divide(asked, not_asked)) < 0.9
 
 
