@@ -16,8 +16,8 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import betabinom
 
-SPREADS = (0.3, 3.0, 30.0)
-"""The variance of effects over that of the noise: small, as large as is common, and large."""
+SPREADS = (0.3, 1.0, 3.0, 30.0)
+"""The variance of effects over that of the noise: small, two as large as are common, and large."""
 MAX_ENUMERATED = 10  # hyperparameters; of more the best models are looked for
 MAX_MODELS, MANY = 30, 300  # kept while looking; with k hyperparameters at most MANY / k
 OCCAM = np.log(1000.0)  # a model so much less likely than the best one has no say

@@ -25,7 +25,7 @@ from analysis.statistics.effects import (
     with_reference,
 )
 from analysis.statistics.expected import evidence_weights
-from analysis.statistics.regression import Estimate, Fit, averaged, holm
+from analysis.statistics.regression import Estimate, Fit, averaged, closed, holm
 from cnnlib.system.units import counted
 
 COLUMNS = [*EFFECT_COLUMNS, "early", "early_low", "early_high", "unknown"]
@@ -212,7 +212,7 @@ class Ends:
     of comparison; `unknown` says why nobody knows, where effect, low and high are NaN."""
     epoch: int | None = None
     p_values: dict[str, float] = field(default_factory=dict)
-    """By hyperparameter, of those of which something is known (Holm, with weights)."""
+    """By hyperparameter, of those of which something is known, corrected as those early are."""
 
     @property
     def significant(self) -> pd.DataFrame:
@@ -244,7 +244,7 @@ def estimate_ends(course: Course, effects: Effects) -> Ends:
         tables[name], p_value = course.against(name, course.reference(name))
         if p_value is not None:
             raw[name] = p_value
-    adjusted = holm(np.array([*raw.values()]), evidence_weights(raw))
+    adjusted = closed(np.array([*raw.values()]), evidence_weights(raw))
     p_values = dict(zip(raw, map(float, adjusted), strict=True))
     for name, table in tables.items():
         table["p_adjusted"] = np.maximum(table["p_adjusted"], p_values.get(name, 1.0))

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.reading.values import NOT_LOGGED
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.expected import evidence_weights
-from analysis.statistics.regression import Fit, detectable, holm
+from analysis.statistics.regression import Fit, closed, detectable, holm
 
 MIN_TRIALS = 3  # of a value, for it to be compared
 SIGNIFICANT = 0.05
@@ -31,8 +31,8 @@ class Effects:
     importance: pd.DataFrame
     """The share of the variance of scores that a hyperparameter explains, largest first."""
     p_values: dict[str, float] = field(default_factory=dict)
-    """By hyperparameter: that it has no effect at all, corrected for their number (Holm, with the
-    weights of `expected`) and, where that is asked too, for who learns."""
+    """By hyperparameter: that it has no effect at all, corrected for their number (a closed
+    test, with the weights of `expected`) and, where that is asked too, for who learns."""
     alone: dict[str, float] = field(default_factory=dict)
     """The same, not corrected."""
     noise: float = float("nan")
@@ -70,8 +70,8 @@ def estimate_effects(comparison: Comparison) -> Effects:
         for name, found in fits.items()
     }
     weights = evidence_weights(alone)
-    adjusted = np.minimum(holm(np.array([*alone.values()]), weights) / comparison.effects_share, 1)
-    p_values = dict(zip(alone, map(float, adjusted), strict=True))
+    adjusted = closed(np.array([*alone.values()]), weights) / comparison.effects_share
+    p_values = dict(zip(alone, map(float, np.minimum(adjusted, 1)), strict=True))
     rows = [row for name, f in fits.items() for row in _rows(f, compared[name], p_values[name])]
     return Effects(
         effects=pd.DataFrame(rows, columns=_COLUMNS),

@@ -1,8 +1,8 @@
 """What public sweeps say before any trial of this one: its noise, and which hyperparameters matter.
 
 Where a hyperparameter mattered in many of them, less evidence is asked of it than of one that
-never did: Holm's correction with weights, which holds all errors together to 5% whatever the
-weights are, if they do not come from the sweep itself (Genovese, Roeder and Wasserman 2006).
+never did: a correction with weights, which holds all errors together to 5% whatever the weights
+are, if they do not come from the sweep itself (Genovese, Roeder and Wasserman 2006).
 """
 
 from collections.abc import Iterable

@@ -20,8 +20,8 @@ LOG_SPREADS = (-10.0, 8.0)
 ROBUST_DF = 8.0  # with so many, the errors without equal noise count for half as much as they may
 MIN_DF = 5.0  # with fewer, a handful of trials decides
 CHUNK = 2_000_000  # numbers of the designs that are solved at once
-P_BOUNDS = 1e-15, 0.999
-SAYS = (0.3, 0.5, 0.2)  # where levels have an order: any difference, a trend, an optimum between
+P_BOUNDS = 1e-15, 0.99
+SAYS = (0.3, 0.6, 0.1)  # where levels have an order: any difference, a trend, an optimum between
 
 
 @dataclass(frozen=True)
@@ -138,12 +138,16 @@ def _p_values(
 
 
 def combined(p_values: Sequence[np.ndarray | float], says: Sequence[float]) -> np.ndarray:
-    """Cauchy's combination of p-values, which may depend on each other; their says add up to 1.
+    """Cauchy's combination of p-values, which may depend on each other; their says add up to 1."""
+    return stats.cauchy.sf(np.tensordot(says, _evidence(p_values), 1))
 
-    A p-value near 1, of a trend where ups and downs are even, does not outweigh one near 0.
+
+def _evidence(p_values: Sequence[np.ndarray | float]) -> np.ndarray:
+    """Each p-value as its quantile of Cauchy's distribution, whose weighted mean is one too.
+
+    One near 1, of a trend where ups and downs are even, does not outweigh one near 0.
     """
-    tangents = np.tan((0.5 - np.clip(np.array(p_values, float), *P_BOUNDS)) * np.pi)
-    return stats.cauchy.sf(np.tensordot(says, tangents, 1))
+    return np.tan((0.5 - np.clip(np.array(p_values, float), *P_BOUNDS)) * np.pi)
 
 
 def one_hot(levels: pd.DataFrame) -> np.ndarray:
@@ -308,8 +312,8 @@ def detectable(
 ) -> float:
     """The size that an effect must have for half of such sweeps to find it, the median of all.
 
-    `asked` are the fits whose p-values are corrected for their number (Holm), with the effects
-    that are looked at. Half find what equals its own bound for the strongest of that many, at a
+    `asked` are the fits whose p-values are corrected for their number, with the effects that are
+    looked at. Half find what equals its own bound for the strongest of that many, at a
     corrected p-value of `level`.
     """
     weights = np.ones(len(asked)) if weights is None else weights
@@ -346,15 +350,26 @@ def spread_of(scores: np.ndarray, columns: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def holm(p_values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Holm's adjusted p-values: below 0.05 for any true null in at most 5% of families.
-
-    Of a larger weight less evidence is asked; no weight may follow from what is tested.
-    """
-    weights = np.ones(len(p_values)) if weights is None else weights
-    order = np.argsort(p_values / weights, kind="stable")
-    left = np.cumsum(weights[order][::-1])[::-1]  # weights of those not yet tested
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p-values: below 0.05 for any true null in at most 5% of families."""
+    order = np.argsort(p_values, kind="stable")
     adjusted = np.empty(len(p_values))
-    raised = p_values[order] / weights[order] * left
+    raised = p_values[order] * np.arange(len(p_values), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(raised), 1.0)
+    return adjusted
+
+
+def closed(p_values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Adjusted p-values as Holm's are, but several that are nearly sure help each other.
+
+    One is as sure as the least sure set that holds it (Marcus, Peritz and Gabriel 1976), and a set
+    as Cauchy's combination says: the least sure holds those with the least evidence besides. Of a
+    larger weight less is asked; no weight may follow from what is tested.
+    """
+    evidence, adjusted = _evidence(p_values), np.empty(len(p_values))
+    order = np.argsort(evidence, kind="stable")
+    for number in order:
+        members = np.array([number, *order[order != number]])
+        said = np.cumsum(weights[members] * evidence[members]) / np.cumsum(weights[members])
+        adjusted[number] = stats.cauchy.sf(said.min())
     return adjusted

@@ -37,12 +37,11 @@ class Searcher(Protocol):
 
 
 def num_initial(trials: int, slots: int) -> int:
-    """How many proposals are at random before a model's: a third of the trials, at most 20.
+    """How many proposals are at random before a model's: half of the trials, at most 20.
 
-    In few trials it is half of them, at most 10; and twice what runs at once, so that a model has
-    seen outcomes when it begins.
+    It is at least twice what runs at once, so that a model has seen outcomes when it begins.
     """
-    return max(min(20, trials // 3), min(10, trials // 2), 2 * slots)
+    return max(min(20, trials // 2), 2 * slots)
 
 
 def is_explored(number: int, share: float) -> int:

@@ -12,7 +12,7 @@ from analysis.statistics.course import Ends, estimate_ends, follow
 from analysis.statistics.effects import estimate_effects
 from analysis.statistics.expected import evidence_weights
 from analysis.statistics.findings import find
-from analysis.statistics.regression import holm
+from analysis.statistics.regression import closed
 
 LATE = 9
 
@@ -74,9 +74,9 @@ def test_p_values_at_the_end_are_corrected_with_the_weights_of_public_sweeps() -
     ends = estimate_ends(course, estimate_effects(course.comparison))
     alone = {name: course.against(name, course.reference(name))[1] for name in ends.p_values}
     p_values = np.array([*alone.values()], dtype=float)
-    expected = holm(p_values, evidence_weights(alone))
+    expected = closed(p_values, evidence_weights(alone))
     assert [*ends.p_values.values()] == pytest.approx(expected.tolist())
-    assert expected != pytest.approx(holm(p_values), rel=0.01)
+    assert expected != pytest.approx(closed(p_values, np.ones(len(p_values))), rel=0.01)
 
 
 def test_the_intervals_at_the_end_hold_the_truth_and_survivors_alone_do_not() -> None:

@@ -1,7 +1,7 @@
 """Effects of hyperparameters: planted ones are found, absent ones are not, and odd tables pass."""
 
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,15 @@ from analysis.statistics.comparison import Comparison, compare, levels_of
 from analysis.statistics.effects import EFFECT_COLUMNS, IMPORTANCE_COLUMNS, estimate_effects
 from analysis.statistics.expected import MATTERED, evidence_weights
 from analysis.statistics.pairs import interplay
-from analysis.statistics.regression import averaged, combined, detectable, fit, holm, one_hot
+from analysis.statistics.regression import (
+    averaged,
+    closed,
+    combined,
+    detectable,
+    fit,
+    holm,
+    one_hot,
+)
 from analysis.statistics.takeaways import cautions
 
 NAMES = ["activation", "batch_norm", "learning_rate"]
@@ -407,25 +415,46 @@ def test_of_few_trials_many_models_are_averaged_over_and_of_many_those_that_are_
         assert sum(weights) == pytest.approx(1.0) and weights == sorted(weights, reverse=True)
 
 
-def test_with_weights_holms_correction_asks_less_evidence_of_the_likelier() -> None:
-    p_values = np.array([0.01, 0.01, 0.03])
-    assert holm(p_values, np.array([3.0, 1.0, 1.0])) == pytest.approx([0.05 / 3, 0.02, 0.03])
-    assert holm(p_values, np.full(3, 7.0)) == pytest.approx(holm(p_values))
+def test_a_hypothesis_is_as_sure_as_the_least_sure_of_all_sets_that_hold_it() -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(20):
+        p_values, weights = rng.random(5) ** 3, rng.uniform(0.1, 1, 5)
+        sets = [list(s) for size in range(1, 6) for s in combinations(range(5), size)]
+        sure = [combined(p_values[s], weights[s] / weights[s].sum()) for s in sets]
+        worst = [max(p for s, p in zip(sets, sure, strict=True) if i in s) for i in range(5)]
+        assert closed(p_values, weights) == pytest.approx(worst)
+    assert closed(np.array([]), np.array([])).tolist() == []
 
 
-def test_weighted_correction_calls_anything_in_at_most_one_of_twenty_families_of_chance() -> None:
+def test_with_weights_less_evidence_is_asked_of_the_likelier() -> None:
+    p_values = np.array([0.01, 0.01, 0.3])
+    likely, other, _ = closed(p_values, np.array([3.0, 1.0, 1.0]))
+    assert likely < other
+    assert closed(p_values, np.full(3, 7.0)) == pytest.approx(closed(p_values, np.ones(3)))
+
+
+def test_two_that_are_nearly_sure_help_each_other_and_one_of_pure_chance_takes_little() -> None:
+    nearly = np.array([0.03, 0.03])
+    assert (closed(nearly, np.ones(2)) <= 0.05).all() and (holm(nearly) > 0.05).all()
+    with_chance = closed(np.array([0.001, 1.0]), np.ones(2))
+    assert with_chance[0] < 0.005 and with_chance[1] > 0.9
+
+
+@pytest.mark.parametrize("num_true", [0, 3])
+def test_weighted_correction_calls_chance_in_at_most_one_of_twenty_families(num_true: int) -> None:
     drawn = np.random.default_rng(0).random((4000, 8))
+    drawn[:, :num_true] **= 6  # effects, each found in most families
     weights = evidence_weights([*MATTERED][:8])
-    called = [bool((holm(p_values, weights) <= 0.05).any()) for p_values in drawn]
-    assert 0.04 < np.mean(called) < 0.06
+    called = [bool((closed(p_values, weights)[num_true:] <= 0.05).any()) for p_values in drawn]
+    assert 0.03 < np.mean(called) < 0.055
 
 
 def test_effects_are_corrected_with_the_weights_of_public_sweeps() -> None:
     found = estimate_effects(compare(folder(balanced(noise=0.2))))
     p_values = np.array([*found.alone.values()])
-    expected = holm(p_values, evidence_weights(found.alone))
+    expected = closed(p_values, evidence_weights(found.alone))
     assert [*found.p_values.values()] == pytest.approx(expected.tolist())
-    assert expected != pytest.approx(holm(p_values), rel=0.01)
+    assert expected != pytest.approx(closed(p_values, np.ones(len(p_values))), rel=0.01)
 
 
 def test_of_a_likelier_effect_a_smaller_one_is_detectable() -> None:
