@@ -116,15 +116,14 @@ class Explanations:
     def _logs(self, models: Sequence[Model]) -> np.ndarray:
         """The logarithm of what speaks for each model, (models, spreads)."""
         self._weigh(models)
-        return np.array([self._known[m] for m in models]) + self._priors(models)[:, None]
+        return np.array([self._known[m] for m in models])
 
-    def _priors(self, models: Iterable[Model]) -> np.ndarray:
-        """The logarithm of each model's prior, (models,).
+    def _prior(self, model: Model) -> float:
+        """The logarithm of a model's prior.
 
         How many matter is beta-binomial, of the mean of the beliefs; which ones is by their odds.
         """
-        sizes, odds = self._by_size, np.log(self._odds)
-        return np.array([sizes[len(m)] + odds[list(m)].sum() for m in models])
+        return float(self._by_size[len(model)] + np.log(self._odds[list(model)]).sum())
 
     @cached_property
     def _odds(self) -> np.ndarray:
@@ -144,8 +143,7 @@ class Explanations:
         steps: set[Model] = {()}
         while steps:
             self._weigh(steps)
-            for model, prior in zip(steps, self._priors(steps), strict=True):
-                logs[model] = float(self._known[model].max() + prior)
+            logs |= {model: float(self._known[model].max()) for model in steps}
             best = sorted(logs, key=lambda m: (-logs[m], m))[:most]
             best = [m for m in best if logs[m] > logs[best[0]] - OCCAM]
             frontier = [m for m in best if m in steps]
@@ -153,7 +151,7 @@ class Explanations:
         return best
 
     def _weigh(self, models: Iterable[Model]) -> None:
-        """Notes the logarithm of the evidence for each model and spread."""
+        """Notes the logarithm of what speaks for each model and spread: prior and evidence."""
         by_size: dict[int, list[Model]] = {}
         for model in models:
             if model not in self._known:
@@ -165,7 +163,7 @@ class Explanations:
                 part = group[start : start + step]
                 found = self._evidence(self._columns_of(part))
                 for model, logs in zip(part, found, strict=True):
-                    self._known[model] = logs
+                    self._known[model] = logs + self._prior(model)
 
     def _columns_of(self, models: Sequence[Model]) -> np.ndarray:
         """Which columns models of one size have, (models, columns)."""

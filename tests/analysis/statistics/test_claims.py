@@ -27,6 +27,7 @@ from cnnlib.networks.own_code import family_asked
 from cnnlib.networks.values import Choice, Interval
 from cnnlib.search.sweep_file import read_sweep_file
 
+CLAIMS = read_claims(SHIPPED)
 EPOCHS = pd.DataFrame(columns=["trial_id", "epoch", "val_acc"])
 FIXED = ("trial_id", "status", "val_acc", "epochs", "started")
 
@@ -58,7 +59,7 @@ def study(n: int = 72, noise: float = 0.01, seed: int = 0, **effects: float) -> 
 
 
 def verdicts_of(trials: pd.DataFrame) -> list[str]:
-    return [v.verdict for v in judge(read_claims(SHIPPED), compare(sweep_of(trials)))]
+    return [v.verdict for v in judge(CLAIMS, compare(sweep_of(trials)))]
 
 
 def test_the_nine_takeaways_of_the_study_are_shipped() -> None:
@@ -90,7 +91,7 @@ def test_chance_decides_a_claim_in_at_most_one_sweep_of_twenty() -> None:
 
 def test_a_verdict_has_its_figures_and_says_them_in_words() -> None:
     trials = study(batch_norm=0.05)
-    verdict = judge(read_claims(SHIPPED), compare(sweep_of(trials)))[1]
+    verdict = judge(CLAIMS, compare(sweep_of(trials)))[1]
     contrast = verdict.contrast
     assert contrast.low < 0.05 < contrast.high
     assert (contrast.n_for, contrast.n_against) == (
@@ -105,7 +106,7 @@ def test_a_verdict_has_its_figures_and_says_them_in_words() -> None:
 def test_a_claim_is_decided_only_where_its_hyperparameter_matters() -> None:
     comparison = compare(sweep_of(study(batch_norm=0.05)))
     effects = replace(estimate_effects(comparison), p_values={"batch_norm": 0.2})
-    verdict = judge(read_claims(SHIPPED), comparison, effects)[1]
+    verdict = judge(CLAIMS, comparison, effects)[1]
     assert verdict.verdict == NO_EVIDENCE
     assert verdict.sentence.endswith(
         "By itself that would count, but not when corrected for all that was asked (p = 0.20)."
@@ -113,7 +114,7 @@ def test_a_claim_is_decided_only_where_its_hyperparameter_matters() -> None:
 
 
 def test_a_contradicted_claim_says_what_refutes_it() -> None:
-    verdict = judge(read_claims(SHIPPED), compare(sweep_of(study(dropout=-0.05))))[5]
+    verdict = judge(CLAIMS, compare(sweep_of(study(dropout=-0.05))))[5]
     assert verdict.verdict == CONTRADICTED
     assert "points less" in verdict.sentence
     assert verdict.sentence.endswith("Dropout 0.2 scores higher.")
@@ -123,7 +124,7 @@ def test_two_conditions_at_once_are_compared_with_all_other_trials() -> None:
     trials = study(200)
     worst = (trials["first_layer_filters"] == 32) & (trials["filter_org"] == 0.5)
     trials["val_acc"] -= 0.05 * worst
-    verdict = judge(read_claims(SHIPPED), compare(sweep_of(trials)))[6]
+    verdict = judge(CLAIMS, compare(sweep_of(trials)))[6]
     assert verdict.verdict == SUPPORTED
     assert (verdict.contrast.n_for, verdict.contrast.n_against) == ((~worst).sum(), worst.sum())
 
@@ -146,7 +147,7 @@ def test_two_conditions_at_once_are_compared_with_all_other_trials() -> None:
 def test_what_the_sweep_did_not_search_is_no_evidence_and_the_reason_is_said(
     change: dict, words: str
 ) -> None:
-    verdict = judge(read_claims(SHIPPED), compare(sweep_of(study().assign(**change))))[1]
+    verdict = judge(CLAIMS, compare(sweep_of(study().assign(**change))))[1]
     assert verdict.verdict == NO_EVIDENCE
     assert words in verdict.sentence
     assert np.isnan(verdict.contrast.effect)
@@ -158,14 +159,14 @@ def test_what_two_trials_alone_tell_apart_is_no_evidence_however_large() -> None
         dropout=[0.2] * 8 + [0.3] * 12, batch_norm=[False] * 10 + [True] * 10
     )
     trials.loc[8:9, "val_acc"] = 0.1
-    verdict = judge(read_claims(SHIPPED), compare(sweep_of(trials)))[5]
+    verdict = judge(CLAIMS, compare(sweep_of(trials)))[5]
     assert verdict.verdict == NO_EVIDENCE
     assert verdict.contrast.low < 0 < verdict.contrast.high, "the two did not learn"
 
 
 def test_a_missing_column_is_no_evidence() -> None:
     trials = study().drop(columns="batch_norm")
-    verdict = judge(read_claims(SHIPPED), compare(sweep_of(trials)))[1]
+    verdict = judge(CLAIMS, compare(sweep_of(trials)))[1]
     assert verdict.sentence == "This sweep does not log batch_norm."
 
 
