@@ -139,15 +139,15 @@ def _p_values(
 
 def combined(p_values: Sequence[np.ndarray | float], says: Sequence[float]) -> np.ndarray:
     """Cauchy's combination of p-values, which may depend on each other; their says add up to 1."""
-    return stats.cauchy.sf(np.tensordot(says, _evidence(p_values), 1))
+    return stats.cauchy.sf(np.tensordot(says, _evidence(np.array(p_values, float)), 1))
 
 
-def _evidence(p_values: Sequence[np.ndarray | float]) -> np.ndarray:
+def _evidence(p_values: np.ndarray) -> np.ndarray:
     """Each p-value as its quantile of Cauchy's distribution, whose weighted mean is one too.
 
     One near 1, of a trend where ups and downs are even, does not outweigh one near 0.
     """
-    return np.tan((0.5 - np.clip(np.array(p_values, float), *P_BOUNDS)) * np.pi)
+    return np.tan((0.5 - np.clip(p_values, *P_BOUNDS)) * np.pi)
 
 
 def one_hot(levels: pd.DataFrame) -> np.ndarray:
