@@ -440,13 +440,15 @@ def test_two_that_are_nearly_sure_help_each_other_and_one_of_pure_chance_takes_l
     assert with_chance[0] < 0.005 and with_chance[1] > 0.9
 
 
-@pytest.mark.parametrize("num_true", [0, 3])
-def test_weighted_correction_calls_chance_in_at_most_one_of_twenty_families(num_true: int) -> None:
+@pytest.mark.parametrize(("num_true", "least"), [(0, 0.04), (3, 0.03)])
+def test_weighted_correction_calls_chance_in_at_most_one_of_twenty_families(
+    num_true: int, least: float
+) -> None:
     drawn = np.random.default_rng(0).random((4000, 8))
     drawn[:, :num_true] **= 6  # effects, each found in most families
     weights = evidence_weights([*MATTERED][:8])
     called = [bool((closed(p_values, weights)[num_true:] <= 0.05).any()) for p_values in drawn]
-    assert 0.03 < np.mean(called) < 0.055
+    assert least < np.mean(called) < 0.055
 
 
 def test_effects_are_corrected_with_the_weights_of_public_sweeps() -> None:
